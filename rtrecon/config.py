@@ -1,0 +1,186 @@
+"""Settings: one frozen model per station, read from TOML; unknown keys are refused."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; its text says which key and why."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WireSettings(_Section):
+    """Where the daemon listens and publishes."""
+
+    frames: str = Field("tcp://127.0.0.1:5560", description="senders PUSH here")
+    publish: str = Field("tcp://127.0.0.1:5562", description="everybody may SUB here")
+    control: str = Field("tcp://127.0.0.1:5563", description="requests, as JSON")
+    results: str = Field("tcp://127.0.0.1:5564", description="the inverter PUSHes here")
+    idle_timeout_s: float = Field(
+        10.0, gt=0, description="silence after which a session counts as ended"
+    )
+
+
+class RegisterSettings(_Section):
+    """Rigid motion correction."""
+
+    max_shift_px: float = Field(32.0, gt=0, description="search range, each direction")
+    template_frames: int = Field(
+        100, ge=10, description="frames of the live template, where none is stored"
+    )
+    min_confidence: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="correlation with the template under which a frame is flagged",
+    )
+
+
+class TracesSettings(_Section):
+    """From pixels to activity."""
+
+    neuropil_coefficient: float = Field(0.7, ge=0, le=1)
+    neuropil_inner_px: int = Field(2, ge=0, description="gap between cell and annulus")
+    neuropil_outer_px: int = Field(7, ge=1, description="width of the annulus")
+    baseline_window_s: float = Field(60.0, gt=0)
+    baseline_smooth_s: float = Field(0.5, gt=0)
+    decay_s: float = Field(0.7, gt=0, description="indicator decay, for deconvolution")
+    deconvolve_lag_frames: int = Field(0, ge=0, le=16)
+
+
+class AlignSettings(_Section):
+    """One time base."""
+
+    rate_hz: float = Field(30.0, gt=0, description="encoder frames per second")
+
+
+class EncoderSettings(_Section):
+    """Which encoder, if any."""
+
+    checkpoint: str | None = Field(
+        None, description="path of a .safetensors file, or 'demo' for the one shipped"
+    )
+
+
+class RoiSettings(_Section):
+    """Which masks."""
+
+    path: str | None = Field(
+        None,
+        description="Suite2p stat.npy or folder, regions .json; none = the encoder's",
+    )
+
+
+class InvertSettings(_Section):
+    """The live inversion."""
+
+    window_frames: int = Field(24, ge=6, description="encoder frames still changing")
+    hop_frames: int = Field(6, ge=1, description="new frames per update")
+    max_steps: int = Field(16, ge=1)
+    budget: float = Field(
+        0.6, gt=0, le=1, description="share of a hop's time that steps may fill"
+    )
+    temperature: float | None = Field(
+        None, gt=0, description="weight of the data; none = as the checkpoint says"
+    )
+    held_out: float = Field(0.1, gt=0, lt=0.5, description="share of neurons kept out")
+    null: bool = Field(True, description="invert permuted neurons beside, as a null")
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(1, ge=1)
+    seed: int = 0
+
+
+class RecordSettings(_Section):
+    """What is kept."""
+
+    enabled: bool = True
+    folder: str = Field("recordings", description="sessions are made inside it")
+    chunk_s: float = Field(1.0, gt=0, description="the most a kill -9 can cost")
+
+
+class Settings(_Section):
+    """Everything a daemon needs to know."""
+
+    wire: WireSettings = WireSettings()
+    register_: RegisterSettings = Field(RegisterSettings(), alias="register")
+    rois: RoiSettings = RoiSettings()
+    traces: TracesSettings = TracesSettings()
+    align: AlignSettings = AlignSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    invert: InvertSettings = InvertSettings()
+    record: RecordSettings = RecordSettings()
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def load(path: Path) -> Settings:
+    """Read a settings file; relative paths in it are relative to the file.
+
+    Raises `SettingsError` with one sentence per mistake.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"settings file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"settings file {path} is not TOML: {error}") from None
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(_sentences(path, error)) from None
+    return _resolved(settings, path.parent)
+
+
+def dump(settings: Settings) -> str:
+    """Return the settings as JSON, as saved with every recording."""
+    return settings.model_dump_json(by_alias=True, indent=2)
+
+
+def _resolved(settings: Settings, base: Path) -> Settings:
+    rois, encoder, record = settings.rois, settings.encoder, settings.record
+    if rois.path:
+        rois = rois.model_copy(update={"path": str(base / rois.path)})
+    if encoder.checkpoint and encoder.checkpoint != "demo":
+        path = str(base / encoder.checkpoint)
+        encoder = encoder.model_copy(update={"checkpoint": path})
+    return settings.model_copy(
+        update={"rois": rois, "encoder": encoder, "record": record}
+    )
+
+
+def _sentences(path: Path, error: ValidationError) -> str:
+    return "\n".join(_sentence(path, dict(item)) for item in error.errors())
+
+
+def _sentence(path: Path, item: dict[str, object]) -> str:
+    location = item["loc"]
+    assert isinstance(location, tuple)
+    key = ".".join(str(part) for part in location)
+    if item["type"] == "extra_forbidden":
+        section = _section_of(location)
+        known = ", ".join(sorted(_names(section)))
+        return f"{path}: unknown key '{key}'; known here: {known}"
+    return f"{path}: '{key}' = {item['input']!r}: {item['msg']}"
+
+
+def _section_of(location: tuple[object, ...]) -> type[BaseModel]:
+    section: type[BaseModel] = Settings
+    for part in location[:-1]:
+        for name, field in section.model_fields.items():
+            if part in (name, field.alias) and isinstance(field.annotation, type):
+                section = field.annotation
+    return section
+
+
+def _names(section: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -1,0 +1,85 @@
+"""Regions of interest: which pixels belong to which neuron, in what order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtrecon.wire import Array
+
+
+@dataclass(frozen=True)
+class RoiSet:
+    """Weighted masks of n neurons on one field, ids and order as they were given.
+
+    ids: (n,) int64. shape: (lines, pixels) of the field. indptr: (n + 1,) int64;
+    neuron i owns entries indptr[i]:indptr[i + 1] of rows, cols (int32, px) and
+    weights (float32, summing to 1 per neuron that has any pixel).
+    """
+
+    ids: Array
+    shape: tuple[int, int]
+    indptr: Array
+    rows: Array
+    cols: Array
+    weights: Array
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def centers(self) -> Array:
+        """(n, 2) float32: weighted centre (row, col) in px; NaN for an empty mask."""
+        centers = np.full((len(self), 2), np.nan, np.float32)
+        for i in range(len(self)):
+            own = slice(self.indptr[i], self.indptr[i + 1])
+            if own.start < own.stop:
+                centers[i, 0] = np.dot(self.rows[own], self.weights[own])
+                centers[i, 1] = np.dot(self.cols[own], self.weights[own])
+        return centers
+
+
+def from_pixels(
+    ids: Array, shape: tuple[int, int], pixels: list[tuple[Array, Array, Array]]
+) -> RoiSet:
+    """Build a set from each neuron's (rows, cols, weights).
+
+    Weights are scaled to sum to 1; a mask whose pixels lie outside the field is a
+    ValueError that names the neuron, for it means that the masks belong elsewhere.
+    """
+    counts = [len(rows) for rows, _, _ in pixels]
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    for roi_id, (rows, cols, _) in zip(ids, pixels, strict=True):
+        _require_inside(int(roi_id), shape, rows, cols)
+    return RoiSet(
+        ids=np.asarray(ids, np.int64),
+        shape=shape,
+        indptr=indptr,
+        rows=_join([p[0] for p in pixels], np.int32),
+        cols=_join([p[1] for p in pixels], np.int32),
+        weights=_join([_scaled(p[2]) for p in pixels], np.float32),
+    )
+
+
+def _require_inside(
+    roi_id: int, shape: tuple[int, int], rows: Array, cols: Array
+) -> None:
+    if not len(rows):
+        return
+    low = (int(np.min(rows)), int(np.min(cols)))
+    high = (int(np.max(rows)), int(np.max(cols)))
+    if min(low) < 0 or high[0] >= shape[0] or high[1] >= shape[1]:
+        raise ValueError(
+            f"ROI {roi_id} reaches pixel {high if min(low) >= 0 else low}, outside the "
+            f"field of {shape[0]} lines x {shape[1]} pixels; are these masks of "
+            "another field, or transposed?"
+        )
+
+
+def _scaled(weights: Array) -> Array:
+    total = float(np.sum(weights))
+    return np.asarray(weights, np.float32) / (total if total > 0 else 1.0)
+
+
+def _join(parts: list[Array], dtype: type) -> Array:
+    return np.concatenate([np.empty(0), *parts]).astype(dtype)

@@ -1,0 +1,323 @@
+"""What travels between programs: headers as JSON, pixels as raw bytes.
+
+The only file that knows the bytes. `bridge/README.md` is the same contract in words.
+Everything that arrives is decoded into a frozen struct or refused with a sentence
+(`WireError`); nothing received is unpickled, evaluated or used as a path.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+VERSION = 1
+MAX_HEADER_BYTES = 64 * 1024
+MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
+PIXEL_TYPES = ("int16", "uint16")
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class WireError(ValueError):
+    """A message that does not keep to the contract; its text says how."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Fields of every header. Unknown fields are ignored, missing ones refused."""
+
+    session: str
+    seq: int  # the sender's own counter: over all its messages, or per topic
+    v: Literal[1] = VERSION
+
+
+# -- into the daemon: PUSH -> PULL, two parts [header][payload], lossless ------------
+
+
+class Start(Header, frozen=True, tag="start"):
+    """A session begins; repeated about once a second for a daemon that comes late."""
+
+    source: str
+    rate_hz: float
+    shape: tuple[int, int]  # lines, pixels
+    dtype: Literal["int16", "uint16"] = "int16"
+    channels: list[int] = msgspec.field(default_factory=lambda: [1])
+    planes: list[float] = msgspec.field(default_factory=lambda: [0.0])  # z, um
+    rois: list[Any] | None = None
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Frame(Header, frozen=True, tag="frame"):
+    """One image: payload is pixels, row-major [lines, pixels]."""
+
+    frame: int  # the microscope's own counter
+    t: float  # s, the microscope's clock
+    t_send: float  # s, the sender's wall clock
+    shape: tuple[int, int]
+    dtype: Literal["int16", "uint16"] = "int16"
+    channel: int = 1
+    plane: int = 0
+    roi: str | None = None
+    dropped: int = 0  # frames the sender could not send so far
+
+
+class Stimulus(Header, frozen=True, tag="stimulus"):
+    """One stimulus frame, uint8; an empty payload means "frame `index` of `clip`"."""
+
+    clip: str
+    index: int
+    t: float | None = None
+    t_send: float | None = None
+    shape: tuple[int, int] | None = None
+    dtype: Literal["uint8"] = "uint8"
+
+
+class Behavior(Header, frozen=True, tag="behavior"):
+    """A behaviour sample; whatever is not measured is left out."""
+
+    t: float
+    pupil_dilation: float | None = None
+    running_speed: float | None = None
+    pupil_x: float | None = None
+    pupil_y: float | None = None
+
+
+class Sync(Header, frozen=True, tag="sync"):
+    """An edge of a digital line, seen on the microscope's clock."""
+
+    t: float
+    t_send: float
+    line: int
+    value: int
+
+
+class End(Header, frozen=True, tag="end"):
+    """The sender is done; a hint, for it can go missing."""
+
+    reason: str
+    frames: int = 0
+    dropped: int = 0
+
+
+Incoming = Start | Frame | Stimulus | Behavior | Sync | End
+
+# -- out of the daemon: PUB, three parts [topic][header][payload] --------------------
+
+
+class Outgoing(Header, frozen=True):
+    """Fields of every published header. `t` is the daemon's wall clock in seconds."""
+
+    t: float
+
+
+class Field(Outgoing, frozen=True, tag="field"):
+    """The registered field, downsampled: payload uint8 (lines, pixels)."""
+
+    frame: int
+    shape: tuple[int, int]
+    shift_px: tuple[float, float]  # y, x: where the frame lay relative to the template
+    confidence: float
+    step: int = 1  # downsampling: one field pixel is `step` camera pixels
+
+
+class Activity(Outgoing, frozen=True, tag="activity"):
+    """Activity at one encoder frame: payload float32 (n_neuron,); NaN = lost."""
+
+    index: int  # encoder frame since the session's first microscope frame
+    frame: int  # newest microscope frame in it
+    t_frame: float  # s, daemon's wall clock when that frame was received
+    behavior: tuple[float | None, float | None] = (None, None)  # dilation, speed
+
+
+class Movie(Outgoing, frozen=True, tag="movie"):
+    """Reconstructed frames, newest last: payload uint8 (n, height, width).
+
+    `index` is the encoder frame of the newest one, `final` how many of the leading
+    frames will not change again, `lag` the age in s of the newest final frame.
+    """
+
+    index: int
+    final: int
+    lag: float
+    shape: tuple[int, int, int]
+    steps: int  # optimiser steps done in this hop
+    t_frame: float  # receive time of the newest microscope frame used
+
+
+class Seen(Outgoing, frozen=True, tag="stimulus"):
+    """The stimulus at encoder frame `index`: payload uint8 (height, width)."""
+
+    index: int
+    clip: str
+    shape: tuple[int, int]
+
+
+class Quality(Outgoing, frozen=True, tag="quality"):
+    """How far the movie can be trusted: payload float32 identifiability map or empty.
+
+    `activity_correlation` is over held-out neurons, `null_correlation` the same for
+    the same pipeline fed with neurons permuted. Pixel figures need a known stimulus.
+    """
+
+    index: int
+    lag: float  # s, of the frames judged
+    activity_correlation: float | None = None
+    null_correlation: float | None = None
+    pixel_correlation: float | None = None
+    null_pixel_correlation: float | None = None
+    pixel_correlation_by_lag: dict[str, float] = msgspec.field(default_factory=dict)
+    shape: tuple[int, int] | None = None
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    """A latency's distribution, in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+    n: int
+
+
+class Gaps(msgspec.Struct, frozen=True):
+    """Losses by where they happened, in messages or frames."""
+
+    wire: int = 0  # gap in `seq`
+    source: int = 0  # gap in `frame` with none in `seq`
+    repeats: int = 0  # the same `frame` again (flyback), ignored
+
+
+class Health(Outgoing, frozen=True, tag="health"):
+    """How a process is doing; one message per station process."""
+
+    station: Literal["front", "inverter"]
+    state: str  # one word: waiting, calibrating, running, idle, restarting, ...
+    rate_hz: float = 0.0
+    frames_received: int = 0
+    frames_processed: int = 0
+    rejected: int = 0
+    gaps: Gaps = Gaps()
+    latency_ms: dict[str, Percentiles] = msgspec.field(default_factory=dict)
+    queue_depth: dict[str, int] = msgspec.field(default_factory=dict)
+    lost: dict[str, int] = msgspec.field(default_factory=dict)
+    deadline_misses: int = 0
+    steps_per_hop: float = 0.0
+    realtime_factor: float = 0.0
+    memory_mb: float = 0.0
+    peak_memory_mb: float = 0.0
+    disk_free_gb: float | None = None
+
+
+class Event(Outgoing, frozen=True, tag="event"):
+    """Something happened that somebody may act on; `message` is a sentence."""
+
+    name: str
+    message: str = ""
+    rule: str = ""
+    value: float | None = None
+    frame: int | None = None
+
+
+Published = Field | Activity | Movie | Seen | Quality | Health | Event
+TOPICS = ("field", "activity", "movie", "stimulus", "quality", "health", "event")
+
+_PAYLOAD_TYPES = {Field: "uint8", Movie: "uint8", Seen: "uint8", Quality: "float32"}
+
+_encoder = msgspec.json.Encoder()
+_incoming = msgspec.json.Decoder(Incoming)
+_published = msgspec.json.Decoder(Published)
+
+
+def encode(message: Incoming, payload: bytes | memoryview | Array = b"") -> list[Any]:
+    """Return the two parts to send into the daemon."""
+    return [_encoder.encode(message), _raw(payload)]
+
+
+def decode(parts: list[Any]) -> tuple[Incoming, Array]:
+    """Read two parts from a sender.
+
+    Returns the header and its payload as an array of the shape and type it claims
+    (a view of the bytes received, read-only). Raises `WireError` with a sentence.
+    """
+    header, payload = _two_parts(parts)
+    message = _header(_incoming, header)
+    if isinstance(message, Frame):
+        return message, _pixels(payload, message.shape, message.dtype)
+    if isinstance(message, Stimulus) and len(payload):
+        if message.shape is None:
+            raise WireError("stimulus message carries pixels but no 'shape'")
+        return message, _pixels(payload, message.shape, message.dtype)
+    if len(payload):
+        raise WireError(
+            f"{_tag(message)} message carries {len(payload)} bytes of payload, "
+            "expected none"
+        )
+    return message, np.empty(0, np.uint8)
+
+
+def encode_published(message: Published, payload: Any = b"") -> list[Any]:
+    """Return the three parts to publish; the topic is the message's own type."""
+    return [_tag(message).encode(), _encoder.encode(message), _raw(payload)]
+
+
+def decode_published(parts: list[Any]) -> tuple[Published, Array]:
+    """Read three parts from the daemon; raises `WireError` with a sentence."""
+    if len(parts) != 3:
+        raise WireError(f"published message has {len(parts)} parts, expected 3")
+    message = _header(_published, parts[1])
+    if _tag(message).encode() != bytes(parts[0]):
+        raise WireError(f"topic {bytes(parts[0])!r} carries a {_tag(message)} header")
+    payload = memoryview(parts[2])
+    if isinstance(message, Activity):
+        return message, np.frombuffer(payload, np.float32)
+    dtype = _PAYLOAD_TYPES.get(type(message))
+    shape = getattr(message, "shape", None)
+    if dtype is None or shape is None or not len(payload):
+        return message, np.empty(0, np.uint8)
+    return message, _pixels(payload, shape, dtype)
+
+
+def _tag(message: msgspec.Struct) -> str:
+    return str(type(message).__struct_config__.tag)
+
+
+def _raw(payload: Any) -> Any:
+    if isinstance(payload, np.ndarray):
+        return memoryview(np.ascontiguousarray(payload)).cast("B")
+    return payload
+
+
+def _two_parts(parts: list[Any]) -> tuple[Any, memoryview]:
+    if len(parts) != 2:
+        raise WireError(f"message has {len(parts)} parts, expected header and payload")
+    return parts[0], memoryview(parts[1])
+
+
+def _header(decoder: msgspec.json.Decoder[Any], raw: Any) -> Any:
+    if len(raw) > MAX_HEADER_BYTES:
+        raise WireError(
+            f"header is {len(raw)} bytes, more than the {MAX_HEADER_BYTES} allowed"
+        )
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"header does not parse: {error}") from None
+
+
+def _pixels(payload: memoryview, shape: tuple[int, ...], dtype: str) -> Array:
+    if any(side <= 0 for side in shape):
+        raise WireError(f"shape {list(shape)} has a side that is not positive")
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    if expected > MAX_PAYLOAD_BYTES:
+        raise WireError(
+            f"shape {list(shape)} of {dtype} is {expected} bytes, "
+            f"more than the {MAX_PAYLOAD_BYTES} allowed"
+        )
+    if len(payload) != expected:
+        raise WireError(
+            f"payload is {len(payload)} bytes, but shape {list(shape)} of {dtype} "
+            f"needs {expected}"
+        )
+    return np.frombuffer(payload, np.dtype(dtype).newbyteorder("<")).reshape(shape)
