@@ -6,10 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rtrecon.errors import UserError
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError):
     """A settings file that cannot be used; its text says which key and why."""
 
 
@@ -53,7 +55,7 @@ class TracesSettings(_Section):
     baseline_window_s: float = Field(60.0, gt=0)
     baseline_smooth_s: float = Field(0.5, gt=0)
     decay_s: float = Field(0.7, gt=0, description="indicator decay, for deconvolution")
-    deconvolve_lag_frames: int = Field(0, ge=0, le=16)
+    deconvolve_lag_frames: int = Field(2, ge=0, le=16)
 
 
 class AlignSettings(_Section):
@@ -97,6 +99,15 @@ class InvertSettings(_Section):
     threads: int = Field(1, ge=1)
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _whole_hops(self) -> InvertSettings:
+        if self.window_frames % self.hop_frames:
+            raise ValueError(
+                f"window_frames = {self.window_frames} must be a multiple of "
+                f"hop_frames = {self.hop_frames}"
+            )
+        return self
+
 
 class RecordSettings(_Section):
     """What is kept."""
@@ -127,11 +138,15 @@ def load(path: Path) -> Settings:
     Raises `SettingsError` with one sentence per mistake.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SettingsError(f"settings file {path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path} cannot be read: {error}") from None
+    if path.suffix == ".json":
+        return parse(text)  # as saved with a recording
+    try:
+        raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"settings file {path} is not TOML: {error}") from None
     try:
@@ -139,6 +154,14 @@ def load(path: Path) -> Settings:
     except ValidationError as error:
         raise SettingsError(_sentences(path, error)) from None
     return _resolved(settings, path.parent)
+
+
+def parse(text: str) -> Settings:
+    """Read settings as `dump` wrote them; raises `SettingsError`."""
+    try:
+        return Settings.model_validate_json(text)
+    except ValidationError as error:
+        raise SettingsError(_sentences(Path("settings"), error)) from None
 
 
 def dump(settings: Settings) -> str:

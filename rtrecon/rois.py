@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtrecon.errors import UserError
 from rtrecon.wire import Array
 
 
@@ -45,7 +46,7 @@ def from_pixels(
     """Build a set from each neuron's (rows, cols, weights).
 
     Weights are scaled to sum to 1; a mask whose pixels lie outside the field is a
-    ValueError that names the neuron, for it means that the masks belong elsewhere.
+    UserError that names the neuron, for it means that the masks belong elsewhere.
     """
     counts = [len(rows) for rows, _, _ in pixels]
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -69,7 +70,7 @@ def _require_inside(
     low = (int(np.min(rows)), int(np.min(cols)))
     high = (int(np.max(rows)), int(np.max(cols)))
     if min(low) < 0 or high[0] >= shape[0] or high[1] >= shape[1]:
-        raise ValueError(
+        raise UserError(
             f"ROI {roi_id} reaches pixel {high if min(low) >= 0 else low}, outside the "
             f"field of {shape[0]} lines x {shape[1]} pixels; are these masks of "
             "another field, or transposed?"

@@ -24,6 +24,7 @@ class Sender:
         self.session = str(uuid.uuid4())
         self.sent = 0  # frames handed to the transport
         self.dropped = 0  # frames that were not
+        self.wait_s = 0.0  # for room in the queue; beside a microscope never wait
         self._seq = 0
         self._start = start
         self._started_at = -RESTART_EVERY_S
@@ -61,22 +62,34 @@ class Sender:
 
     def stimulus(self, image: wire.Array, clip: str, index: int, t: float) -> bool:
         """Send one stimulus frame, uint8 (height, width), on the microscope's clock."""
-        shape = (image.shape[0], image.shape[1])
-        fields = {"clip": clip, "index": index, "t": t, "shape": shape}
-        return self._send(wire.Stimulus(**self._header(), **fields), image)
+        message = wire.Stimulus(
+            session=self.session,
+            seq=self._seq,
+            clip=clip,
+            index=index,
+            t=t,
+            shape=(image.shape[0], image.shape[1]),
+        )
+        return self._send(message, image)
 
-    def behavior(self, t: float, **values: float) -> bool:
+    def behavior(self, t: float, **values: Any) -> bool:
         """Send a behaviour sample: pupil_dilation, running_speed, pupil_x, pupil_y."""
         return self._send(wire.Behavior(**self._header(), t=t, **values))
 
     def end(self, reason: str) -> bool:
         """Say that the session is over, with the counts."""
-        counts = {"frames": self.sent, "dropped": self.dropped}
-        return self._send(wire.End(**self._header(), reason=reason, **counts))
+        message = wire.End(
+            session=self.session,
+            seq=self._seq,
+            reason=reason,
+            frames=self.sent,
+            dropped=self.dropped,
+        )
+        return self._send(message)
 
-    def close(self) -> None:
-        """Close the socket, giving queued messages a bounded time to leave."""
-        self._socket.close()
+    def close(self, linger_s: float = sockets.LINGER_MS / 1000) -> None:
+        """Close the socket, giving queued messages `linger_s` to leave."""
+        self._socket.close(linger=round(1000 * linger_s))
         self._context.term()
 
     def _repeat_start(self) -> None:
@@ -88,6 +101,8 @@ class Sender:
         return {"session": self.session, "seq": self._seq}
 
     def _send(self, message: wire.Incoming, payload: Any = b"") -> bool:
+        if self.wait_s:
+            self._socket.poll(round(1000 * self.wait_s), zmq.POLLOUT)
         try:
             self._socket.send_multipart(
                 wire.encode(message, payload), zmq.DONTWAIT, copy=True

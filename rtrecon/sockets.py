@@ -7,18 +7,19 @@ from urllib.parse import urlsplit
 
 import zmq
 
+from rtrecon.errors import UserError
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 SEND_HWM = 32  # messages: about a second of frames at 30 Hz, and a bounded backlog
 RECEIVE_HWM = 64
-HEARTBEAT_MS = 500
-HEARTBEAT_TIMEOUT_MS = 1000
+KEEPALIVE_IDLE_S = 5  # after which the system asks a silent peer if it is alive
 LINGER_MS = 500
 
 Socket = zmq.Socket[Any]
 Context = zmq.Context[Any]
 
 
-class AddressError(ValueError):
+class AddressError(UserError):
     """An address that cannot be used; its text says why and what to do."""
 
 
@@ -43,8 +44,8 @@ def connect(context: Context, kind: int, address: str) -> Socket:
     """Return a connected socket; the peer may come later."""
     _tcp_host(address)
     socket = _socket(context, kind)
-    if kind == zmq.PUSH:
-        # Without it frames pile up for a daemon that is not there.
+    if kind in (zmq.PUSH, zmq.DEALER):
+        # Without it frames and requests pile up for a daemon that is not there.
         socket.setsockopt(zmq.IMMEDIATE, 1)
     if kind == zmq.SUB:
         socket.setsockopt(zmq.SUBSCRIBE, b"")
@@ -53,22 +54,26 @@ def connect(context: Context, kind: int, address: str) -> Socket:
 
 
 def _socket(context: Context, kind: int) -> Socket:
-    socket = context.socket(kind)
+    socket: Socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.setsockopt(zmq.SNDHWM, SEND_HWM)
     socket.setsockopt(zmq.RCVHWM, RECEIVE_HWM)
     socket.setsockopt(zmq.MAXMSGSIZE, 64 * 1024 * 1024 + 64 * 1024)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    # Not ZeroMQ's own heartbeats: a full receiver does not read them, so they cut a
+    # healthy peer off, lose what is queued, and abort the process (libzmq #3937).
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
     return socket
 
 
 def _tcp_host(address: str) -> str:
+    host: str = ""
+    port: int | None = None
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        host = port = None
+        pass
     if not address.startswith("tcp://") or not host or not port:
         raise AddressError(
             f"{address!r} is not an address; write it like 'tcp://127.0.0.1:5560'"

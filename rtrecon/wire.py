@@ -8,17 +8,23 @@ Everything that arrives is decoded into a frozen struct or refused with a senten
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 
-VERSION = 1
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 PIXEL_TYPES = ("int16", "uint16")
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+# Bounds on what arrives, wide enough for any clock and narrow enough for arithmetic.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, msgspec.Meta(ge=-1e10, le=1e10)]
+Hertz = Annotated[float, msgspec.Meta(ge=1e-3, le=1e5)]
+Measure = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
 
 class WireError(ValueError):
@@ -28,9 +34,9 @@ class WireError(ValueError):
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Fields of every header. Unknown fields are ignored, missing ones refused."""
 
-    session: str
-    seq: int  # the sender's own counter: over all its messages, or per topic
-    v: Literal[1] = VERSION
+    session: Name
+    seq: Count  # the sender's own counter: over all its messages, or per topic
+    v: Literal[1] = 1
 
 
 # -- into the daemon: PUSH -> PULL, two parts [header][payload], lossless ------------
@@ -40,7 +46,7 @@ class Start(Header, frozen=True, tag="start"):
     """A session begins; repeated about once a second for a daemon that comes late."""
 
     source: str
-    rate_hz: float
+    rate_hz: Hertz
     shape: tuple[int, int]  # lines, pixels
     dtype: Literal["int16", "uint16"] = "int16"
     channels: list[int] = msgspec.field(default_factory=lambda: [1])
@@ -52,24 +58,24 @@ class Start(Header, frozen=True, tag="start"):
 class Frame(Header, frozen=True, tag="frame"):
     """One image: payload is pixels, row-major [lines, pixels]."""
 
-    frame: int  # the microscope's own counter
-    t: float  # s, the microscope's clock
-    t_send: float  # s, the sender's wall clock
+    frame: Count  # the microscope's own counter
+    t: Seconds  # the microscope's clock
+    t_send: Seconds  # the sender's wall clock
     shape: tuple[int, int]
     dtype: Literal["int16", "uint16"] = "int16"
     channel: int = 1
     plane: int = 0
     roi: str | None = None
-    dropped: int = 0  # frames the sender could not send so far
+    dropped: Count = 0  # frames the sender could not send so far
 
 
 class Stimulus(Header, frozen=True, tag="stimulus"):
     """One stimulus frame, uint8; an empty payload means "frame `index` of `clip`"."""
 
     clip: str
-    index: int
-    t: float | None = None
-    t_send: float | None = None
+    index: Count
+    t: Seconds | None = None
+    t_send: Seconds | None = None
     shape: tuple[int, int] | None = None
     dtype: Literal["uint8"] = "uint8"
 
@@ -77,18 +83,18 @@ class Stimulus(Header, frozen=True, tag="stimulus"):
 class Behavior(Header, frozen=True, tag="behavior"):
     """A behaviour sample; whatever is not measured is left out."""
 
-    t: float
-    pupil_dilation: float | None = None
-    running_speed: float | None = None
-    pupil_x: float | None = None
-    pupil_y: float | None = None
+    t: Seconds
+    pupil_dilation: Measure | None = None
+    running_speed: Measure | None = None
+    pupil_x: Measure | None = None
+    pupil_y: Measure | None = None
 
 
 class Sync(Header, frozen=True, tag="sync"):
     """An edge of a digital line, seen on the microscope's clock."""
 
-    t: float
-    t_send: float
+    t: Seconds
+    t_send: Seconds
     line: int
     value: int
 
@@ -97,8 +103,8 @@ class End(Header, frozen=True, tag="end"):
     """The sender is done; a hint, for it can go missing."""
 
     reason: str
-    frames: int = 0
-    dropped: int = 0
+    frames: Count = 0
+    dropped: Count = 0
 
 
 Incoming = Start | Frame | Stimulus | Behavior | Sync | End
@@ -223,7 +229,12 @@ class Event(Outgoing, frozen=True, tag="event"):
 Published = Field | Activity | Movie | Seen | Quality | Health | Event
 TOPICS = ("field", "activity", "movie", "stimulus", "quality", "health", "event")
 
-_PAYLOAD_TYPES = {Field: "uint8", Movie: "uint8", Seen: "uint8", Quality: "float32"}
+_PAYLOAD_TYPES: dict[type, str] = {
+    Field: "uint8",
+    Movie: "uint8",
+    Seen: "uint8",
+    Quality: "float32",
+}
 
 _encoder = msgspec.json.Encoder()
 _incoming = msgspec.json.Decoder(Incoming)
@@ -243,6 +254,8 @@ def decode(parts: list[Any]) -> tuple[Incoming, Array]:
     """
     header, payload = _two_parts(parts)
     message = _header(_incoming, header)
+    if isinstance(message, Start):
+        _size_bytes(message.shape, message.dtype)
     if isinstance(message, Frame):
         return message, _pixels(payload, message.shape, message.dtype)
     if isinstance(message, Stimulus) and len(payload):
@@ -271,7 +284,9 @@ def decode_published(parts: list[Any]) -> tuple[Published, Array]:
         raise WireError(f"topic {bytes(parts[0])!r} carries a {_tag(message)} header")
     payload = memoryview(parts[2])
     if isinstance(message, Activity):
-        return message, np.frombuffer(payload, np.float32)
+        if not len(payload):
+            return message, np.empty(0, np.float32)
+        return message, _pixels(payload, (len(payload) // 4,), "float32")
     dtype = _PAYLOAD_TYPES.get(type(message))
     shape = getattr(message, "shape", None)
     if dtype is None or shape is None or not len(payload):
@@ -285,7 +300,8 @@ def _tag(message: msgspec.Struct) -> str:
 
 def _raw(payload: Any) -> Any:
     if isinstance(payload, np.ndarray):
-        return memoryview(np.ascontiguousarray(payload)).cast("B")
+        little = payload.astype(payload.dtype.newbyteorder("<"), copy=False)
+        return np.ascontiguousarray(little).reshape(-1).view(np.uint8).data
     return payload
 
 
@@ -306,7 +322,7 @@ def _header(decoder: msgspec.json.Decoder[Any], raw: Any) -> Any:
         raise WireError(f"header does not parse: {error}") from None
 
 
-def _pixels(payload: memoryview, shape: tuple[int, ...], dtype: str) -> Array:
+def _size_bytes(shape: tuple[int, ...], dtype: str) -> int:
     if any(side <= 0 for side in shape):
         raise WireError(f"shape {list(shape)} has a side that is not positive")
     expected = math.prod(shape) * np.dtype(dtype).itemsize
@@ -315,6 +331,11 @@ def _pixels(payload: memoryview, shape: tuple[int, ...], dtype: str) -> Array:
             f"shape {list(shape)} of {dtype} is {expected} bytes, "
             f"more than the {MAX_PAYLOAD_BYTES} allowed"
         )
+    return expected
+
+
+def _pixels(payload: memoryview, shape: tuple[int, ...], dtype: str) -> Array:
+    expected = _size_bytes(shape, dtype)
     if len(payload) != expected:
         raise WireError(
             f"payload is {len(payload)} bytes, but shape {list(shape)} of {dtype} "

@@ -1,0 +1,58 @@
+# `make demo` and `make test` set up everything they need. On Windows see README.md.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/ready
+# What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
+QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
+
+.PHONY: demo test test-long lint bench-loop bench-front clean
+
+demo: $(READY)
+	$(BIN)/rtrecon demo $(ARGS)
+
+test: $(READY)
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest $(ARGS)
+
+test-long: $(READY)
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m long $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-loop: $(READY)
+	$(BIN)/python benchmarks/loop.py $(ARGS)
+
+bench-front: $(READY)
+	$(BIN)/python benchmarks/front.py $(ARGS)
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist demo-out
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Made anew only when what it depends on changed. torch comes first: it is the largest,
+# and its version decides those of others.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "rtrecon needs Python 3.11 or newer; try make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@$(BIN)/python -c 'import PySide6.QtGui' 2>/dev/null || $(MAKE) --no-print-directory qt-libraries
+	touch $@
+
+.PHONY: qt-libraries
+qt-libraries:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $(QT_PACKAGES); \
+	else \
+		echo "Qt misses system libraries; on Debian or Ubuntu install them with:"; \
+		echo "  sudo apt-get install $(QT_PACKAGES)"; \
+	fi

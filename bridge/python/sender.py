@@ -1,0 +1,78 @@
+"""Send a movie to rtrecon as a microscope would. Needs numpy and pyzmq, not rtrecon.
+
+    python sender.py movie.npy --rate 30
+
+movie.npy holds int16 or uint16 frames (n, lines, pixels). The contract that this file
+keeps to is in ../README.md; copy from it what your own sender needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import uuid
+
+import numpy as np
+import zmq
+
+
+def open_socket(address: str) -> zmq.Socket:
+    """Return a socket that never blocks the microscope and holds about a second."""
+    socket = zmq.Context.instance().socket(zmq.PUSH)
+    socket.setsockopt(zmq.SNDHWM, 32)
+    socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing piles up for a daemon not there yet
+    socket.setsockopt(zmq.LINGER, 2000)  # ms that queued frames are given at the end
+    socket.connect(address)
+    return socket
+
+
+def stream(frames: np.ndarray, address: str, rate_hz: float) -> tuple[int, int]:
+    """Send frames (n, lines, pixels) at a rate; return how many were sent and lost."""
+    socket, session, seq = open_socket(address), str(uuid.uuid4()), 0
+
+    def send(header: dict, payload: bytes = b"") -> bool:
+        nonlocal seq
+        header = {"v": 1, "session": session, "seq": seq, **header}
+        try:
+            socket.send_multipart([json.dumps(header).encode(), payload], zmq.DONTWAIT)
+        except zmq.Again:  # no daemon, or it is behind: the frame is lost
+            return False
+        seq += 1  # counts what left, so that a gap means lost on the wire
+        return True
+
+    layout = {"shape": frames.shape[1:], "dtype": frames.dtype.name}
+    start = {"type": "start", "source": "sender.py", "rate_hz": rate_hz, **layout}
+    while not send(start):  # wait for the daemon
+        time.sleep(0.05)
+    began, started, sent = time.monotonic(), time.monotonic(), 0
+    for i, pixels in enumerate(frames):
+        time.sleep(max(0.0, began + i / rate_hz - time.monotonic()))
+        if time.monotonic() - started > 1.0:  # again, for a daemon that came late
+            started, _ = time.monotonic(), send(start)
+        frame = {"type": "frame", "frame": i + 1, "t": i / rate_hz, "dropped": i - sent}
+        frame |= {"t_send": time.time(), **layout}
+        sent += send(frame, pixels.astype(pixels.dtype.newbyteorder("<")).tobytes())
+    counts = {"frames": sent, "dropped": len(frames) - sent}
+    send({"type": "end", "reason": "no more frames", **counts})
+    socket.close()
+    zmq.Context.instance().term()
+    return sent, len(frames) - sent
+
+
+def main() -> None:
+    """Send a .npy file."""
+    parser = argparse.ArgumentParser(description="Send a movie as a microscope would.")
+    parser.add_argument("movie", help=".npy, int16 or uint16 (n, lines, pixels)")
+    parser.add_argument("--address", default="tcp://127.0.0.1:5560")
+    parser.add_argument("--rate", type=float, default=30.0, help="frames per second")
+    options = parser.parse_args()
+    frames = np.load(options.movie, mmap_mode="r", allow_pickle=False)
+    if frames.ndim != 3 or frames.dtype.name not in ("int16", "uint16"):
+        parser.error(f"{options.movie} is {frames.dtype} {list(frames.shape)}")
+    sent, lost = stream(frames, options.address, options.rate)
+    print(f"{sent} frames sent, {lost} lost")
+
+
+if __name__ == "__main__":
+    main()

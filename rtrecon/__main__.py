@@ -1,0 +1,6 @@
+"""`python -m rtrecon`."""
+
+from rtrecon.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""One frame through the front: register, read, relate to rest, deconvolve.
+
+The same chain runs live and over recordings, so that an encoder is trained on exactly
+what it will be shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtrecon.acquire import neuropil
+from rtrecon.acquire.baseline import RelativeChange
+from rtrecon.acquire.deconvolve import OnlineDeconvolver
+from rtrecon.acquire.register import Registrar, Shift
+from rtrecon.acquire.traces import TraceExtractor
+from rtrecon.config import Settings
+from rtrecon.rois import RoiSet, from_pixels
+from rtrecon.wire import Array
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one frame says; (n,) float32 arrays, made for it and the reader's to keep.
+
+    All are NaN where the shift is not trusted: nothing was measured. activity belongs
+    to the frame `deconvolve_lag_frames` earlier, and is NaN where nothing was then.
+    """
+
+    shift: Shift
+    cell: Array  # counts
+    neuropil: Array  # counts
+    dff: Array
+    activity: Array  # dF/F per frame, >= 0
+
+
+class Chain:
+    """All stations from pixels to activity, of one plane.
+
+    template: (lines, pixels) float32. offset: counts that the detector reads in the
+    dark. registered: the last frame, moved back, for the display; overwritten.
+    """
+
+    def __init__(
+        self,
+        template: Array,
+        rois: RoiSet,
+        rate_hz: float,
+        settings: Settings,
+        *,
+        offset: float = 0.0,
+    ) -> None:
+        if rois.shape != template.shape:
+            raise ValueError(
+                f"the masks were made on a field of {rois.shape}, but the template "
+                f"has {template.shape}: they belong to another field or zoom"
+            )
+        self._n = len(rois)
+        self._settings = settings
+        self._registrar = Registrar(template, settings.register_)
+        rings = neuropil.annuli(rois, settings.traces)
+        self._extractor = TraceExtractor(rois, rings)
+        self._change = RelativeChange(self._n, rate_hz, settings.traces, offset)
+        self._deconvolver = OnlineDeconvolver(self._n, rate_hz, settings.traces)
+        self.registered = np.zeros(template.shape, np.float32)
+
+    def process(self, frame: Array) -> Sample:
+        """Take one (lines, pixels) int16 or uint16 frame; return what it says."""
+        shift = self._registrar.estimate(frame)
+        self._registrar.apply(frame, shift, self.registered)
+        cell, ring, dff, activity = np.full((4, self._n), np.nan, np.float32)
+        if shift.trusted:
+            self._extractor.extract(self.registered, cell, ring)
+        self._change.update(cell, ring, dff)
+        self._deconvolver.update(dff, activity)
+        return Sample(shift, cell, ring, dff, activity)
+
+    def warm_up(self) -> None:
+        """Compile everything, on another chain's dummy data; nothing here changes."""
+        scene = np.random.default_rng(0).integers(0, 200, self.registered.shape)
+        pixel = np.arange(1), np.arange(1), np.ones(1, np.float32)
+        rois = from_pixels(np.arange(1), scene.shape, [pixel])
+        # Default registration settings: the scene must count as trusted.
+        settings = Settings(traces=self._settings.traces)
+        chain = Chain(scene.astype(np.float32), rois, 30.0, settings)
+        for dtype in (np.int16, np.uint16):
+            chain.process(scene.astype(dtype))
+
+    def state(self) -> dict[str, Array]:
+        """Return all that a restart must know to go on where this chain is."""
+        return {
+            f"{name}/{key}": array
+            for name, part in self._parts().items()
+            for key, array in part.state().items()
+        }
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a state saved by a chain of the same rois, rate and settings."""
+        for name, part in self._parts().items():
+            start = f"{name}/"
+            part.restore(
+                {
+                    key.removeprefix(start): array
+                    for key, array in state.items()
+                    if key.startswith(start)
+                }
+            )
+
+    def _parts(self) -> dict[str, Registrar | RelativeChange | OnlineDeconvolver]:
+        return {
+            "register": self._registrar,
+            "change": self._change,
+            "deconvolve": self._deconvolver,
+        }

@@ -1,0 +1,223 @@
+"""The door: which message is to be processed, which was lost before it, and where.
+
+No sockets and no clock: messages come decoded, time is an argument.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rtrecon import wire
+
+MAX_PAUSE_S = 3600.0  # between two frames; more means a clock or counter gone wild
+ENDED_SESSIONS = 64  # remembered, so that none of them comes back
+SENDERS = 16  # whose counters are followed: microscope, stimulus program, cameras
+
+
+class Kind(StrEnum):
+    """What to do with a message."""
+
+    SESSION = "session"  # a new session begins, which ends the one before
+    FRAME = "frame"  # process it
+    ASIDE = "aside"  # stimulus, behaviour or sync: pass it on
+    END = "end"  # the sender says it is done
+    IGNORE = "ignore"  # start or frame again: nothing to do
+    REFUSED = "refused"  # counted; the sentence says why
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with a message, and what went missing just before it."""
+
+    kind: Kind
+    sentence: str = ""
+    lost_wire: int = 0  # messages
+    lost_source: int = 0  # frames
+
+
+@dataclass
+class Counts:
+    """One session's sums; every frame received is accepted, repeated or refused."""
+
+    received: int = 0  # frame messages
+    accepted: int = 0  # of which to be processed
+    rejected: int = 0  # messages refused, frames or not
+    lost_wire: int = 0  # messages missing in `seq`
+    lost_source: int = 0  # frames missing in `frame` with none missing in `seq`
+    repeats: int = 0  # frames that came again
+    dropped: int = 0  # frames the sender says it could not send
+
+    @property
+    def gaps(self) -> wire.Gaps:
+        """The three faces of loss, as they are published."""
+        return wire.Gaps(self.lost_wire, self.lost_source, self.repeats)
+
+
+class Ingest:
+    """Follows one session of one image stream, and every sender's counter.
+
+    Remembers the session's start, its newest frame, the newest `seq` of each sender and
+    the sessions that have ended. The stream is the channel, plane and ROI of the first
+    frame. Frames that come before their `start` are refused, for nothing vouches for
+    them; senders repeat it within about a second. Stimulus and behaviour may come from
+    senders of their own, whose `session` never started.
+    """
+
+    def __init__(self) -> None:
+        self.session: wire.Start | None = None
+        self.counts = Counts()
+        self._newest: wire.Frame | None = None
+        self._seqs: dict[str, int] = {}  # newest of each sender, oldest sender first
+        self._ended: deque[str] = deque(maxlen=ENDED_SESSIONS)
+        self._undecoded = 0  # messages refused since the last one that had a `seq`
+        self._absent = 0  # messages missing from the session since its newest frame
+
+    def accept(self, message: wire.Incoming) -> Verdict:
+        """Judge the next message; counters are up to date when it returns."""
+        if isinstance(message, wire.Start):
+            return self._accept_start(message)
+        lost = self._follow_seq(message)
+        if isinstance(message, wire.Frame):
+            return self._accept_frame(message, lost)
+        if isinstance(message, wire.End):
+            known = self._is_current(message)
+            return Verdict(Kind.END if known else Kind.IGNORE, lost_wire=lost)
+        return Verdict(Kind.ASIDE, lost_wire=lost)
+
+    def reject(self, reason: str) -> Verdict:
+        """Count a message that could not be decoded, for `reason`."""
+        self._undecoded += 1
+        return self._refused(reason)
+
+    def _accept_start(self, start: wire.Start) -> Verdict:
+        if start.session in self._ended:
+            return self._refused(
+                f"session {start.session} has ended, yet its sender still says start; "
+                "stop one of the two senders"
+            )
+        if self.session is None or not self._is_current(start):
+            self._begin(start)
+            return Verdict(Kind.SESSION)
+        lost = self._follow_seq(start)
+        if (start.shape, start.dtype) != (self.session.shape, self.session.dtype):
+            return self._refused(
+                f"start changes {_layout(self.session)} to {_layout(start)} within a "
+                "session; the sender must begin a new session",
+                lost,
+            )
+        return Verdict(Kind.IGNORE, lost_wire=lost)
+
+    def _begin(self, start: wire.Start) -> None:
+        if self.session is not None:
+            self._ended.append(self.session.session)
+            self._seqs.pop(self.session.session, None)
+        self.session, self._newest = start, None
+        self.counts = Counts()
+        self._undecoded = self._absent = 0
+        self._follow_seq(start)
+
+    def _accept_frame(self, frame: wire.Frame, lost: int) -> Verdict:
+        self.counts.received += 1
+        if self.session is None or not self._is_current(frame):
+            return self._refused("frames of a session that has not started", lost)
+        self.counts.dropped = max(self.counts.dropped, frame.dropped)
+        newest = self._newest
+        if newest and _stream(frame) == _stream(newest) and frame.frame == newest.frame:
+            self.counts.repeats += 1
+            return Verdict(Kind.IGNORE, lost_wire=lost)
+        fault = _layout_fault(frame, self.session)
+        if newest and not fault:
+            fault = _order_fault(frame, newest, self.session.rate_hz)
+        if fault:
+            # It did arrive: the jump in `frame` that it leaves is no loss.
+            self._absent += 1
+            return self._refused(fault, lost)
+        missing = frame.frame - newest.frame - 1 if newest else 0
+        lost_source = max(0, missing - self._absent)
+        self._newest, self._absent = frame, 0
+        self.counts.lost_source += lost_source
+        self.counts.accepted += 1
+        return Verdict(Kind.FRAME, lost_wire=lost, lost_source=lost_source)
+
+    def _follow_seq(self, message: wire.Incoming) -> int:
+        """Return how many of the sender's messages went missing before this one."""
+        newest = self._seqs.pop(message.session, message.seq - 1)
+        absent = max(0, message.seq - newest - 1)
+        if len(self._seqs) >= SENDERS:
+            del self._seqs[next(iter(self._seqs))]
+        self._seqs[message.session] = max(newest, message.seq)
+        # What could not be decoded did arrive and is counted as refused already.
+        lost = max(0, absent - self._undecoded)
+        self._undecoded = 0
+        self.counts.lost_wire += lost
+        if self._is_current(message):
+            self._absent += absent
+        return lost
+
+    def _is_current(self, message: wire.Incoming) -> bool:
+        return self.session is not None and message.session == self.session.session
+
+    def _refused(self, sentence: str, lost_wire: int = 0) -> Verdict:
+        self.counts.rejected += 1
+        return Verdict(Kind.REFUSED, sentence, lost_wire)
+
+
+class Throttle:
+    """Lets a sentence through the first time, then at most once in `every_s`.
+
+    Sentences that differ only in their numbers are of one kind; what was held back is
+    told with the next one of its kind. At most `max_kinds` are told apart.
+    """
+
+    def __init__(self, every_s: float = 1.0, max_kinds: int = 32) -> None:
+        self._every_s = every_s
+        self._max_kinds = max_kinds
+        self._told_s: dict[str, float] = {}
+        self._held: dict[str, int] = {}
+
+    def offer(self, sentence: str, now_s: float) -> str | None:
+        """Return what to report now, or None."""
+        kind = re.sub(r"[\d.]+", "#", sentence)[:60]
+        if kind not in self._told_s and len(self._told_s) >= self._max_kinds:
+            kind = ""  # one kind for all the rest
+        if now_s - self._told_s.get(kind, -self._every_s) < self._every_s:
+            self._held[kind] = self._held.get(kind, 0) + 1
+            return None
+        self._told_s[kind] = now_s
+        held = self._held.pop(kind, 0)
+        return f"{sentence} (and {held} more like it)" if held else sentence
+
+
+def _stream(frame: wire.Frame) -> tuple[int, int, str | None]:
+    return frame.channel, frame.plane, frame.roi
+
+
+def _layout(message: wire.Start | wire.Frame) -> str:
+    return f"{message.dtype} {message.shape[0]} x {message.shape[1]}"
+
+
+def _layout_fault(frame: wire.Frame, start: wire.Start) -> str:
+    if _layout(frame) == _layout(start):
+        return ""
+    return (
+        f"frame {frame.frame} is {_layout(frame)}, the session was started as "
+        f"{_layout(start)}; the sender must begin a new session to change it"
+    )
+
+
+def _order_fault(frame: wire.Frame, newest: wire.Frame, rate_hz: float) -> str:
+    if _stream(frame) != _stream(newest):
+        return (
+            f"frame {frame.frame} is of (channel, plane, roi) {_stream(frame)}, the "
+            f"session is read from {_stream(newest)}; the sender should send only that"
+        )
+    step, step_s = frame.frame - newest.frame, frame.t - newest.t
+    if 0 < step <= MAX_PAUSE_S * rate_hz and 0 < step_s <= MAX_PAUSE_S:
+        return ""
+    return (
+        f"frame {frame.frame} at {frame.t:g} s cannot follow frame {newest.frame} at "
+        f"{newest.t:g} s; a sender must begin a new session when a counter restarts"
+    )

@@ -1,0 +1,77 @@
+"""Requests to a running daemon: JSON in, JSON with `ok` and a sentence out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import zmq
+
+from rtrecon import sockets
+from rtrecon.errors import UserError
+
+_TIMEOUT_MS = 3000
+_MAX_REQUESTS = 8  # answered in one go, so that asking cannot hold up frames
+
+Answer = dict[str, Any]
+
+
+class ControlError(UserError):
+    """A request that was not answered, or was refused; its text says why."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What may be asked; fields other than `op` belong to single ops."""
+
+    op: str
+    note: str = ""
+    on: bool = True
+
+
+class Control:
+    """Answers requests on a ROUTER socket by calling one function per op."""
+
+    def __init__(
+        self, socket: sockets.Socket, ops: dict[str, Callable[[Request], Answer]]
+    ) -> None:
+        self._socket = socket
+        self._ops = ops
+
+    def answer_waiting(self) -> None:
+        """Answer what has come; never waits."""
+        for _ in range(_MAX_REQUESTS):
+            try:
+                parts = self._socket.recv_multipart(zmq.DONTWAIT)
+                answer = msgspec.json.encode(self._answer(parts[-1]))
+                self._socket.send_multipart([*parts[:-1], answer], zmq.DONTWAIT)
+            except zmq.Again:
+                return
+
+    def _answer(self, raw: bytes) -> Answer:
+        try:
+            request = msgspec.json.decode(raw, type=Request)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return {"ok": False, "sentence": f"request does not parse: {error}"}
+        if request.op not in self._ops:
+            known = ", ".join(sorted(self._ops))
+            sentence = f"unknown op {request.op!r}; known: {known}"
+            return {"ok": False, "sentence": sentence}
+        return {"ok": True, **self._ops[request.op](request)}
+
+
+def ask(address: str, op: str, **fields: Any) -> Answer:
+    """Ask a daemon; raises `ControlError` if it does not answer or refuses."""
+    context: sockets.Context = zmq.Context()
+    socket = sockets.connect(context, zmq.REQ, address)
+    try:
+        socket.send(msgspec.json.encode({"op": op, **fields}))
+        if not socket.poll(_TIMEOUT_MS):
+            raise ControlError(f"no daemon answers at {address}; is `rtrecon run` up?")
+        answer: Answer = msgspec.json.decode(socket.recv())
+    finally:
+        socket.close(linger=0)
+        context.term()
+    if not answer.get("ok"):
+        raise ControlError(str(answer.get("sentence")))
+    return answer

@@ -1,0 +1,424 @@
+"""The front: sockets, sessions, the inverter and the answers; one loop, one thread.
+
+It never waits for torch, a screen or a disk. What a session's messages go through is in
+`pipeline`; here is when sessions begin and end, what is counted, and who is told.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zmq
+
+from rtrecon import config, rois, sockets, wire
+from rtrecon.acquire.chain import Chain
+from rtrecon.acquire.ingest import Ingest, Kind, Throttle, Verdict
+from rtrecon.config import Settings
+from rtrecon.control import Answer, Control, Request
+from rtrecon.neurons import read_neurons
+from rtrecon.pipeline import Arrived, Pipeline
+from rtrecon.publisher import Publisher
+from rtrecon.quality.memory import MemoryMeter
+from rtrecon.record.store import Recorder
+from rtrecon.record.tables import About
+from rtrecon.supervise import Child
+from rtrecon.wire import Array
+
+_POLL_MS = 20
+_HEALTH_EVERY_S = 1.0
+_MAX_FRAMES = 64  # taken in one go, so that the rest of the loop is not held up
+_MAX_RESULTS = 16
+_SWITCH_S = 0.0005  # how long the recording thread may keep the loop from running
+
+Log = Callable[[str], None]
+
+
+class Front:
+    """One daemon; `run` is its life.
+
+    Remembers the sockets, the current session's pipeline, and whether to record. Losses
+    are counted by `Ingest`, refusals reported at most once a second per kind.
+    """
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self._settings = settings
+        self._log = log
+        self._neurons = read_neurons(settings)
+        self._context: sockets.Context = zmq.Context()
+        self._frames, self._results, self._requests, self._out = self._bind()
+        self._publisher = Publisher(self._out)
+        self._control = Control(self._requests, self._operations())
+        self._child = Child(settings) if self._neurons.card else None
+        self._ingest = Ingest()
+        self._throttle = Throttle()
+        self._memory = MemoryMeter()
+        self._pipeline: Pipeline | None = None
+        self._recording = settings.record.enabled
+        self._state = "starting"
+        self._stopping = self._told_failure = False
+        self._heard_s = self._health_due_s = 0.0
+
+    def run(self) -> None:
+        """Warm up, then serve until asked to stop."""
+        _warm_up(self._settings)
+        if self._child:
+            self._child.start(time.monotonic())
+        self._state = "waiting"
+        self._log(f"ready: frames are expected at {self._settings.wire.frames}")
+        poller = zmq.Poller()
+        for socket in (self._frames, self._results, self._requests):
+            poller.register(socket, zmq.POLLIN)
+        try:
+            while not self._stopping:
+                poller.poll(_POLL_MS)
+                self._once(time.monotonic())
+        finally:
+            self._finish()
+
+    def stop(self) -> None:
+        """Ask the loop to end."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for socket in (self._frames, self._results, self._requests, self._out):
+            socket.close()
+        self._context.term()
+
+    def _bind(self) -> list[sockets.Socket]:
+        address = self._settings.wire
+        bound: list[sockets.Socket] = []
+        try:
+            for kind, name in (
+                (zmq.PULL, address.frames),
+                (zmq.PULL, address.results),
+                (zmq.ROUTER, address.control),
+                (zmq.PUB, address.publish),
+            ):
+                bound.append(sockets.bind(self._context, kind, name))
+        except sockets.AddressError:
+            for socket in bound:
+                socket.close()
+            self._context.term()
+            raise
+        return bound
+
+    def _once(self, now_s: float) -> None:
+        self._take_frames()
+        self._take_results()
+        self._control.answer_waiting()
+        loss = self._child.check(now_s) if self._child else None
+        if loss:
+            self._event("inverter", loss.sentence)
+        self._watch_silence(now_s)
+        if now_s >= self._health_due_s:
+            self._health_due_s = now_s + _HEALTH_EVERY_S
+            self._send_health()
+
+    def _finish(self) -> None:
+        self._state = "stopped"
+        self._send_health()
+        self._event("shutdown", "the daemon stops")
+        if self._child:
+            self._child.stop()
+        self._take_results()
+        recorder = self._recorder()
+        if recorder:
+            recorder.close()
+
+    # -- in ------------------------------------------------------------------------
+
+    def _take_frames(self) -> None:
+        for _ in range(_MAX_FRAMES):
+            try:
+                parts = self._frames.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            self._accept(parts, time.time())
+
+    def _accept(self, parts: list[Any], t_received: float) -> None:
+        try:
+            message, payload = wire.decode(parts)
+        except wire.WireError as error:
+            self._refuse(self._ingest.reject(str(error)).sentence)
+            return
+        verdict = self._ingest.accept(message)
+        self._heard_s = time.monotonic()
+        self._tell_losses(verdict)
+        if verdict.kind is Kind.REFUSED:
+            self._refuse(verdict.sentence)
+        elif verdict.kind is Kind.SESSION and isinstance(message, wire.Start):
+            self._begin(message)
+        elif verdict.kind is Kind.END and isinstance(message, wire.End):
+            self._end(message)
+        elif self._pipeline is not None and verdict.kind is not Kind.IGNORE:
+            self._pass_on(self._pipeline, message, payload, t_received)
+
+    def _pass_on(
+        self,
+        pipeline: Pipeline,
+        message: wire.Incoming,
+        payload: Array,
+        t_received: float,
+    ) -> None:
+        if isinstance(message, wire.Frame):
+            pipeline.frame(Arrived(message, payload, t_received))
+            self._state = "calibrating" if pipeline.calibrating else "running"
+        elif isinstance(message, wire.Behavior):
+            pipeline.behavior(message)
+        elif isinstance(message, wire.Stimulus):
+            refusal = pipeline.stimulus(message, payload)
+            if refusal:
+                self._refuse(refusal)
+
+    def _begin(self, start: wire.Start) -> None:
+        self._retire_recorder()
+        self._publisher.begin(start.session)
+        self._pipeline, self._told_failure = None, False
+        shape = f"{start.shape[0]} x {start.shape[1]} at {start.rate_hz:g} Hz"
+        try:
+            masks = self._neurons.rois_on(start.shape)
+        except ValueError as error:
+            self._state = "refused"
+            self._event("refused", f"session from {start.source}, {shape}: {error}")
+            return
+        pipeline = Pipeline(start, masks, self._settings, self._publisher)
+        if self._neurons.card is not None:
+            pipeline.use_template(self._neurons.card.mean_image)
+        self._pipeline = pipeline
+        if self._recording:
+            pipeline.recorder = self._new_recorder(pipeline)
+        self._event(
+            "session", f"session from {start.source}: {shape}, {len(masks)} neurons"
+        )
+
+    def _end(self, message: wire.End) -> None:
+        self._state = "idle"
+        self._event(
+            "end",
+            f"the sender ended ({message.reason}): {message.frames} frames sent, "
+            f"{message.dropped} dropped",
+            value=message.frames,
+        )
+
+    def _watch_silence(self, now_s: float) -> None:
+        timeout_s = self._settings.wire.idle_timeout_s
+        live = self._state in ("running", "calibrating")
+        if live and now_s - self._heard_s > timeout_s:
+            self._state = "idle"
+            self._event(
+                "silence",
+                f"nothing has come for {timeout_s:g} s; the session counts as ended",
+            )
+
+    # -- out -----------------------------------------------------------------------
+
+    def _take_results(self) -> None:
+        for _ in range(_MAX_RESULTS):
+            try:
+                parts = self._results.recv_multipart(zmq.DONTWAIT)
+                message, payload = wire.decode_published(parts)
+            except zmq.Again:
+                return
+            except wire.WireError as error:
+                self._refuse(f"a result was refused: {error}")
+                continue
+            self._publisher.forward(parts)
+            recorder = self._recorder()
+            if recorder and message.session == self._publisher.session:
+                _record_result(recorder, message, payload)
+
+    def _send_health(self) -> None:
+        counts, pipeline, recorder = (
+            self._ingest.counts,
+            self._pipeline,
+            self._recorder(),
+        )
+        health = self._publisher.send(
+            wire.Health,
+            station="front",
+            state=self._state,
+            rate_hz=pipeline.rate.rate_hz(time.monotonic()) if pipeline else 0.0,
+            frames_received=counts.received,
+            frames_processed=pipeline.processed if pipeline else 0,
+            rejected=counts.rejected,
+            gaps=counts.gaps,
+            latency_ms={
+                name: histogram.percentiles()
+                for name, histogram in (pipeline.latency if pipeline else {}).items()
+            },
+            lost={
+                "record": recorder.lost if recorder else 0,
+                "publish": self._publisher.lost,
+                "sender": counts.dropped,
+            },
+            realtime_factor=pipeline.realtime_factor() if pipeline else 0.0,
+            memory_mb=self._memory.now_mb(),
+            peak_memory_mb=self._memory.peak_mb,
+            disk_free_gb=_disk_free_gb(self._settings),
+        )
+        if recorder:
+            recorder.health(health)
+            self._watch_disk(recorder)
+
+    def _watch_disk(self, recorder: Recorder) -> None:
+        if recorder.failure and not self._told_failure:
+            self._told_failure = True
+            self._event("recording", recorder.failure)
+
+    def _event(self, name: str, message: str, value: float | None = None) -> None:
+        self._log(message)
+        event = self._publisher.send(
+            wire.Event, name=name, message=message, value=value
+        )
+        recorder = self._recorder()
+        if recorder:
+            recorder.event(event)
+
+    def _tell_losses(self, verdict: Verdict) -> None:
+        for count, where in (
+            (verdict.lost_wire, "messages were lost on the wire"),
+            (verdict.lost_source, "frames were lost before the sender"),
+        ):
+            if count:
+                self._event("gap", f"{count} {where}", value=count)
+
+    def _refuse(self, sentence: str) -> None:
+        told = self._throttle.offer(sentence, time.monotonic())
+        if told:
+            self._event("refused", told)
+
+    # -- requests ------------------------------------------------------------------
+
+    def _operations(self) -> dict[str, Callable[[Request], Answer]]:
+        return {
+            "status": self._status,
+            "mark": self._mark,
+            "record": self._record,
+            "reference": self._reference,
+            "stop": self._stop,
+        }
+
+    def _status(self, _: Request) -> Answer:
+        recorder, pipeline = self._recorder(), self._pipeline
+        processed = pipeline.processed if pipeline else 0
+        return {
+            "state": self._state,
+            "session": self._publisher.session,
+            "frames_processed": processed,
+            "recording": str(recorder.path) if recorder else None,
+            "inverter_pid": self._child.pid if self._child else None,
+            "inverter_restarts": self._child.restarts if self._child else 0,
+            "sentence": f"{self._state}, {processed} frames processed",
+        }
+
+    def _mark(self, request: Request) -> Answer:
+        self._event("mark", request.note)
+        return {"sentence": "noted"}
+
+    def _record(self, request: Request) -> Answer:
+        self._recording = request.on
+        if not request.on:
+            self._retire_recorder()
+        elif self._pipeline and not self._pipeline.recorder:
+            self._pipeline.recorder = self._new_recorder(self._pipeline)
+        return {"sentence": f"recording is {'on' if request.on else 'off'}"}
+
+    def _reference(self, _: Request) -> Answer:
+        if self._pipeline is None:
+            return {"ok": False, "sentence": "no session is running"}
+        self._pipeline.retake_template()
+        return {"sentence": "a new template is made of the next frames"}
+
+    def _stop(self, _: Request) -> Answer:
+        self.stop()
+        return {"sentence": "stopping"}
+
+    # -- recording -----------------------------------------------------------------
+
+    def _recorder(self) -> Recorder | None:
+        return self._pipeline.recorder if self._pipeline else None
+
+    def _new_recorder(self, pipeline: Pipeline) -> Recorder:
+        settings, start = self._settings, pipeline.start
+        ids = pipeline.rois.ids.tolist()
+        about = About(
+            session=start.session,
+            roi_ids=ids,
+            neuron_ids=ids,
+            rate_hz=start.rate_hz,
+            encoder_rate_hz=settings.align.rate_hz,
+            hop_frames=settings.invert.hop_frames,
+            window_frames=settings.invert.window_frames,
+            chunk_s=settings.record.chunk_s,
+            settings=json.loads(config.dump(settings)),
+            meta={"source": start.source, **start.meta},
+        )
+        return Recorder(Path(settings.record.folder), about)
+
+    def _retire_recorder(self) -> None:
+        """Let a recording finish by itself: its end may have to wait for a disk."""
+        recorder = self._recorder()
+        if self._pipeline and recorder:
+            self._pipeline.recorder = None
+            threading.Thread(target=recorder.close, name="retire").start()
+
+
+def _record_result(recorder: Recorder, message: wire.Published, payload: Array) -> None:
+    if isinstance(message, wire.Movie):
+        recorder.movie(message, payload)
+    elif isinstance(message, wire.Quality):
+        recorder.quality(message)
+    elif isinstance(message, wire.Health):
+        recorder.health(message)
+
+
+def _warm_up(settings: Settings) -> None:
+    """Compile the kernels and settle memory, so that the first frame is not slow."""
+    scene = np.random.default_rng(0).random((128, 128)).astype(np.float32)
+    nobody = rois.from_pixels(np.zeros(0, np.int64), scene.shape, [])
+    Chain(scene, nobody, settings.align.rate_hz, settings).warm_up()
+    sys.setswitchinterval(_SWITCH_S)
+    gc.freeze()  # what lives this long need not be looked through again
+
+
+def _disk_free_gb(settings: Settings) -> float | None:
+    folder = Path(settings.record.folder)
+    if not settings.record.enabled or not folder.exists():
+        return None
+    return shutil.disk_usage(folder).free / 2**30
+
+
+@contextmanager
+def _stopped_by_signals(front: Front) -> Iterator[None]:
+    def ask(*_: object) -> None:
+        front.stop()
+
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(kind, ask) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
+
+
+def run(settings: Settings, log: Log) -> None:
+    """Run a daemon until it is asked to stop; raises UserError with a sentence."""
+    front = Front(settings, log)
+    try:
+        with _stopped_by_signals(front):
+            front.run()
+    finally:
+        front.close()

@@ -1,0 +1,155 @@
+"""From messages to what is drawn: everything a window needs to know, without a window.
+
+Time is an argument (s, any monotonic clock), and so is every message: the same messages
+at the same times always give the same picture.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, deque
+from typing import NamedTuple
+
+from rtrecon import wire
+from rtrecon.display.playback import Playback
+from rtrecon.display.raster import Raster
+from rtrecon.display.verdict import Judged, judged
+from rtrecon.wire import Array, Published
+
+SILENT_S = 2.0
+QUALITY_S = 120.0
+MOTION_S = 30.0
+_MOST_POINTS = 4000  # bounds the histories, whatever the rate of messages
+_NEVER = -math.inf
+
+
+class Shift(NamedTuple):
+    """Where a frame lay relative to the template, in camera pixels."""
+
+    t_s: float
+    y_px: float
+    x_px: float
+
+
+class State:
+    """What is known so far; a new session starts it afresh.
+
+    `changes` counts per topic what arrived, so that only what changed is redrawn.
+    """
+
+    def __init__(self) -> None:
+        self.changes: Counter[str] = Counter()
+        self.health: dict[str, wire.Health] = {}
+        self.event = ""
+        self.daemon_stopped = False
+        self._heard_s = _NEVER
+        self._begin("")
+
+    def _begin(self, session: str) -> None:
+        self.session = session
+        self.playback = Playback()
+        self.raster: Raster | None = None
+        self.field: tuple[wire.Field, Array] | None = None
+        self.trust: Array | None = None  # float32 (height, width), 0..1
+        self.motion: deque[Shift] = deque(maxlen=_MOST_POINTS)
+        self.quality: deque[Judged] = deque(maxlen=_MOST_POINTS)
+        self._activity_s = self._movie_s = _NEVER
+        self.changes.update(wire.TOPICS)
+
+    def take(self, message: Published, payload: Array, now_s: float) -> None:
+        """Learn one message, as `wire.decode_published` gives it."""
+        self._heard_s = now_s
+        if isinstance(message, wire.Event):
+            self._take_event(message)
+        elif isinstance(message, wire.Health):
+            self._take_health(message)
+        elif self._belongs(message):
+            self._take_data(message, payload, now_s)
+
+    def notice(self, now_s: float) -> str:
+        """Return one sentence on what is missing; empty while everything flows."""
+        if self._heard_s == _NEVER:
+            return "Waiting for the daemon"
+        if self.daemon_stopped:
+            return "The daemon has shut down"
+        if self.gone(now_s):
+            return f"Daemon silent for {now_s - self._heard_s:.0f} s"
+        if now_s - self._activity_s > SILENT_S:
+            return self._no_activity(now_s)
+        if now_s - self._movie_s > SILENT_S:
+            return self._no_movie(now_s)
+        return ""
+
+    def gone(self, now_s: float) -> bool:
+        """Return whether nothing at all has been heard for too long."""
+        return now_s - self._heard_s > SILENT_S
+
+    def _belongs(self, message: Published) -> bool:
+        """Begin with a new session; a straggler of the one before is dropped."""
+        if message.session == self.session:
+            return True
+        # The front knows when a session begins; the rest may still speak of the last.
+        if isinstance(message, wire.Activity | wire.Field) or not self.session:
+            self._begin(message.session)
+            return True
+        return False
+
+    def _take_event(self, event: wire.Event) -> None:
+        clock = time.strftime("%H:%M:%S", time.localtime(event.t))
+        self.event = f"{clock}  {event.message or event.name}"
+        self.daemon_stopped = event.name == "shutdown"
+        self.changes["event"] += 1
+
+    def _take_health(self, health: wire.Health) -> None:
+        self.health[health.station] = health
+        self.daemon_stopped = False
+        self.changes["health"] += 1
+
+    def _take_data(self, message: Published, payload: Array, now_s: float) -> None:
+        self.daemon_stopped = False
+        match message:
+            case wire.Field():
+                self.field = message, payload
+                self.motion.append(Shift(now_s, *message.shift_px))
+                self.changes["field"] += 1
+            case wire.Activity():
+                self._take_activity(message, payload)
+                self._activity_s = now_s
+            case wire.Movie():
+                self.playback.add(message, payload, now_s)
+                self._movie_s = now_s
+            case wire.Seen():
+                self.playback.see(message, payload)
+            case wire.Quality():
+                self._take_quality(message, payload, now_s)
+
+    def _take_activity(self, message: wire.Activity, activity: Array) -> None:
+        if self.raster is None or self.raster.n_neurons != len(activity):
+            self.raster = Raster(len(activity))
+        self.raster.add(message.index, activity)
+        self.changes["activity"] += 1
+
+    def _take_quality(self, message: wire.Quality, trust: Array, now_s: float) -> None:
+        self.quality.append(judged(message, now_s))
+        if trust.size:
+            self.trust = trust
+        self.changes["quality"] += 1
+
+    def _no_activity(self, now_s: float) -> str:
+        doing = self._doing("front")
+        if self._activity_s == _NEVER:
+            return f"No activity yet{doing}"
+        return f"No activity for {now_s - self._activity_s:.0f} s{doing}"
+
+    def _no_movie(self, now_s: float) -> str:
+        doing = self._doing("inverter")
+        if self._movie_s == _NEVER:
+            return f"No movie yet{doing}"
+        return f"Inverter silent for {now_s - self._movie_s:.0f} s{doing}"
+
+    def _doing(self, station: str) -> str:
+        health = self.health.get(station)
+        if health is None or health.state == "running":
+            return ""
+        return f"\n({station} {health.state})"

@@ -1,0 +1,97 @@
+"""What a checkpoint says of its neurons: readable without torch, as the front does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from rtrecon.errors import UserError
+from rtrecon.rois import RoiSet
+from rtrecon.wire import Array
+
+FORMAT = 1
+MASK_KEYS = ("ids", "indptr", "rows", "cols", "weights")
+
+
+class CheckpointError(UserError):
+    """A checkpoint that cannot be used; its text says which and why."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """The neurons that a checkpoint was trained on, in their order, and how.
+
+    mean_image: (H, W) float32, the field that the masks lie on. meta: training
+    command, score, rates and acquisition settings; JSON throughout.
+    """
+
+    path: Path
+    rois: RoiSet
+    mean_image: Array
+    meta: dict[str, Any]
+
+
+def find(name: str) -> Path:
+    """Return the path of a checkpoint; 'demo' is the one shipped with the package."""
+    if name != "demo":
+        return Path(name)
+    return Path(str(resources.files("rtrecon.encoder") / "demo.safetensors"))
+
+
+def read_card(path: Path) -> Card:
+    """Read the numpy part of a checkpoint; raises `CheckpointError`."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"checkpoint {path} does not exist; train one with `rtrecon train`"
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            meta = _meta(path, file.metadata() or {})
+            masks = {key: file.get_tensor(f"masks.{key}") for key in MASK_KEYS}
+            mean_image = file.get_tensor("mean_image").astype(np.float32)
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"checkpoint {path} is not one of ours ({error}); "
+            "published checkpoints have to be converted first"
+        ) from None
+    height, width = mean_image.shape
+    return Card(path, RoiSet(shape=(height, width), **masks), mean_image, meta)
+
+
+def require_same_neurons(card: Card, rois: RoiSet) -> None:
+    """Refuse masks whose ids are not the checkpoint's, in its order."""
+    if len(rois) != len(card.rois):
+        raise CheckpointError(
+            f"checkpoint {card.path} knows {len(card.rois)} neurons, "
+            f"but the masks are {len(rois)}; it was trained on another field"
+        )
+    differ = np.flatnonzero(rois.ids != card.rois.ids)
+    if len(differ):
+        first = int(differ[0])
+        raise CheckpointError(
+            f"checkpoint {card.path} expects neuron {card.rois.ids[first]} in place "
+            f"{first}, but the masks have {rois.ids[first]}; use the masks that it was "
+            "trained with, in their order"
+        )
+
+
+def _meta(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        meta = json.loads(metadata["rtrecon"])
+        found = int(meta["format"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"checkpoint {path} has no rtrecon header; it was not made by rtrecon train"
+        ) from None
+    if found != FORMAT:
+        raise CheckpointError(
+            f"checkpoint {path} has format {found}, this version reads {FORMAT}; "
+            "train it anew or use the version that made it"
+        )
+    return dict(meta)

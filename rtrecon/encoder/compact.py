@@ -1,0 +1,123 @@
+"""The compact encoder: two local filters per neuron, made to be inverted.
+
+Every neuron looks at the movie through two spatial filters of its own, delayed by a few
+shared causal temporal kernels and mixed into two channels. Half-squares of the channels
+make it simple, complex or direction-selective (Adelson & Bergen 1985); its drive is
+divided by the drive around it (Heeger 1992), raised to a power and multiplied by a gain
+that follows behaviour. Frames are `Spectrum` coefficients; everything is causal and
+cheap to differentiate with respect to the movie.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rtrecon.encoder.spectrum import SHAPE
+
+MEMORY = 12  # frames that an answer depends on, the present one included
+N_KERNELS = 4
+_POOL_GRID = (6, 10)  # nodes over the screen; keeps the pool linear in neurons
+_POOL_PX = 7.0
+_FLOOR = 1e-3
+_BLOCK = 25  # frames convolved by one matrix product
+
+
+class Compact(nn.Module):
+    """Activity of n neurons from C spectrum coefficients.
+
+    filters (C, 2 n): first filter of every neuron, then second. mix (2 channels, 2
+    filters, N_KERNELS, n). halves (4, n): weights of the channels' half-squares. rest,
+    log_power, log_scale, offset (n,). gain (2, n): log gain by z-scored behaviour
+    (pupil dilation, running speed). gather (n, g), spread (g, n): the pool.
+    """
+
+    filters: Tensor
+    gather: Tensor
+    spread: Tensor
+
+    def __init__(self, n_coef: int, n_neurons: int) -> None:
+        super().__init__()
+        n_grid = _POOL_GRID[0] * _POOL_GRID[1]
+        self.register_buffer("filters", torch.zeros(n_coef, 2 * n_neurons))
+        self.register_buffer("gather", torch.zeros(n_neurons, n_grid))
+        self.register_buffer("spread", torch.zeros(n_grid, n_neurons))
+        self.mix = nn.Parameter(torch.zeros(2, 2, N_KERNELS, n_neurons))
+        self.halves = nn.Parameter(torch.full((4, n_neurons), 0.5))
+        self.rest = nn.Parameter(torch.ones(n_neurons))
+        self.log_power = nn.Parameter(torch.full((n_neurons,), 0.4))
+        self.log_scale = nn.Parameter(torch.zeros(n_neurons))
+        self.offset = nn.Parameter(torch.full((n_neurons,), _FLOOR))
+        self.gain = nn.Parameter(torch.zeros(2, n_neurons))
+        self._toeplitz = _toeplitz(temporal_kernels())
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return len(self.rest)
+
+    def look(self, coef: Tensor) -> Tensor:
+        """Return (T, 2 n): what the spatial filters see in frames (T, C)."""
+        return coef @ self.filters
+
+    def answer(self, seen: Tensor, behavior: Tensor) -> Tensor:
+        """Return expected activity (T, n) > 0.
+
+        seen: (T + MEMORY - 1, 2 n) from `look`, oldest first. behavior: (T, 2)
+        z-scored dilation and speed, 0 where unknown.
+        """
+        drive = self._drive(seen)
+        around = self.rest.abs() + (drive @ self.gather) @ self.spread
+        tuned = (drive / around + _FLOOR) ** self.log_power.exp()
+        gain = (behavior @ self.gain + self.log_scale).exp()
+        return tuned * gain + self.offset.abs() + 1e-5
+
+    def set_pool(self, centers: np.ndarray) -> None:
+        """Lay the pool over receptive-field centres (n, 2), y and x in px."""
+        near = torch.from_numpy(_nearness(centers)).float()
+        self.gather.copy_(near / near.sum(0))
+        self.spread.copy_((near / near.sum(1, keepdim=True)).T)
+
+    def _drive(self, seen: Tensor) -> Tensor:
+        delayed = self._delayed(seen).unflatten(2, (2, -1))  # kernel, time, filter, n
+        one, two = torch.einsum("ktfn,cfkn->ctn", delayed, self.mix)
+        power = self.halves.square()
+        energy = power[0] * one.relu() ** 2 + power[1] * (-one).relu() ** 2
+        energy = energy + power[2] * two.relu() ** 2 + power[3] * (-two).relu() ** 2
+        return (energy + _FLOOR).sqrt()
+
+    def _delayed(self, seen: Tensor) -> Tensor:
+        """Return (N_KERNELS, T, 2 n): each causal kernel over the frames seen."""
+        n_frames = seen.shape[0] - MEMORY + 1
+        blocks = []
+        for start in range(0, n_frames, _BLOCK):
+            size = min(_BLOCK, n_frames - start)
+            kernel = self._toeplitz[:, :size, : size + MEMORY - 1].flatten(0, 1)
+            block = kernel @ seen[start : start + size + MEMORY - 1]
+            blocks.append(block.unflatten(0, (N_KERNELS, size)))
+        return torch.cat(blocks, 1)
+
+
+def temporal_kernels() -> Tensor:
+    """Return (N_KERNELS, MEMORY) gamma bumps that peak ever later, unit norm."""
+    t = np.arange(MEMORY, dtype=np.float64)
+    peaks = (0.8, 1.8, 3.3, 5.5)  # frames of 1/30 s
+    bumps = np.stack([(t / p) ** 3 * np.exp(3 * (1 - t / p)) for p in peaks])
+    bumps /= np.linalg.norm(bumps, axis=1, keepdims=True)
+    return torch.from_numpy(bumps).float()
+
+
+def _toeplitz(kernels: Tensor) -> Tensor:
+    """Return (K, _BLOCK, _BLOCK + MEMORY - 1): convolution as a matrix, newest last."""
+    out = torch.zeros(len(kernels), _BLOCK, _BLOCK + MEMORY - 1)
+    for t in range(_BLOCK):
+        out[:, t, t : t + MEMORY] = kernels.flip(1)
+    return out
+
+
+def _nearness(centers: np.ndarray) -> np.ndarray:
+    rows, cols = ((np.arange(n) + 0.5) / n for n in _POOL_GRID)
+    grid = np.stack(np.meshgrid(rows * SHAPE[0], cols * SHAPE[1], indexing="ij"), -1)
+    apart = ((centers[:, None] - grid.reshape(1, -1, 2)) ** 2).sum(-1)
+    return np.asarray(np.exp(-apart / (2 * _POOL_PX**2)) + 1e-6)

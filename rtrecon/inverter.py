@@ -1,0 +1,320 @@
+"""The inverter process: activity in by the wire, a live movie and its quality out.
+
+Soft real time: it may fall behind, crash or be killed. Behind by more than a hop it
+takes in all that waits and goes on from there, which is counted as a missed deadline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+import zmq
+
+from rtrecon import sockets, wire
+from rtrecon.config import InvertSettings, Settings
+from rtrecon.encoder.card import find
+from rtrecon.encoder.checkpoint import Checkpoint, load
+from rtrecon.encoder.spectrum import Spectrum, spectrum
+from rtrecon.invert.live import LiveInverter, Problem
+from rtrecon.publisher import Publisher
+from rtrecon.quality.judge import Judge
+from rtrecon.quality.latency import LatencyHistogram
+from rtrecon.quality.memory import MemoryMeter
+from rtrecon.wire import Array
+
+_POLL_MS = 100
+_HEALTH_EVERY_S = 1.0
+_QUALITY_EVERY_HOPS = 3
+_MAP_EVERY_HOPS = 25
+_MAX_BACKLOG_HOPS = 2  # more than this is skipped over, not caught up with
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One encoder frame of activity as it came from the front."""
+
+    header: wire.Activity
+    values: Array
+
+
+class Backlog:
+    """Activity waiting for its hop, in order of index; holes are filled with NaN.
+
+    Bounded: what is older than the window could not change the movie any more, so the
+    oldest leave first, and `skipped` counts them.
+    """
+
+    def __init__(self, window_frames: int) -> None:
+        self.skipped = 0
+        self._limit = window_frames
+        self._waiting: list[Sample] = []
+        self._next: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, sample: Sample) -> None:
+        """Take in a sample; one that is not newer than the last is ignored."""
+        index = sample.header.index
+        if self._next is not None and index < self._next:
+            return
+        missing = 0 if self._next is None else min(index - self._next, self._limit)
+        lost = np.full_like(sample.values, np.nan)
+        self._waiting += [Sample(sample.header, lost)] * missing + [sample]
+        self._next = index + 1
+        excess = len(self._waiting) - self._limit
+        if excess > 0:
+            self.skipped += excess
+            del self._waiting[:excess]
+
+    def take(self, count: int) -> list[Sample]:
+        """Return and forget the oldest `count`."""
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+
+class Inverter:
+    """Two live inversions side by side: the recording, and a null.
+
+    The null is given the same activity with the neurons' identities exchanged: what it
+    finds is what nothing looks like. Held-out neurons enter neither.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, settings: InvertSettings) -> None:
+        self.settings = settings
+        self._checkpoint = checkpoint
+        n = checkpoint.model.n_neurons
+        generator = torch.Generator().manual_seed(settings.seed)
+        self.held_out = torch.rand(n, generator=generator) < settings.held_out
+        self._exchange = torch.randperm(n, generator=generator)
+        self.live = self._inversion(settings.seed)
+        self.null = self._inversion(settings.seed + 1) if settings.null else None
+
+    def advance(self, samples: list[Sample]) -> None:
+        """Move both windows on by the samples, oldest first."""
+        activity = torch.from_numpy(np.stack([sample.values for sample in samples]))
+        behavior = self._behavior(samples)
+        self.live.advance(activity, behavior)
+        if self.null is not None:
+            self.null.advance(activity[:, self._exchange], behavior)
+
+    def refine(self, inversion: LiveInverter, deadline_s: float) -> int:
+        """Take steps until the deadline (monotonic) or the limit; return how many."""
+        started, taken = time.monotonic(), 0
+        while taken < self.settings.max_steps:
+            now = time.monotonic()
+            if taken and now + (now - started) / taken > deadline_s:
+                break
+            inversion.step(min(1.0, (now - started) / max(1e-3, deadline_s - started)))
+            taken += 1
+        return taken
+
+    def _inversion(self, seed: int) -> LiveInverter:
+        calibration = self._checkpoint.calibration
+        temperature = self.settings.temperature or calibration.temperature
+        weight = temperature / calibration.dispersion * ~self.held_out
+        problem = Problem(self._checkpoint.model, self._checkpoint.prior, weight)
+        return LiveInverter(problem, self.settings.window_frames, seed)
+
+    def _behavior(self, samples: list[Sample]) -> torch.Tensor:
+        """Return (h, 2) z-scored; what is not known takes its mean in training."""
+        calibration = self._checkpoint.calibration
+        raw = np.array([sample.header.behavior for sample in samples], np.float32)
+        scaled = (torch.from_numpy(raw) - calibration.behavior_mean) / (
+            calibration.behavior_sd
+        )
+        return torch.nan_to_num(scaled).clamp(-4, 4)
+
+
+def silence(inverter: Inverter, n_frames: int) -> list[Sample]:
+    """Return frames in which no neuron says anything, for trying how fast it goes."""
+    lost = np.full(len(inverter.held_out), np.nan, np.float32)
+    header = wire.Activity(session="", seq=0, t=0.0, index=0, frame=0, t_frame=0.0)
+    return [Sample(header, lost)] * n_frames
+
+
+class Process:
+    """The loop around an `Inverter`: sockets, clock, counters."""
+
+    def __init__(self, settings: Settings) -> None:
+        checkpoint = load(find(settings.encoder.checkpoint or "demo"))
+        self._checkpoint = checkpoint
+        torch.set_num_threads(settings.invert.threads)
+        self._settings = settings.invert
+        self._rate_hz = settings.align.rate_hz
+        self._hop_s = self._settings.hop_frames / self._rate_hz
+        self._spectrum: Spectrum = spectrum()
+        self._inverter = Inverter(checkpoint, self._settings)
+        self._identifiability = checkpoint.calibration.identifiability.numpy()
+        self._n = checkpoint.model.n_neurons
+        self._judge = Judge(
+            self._inverter.held_out.numpy(),
+            self._settings.hop_frames,
+            self._settings.window_frames,
+        )
+        self._memory = MemoryMeter()
+        self._front = psutil.Process(psutil.Process().ppid())
+        self._context: sockets.Context = zmq.Context()
+        address = settings.wire
+        self._inbox = sockets.connect(self._context, zmq.SUB, address.publish)
+        self._results = sockets.connect(self._context, zmq.PUSH, address.results)
+        self._publisher = Publisher(self._results)
+        self._health_due_s = 0.0
+        self._begin("")
+
+    def run(self) -> None:
+        """Invert until the front goes away or says so."""
+        self._warm_up()
+        while self._front.is_running():
+            for message, payload in self._received():
+                if isinstance(message, wire.Event) and message.name == "shutdown":
+                    return
+                self._take(message, payload)
+            if len(self._backlog) >= self._settings.hop_frames:
+                self._hop()
+            if time.monotonic() >= self._health_due_s:
+                self._send_health()
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._inbox.close()
+        self._results.close()
+        self._context.term()
+
+    def _begin(self, session: str) -> None:
+        self._publisher.begin(session)
+        self._backlog = Backlog(self._settings.window_frames)
+        self._latency = {
+            name: LatencyHistogram() for name in ("activity_to_movie", "frame_to_movie")
+        }
+        self._hops = self._steps = self._misses = 0
+
+    def _received(self) -> Iterator[tuple[wire.Published, Array]]:
+        """Wait a moment for messages, then drain all that have come."""
+        wait_ms = _POLL_MS if len(self._backlog) < self._settings.hop_frames else 0
+        if not self._inbox.poll(wait_ms):
+            return
+        while True:
+            try:
+                parts = self._inbox.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            yield wire.decode_published(parts)
+
+    def _take(self, message: wire.Published, payload: Array) -> None:
+        if isinstance(message, wire.Activity):
+            if message.session != self._publisher.session:
+                self._begin(message.session)
+                self._judge.begin()
+            if len(payload) != self._n:
+                raise ValueError(
+                    f"activity of {len(payload)} neurons came, the checkpoint knows "
+                    f"{self._n}; use the masks that it was trained with"
+                )
+            self._backlog.add(Sample(message, payload))
+        elif isinstance(message, wire.Seen):
+            self._judge.saw(message.index, payload)
+
+    def _hop(self) -> None:
+        started = time.monotonic()
+        hop = self._settings.hop_frames
+        while len(self._backlog) >= (_MAX_BACKLOG_HOPS + 1) * hop:
+            self._inverter.advance(self._backlog.take(hop))
+            self._misses += 1
+        samples = self._backlog.take(hop)
+        self._inverter.advance(samples)
+        share = 0.5 if self._inverter.null is not None else 1.0
+        budget_s = self._settings.budget * self._hop_s * share
+        taken = self._inverter.refine(self._inverter.live, started + budget_s)
+        movie = self._spectrum.to_pixels(self._inverter.live.frames())
+        self._publish_movie(samples[-1].header, movie, taken)
+        self._judge_hop(samples[-1].header.index, movie, budget_s)
+        self._hops, self._steps = self._hops + 1, self._steps + taken
+        if time.monotonic() - started > self._hop_s:
+            self._misses += 1
+
+    def _publish_movie(self, newest: wire.Activity, movie: Array, steps: int) -> None:
+        now = time.time()
+        pixels = np.rint(movie).astype(np.uint8)
+        self._publisher.send(
+            wire.Movie,
+            pixels,
+            index=newest.index,
+            final=self._settings.hop_frames,
+            lag=(len(movie) - self._settings.hop_frames) / self._rate_hz,
+            shape=pixels.shape,
+            steps=steps,
+            t_frame=newest.t_frame,
+        )
+        self._latency["activity_to_movie"].add((now - newest.t) * 1e3)
+        self._latency["frame_to_movie"].add((now - newest.t_frame) * 1e3)
+
+    def _judge_hop(self, index: int, movie: Array, budget_s: float) -> None:
+        live, null = self._inverter.live, self._inverter.null
+        self._judge.hop(index, movie, live.predict().numpy(), live.activity.numpy())
+        if null is not None:
+            self._inverter.refine(null, time.monotonic() + budget_s)
+            imagined = self._spectrum.to_pixels(null.frames())
+            self._judge.null_hop(
+                index, imagined, null.predict().numpy(), null.activity.numpy()
+            )
+        if self._hops % _QUALITY_EVERY_HOPS == 0:
+            self._send_quality(index)
+
+    def _send_quality(self, index: int) -> None:
+        with_map = self._hops % _MAP_EVERY_HOPS == 0
+        verdict = self._judge.verdict()
+        self._publisher.send(
+            wire.Quality,
+            self._identifiability if with_map else b"",
+            index=index,
+            lag=self._settings.window_frames / self._rate_hz,
+            activity_correlation=verdict.activity,
+            null_correlation=verdict.null_activity,
+            pixel_correlation=verdict.pixel,
+            null_pixel_correlation=verdict.null_pixel,
+            pixel_correlation_by_lag={
+                f"{(block + 1) * self._hop_s:.2f}": r
+                for block, r in enumerate(verdict.pixel_by_block)
+                if r is not None
+            },
+            shape=self._identifiability.shape if with_map else None,
+        )
+
+    def _send_health(self) -> None:
+        self._health_due_s = time.monotonic() + _HEALTH_EVERY_S
+        memory_mb = self._memory.now_mb()
+        self._publisher.send(
+            wire.Health,
+            station="inverter",
+            state="running" if self._hops else "waiting",
+            latency_ms={k: v.percentiles() for k, v in self._latency.items()},
+            queue_depth={"activity": len(self._backlog)},
+            lost={"activity": self._backlog.skipped, "results": self._publisher.lost},
+            deadline_misses=self._misses,
+            steps_per_hop=self._steps / max(1, self._hops),
+            memory_mb=memory_mb,
+            peak_memory_mb=self._memory.peak_mb,
+        )
+
+    def _warm_up(self) -> None:
+        """Run both inversions once on nothing, so that the first hop is not slow."""
+        spare = Inverter(self._checkpoint, self._settings)
+        for inversion in (spare.live, spare.null):
+            if inversion is not None:
+                spare.refine(inversion, time.monotonic() + 0.5)
+                inversion.predict()
+
+
+def run(settings: Settings) -> None:
+    """Run the inverter until its front goes away."""
+    process = Process(settings)
+    try:
+        process.run()
+    finally:
+        process.close()

@@ -1,0 +1,176 @@
+"""The live recording: takes rows from the front without ever making it wait."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import threading
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import rtrecon
+from rtrecon import wire
+from rtrecon.record import tables
+from rtrecon.record.tables import (
+    About,
+    ActivityRow,
+    BehaviorRow,
+    FrameRow,
+    MovieRow,
+    StimulusRow,
+)
+from rtrecon.record.writer import Writer
+from rtrecon.wire import Array
+
+QUEUE_LIMIT = 2048  # rows and lines: about fifteen seconds of a disk that stands still
+TICK_S = 0.1
+
+
+class Recorder:
+    """Writes one session into a new folder `YYYYmmdd-HHMMSS_<session>`.
+
+    Every method only copies and queues; one thread writes. The queue's policy is *drop
+    newest, counted* (`lost`). If the disk fails, `failure` says how in a sentence,
+    what was written stays, and whatever comes after counts as lost.
+    """
+
+    def __init__(self, folder: Path, about: About) -> None:
+        self.lost = 0
+        self.failure: str | None = None
+        self.path = folder
+        now = datetime.now().astimezone()
+        self._about = msgspec.structs.replace(
+            about, started=now.isoformat(), version=rtrecon.__version__
+        )
+        self._specs = tables.specs(about)
+        self._queue: deque[tuple[str, Any, Any]] = deque()
+        self._stop = threading.Event()
+        try:
+            self.path = _new_folder(folder, f"{now:%Y%m%d-%H%M%S}", about.session)
+        except OSError as error:
+            self._fail(error)
+        self._thread = threading.Thread(target=self._run, name="record", daemon=True)
+        if not self.failure:
+            self._thread.start()
+
+    def frame(self, row: FrameRow, traces: tuple[Array, Array, Array]) -> None:
+        """Take one microscope frame; traces: cell, neuropil, dF/F, each (n_roi,)."""
+        self._row("frames", row, traces)
+
+    def activity(self, row: ActivityRow, values: Array) -> None:
+        """Take one encoder frame's activity; values: (n_neuron,)."""
+        self._row("activity", row, values)
+
+    def stimulus(self, index: int, image: Array) -> None:
+        """Take the stimulus at encoder frame `index`; image: uint8 (height, width)."""
+        self._row("stimulus", StimulusRow(index), image)
+
+    def behavior(self, message: wire.Behavior) -> None:
+        """Take a behaviour sample as it came."""
+        measured = [getattr(message, name) for name in tables.fields(BehaviorRow)]
+        row = BehaviorRow(*[math.nan if value is None else value for value in measured])
+        self._row("behavior", row)
+
+    def movie(self, message: wire.Movie, window: Array) -> None:
+        """Take one hop's window, uint8 (at most window_frames, height, width)."""
+        expected = self._about.window_frames
+        if len(window) > expected:
+            raise ValueError(
+                f"movie window has {len(window)} frames, the recording's settings "
+                f"say at most {expected}"
+            )
+        padded = np.zeros((expected, *window.shape[1:]), np.uint8)
+        padded[expected - len(window) :] = window
+        row = MovieRow(
+            index=message.index,
+            count=len(window),
+            final=message.final,
+            lag=message.lag,
+            steps=message.steps,
+            t_frame=message.t_frame,
+            t=message.t,
+        )
+        self._row("movie", row, padded)
+
+    def quality(self, message: wire.Quality) -> None:
+        """Keep a published quality header."""
+        self._put("quality", message)
+
+    def health(self, message: wire.Health) -> None:
+        """Keep a published health header."""
+        self._put("health", message)
+
+    def event(self, message: wire.Event) -> None:
+        """Keep a published event."""
+        self._put("events", message)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Write what is queued, for at most `timeout_s`; not in time is a `failure`."""
+        self._stop.set()
+        if not self._thread.ident:
+            return
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self.failure = (
+                f"recording in {self.path} could not be finished within {timeout_s} s; "
+                "is the disk very slow? Its last seconds may be missing"
+            )
+
+    def _row(self, table: str, row: msgspec.Struct, values: Any = None) -> None:
+        spec = self._specs[table]
+        if spec.shape is not None:
+            values = np.array(values, spec.dtype)  # a copy: the front reuses its arrays
+            if values.shape != spec.shape:
+                raise ValueError(
+                    f"{table}: one row's values have shape {values.shape}, "
+                    f"this recording was opened for {spec.shape}"
+                )
+        self._put(table, msgspec.structs.astuple(row), values)
+
+    def _put(self, kind: str, item: Any, values: Any = None) -> None:
+        if self.failure or self._stop.is_set() or len(self._queue) >= QUEUE_LIMIT:
+            self.lost += 1
+        else:
+            self._queue.append((kind, item, values))
+
+    def _run(self) -> None:
+        try:
+            writer = Writer(self.path, self._about)
+            while not self._stop.wait(TICK_S):
+                self._drain(writer)
+                writer.flush(older_than_s=self._about.chunk_s)
+            self._drain(writer)
+            writer.flush()
+        except Exception as error:  # recording must never take the loop with it
+            self._fail(error)
+
+    def _drain(self, writer: Writer) -> None:
+        while self._queue:
+            writer.write(*self._queue.popleft())
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = (
+            f"recording in {self.path} stopped: {error}; what was written before is "
+            "kept. Make room or choose another folder, then switch recording on again"
+        )
+        self.lost += len(self._queue)
+        self._queue.clear()
+
+
+def _new_folder(parent: Path, moment: str, session: str) -> Path:
+    # The session id comes from outside: only its letters and digits reach a path.
+    name = f"{moment}_{re.sub('[^0-9A-Za-z]', '', session)[:8]}"
+    parent.mkdir(parents=True, exist_ok=True)
+    path, again = parent / name, itertools.count(2)
+    while True:
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            path = parent / f"{name}_{next(again)}"

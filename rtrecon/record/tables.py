@@ -1,0 +1,137 @@
+"""What a recording holds: the tables and their columns, for writer and reader alike.
+
+A session's folder::
+
+    about.json        who and what: session, neurons, rates, all settings
+    arrays.zarr/      one group per table: `rows` (n, columns) float64 and, for most,
+                      `values` (n, ...): what each row measured
+    events.jsonl      one published message per line; likewise quality and health
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+FORMAT = 1
+ABOUT = "about.json"
+ARRAYS = "arrays.zarr"
+LINES = {"events": "events.jsonl", "quality": "quality.jsonl", "health": "health.jsonl"}
+TRACES = ("cell", "neuropil", "dff")  # order of the second axis of frames' values
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """A session's constants, saved beside its arrays.
+
+    `settings` and `meta` are free JSON; `roi_ids` and `neuron_ids` give the order of
+    the traces and of the activity (in the encoder's order, so they may differ).
+    """
+
+    session: str
+    roi_ids: list[int]
+    neuron_ids: list[int]
+    rate_hz: float = 30.0  # microscope frames per second
+    encoder_rate_hz: float = 30.0
+    hop_frames: int = 6
+    window_frames: int = 24
+    image_shape: tuple[int, int] = (36, 64)
+    chunk_s: float = 1.0
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    started: str = ""  # ISO 8601, filled in by the recorder
+    version: str = ""  # of rtrecon, likewise
+    format: int = FORMAT
+
+
+class FrameRow(msgspec.Struct, frozen=True):
+    """One microscope frame; its values are (3, n_roi) float32, see `TRACES`."""
+
+    frame: int  # the microscope's own counter: a jump in it is a hole in time
+    seq: int
+    t: float  # s, the microscope's clock
+    t_send: float  # s, the sender's wall clock
+    t_received: float  # s, the daemon's wall clock
+    shift_y_px: float
+    shift_x_px: float
+    confidence: float
+    trusted: bool
+    latency_ms: float  # received to traces
+
+
+class ActivityRow(msgspec.Struct, frozen=True):
+    """One encoder frame; its values are (n_neuron,) float32, NaN where lost."""
+
+    index: int
+    frame: int  # newest microscope frame in it
+    pupil_dilation: float = math.nan
+    running_speed: float = math.nan
+
+
+class StimulusRow(msgspec.Struct, frozen=True):
+    """The stimulus at one encoder frame; its values are uint8 (height, width)."""
+
+    index: int
+
+
+class BehaviorRow(msgspec.Struct, frozen=True):
+    """A behaviour sample as it came, NaN where not measured; no values."""
+
+    t: float
+    pupil_dilation: float
+    running_speed: float
+    pupil_x: float
+    pupil_y: float
+
+
+class MovieRow(msgspec.Struct, frozen=True):
+    """One hop of the inverter; its values are the whole window, newest frame last.
+
+    uint8 (window_frames, height, width), of which the last `count` are filled.
+    """
+
+    index: int  # encoder frame of the newest one
+    count: int
+    final: int  # how many of the first ones filled will not change again
+    lag: float  # s, age of the newest final frame
+    steps: int
+    t_frame: float  # s, receive time of the newest microscope frame used
+    t: float  # s, when it was published
+
+
+def fields(row: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Return the columns that a row has."""
+    return row.__struct_fields__
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table's columns, and the shape and type of one row's values (none: no values).
+
+    `rate_hz` is how many rows a second are to be expected.
+    """
+
+    columns: tuple[str, ...]
+    rate_hz: float
+    shape: tuple[int, ...] | None = None
+    dtype: str = "<f4"
+
+
+def specs(about: About) -> dict[str, TableSpec]:
+    """Return every table of a session by name."""
+    encoder_hz, image = about.encoder_rate_hz, about.image_shape
+    window = (about.window_frames, *image)
+    # zarr knows no empty side: without neurons there are no values to keep.
+    traces = (len(TRACES), len(about.roi_ids)) if about.roi_ids else None
+    activity = (len(about.neuron_ids),) if about.neuron_ids else None
+    return {
+        "frames": TableSpec(fields(FrameRow), about.rate_hz, traces),
+        "activity": TableSpec(fields(ActivityRow), encoder_hz, activity),
+        "stimulus": TableSpec(fields(StimulusRow), encoder_hz, image, "|u1"),
+        "behavior": TableSpec(fields(BehaviorRow), encoder_hz),
+        "movie": TableSpec(
+            fields(MovieRow), encoder_hz / about.hop_frames, window, "|u1"
+        ),
+    }

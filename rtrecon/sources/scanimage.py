@@ -1,0 +1,121 @@
+"""What ScanImage says of its frames: settings once, number and time with each."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from rtrecon.errors import UserError
+
+
+class RecordingError(UserError):
+    """A recording that cannot be replayed; its text says which and why."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What must be known before the first frame.
+
+    channels: 1-based, in the order in which their pages follow each other.
+    rate_hz: as the settings say, which is rounded. announced: frames that were asked
+    for, of which fewer are there after an abort; None where there was no limit.
+    numbered: whether each frame says its own number and time.
+    """
+
+    channels: tuple[int, ...]
+    rate_hz: float
+    announced: int | None
+    numbered: bool
+
+
+def read_header(settings: dict[str, Any], roi_groups: dict[str, Any]) -> Header:
+    """Interpret the settings of ScanImage 2016 and later, keys like 'SI.acqState'.
+
+    Raises `RecordingError` for what would need more than one field: several planes,
+    several scan fields in one page, a missing setting.
+    """
+    n_slices = int(settings.get("SI.hStackManager.numSlices", 1))
+    # numSlices keeps its last value while stacks are off.
+    stack = _is_on(settings, "hStackManager.enable") or _is_on(
+        settings, "hFastZ.enable"
+    )
+    if stack and n_slices > 1:
+        raise RecordingError(f"it holds {n_slices} planes; only one can be replayed")
+    n_fields = _count_fields(roi_groups)
+    if _is_on(settings, "hRoiManager.mroiEnable") and n_fields > 1:
+        raise RecordingError(f"it holds {n_fields} scan fields; only one can be")
+    average = int(settings.get("SI.hScan2D.logAverageFactor", 1))
+    try:
+        return Header(
+            channels=_channels(settings["SI.hChannels.channelSave"]),
+            rate_hz=float(settings["SI.hRoiManager.scanFrameRate"]) / average,
+            announced=_limit(settings.get("SI.hStackManager.framesPerSlice"), average),
+            numbered=True,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"its ScanImage settings lack {error}") from None
+
+
+def read_old_header(description: str) -> Header:
+    """Interpret the settings of ScanImage 3, `state.name=value` in every page.
+
+    These files number no frame: frames are taken to follow each other at the rate.
+    """
+    pairs = re.findall(
+        r"^state\.acq\.(\w+)=(.*)$", "\n".join(description.split("\r")), re.M
+    )
+    settings = dict(pairs)
+    try:
+        n_slices, rate_hz = int(settings["numberOfZSlices"]), settings["frameRate"]
+        header = Header(
+            channels=tuple(
+                i for i in range(1, 5) if settings.get(f"savingChannel{i}") == "1"
+            ),
+            rate_hz=float(rate_hz),
+            announced=int(settings["numberOfFrames"]),
+            numbered=False,
+        )
+    except (KeyError, ValueError) as error:
+        raise RecordingError(
+            f"its settings lack {error}; ScanImage 3.8 and those since 2016 can be read"
+        ) from None
+    if n_slices > 1 or not header.channels:
+        raise RecordingError(
+            f"it holds {n_slices} planes of {len(header.channels)} channels; one plane "
+            "and at least one channel are needed"
+        )
+    return header
+
+
+def frame_stamp(description: str) -> tuple[int, float]:
+    """Return the number and the time in s that a frame's own text gives it."""
+    number = re.search(r"^frameNumbers\s*=\s*(\d+)", description, re.M)
+    time_s = re.search(r"^frameTimestamps_sec\s*=\s*([-+.\deE]+)", description, re.M)
+    if number is None or time_s is None:
+        raise RecordingError("a frame carries no frameNumbers or frameTimestamps_sec")
+    return int(number[1]), float(time_s[1])
+
+
+def _is_on(settings: dict[str, Any], name: str) -> bool:
+    return bool(settings.get(f"SI.{name}", False))
+
+
+def _count_fields(roi_groups: dict[str, Any]) -> int:
+    """Count scan fields; MATLAB's JSON writes a list of one as the thing itself."""
+    rois = (roi_groups.get("imagingRoiGroup") or {}).get("rois")
+    return len(rois) if isinstance(rois, list) else 1
+
+
+def _channels(saved: Any) -> tuple[int, ...]:
+    """Read a number, a row [1, 2] or a column [[1], [2]]."""
+    if not isinstance(saved, list):
+        return (int(saved),)
+    return tuple(int(c[0] if isinstance(c, list) else c) for c in saved)
+
+
+def _limit(frames: Any, average: int) -> int | None:
+    if not isinstance(frames, int | float) or not math.isfinite(frames):
+        return None
+    return int(frames) // average

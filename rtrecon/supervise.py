@@ -1,0 +1,92 @@
+"""The inverter as a child process: started, watched, started again, given up on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import psutil
+
+from rtrecon import config
+from rtrecon.config import Settings
+
+_RETRY_S = 0.5
+_MAX_FAILURES = 3  # in a row, each within `_YOUNG_S` of its start
+_YOUNG_S = 10.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The child ended by itself: what to tell, and whether it will come again."""
+
+    sentence: str
+    final: bool
+
+
+class Child:
+    """Runs `rtrecon invert` and restarts it, time as an argument.
+
+    It gets a lower priority than the front, so that a step can wait and a frame need
+    not. One that keeps dying young is given up on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_s = 0.0
+        self._start_at_s: float | None = None
+        self._failures = 0
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self, now_s: float) -> None:
+        """Start the process."""
+        command = [sys.executable, "-m", "rtrecon", "invert"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(config.dump(self._settings).encode())
+        process.stdin.close()
+        _lower_priority(process.pid)
+        self._process, self._started_s, self._start_at_s = process, now_s, None
+
+    def check(self, now_s: float) -> Loss | None:
+        """Notice an end, or start again when it is time; call it often."""
+        if self._start_at_s is not None and now_s >= self._start_at_s:
+            self.restarts += 1
+            self.start(now_s)
+        if self._process is None or self._process.poll() is None:
+            return None
+        code = self._process.returncode
+        self._process = None
+        young = now_s - self._started_s < _YOUNG_S
+        self._failures = self._failures + 1 if young else 1
+        if young and self._failures >= _MAX_FAILURES:
+            return Loss(
+                f"the inverter ended {self._failures} times (exit {code}); "
+                "no movie until the daemon is restarted",
+                final=True,
+            )
+        self._start_at_s = now_s + _RETRY_S
+        return Loss(f"the inverter ended (exit {code}); starting it again", final=False)
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """Let it end by itself for a while, then end it."""
+        self._start_at_s = None
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+def _lower_priority(pid: int) -> None:
+    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 5
+    psutil.Process(pid).nice(below)

@@ -1,0 +1,81 @@
+"""For every test: free ports, the real recordings, and a guard against leaks."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import zmq
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# Threads that libraries keep for the life of the process, by the start of their name.
+LIBRARY_THREADS = ("zarr_io", "asyncio_", "pytest_timeout")
+GRACE_S = 2.0  # what is being closed may need a moment
+
+
+@pytest.fixture
+def free_address() -> Callable[[], str]:
+    """A function that returns a loopback address nobody listens on."""
+
+    def find() -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings, which are not part of the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real recordings at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _contexts() -> Iterator[weakref.WeakSet[zmq.Context]]:
+    """Every ZeroMQ context ever made in the tests, as long as it lives."""
+    made: weakref.WeakSet[zmq.Context] = weakref.WeakSet()
+    original = zmq.Context.__init__
+
+    def remember(self: zmq.Context, *args: object, **kwargs: object) -> None:
+        original(self, *args, **kwargs)
+        made.add(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zmq.Context, "__init__", remember)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running(_contexts: weakref.WeakSet[zmq.Context]) -> Iterator[None]:
+    """Fail a test that leaves a thread, a process or a ZeroMQ context behind."""
+    before = set(_running(_contexts))
+    yield
+    deadline = time.monotonic() + GRACE_S
+    while (left := set(_running(_contexts)) - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left, f"left running: {sorted(left)}"
+
+
+def _running(contexts: weakref.WeakSet[zmq.Context]) -> Iterator[str]:
+    for thread in threading.enumerate():
+        if not thread.name.startswith(LIBRARY_THREADS):
+            yield f"thread {thread.name} ({thread.ident})"
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # multiprocessing keeps one helper for as long as Python runs.
+            if "resource_tracker" not in " ".join(command := child.cmdline()):
+                yield f"process {child.pid}: {' '.join(command)}"
+    for context in contexts:
+        if not context.closed:
+            yield f"ZeroMQ context {id(context):#x}"

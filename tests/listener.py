@@ -1,0 +1,41 @@
+"""What a daemon's door is to a sender: a real PULL socket on a free port."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import zmq
+
+from rtrecon import sockets, wire
+
+
+class Listener:
+    """Collects (header, payload) until a sender says end; `pause_s` makes it slow."""
+
+    def __init__(self, address: str, pause_s: float = 0.0, stall_s: float = 0.0):
+        self.messages: list[tuple[wire.Incoming, wire.Array]] = []
+        self._pause_s, self._stall_s = pause_s, stall_s
+        self._context = zmq.Context()
+        self._socket = sockets.bind(self._context, zmq.PULL, address)
+        self._thread = threading.Thread(target=self._collect)
+        self._thread.start()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._socket.close()
+        self._context.term()
+
+    def frames(self) -> list[tuple[wire.Frame, wire.Array]]:
+        return [m for m in self.messages if isinstance(m[0], wire.Frame)]
+
+    def _collect(self) -> None:
+        time.sleep(self._stall_s)
+        while self._socket.poll(10_000):
+            self.messages.append(wire.decode(self._socket.recv_multipart()))
+            if isinstance(self.messages[-1][0], wire.End):
+                return
+            time.sleep(self._pause_s)

@@ -1,0 +1,95 @@
+"""A session whose every number is known: frame i has i in everything.
+
+Run as a program it records such a session in real time until it is killed, and says
+before each frame which one comes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from rtrecon import wire
+from rtrecon.record.store import Recorder
+from rtrecon.record.tables import About, ActivityRow, FrameRow
+
+N_ROI, N_NEURON, WINDOW, HOP = 5, 3, 12, 6
+IMAGE = (36, 64)
+RATE_HZ = 30.0
+
+
+def about(**changes: object) -> About:
+    known = {
+        "session": "0f1e2d3c-aaaa-bbbb",
+        "roi_ids": list(range(N_ROI)),
+        "neuron_ids": list(range(N_NEURON)),
+        "rate_hz": RATE_HZ,
+        "hop_frames": HOP,
+        "window_frames": WINDOW,
+        "settings": {"align": {"rate_hz": 30.0}},
+    }
+    return About(**{**known, **changes})
+
+
+def frame_row(i: int) -> FrameRow:
+    return FrameRow(i, 2 * i, i / 30, 100.0, 100.1, 0.5 * i, -i, 0.9, i % 2 == 0, 3.0)
+
+
+def traces(i: int, n_roi: int = N_ROI) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    cell = np.full(n_roi, i, np.float32)
+    return cell, cell / 2, -cell
+
+
+def stimulus(i: int) -> np.ndarray:
+    return np.random.default_rng(i).integers(0, 256, IMAGE).astype(np.uint8)
+
+
+def movie(i: int, n_frames: int = WINDOW, **changes: object) -> wire.Movie:
+    known = {
+        "session": "s",
+        "seq": 0,
+        "t": 101.0,
+        "index": i,
+        "final": min(HOP, n_frames),
+        "lag": 0.2,
+        "shape": (n_frames, *IMAGE),
+        "steps": 4,
+        "t_frame": 100.5,
+    }
+    return wire.Movie(**{**known, **changes})
+
+
+def health(station: str = "front", **fields: object) -> wire.Health:
+    fields.setdefault("state", "running")
+    return wire.Health(session="s", seq=0, t=0.0, station=station, **fields)
+
+
+def event(name: str) -> wire.Event:
+    return wire.Event(session="s", seq=0, t=0.0, name=name)
+
+
+def record(recorder: Recorder, i: int) -> None:
+    """Give frame i and everything that comes with it."""
+    recorder.frame(frame_row(i), traces(i))
+    recorder.activity(ActivityRow(i, i), np.full(N_NEURON, i))
+    recorder.stimulus(i, stimulus(i))
+    if i % HOP == HOP - 1:
+        recorder.movie(movie(i), np.full((WINDOW, *IMAGE), i % 256, np.uint8))
+    recorder.event(event(f"frame {i}"))
+
+
+def main() -> None:
+    recorder = Recorder(Path(sys.argv[1]), about(chunk_s=float(sys.argv[2])))
+    started = time.monotonic()
+    for i in count():
+        time.sleep(max(0.0, started + i / RATE_HZ - time.monotonic()))
+        print(i, flush=True)
+        record(recorder, i)
+
+
+if __name__ == "__main__":
+    main()

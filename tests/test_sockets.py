@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+import zmq
+
+from rtrecon import sockets
+from rtrecon.sockets import AddressError
+
+MALFORMED = [
+    "",
+    "5560",
+    "localhost:5560",
+    "tcp://127.0.0.1",
+    "tcp://127.0.0.1:0",
+    "tcp://127.0.0.1:port",
+    "tcp://127.0.0.1:99999",
+    "tcp://:5560",
+    "tcp://[::1:5560",
+    "ipc:///tmp/rtrecon",
+    "http://127.0.0.1:5560",
+]
+WIDE = [
+    "tcp://0.0.0.0:5560",
+    "tcp://*:5560",
+    "tcp://192.168.1.7:5560",
+    "tcp://[::]:5560",
+]
+
+
+@pytest.fixture
+def opened():
+    """Opens sockets, and closes them after the test."""
+    context, held = zmq.Context(), []
+
+    def open_socket(door, kind, address):
+        held.append(door(context, kind, address))
+        return held[-1]
+
+    yield open_socket
+    for socket in held:
+        socket.close(linger=0)
+    context.term()
+
+
+@pytest.mark.parametrize("address", MALFORMED)
+@pytest.mark.parametrize("door", [sockets.bind, sockets.connect])
+def test_what_is_no_address_is_refused_with_an_example(opened, door, address):
+    with pytest.raises(AddressError, match="write it like 'tcp://127"):
+        opened(door, zmq.PULL, address)
+
+
+@pytest.mark.parametrize("address", WIDE)
+def test_listening_to_other_machines_is_refused(opened, address):
+    with pytest.raises(AddressError, match="without encryption; bind 127"):
+        opened(sockets.bind, zmq.PULL, address)
+
+
+def test_a_port_in_use_is_said_and_can_be_had_later(opened, free_address):
+    address = free_address()
+    first = opened(sockets.bind, zmq.PULL, address)
+    with pytest.raises(AddressError, match=f"{address} is in use, probably by another"):
+        opened(sockets.bind, zmq.PULL, address)
+    first.close()
+    deadline = time.monotonic() + 5.0
+    while True:  # the system takes a moment to let the port go
+        try:
+            opened(sockets.bind, zmq.PULL, address)
+            break
+        except AddressError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_nothing_piles_up_for_a_daemon_that_is_not_there(opened, free_address):
+    push = opened(sockets.connect, zmq.PUSH, free_address())
+    with pytest.raises(zmq.Again):
+        push.send(b"frame", zmq.DONTWAIT)
+
+
+def test_a_stalled_daemon_bounds_the_backlog_and_loses_none_of_it(opened, free_address):
+    """The stall outlasts any heartbeat, which a full receiver could not answer."""
+    address = free_address()
+    pull = opened(sockets.bind, zmq.PULL, address)
+    push = opened(sockets.connect, zmq.PUSH, address)
+    big = bytes(1 << 20)  # so that the operating system's buffers hold but a few
+    taken = 0
+    while push.poll(300, zmq.POLLOUT):
+        push.send(taken.to_bytes(4, "little") + big, zmq.DONTWAIT)
+        taken += 1
+    assert taken < sockets.SEND_HWM + sockets.RECEIVE_HWM + 20
+    time.sleep(2.0)
+    received = [pull.recv()[:4] for _ in range(taken) if pull.poll(2000)]
+    assert received == [i.to_bytes(4, "little") for i in range(taken)]
+
+
+def test_a_message_too_large_for_the_contract_is_not_taken_in(opened, free_address):
+    address = free_address()
+    pull = opened(sockets.bind, zmq.PULL, address)
+    push = opened(sockets.connect, zmq.PUSH, address)
+    assert push.poll(5000, zmq.POLLOUT)
+    push.send(bytes(65 << 20))
+    assert not pull.poll(500)
+
+
+def test_a_subscriber_hears_every_topic(opened, free_address):
+    address = free_address()
+    pub = opened(sockets.bind, zmq.PUB, address)
+    sub = opened(sockets.connect, zmq.SUB, address)
+    deadline = time.monotonic() + 5.0
+    while not sub.poll(20):  # until the subscription has arrived
+        pub.send_multipart([b"health", b"{}", b""])
+        assert time.monotonic() < deadline
+    assert sub.recv_multipart() == [b"health", b"{}", b""]
