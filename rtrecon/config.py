@@ -84,7 +84,7 @@ class RoiSettings(_Section):
 class InvertSettings(_Section):
     """The live inversion."""
 
-    window_frames: int = Field(24, ge=6, description="encoder frames still changing")
+    window_frames: int = Field(36, ge=6, description="encoder frames still changing")
     hop_frames: int = Field(6, ge=1, description="new frames per update")
     max_steps: int = Field(16, ge=1)
     budget: float = Field(

@@ -21,6 +21,7 @@ DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there, and to take what is queued
 END_TIMEOUT_S = 1.0  # for it to take the last word, which is only a hint
 
 T = TypeVar("T")
+Progress = Callable[[int, int | None], None]  # frames done, of how many
 
 
 class ReplayError(UserError):
@@ -44,7 +45,7 @@ def replay(
     speed: float | None = 1.0,
     loops: int | None = 1,
     channel: int | None = None,
-    on_progress: Callable[[int, int | None], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> ReplayReport:
     """Send a ScanImage TIFF file to the daemon at `address`, as a microscope would.
 
@@ -55,10 +56,8 @@ def replay(
     frame how many are done, of how many. Raises `ReplayError` if no daemon takes
     frames, `RecordingError` if the file cannot be read.
     """
-    if speed is not None and not speed > 0:
-        raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
-    if loops is not None and loops < 1:
-        raise ReplayError(f"{loops} loops would send nothing; give 1 or more")
+    _require_sense(speed, loops)
+    tell = on_progress or (lambda _done, _total: None)
     with ScanImageTiff(path, channel) as recording:
         sender = Sender(address, **_start(recording))
         total = None if loops is None else loops * len(recording)
@@ -73,14 +72,20 @@ def replay(
             with closing(_prefetched(_looped(recording, loops))) as frames:
                 for frame in _paced(frames, speed):
                     _send(sender, frame, recording.channel)
-                    if on_progress is not None:
-                        on_progress(sender.sent + sender.dropped, total)
+                    tell(sender.sent + sender.dropped, total)
             wall_s = time.monotonic() - began_s
             return ReplayReport(sender.sent, sender.dropped, wall_s, recording.notice)
         finally:
             sender.wait_s = END_TIMEOUT_S
             sender.end("replay over")
             sender.close(DAEMON_TIMEOUT_S)
+
+
+def _require_sense(speed: float | None, loops: int | None) -> None:
+    if speed is not None and not speed > 0:
+        raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
+    if loops is not None and loops < 1:
+        raise ReplayError(f"{loops} loops would send nothing; give 1 or more")
 
 
 def _start(recording: ScanImageTiff) -> dict[str, object]:

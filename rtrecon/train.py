@@ -15,7 +15,7 @@ import torch
 import rtrecon
 from rtrecon.acquire.chain import Chain
 from rtrecon.acquire.register import make_template
-from rtrecon.config import Settings
+from rtrecon.config import InvertSettings, Settings
 from rtrecon.encoder import fit
 from rtrecon.encoder.card import FORMAT, Card
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint, save
@@ -32,6 +32,7 @@ SETTLE_FRAMES = 300  # left out at the start, while baselines find their level
 TEMPERATURES = (0.125, 0.25, 0.5, 1.0)
 _TRAINING_SEED, _REFERENCE_SEED = 100, 99  # of movies that no demo or test shows
 _CALIBRATION_FRAMES = 900
+_STEPS = 6  # per hop when calibrating; about what a live inversion has time for
 _TEMPLATE_FRAMES = 100
 
 Report = Callable[[str, float, str], None]  # stage, share done 0..1, a word more
@@ -183,14 +184,15 @@ def _try_temperatures(
 
 def _inverted(low: Spectrum, problem: Problem, data: fit.Data) -> tuple[Array, Array]:
     """Return (shown, made), each (T, 36, 64), of a live inversion without a clock."""
-    window, hop, steps = 24, 6, 8
+    live = InvertSettings()
+    window, hop = live.window_frames, live.hop_frames
     inverter = LiveInverter(problem, window)
     left = []
     for start in range(0, len(data) - hop + 1, hop):
         part = data.part(start, start + hop)
         left.append(inverter.advance(part.activity, part.behavior))
-        for step in range(steps):
-            inverter.step(step / (steps - 1))
+        for step in range(_STEPS):
+            inverter.step(step / (_STEPS - 1))
     made = low.to_pixels(torch.cat(left)[window + MEMORY :])
     shown = low.to_pixels(data.coef[MEMORY : MEMORY + len(made)])
     return shown, made

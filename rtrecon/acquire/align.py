@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from rtrecon.wire import Array
 
@@ -125,16 +126,20 @@ def to_encoder_frame(image: Array, shape: tuple[int, int] = (36, 64)) -> Array:
     """
     rows = _area_weights(image.shape[0], shape[0])
     columns = _area_weights(image.shape[1], shape[1])
-    mean: Array = rows @ image.astype(np.float32) @ columns.T
+    mean: Array = (columns @ (rows @ image.astype(np.float32)).T).T
     return np.rint(mean).astype(np.uint8)
 
 
 @lru_cache(maxsize=8)
-def _area_weights(n_in: int, n_out: int) -> Array:
-    """Return (n_out, n_in): how much of each output side every input side covers."""
+def _area_weights(n_in: int, n_out: int) -> csr_array:
+    """Return (n_out, n_in): the share that each input side has in every output side.
+
+    Sparse, because most are zero, and because its product keeps to one thread: dense
+    ones wait for each other wherever the cores are busy, 20 ms instead of 0.3.
+    """
     edges_in: Array = np.arange(n_in + 1) / n_in
     edges_out: Array = np.arange(n_out + 1) / n_out
     low = np.maximum(edges_out[:-1, None], edges_in[None, :-1])
     high = np.minimum(edges_out[1:, None], edges_in[None, 1:])
     weights: Array = np.clip(high - low, 0.0, None) * n_out
-    return weights.astype(np.float32)
+    return csr_array(weights.astype(np.float32))

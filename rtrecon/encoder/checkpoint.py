@@ -15,7 +15,7 @@ from rtrecon.encoder.card import FORMAT, MASK_KEYS, Card, CheckpointError, read_
 from rtrecon.encoder.compact import Compact
 from rtrecon.encoder.prior import Prior
 
-_PRIOR_KEYS = ("mean", "rho", "q")
+_PRIOR_KEYS = ("mean", "rho", "q", "doubt")
 _CALIBRATION_KEYS = ("dispersion", "behavior_mean", "behavior_sd", "identifiability")
 _COMPACTED = ("model.filters", "identifiability")  # halves the file, costs nothing
 
@@ -79,7 +79,7 @@ def load(path: Path) -> Checkpoint:
             for key, value in tensors.items()
             if key.startswith("model.")
         }
-        model = Compact(weights["filters"].shape[0], len(card.rois))
+        model = Compact(weights["filters"].shape[1], len(card.rois))
         model.load_state_dict(weights)
         prior = Prior(*(tensors[f"prior.{key}"] for key in _PRIOR_KEYS))
         calibration = Calibration(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rtrecon.encoder.spectrum import SHAPE
 
@@ -21,13 +22,13 @@ N_KERNELS = 4
 _POOL_GRID = (6, 10)  # nodes over the screen; keeps the pool linear in neurons
 _POOL_PX = 7.0
 _FLOOR = 1e-3
-_BLOCK = 25  # frames convolved by one matrix product
+_BLOCK = 36  # frames convolved by one matrix product
 
 
 class Compact(nn.Module):
     """Activity of n neurons from C spectrum coefficients.
 
-    filters (C, 2 n): first filter of every neuron, then second. mix (2 channels, 2
+    filters (2 n, C): first filter of every neuron, then second. mix (2 channels, 2
     filters, N_KERNELS, n). halves (4, n): weights of the channels' half-squares. rest,
     log_power, log_scale, offset (n,). gain (2, n): log gain by z-scored behaviour
     (pupil dilation, running speed). gather (n, g), spread (g, n): the pool.
@@ -40,7 +41,7 @@ class Compact(nn.Module):
     def __init__(self, n_coef: int, n_neurons: int) -> None:
         super().__init__()
         n_grid = _POOL_GRID[0] * _POOL_GRID[1]
-        self.register_buffer("filters", torch.zeros(n_coef, 2 * n_neurons))
+        self.register_buffer("filters", torch.zeros(2 * n_neurons, n_coef))
         self.register_buffer("gather", torch.zeros(n_neurons, n_grid))
         self.register_buffer("spread", torch.zeros(n_grid, n_neurons))
         self.mix = nn.Parameter(torch.zeros(2, 2, N_KERNELS, n_neurons))
@@ -59,7 +60,7 @@ class Compact(nn.Module):
 
     def look(self, coef: Tensor) -> Tensor:
         """Return (T, 2 n): what the spatial filters see in frames (T, C)."""
-        return coef @ self.filters
+        return functional.linear(coef, self.filters)
 
     def answer(self, seen: Tensor, behavior: Tensor) -> Tensor:
         """Return expected activity (T, n) > 0.
@@ -69,9 +70,9 @@ class Compact(nn.Module):
         """
         drive = self._drive(seen)
         around = self.rest.abs() + (drive @ self.gather) @ self.spread
-        tuned = (drive / around + _FLOOR) ** self.log_power.exp()
-        gain = (behavior @ self.gain + self.log_scale).exp()
-        return tuned * gain + self.offset.abs() + 1e-5
+        log_tuned = (drive / around + _FLOOR).log() * self.log_power.exp()
+        log_gain = behavior @ self.gain + self.log_scale
+        return (log_tuned + log_gain).exp() + (self.offset.abs() + 1e-5)
 
     def set_pool(self, centers: np.ndarray) -> None:
         """Lay the pool over receptive-field centres (n, 2), y and x in px."""
@@ -80,12 +81,16 @@ class Compact(nn.Module):
         self.spread.copy_((near / near.sum(1, keepdim=True)).T)
 
     def _drive(self, seen: Tensor) -> Tensor:
-        delayed = self._delayed(seen).unflatten(2, (2, -1))  # kernel, time, filter, n
-        one, two = torch.einsum("ktfn,cfkn->ctn", delayed, self.mix)
-        power = self.halves.square()
-        energy = power[0] * one.relu() ** 2 + power[1] * (-one).relu() ** 2
-        energy = energy + power[2] * two.relu() ** 2 + power[3] * (-two).relu() ** 2
-        return (energy + _FLOOR).sqrt()
+        delayed = self._delayed(seen)  # (kernel, T, 2 n)
+        weight = self.halves.square()
+        energy = torch.full((), _FLOOR)
+        for channel in range(2):
+            mix = self.mix[channel].transpose(0, 1).flatten(1)  # (kernel, 2 n)
+            both = (delayed * mix[:, None]).sum(0)
+            filtered = both[:, : self.n_neurons] + both[:, self.n_neurons :]
+            up, down = weight[2 * channel], weight[2 * channel + 1]
+            energy = energy + filtered.square() * torch.where(filtered > 0, up, down)
+        return energy.sqrt()
 
     def _delayed(self, seen: Tensor) -> Tensor:
         """Return (N_KERNELS, T, 2 n): each causal kernel over the frames seen."""
@@ -95,8 +100,8 @@ class Compact(nn.Module):
             size = min(_BLOCK, n_frames - start)
             kernel = self._toeplitz[:, :size, : size + MEMORY - 1].flatten(0, 1)
             block = kernel @ seen[start : start + size + MEMORY - 1]
-            blocks.append(block.unflatten(0, (N_KERNELS, size)))
-        return torch.cat(blocks, 1)
+            blocks.append(block.reshape(N_KERNELS, size, -1))
+        return torch.cat(blocks, 1) if len(blocks) > 1 else blocks[0]
 
 
 def temporal_kernels() -> Tensor:

@@ -114,11 +114,11 @@ class _Patches:
         inside = self._window > _EDGE
         pixels = torch.cat([guess.even, guess.odd]) / self._window.clamp(min=_EDGE)
         pixels = pixels * inside
-        spread = (coef[:3000] @ self._project(pixels)).std(0)
+        spread = (coef[:3000] @ self._project(pixels).T).std(0)
         self.pixels = torch.nn.Parameter(pixels / (spread[:, None] + 1e-6))
 
     def filters(self) -> Tensor:
-        """Return (C, 2 n)."""
+        """Return (2 n, C)."""
         return self._project(self.pixels)
 
     def energy(self) -> Tensor:
@@ -126,7 +126,7 @@ class _Patches:
         return (self.pixels.square() * self._window).sum()
 
     def _project(self, pixels: Tensor) -> Tensor:
-        return self._basis @ (pixels * self._window).T
+        return (pixels * self._window) @ self._basis.T
 
 
 def _windows(centers: np.ndarray) -> Tensor:
@@ -190,6 +190,6 @@ def _misfit(model: Compact, data: Data, weight: Tensor) -> Tensor:
 def _snapshot(model: Compact, patches: _Patches) -> Compact:
     with torch.no_grad():
         model.filters = patches.filters().detach().clone()
-        copy = Compact(model.filters.shape[0], model.n_neurons)
+        copy = Compact(model.filters.shape[1], model.n_neurons)
         copy.load_state_dict(model.state_dict())
     return copy.requires_grad_(False)

@@ -12,31 +12,50 @@ import torch
 from torch import Tensor
 
 RHO_LIMITS = (0.0, 0.995)
+_FIRST_DOUBT = 0.5  # of each coefficient's s.d., until errors have been measured
 
 
 @dataclass(frozen=True)
 class Prior:
-    """mean, rho, q: (n_coef,) each, from training movies alone."""
+    """mean, rho, q, doubt: (n_coef,) each, from training movies alone.
+
+    doubt: s.d. of a reconstructed frame's error. A window rests on the last frame
+    before it, and must not trust that frame more than it deserves, or slow coefficients
+    such as brightness could never be corrected.
+    """
 
     mean: Tensor
     rho: Tensor
     q: Tensor
+    doubt: Tensor
 
     @property
     def variance(self) -> Tensor:
         """(n_coef,) stationary variance."""
         return self.q**2 / (1 - self.rho**2)
 
-    def unroll(self, n_frames: int) -> tuple[Tensor, Tensor]:
-        """Return how z and the frame before make frames: (C, T, T) and (T, C).
+    def unroll(self, z: Tensor, before: Tensor) -> Tensor:
+        """Return frames (T, n_coef) from innovations z (1 + T, n_coef).
 
-        frames = mean + einsum('kts,sk->tk', kernel, z) + decay * (before - mean).
+        The first row moves the frame before them, `before`, by as much as it is
+        uncertain; the others drive one frame each.
         """
-        age = torch.arange(n_frames)[:, None] - torch.arange(n_frames)[None]
-        powers = self.rho[:, None, None] ** age.clamp(min=0)
-        kernel = torch.where(age >= 0, powers, 0) * self.q[:, None, None]
-        decay = self.rho[None] ** torch.arange(1, n_frames + 1)[:, None]
-        return kernel.contiguous(), decay
+        driven = z[1:] * self.q
+        frames = torch.empty_like(driven)
+        state = torch.addcmul(before - self.mean, self.doubt, z[0])
+        for t in range(len(driven)):
+            state = torch.addcmul(driven[t], self.rho, state, out=frames[t])
+        return frames.add_(self.mean)
+
+    def pull_back(self, gradient: Tensor) -> Tensor:
+        """Return d/dz (1 + T, n_coef) from d/dframes (T, n_coef)."""
+        pulled = gradient.new_empty(len(gradient) + 1, gradient.shape[1])
+        state = torch.zeros_like(self.rho)
+        for t in range(len(gradient), 0, -1):
+            state = torch.addcmul(gradient[t - 1], self.rho, state, out=pulled[t])
+        pulled[1:].mul_(self.q)
+        torch.mul(self.rho * state, self.doubt, out=pulled[0])
+        return pulled
 
 
 def fit_prior(coef: Tensor, clip_frames: int) -> Prior:
@@ -48,4 +67,5 @@ def fit_prior(coef: Tensor, clip_frames: int) -> Prior:
     variance = centred.square().mean((0, 1)) + 1e-6
     product = (centred[:, 1:] * centred[:, :-1]).mean((0, 1))
     rho = (product / variance).clamp(*RHO_LIMITS)
-    return Prior(mean, rho, (variance * (1 - rho**2)).sqrt())
+    q = (variance * (1 - rho**2)).sqrt()
+    return Prior(mean, rho, q, doubt=_FIRST_DOUBT * variance.sqrt())

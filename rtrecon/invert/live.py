@@ -37,9 +37,9 @@ class Problem:
 class LiveInverter:
     """Holds the window and everything that survives from hop to hop.
 
-    Remembers z (W, C), the optimiser's moments, the frame before the window, what the
-    encoder saw before it, and the window's activity and behaviour. Missing activity
-    is NaN and simply does not count.
+    Remembers z (1 + W, C), the optimiser's moments, the frame before the window, what
+    the encoder saw before it, and the window's activity and behaviour. Missing
+    activity is NaN and simply does not count.
     """
 
     def __init__(self, problem: Problem, window_frames: int, seed: int = 0) -> None:
@@ -48,14 +48,13 @@ class LiveInverter:
         n_coef, n = problem.prior.rho.shape[0], problem.encoder.n_neurons
         generator = torch.Generator().manual_seed(seed)
         # An exactly gray start has no gradient where energies are even in contrast.
-        self.z = 0.02 * torch.randn(window_frames, n_coef, generator=generator)
+        self.z = 0.02 * torch.randn(1 + window_frames, n_coef, generator=generator)
         self._generator = generator
-        self._moments = torch.zeros(2, window_frames, n_coef)
-        self._kernel, self._decay = problem.prior.unroll(window_frames)
+        self._moments = torch.zeros_like(self.z), torch.zeros_like(self.z)
         self._before = problem.prior.mean.clone()
         gray = problem.encoder.look(problem.prior.mean[None])
         self._context = gray.expand(MEMORY - 1, -1).clone()
-        self.activity = torch.full((window_frames, n), torch.nan)
+        self._take(torch.full((window_frames, n), torch.nan))
         self.behavior = torch.zeros(window_frames, 2)
 
     def advance(self, activity: Tensor, behavior: Tensor) -> Tensor:
@@ -64,61 +63,61 @@ class LiveInverter:
         Returns the h frames (h, n_coef) that left the window: they are final.
         """
         hop = len(activity)
+        left = self.frames()[:hop]
         with torch.no_grad():
-            frames = self.frames()
-            left = frames[:hop]
-            self._before = left[-1].clone()
             seen = torch.cat([self._context, self.problem.encoder.look(left)])
-            self._context = seen[-(MEMORY - 1) :].clone()
-            fresh = 0.02 * torch.randn(hop, self.z.shape[1], generator=self._generator)
-            self.z = torch.cat([self.z[hop:], fresh])
-            first, second = self._moments
-            self._moments = torch.stack(
-                [
-                    torch.cat([first[hop:], torch.zeros_like(first[:hop])]),
-                    torch.cat([second[hop:], second[-1:].expand(hop, -1)]),
-                ]
-            )
-            self.activity = torch.cat([self.activity[hop:], activity])
-            self.behavior = torch.cat([self.behavior[hop:], behavior])
+        self._before = left[-1].clone()
+        self._context = seen[-(MEMORY - 1) :].clone()
+        shape = (hop, self.z.shape[1])
+        fresh = 0.02 * torch.randn(shape, generator=self._generator)
+        anchor = torch.zeros_like(self.z[:1])
+        self.z = torch.cat([anchor, self.z[1 + hop :], fresh])
+        first, second = self._moments
+        still, alike = torch.zeros(shape), second[-1:].expand(shape)
+        self._moments = (
+            torch.cat([anchor, first[1 + hop :], still]),
+            torch.cat([second[:1], second[1 + hop :], alike]),
+        )
+        self._take(torch.cat([self.activity[hop:], activity]))
+        self.behavior = torch.cat([self.behavior[hop:], behavior])
         return left
+
+    def _take(self, activity: Tensor) -> None:
+        self.activity = activity
+        self._known = torch.isfinite(activity)
+        self._recorded = torch.where(self._known, activity, 0.0)
 
     def step(self, progress: float) -> float:
         """Take one step; `progress` 0..1 through the hop sets its size.
 
         Returns the objective before the step.
         """
-        z = self.z.requires_grad_(True)
-        loss = self._objective(z)
-        (gradient,) = torch.autograd.grad(loss, z)
+        # Through the prior by hand: a scan is slow to differentiate op by op.
+        frames = self.frames().requires_grad_(True)
+        misfit = self._misfit(frames)
+        (by_frame,) = torch.autograd.grad(misfit, frames)
+        gradient = self.problem.prior.pull_back(by_frame).add_(self.z)
+        first, second = self._moments
+        first.mul_(_DECAYS[0]).add_(gradient, alpha=1 - _DECAYS[0])
+        second.mul_(_DECAYS[1]).addcmul_(gradient, gradient, value=1 - _DECAYS[1])
         rate = _FIRST_RATE * (_LAST_RATE / _FIRST_RATE) ** progress
-        with torch.no_grad():
-            first, second = self._moments
-            first.mul_(_DECAYS[0]).add_(gradient, alpha=1 - _DECAYS[0])
-            second.mul_(_DECAYS[1]).addcmul_(gradient, gradient, value=1 - _DECAYS[1])
-            self.z = z.detach() - rate * first / (second.sqrt() + _EPSILON)
-        return float(loss.detach())
+        objective = float(misfit.detach()) + 0.5 * float(self.z.square().sum())
+        self.z.addcdiv_(first, second.sqrt().add_(_EPSILON), value=-rate)
+        return objective
 
     def frames(self) -> Tensor:
         """Return the window's movie (W, n_coef), newest last."""
-        return self._unrolled(self.z.detach())
+        return self.problem.prior.unroll(self.z, self._before)
 
     def predict(self) -> Tensor:
         """Return the activity (W, n) that the window's movie would cause."""
         with torch.no_grad():
             return self._answer(self.frames())
 
-    def _objective(self, z: Tensor) -> Tensor:
-        predicted = self._answer(self._unrolled(z))
-        known = torch.isfinite(self.activity)
-        recorded = torch.where(known, self.activity, 0.0)
-        misfit = (predicted - recorded * predicted.log()) * known
-        return (misfit.sum(0) @ self.problem.weight) + 0.5 * z.square().sum()
-
-    def _unrolled(self, z: Tensor) -> Tensor:
-        mean = self.problem.prior.mean
-        driven = torch.einsum("kts,sk->tk", self._kernel, z)
-        return mean + driven + self._decay * (self._before - mean)
+    def _misfit(self, frames: Tensor) -> Tensor:
+        predicted = self._answer(frames)
+        misfit = (predicted - self._recorded * predicted.log()) * self._known
+        return misfit.sum(0) @ self.problem.weight
 
     def _answer(self, frames: Tensor) -> Tensor:
         seen = torch.cat([self._context, self.problem.encoder.look(frames)])
