@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 from rtrecon.acquire.baseline import RelativeChange
 from rtrecon.acquire.chain import Chain
 from rtrecon.acquire.deconvolve import OnlineDeconvolver
-from rtrecon.acquire.neuropil import annuli
+from rtrecon.acquire.neuropil import with_rings
 from rtrecon.acquire.register import Registrar
 from rtrecon.acquire.traces import TraceExtractor
 from rtrecon.config import Settings
@@ -100,10 +100,11 @@ def registration_error_px(world: World) -> tuple[float, float]:
 def timings_ms(world: World) -> dict[str, Array]:
     """Milliseconds of each call, by step."""
     settings, rois = Settings(), make_rois()
-    chain = Chain(world.template, rois, RATE_HZ, settings)
+    masks = with_rings(rois, settings.traces)
+    chain = Chain(world.template, masks, RATE_HZ, settings)
     chain.warm_up()
     registrar = Registrar(world.template, settings.register_)
-    extractor = TraceExtractor(rois, annuli(rois, settings.traces))
+    extractor = TraceExtractor(rois, masks.rings)
     change = RelativeChange(N_ROIS, RATE_HZ, settings.traces)
     deconvolver = OnlineDeconvolver(N_ROIS, RATE_HZ, settings.traces)
     image = np.empty((SIDE_PX, SIDE_PX), np.float32)

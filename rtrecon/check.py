@@ -11,6 +11,7 @@ import zmq
 
 from rtrecon import sockets
 from rtrecon.acquire.chain import Chain
+from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import InvertSettings, RecordSettings, Settings, WireSettings
 from rtrecon.encoder.checkpoint import load
 from rtrecon.errors import UserError
@@ -76,7 +77,8 @@ def _folder_writable(record: RecordSettings) -> Iterator[str]:
 def _front_speed(settings: Settings, neurons: Neurons) -> Iterator[str]:
     template = _template(neurons)
     rois = neurons.rois_on((template.shape[0], template.shape[1]))
-    chain = Chain(template, rois, settings.align.rate_hz, settings)
+    masks = with_rings(rois, settings.traces)
+    chain = Chain(template, masks, settings.align.rate_hz, settings)
     chain.warm_up()
     rng = np.random.default_rng(0)
     noise = rng.normal(0, template.std(), template.shape)

@@ -47,6 +47,9 @@ def display(
     publish: Annotated[
         str, typer.Option(help="Where the daemon publishes.")
     ] = "tcp://127.0.0.1:5562",
+    control: Annotated[
+        str, typer.Option(help="Where the daemon takes requests.")
+    ] = "tcp://127.0.0.1:5563",
     snapshot: Annotated[
         Path | None, typer.Option(help="PNG of the window, kept up to date.")
     ] = None,
@@ -60,6 +63,7 @@ def display(
 
     options = station.DisplayOptions(
         publish=publish,
+        control=control,
         snapshot=snapshot,
         headless=headless,
         close_with_daemon=close_with_daemon,

@@ -88,7 +88,7 @@ class InvertSettings(_Section):
     hop_frames: int = Field(6, ge=1, description="new frames per update")
     max_steps: int = Field(16, ge=1)
     budget: float = Field(
-        0.6, gt=0, le=1, description="share of a hop's time that steps may fill"
+        0.8, gt=0, le=1, description="share of a hop's time that steps may fill"
     )
     temperature: float | None = Field(
         None, gt=0, description="weight of the data; none = as the checkpoint says"

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import zmq
 
-from rtrecon import config, rois, sockets, wire
+from rtrecon import config, sockets, wire
 from rtrecon.acquire.chain import Chain
 from rtrecon.acquire.ingest import Ingest, Kind, Throttle, Verdict
+from rtrecon.acquire.neuropil import Masks, with_rings
 from rtrecon.config import Settings
 from rtrecon.control import Answer, Control, Request
 from rtrecon.neurons import read_neurons
@@ -32,6 +33,7 @@ from rtrecon.publisher import Publisher
 from rtrecon.quality.memory import MemoryMeter
 from rtrecon.record.store import Recorder
 from rtrecon.record.tables import About
+from rtrecon.rois import from_pixels
 from rtrecon.supervise import Child
 from rtrecon.wire import Array
 
@@ -63,6 +65,7 @@ class Front:
         self._ingest = Ingest()
         self._throttle = Throttle()
         self._memory = MemoryMeter()
+        self._masks: Masks | None = None
         self._pipeline: Pipeline | None = None
         self._recording = settings.record.enabled
         self._state = "starting"
@@ -71,9 +74,9 @@ class Front:
 
     def run(self) -> None:
         """Warm up, then serve until asked to stop."""
-        _warm_up(self._settings)
         if self._child:
             self._child.start(time.monotonic())
+        self._warm_up()
         self._state = "waiting"
         self._log(f"ready: frames are expected at {self._settings.wire.frames}")
         poller = zmq.Poller()
@@ -188,7 +191,7 @@ class Front:
         self._pipeline, self._told_failure = None, False
         shape = f"{start.shape[0]} x {start.shape[1]} at {start.rate_hz:g} Hz"
         try:
-            masks = self._neurons.rois_on(start.shape)
+            masks = self._masks_on(start.shape)
         except ValueError as error:
             self._state = "refused"
             self._event("refused", f"session from {start.source}, {shape}: {error}")
@@ -200,8 +203,29 @@ class Front:
         if self._recording:
             pipeline.recorder = self._new_recorder(pipeline)
         self._event(
-            "session", f"session from {start.source}: {shape}, {len(masks)} neurons"
+            "session",
+            f"session from {start.source}: {shape}, {len(masks.cells)} neurons",
         )
+
+    def _masks_on(self, shape: tuple[int, int]) -> Masks:
+        """Return the masks for this field; the encoder's were made at the start."""
+        rois = self._neurons.rois_on(shape)
+        if self._masks is None or self._masks.cells is not rois:
+            self._masks = with_rings(rois, self._settings.traces)
+        return self._masks
+
+    def _warm_up(self) -> None:
+        """Compile kernels and settle memory, so that the first frame is not slow."""
+        card, settings = self._neurons.card, self._settings
+        if card is None:
+            scene = np.random.default_rng(0).random((512, 512)).astype(np.float32)
+            nobody = from_pixels(np.zeros(0, np.int64), (512, 512), [])
+            masks = with_rings(nobody, settings.traces)
+        else:
+            scene, masks = card.mean_image, self._masks_on(card.rois.shape)
+        Chain(scene, masks, settings.align.rate_hz, settings).warm_up()
+        sys.setswitchinterval(_SWITCH_S)
+        gc.freeze()  # what lives this long need not be looked through again
 
     def _end(self, message: wire.End) -> None:
         self._state = "idle"
@@ -352,7 +376,7 @@ class Front:
 
     def _new_recorder(self, pipeline: Pipeline) -> Recorder:
         settings, start = self._settings, pipeline.start
-        ids = pipeline.rois.ids.tolist()
+        ids = pipeline.masks.cells.ids.tolist()
         about = About(
             session=start.session,
             roi_ids=ids,
@@ -382,15 +406,6 @@ def _record_result(recorder: Recorder, message: wire.Published, payload: Array) 
         recorder.quality(message)
     elif isinstance(message, wire.Health):
         recorder.health(message)
-
-
-def _warm_up(settings: Settings) -> None:
-    """Compile the kernels and settle memory, so that the first frame is not slow."""
-    scene = np.random.default_rng(0).random((128, 128)).astype(np.float32)
-    nobody = rois.from_pixels(np.zeros(0, np.int64), scene.shape, [])
-    Chain(scene, nobody, settings.align.rate_hz, settings).warm_up()
-    sys.setswitchinterval(_SWITCH_S)
-    gc.freeze()  # what lives this long need not be looked through again
 
 
 def _disk_free_gb(settings: Settings) -> float | None:

@@ -194,8 +194,10 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _display_arguments(plan: Plan, settings: Settings, headless: bool) -> list[str]:
-    arguments = ["display", "--publish", settings.wire.publish, "--close-with-daemon"]
-    arguments += ["--snapshot", str(plan.out / "live.png")]
+    wire, snapshot = settings.wire, plan.out / "live.png"
+    snapshot.unlink(missing_ok=True)  # an old one would pass for this session's
+    arguments = ["display", "--publish", wire.publish, "--control", wire.control]
+    arguments += ["--close-with-daemon", "--snapshot", str(snapshot)]
     return [*arguments, "--headless"] if headless else arguments
 
 

@@ -30,7 +30,7 @@ from rtrecon.wire import Array
 _POLL_MS = 100
 _HEALTH_EVERY_S = 1.0
 _QUALITY_EVERY_HOPS = 3
-_MAP_EVERY_HOPS = 25
+_MAP_EVERY_HOPS = 24  # a multiple of the one above
 _MAX_BACKLOG_HOPS = 2  # more than this is skipped over, not caught up with
 
 

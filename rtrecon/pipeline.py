@@ -15,13 +15,13 @@ import numpy as np
 from rtrecon import wire
 from rtrecon.acquire.align import Aligner, Tick, to_encoder_frame
 from rtrecon.acquire.chain import Chain, Sample
+from rtrecon.acquire.neuropil import Masks
 from rtrecon.acquire.register import make_template
 from rtrecon.config import Settings
 from rtrecon.publisher import Publisher
 from rtrecon.quality.latency import LatencyHistogram, RateMeter
 from rtrecon.record.store import Recorder
 from rtrecon.record.tables import ActivityRow, FrameRow
-from rtrecon.rois import RoiSet
 from rtrecon.wire import Array
 
 _FIELD_EVERY_S = 0.2
@@ -48,9 +48,9 @@ class Pipeline:
     """
 
     def __init__(
-        self, start: wire.Start, rois: RoiSet, settings: Settings, out: Publisher
+        self, start: wire.Start, masks: Masks, settings: Settings, out: Publisher
     ) -> None:
-        self.rois = rois
+        self.masks = masks
         self.start = start
         self.processed = 0
         self.recorder: Recorder | None = None
@@ -80,7 +80,7 @@ class Pipeline:
 
     def use_template(self, template: Array) -> None:
         """Register to this template, (lines, pixels) float32, from the next frame."""
-        self._chain = Chain(template, self.rois, self.start.rate_hz, self._settings)
+        self._chain = Chain(template, self.masks, self.start.rate_hz, self._settings)
         low, high = np.percentile(template, (1, 99.7))
         self._contrast = float(low), float(max(high - low, 1.0))
 

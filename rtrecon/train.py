@@ -14,6 +14,7 @@ import torch
 
 import rtrecon
 from rtrecon.acquire.chain import Chain
+from rtrecon.acquire.neuropil import with_rings
 from rtrecon.acquire.register import make_template
 from rtrecon.config import InvertSettings, Settings
 from rtrecon.encoder import fit
@@ -79,7 +80,8 @@ def acquire(
 ) -> Acquired:
     """Image a session and read it by the same chain that runs live."""
     template = _reference(world)
-    chain = Chain(template, world.field.masks, session.rate_hz, settings)
+    masks = with_rings(world.field.masks, settings.traces)
+    chain = Chain(template, masks, session.rate_hz, settings)
     pixels = np.empty(template.shape, np.int16)
     lag = settings.traces.deconvolve_lag_frames
     activity = np.full((len(session) + lag, len(world.field.masks)), np.nan, np.float32)

@@ -9,6 +9,7 @@ from field_world import field
 
 from rtrecon.acquire import kernels
 from rtrecon.acquire.chain import Chain
+from rtrecon.acquire.neuropil import with_rings
 from rtrecon.acquire.register import make_template
 from rtrecon.config import Settings, TracesSettings
 from rtrecon.rois import from_pixels
@@ -47,9 +48,13 @@ def with_lag(lag_frames):
     return Settings(traces=TracesSettings(deconvolve_lag_frames=lag_frames))
 
 
+def chain_over(template, rois, settings):
+    return Chain(template, with_rings(rois, settings.traces), RATE_HZ, settings)
+
+
 def chain_of(world, settings=None):
     template = (90 * world.image()).astype(np.float32)
-    return Chain(template, world.rois(), RATE_HZ, settings or with_lag(0))
+    return chain_over(template, world.rois(), settings or with_lag(0))
 
 
 def test_every_cells_activity_comes_out(world, frames, dff):
@@ -138,7 +143,7 @@ def test_small_fields_work(shape):
 
 def test_no_rois_still_gives_an_image(world, frames):
     none = from_pixels(np.arange(0), world.shape, [])
-    chain = Chain(world.image().astype(np.float32), none, RATE_HZ, Settings())
+    chain = chain_over(world.image().astype(np.float32), none, Settings())
     sample = chain.process(frames[0])
     assert sample.activity.shape == (0,)
     assert chain.registered.any()
@@ -146,7 +151,7 @@ def test_no_rois_still_gives_an_image(world, frames):
 
 def test_masks_of_another_field_are_refused(world):
     with pytest.raises(ValueError, match="belong to another field"):
-        Chain(np.eye(64, dtype=np.float32), world.rois(), RATE_HZ, Settings())
+        chain_over(np.eye(64, dtype=np.float32), world.rois(), Settings())
 
 
 def test_real_frames_with_negative_pixels():
@@ -164,7 +169,7 @@ def test_real_frames_with_negative_pixels():
         for row, col in rng.integers(8, 504, (200, 2))
     ]
     rois = from_pixels(np.arange(200), (512, 512), discs)
-    chain = Chain(make_template(frames), rois, 7.0, with_lag(0))
+    chain = chain_over(make_template(frames), rois, with_lag(0))
     samples = [chain.process(frame) for frame in frames]
     assert all(sample.shift.trusted for sample in samples)
     moved = np.array([(s.shift.y_px, s.shift.x_px) for s in samples])

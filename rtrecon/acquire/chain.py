@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtrecon.acquire import neuropil
 from rtrecon.acquire.baseline import RelativeChange
 from rtrecon.acquire.deconvolve import OnlineDeconvolver
+from rtrecon.acquire.neuropil import Masks, with_rings
 from rtrecon.acquire.register import Registrar, Shift
 from rtrecon.acquire.traces import TraceExtractor
 from rtrecon.config import Settings
-from rtrecon.rois import RoiSet, from_pixels
+from rtrecon.rois import from_pixels
 from rtrecon.wire import Array
 
 
@@ -45,22 +45,22 @@ class Chain:
     def __init__(
         self,
         template: Array,
-        rois: RoiSet,
+        masks: Masks,
         rate_hz: float,
         settings: Settings,
         *,
         offset: float = 0.0,
     ) -> None:
-        if rois.shape != template.shape:
+        cells = masks.cells
+        if cells.shape != template.shape:
             raise ValueError(
-                f"the masks were made on a field of {rois.shape}, but the template "
+                f"the masks were made on a field of {cells.shape}, but the template "
                 f"has {template.shape}: they belong to another field or zoom"
             )
-        self._n = len(rois)
+        self._n = len(cells)
         self._settings = settings
         self._registrar = Registrar(template, settings.register_)
-        rings = neuropil.annuli(rois, settings.traces)
-        self._extractor = TraceExtractor(rois, rings)
+        self._extractor = TraceExtractor(cells, masks.rings)
         self._change = RelativeChange(self._n, rate_hz, settings.traces, offset)
         self._deconvolver = OnlineDeconvolver(self._n, rate_hz, settings.traces)
         self.registered = np.zeros(template.shape, np.float32)
@@ -83,7 +83,8 @@ class Chain:
         rois = from_pixels(np.arange(1), scene.shape, [pixel])
         # Default registration settings: the scene must count as trusted.
         settings = Settings(traces=self._settings.traces)
-        chain = Chain(scene.astype(np.float32), rois, 30.0, settings)
+        masks = with_rings(rois, settings.traces)
+        chain = Chain(scene.astype(np.float32), masks, 30.0, settings)
         for dtype in (np.int16, np.uint16):
             chain.process(scene.astype(dtype))
 

@@ -81,7 +81,7 @@ class Window(QWidget):
         """Begin to listen and draw, and to write snapshots where asked to."""
         self._every(TICK_MS, self._tick)
         if self._options.snapshot is not None:
-            self._every(SNAPSHOT_MS, self.save_snapshot)
+            self._every(SNAPSHOT_MS, self._keep_snapshot)
 
     def listen(self, now_s: float) -> None:
         """Take in all messages that wait."""
@@ -131,8 +131,15 @@ class Window(QWidget):
         """Stop, and leave a last snapshot; called by Qt."""
         for timer in self.findChildren(QTimer):
             timer.stop()
-        self.save_snapshot()
+        self._keep_snapshot()
         super().closeEvent(event)
+
+    def _keep_snapshot(self) -> None:
+        """Save a snapshot, unless a better one is there: of the movie while it ran."""
+        running = not self.state.notice(time.monotonic())
+        path = self._options.snapshot
+        if path is not None and (running or not path.exists()):
+            self.save_snapshot()
 
     def _tick(self) -> None:
         now_s = time.monotonic()
