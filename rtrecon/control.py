@@ -30,7 +30,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Control:
-    """Answers requests on a ROUTER socket by calling one function per op."""
+    """Answers requests on a ROUTER socket by calling one function per op.
+
+    What a function returns under `attached` follows the JSON as raw parts.
+    """
 
     def __init__(
         self, socket: sockets.Socket, ops: dict[str, Callable[[Request], Answer]]
@@ -43,35 +46,44 @@ class Control:
         for _ in range(_MAX_REQUESTS):
             try:
                 parts = self._socket.recv_multipart(zmq.DONTWAIT)
-                answer = msgspec.json.encode(self._answer(parts[-1]))
-                self._socket.send_multipart([*parts[:-1], answer], zmq.DONTWAIT)
+                answer, attached = self._answer(parts[-1])
+                whole = [*parts[:-1], msgspec.json.encode(answer), *attached]
+                self._socket.send_multipart(whole, zmq.DONTWAIT)
             except zmq.Again:
                 return
 
-    def _answer(self, raw: bytes) -> Answer:
+    def _answer(self, raw: bytes) -> tuple[Answer, list[Any]]:
         try:
             request = msgspec.json.decode(raw, type=Request)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return {"ok": False, "sentence": f"request does not parse: {error}"}
+            sentence = f"request does not parse: {error}"
+            return {"ok": False, "sentence": sentence}, []
         if request.op not in self._ops:
             known = ", ".join(sorted(self._ops))
             sentence = f"unknown op {request.op!r}; known: {known}"
-            return {"ok": False, "sentence": sentence}
-        return {"ok": True, **self._ops[request.op](request)}
+            return {"ok": False, "sentence": sentence}, []
+        answer = {"ok": True, **self._ops[request.op](request)}
+        return answer, answer.pop("attached", [])
 
 
 def ask(address: str, op: str, **fields: Any) -> Answer:
     """Ask a daemon; raises `ControlError` if it does not answer or refuses."""
+    return ask_attached(address, op, **fields)[0]
+
+
+def ask_attached(address: str, op: str, **fields: Any) -> tuple[Answer, list[bytes]]:
+    """Ask a daemon whose answer comes with raw parts, as `ask` otherwise."""
     context: sockets.Context = zmq.Context()
     socket = sockets.connect(context, zmq.REQ, address)
     try:
         socket.send(msgspec.json.encode({"op": op, **fields}))
         if not socket.poll(_TIMEOUT_MS):
             raise ControlError(f"no daemon answers at {address}; is `rtrecon run` up?")
-        answer: Answer = msgspec.json.decode(socket.recv())
+        raw, *attached = socket.recv_multipart()
+        answer: Answer = msgspec.json.decode(raw)
     finally:
         socket.close(linger=0)
         context.term()
     if not answer.get("ok"):
         raise ControlError(str(answer.get("sentence")))
-    return answer
+    return answer, attached

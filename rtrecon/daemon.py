@@ -331,6 +331,7 @@ class Front:
             "mark": self._mark,
             "record": self._record,
             "reference": self._reference,
+            "history": self._history,
             "stop": self._stop,
         }
 
@@ -364,6 +365,12 @@ class Front:
             return {"ok": False, "sentence": "no session is running"}
         self._pipeline.retake_template()
         return {"sentence": "a new template is made of the next frames"}
+
+    def _history(self, _: Request) -> Answer:
+        """The newest activity messages, three parts each, oldest first."""
+        kept = self._pipeline.history if self._pipeline else ()
+        parts = [part for message in kept for part in message]
+        return {"sentence": f"{len(kept)} activity messages", "attached": parts}
 
     def _stop(self, _: Request) -> Answer:
         self.stop()

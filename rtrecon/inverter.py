@@ -17,6 +17,7 @@ import zmq
 
 from rtrecon import sockets, wire
 from rtrecon.config import InvertSettings, Settings
+from rtrecon.control import ControlError, ask_attached
 from rtrecon.encoder.card import find
 from rtrecon.encoder.checkpoint import Checkpoint, load
 from rtrecon.encoder.spectrum import Spectrum, spectrum
@@ -161,6 +162,7 @@ class Process:
         self._front = psutil.Process(psutil.Process().ppid())
         self._context: sockets.Context = zmq.Context()
         address = settings.wire
+        self._control = address.control
         self._inbox = sockets.connect(self._context, zmq.SUB, address.publish)
         self._results = sockets.connect(self._context, zmq.PUSH, address.results)
         self._publisher = Publisher(self._results)
@@ -170,6 +172,7 @@ class Process:
     def run(self) -> None:
         """Invert until the front goes away or says so."""
         self._warm_up()
+        self._catch_up()
         while self._front.is_running():
             for message, payload in self._received():
                 if isinstance(message, wire.Event) and message.name == "shutdown":
@@ -179,6 +182,17 @@ class Process:
                 self._hop()
             if time.monotonic() >= self._health_due_s:
                 self._send_health()
+
+    def _catch_up(self) -> None:
+        """Take in what the front heard before this process was there."""
+        try:
+            _, parts = ask_attached(self._control, "history")
+        except ControlError:
+            return  # a front that is only just starting has no past
+        for first in range(0, len(parts), 3):
+            self._take(*wire.decode_published(parts[first : first + 3]))
+        while len(self._backlog) > self._settings.hop_frames:
+            self._inverter.advance(self._backlog.take(1))
 
     def close(self) -> None:
         """Close the sockets."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,8 @@ class Pipeline:
         self.processed = 0
         self.recorder: Recorder | None = None
         self.rate = RateMeter(2.0)
+        # For an inverter that was started again: what its window would hold.
+        self.history: deque[list[Any]] = deque(maxlen=settings.invert.window_frames)
         self.latency = {
             name: LatencyHistogram() for name in ("frame_to_traces", "send_to_receive")
         }
@@ -164,7 +167,7 @@ class Pipeline:
 
     def _send_activity(self, tick: Tick, t_frame: float) -> None:
         dilation, speed = self._aligner.behavior_at()
-        self._out.send(
+        message = self._out.send(
             wire.Activity,
             tick.values,
             index=tick.index,
@@ -172,6 +175,7 @@ class Pipeline:
             t_frame=t_frame,
             behavior=(dilation, speed),
         )
+        self.history.append(wire.encode_published(message, tick.values))
         if self.recorder:
             known = (np.nan if value is None else value for value in (dilation, speed))
             row = ActivityRow(tick.index, tick.frame, *known)
