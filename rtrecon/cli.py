@@ -15,6 +15,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -131,14 +132,7 @@ def train(
     plan = training.SimulatedTraining(minutes, neurons, side_px, mouse)
     used = config.load(settings) if settings else config.Settings()
     with _progress("%") as progress:
-        tasks: dict[str, int] = {}
-
-        def told(stage: str, share: float, word: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=100)
-            text = f"{stage}: {word}"
-            progress.update(tasks[stage], completed=100 * share, description=text)  # type: ignore[arg-type]  # rich's own id type
-
+        told = _Stages(progress)
         checkpoint = training.train_simulated(
             plan, Recipe(epochs=epochs), used, out, told
         )
@@ -189,6 +183,26 @@ def invert() -> None:
     from rtrecon import inverter
 
     inverter.run(config.parse(sys.stdin.read()))
+
+
+class _Stages:
+    """Stages of a long work: bars on a terminal, a line per tenth in a log file."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+        self._told: set[tuple[str, int]] = set()
+
+    def __call__(self, stage: str, share: float, word: str) -> None:
+        """Show that `share` 0..1 of the stage is done."""
+        text, tenth = f"{stage}: {word}", (stage, int(10 * share))
+        if not _err.is_terminal and tenth not in self._told:
+            self._told.add(tenth)
+            _say(text)
+        if stage not in self._bars:
+            self._bars[stage] = self._progress.add_task(stage, total=100)
+        bar = self._bars[stage]
+        self._progress.update(bar, completed=100 * share, description=text)
 
 
 @contextmanager

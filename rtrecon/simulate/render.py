@@ -7,7 +7,7 @@ from numba import njit
 
 from rtrecon.wire import Array
 
-_LEVELS, _DRAWS = 1024, 1024
+_LEVELS, _DRAWS, _NOISES = 1024, 512, 4096  # powers of two; small, to stay cached
 _PHOTONS_PER_LEVEL = 1 / 16  # the table reaches 64 photons per pixel
 
 
@@ -27,18 +27,20 @@ def light(
     masks that sum to one, so each is scaled by its own pixel count.
     """
     height, width = tissue.shape
+    one = np.float32(1)  # a plain 1 would make everything double precision
     out = np.empty((height, width), np.float32)
     step_y = (neuropil.shape[0] - 1) / height
     step_x = (neuropil.shape[1] - 1) / width
+    left = (np.arange(width) * step_x).astype(np.int64)
+    across = (np.arange(width) * step_x - left).astype(np.float32)
     for r in range(height):
         gy = int(r * step_y)
         fy = np.float32(r * step_y - gy)
+        nodes = neuropil[gy] * (one - fy) + neuropil[gy + 1] * fy
         for c in range(width):
-            gx = int(c * step_x)
-            fx = np.float32(c * step_x - gx)
-            top = neuropil[gy, gx] * (1 - fx) + neuropil[gy, gx + 1] * fx
-            low = neuropil[gy + 1, gx] * (1 - fx) + neuropil[gy + 1, gx + 1] * fx
-            out[r, c] = tissue[r, c] * (1 + top * (1 - fy) + low * fy)
+            gx, fx = left[c], across[c]
+            glow = nodes[gx] + (nodes[gx + 1] - nodes[gx]) * fx
+            out[r, c] = tissue[r, c] * (one + glow)
     for i in range(len(brightness)):
         start, stop = indptr[i], indptr[i + 1]
         level = brightness[i] * np.float32(stop - start)
@@ -59,24 +61,26 @@ def _expose(
 ) -> None:
     height, width = scene.shape
     gain, offset, read_noise = electronics
+    one, levels = np.float32(1), np.float32(1 / _PHOTONS_PER_LEVEL)
+    top_level = photons.shape[0] - 1
+    places = np.minimum(np.maximum(np.arange(width) - shift[1], 0), width - 1.001)
+    left = places.astype(np.int64)
+    across = (places - left).astype(np.float32)
     state = seed * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1)
     for r in range(height):
         y = min(max(r - shift[0], 0.0), height - 1.001)
         top = int(y)
         fy = np.float32(y - top)
+        row = scene[top] * (one - fy) + scene[top + 1] * fy
         for c in range(width):
-            x = min(max(c - shift[1], 0.0), width - 1.001)
-            left = int(x)
-            fx = np.float32(x - left)
-            above = scene[top, left] * (1 - fx) + scene[top, left + 1] * fx
-            below = scene[top + 1, left] * (1 - fx) + scene[top + 1, left + 1] * fx
-            level = int((above * (1 - fy) + below * fy) * 16)
+            x = left[c]
+            expected = row[x] + (row[x + 1] - row[x]) * across[c]
+            level = min(max(int(expected * levels), 0), top_level)
             state ^= state << np.uint64(13)
             state ^= state >> np.uint64(7)
             state ^= state << np.uint64(17)
-            draw = int(state & np.uint64(_DRAWS - 1))
-            dark = noise[int((state >> np.uint64(20)) & np.uint64(4095))]
-            count = photons[min(max(level, 0), _LEVELS - 1), draw]
+            count = photons[level, state & np.uint64(_DRAWS - 1)]
+            dark = noise[(state >> np.uint64(20)) & np.uint64(_NOISES - 1)]
             out[r, c] = np.int16(offset + gain * count + read_noise * dark)
 
 
@@ -89,7 +93,8 @@ def expose(
     Poisson distribution's quantiles, for that is 20 times faster than drawing anew.
     """
     photons, noise = _tables()
-    _expose(scene, np.array([dy, dx]), electronics, photons, noise, seed, out)
+    move = np.array([dy, dx])
+    _expose(scene, move, electronics.astype(np.float32), photons, noise, seed, out)
 
 
 _cached: list[tuple[Array, Array]] = []
@@ -102,12 +107,12 @@ def _tables() -> tuple[Array, Array]:
 
 
 def _make_tables() -> tuple[Array, Array]:
-    """Return Poisson quantiles (levels, draws) float32 and normal quantiles (4096,)."""
+    """Return Poisson quantiles (levels, draws) and normal quantiles (noises,)."""
     from scipy.stats import norm, poisson  # slow to import, and only needed here
 
     rng = np.random.default_rng(0)
     middle = (np.arange(_DRAWS) + 0.5) / _DRAWS
     expected = (np.arange(_LEVELS) + 0.5) * _PHOTONS_PER_LEVEL
-    photons = poisson.ppf(middle[None], expected[:, None]).astype(np.float32)
-    noise = rng.permutation(norm.ppf((np.arange(4096) + 0.5) / 4096))
+    photons = poisson.ppf(middle[None], expected[:, None]).astype(np.uint8)
+    noise = rng.permutation(norm.ppf((np.arange(_NOISES) + 0.5) / _NOISES))
     return photons, noise.astype(np.float32)
