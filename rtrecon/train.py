@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from rtrecon.acquire.register import make_template
 from rtrecon.config import InvertSettings, Settings
 from rtrecon.encoder import fit
 from rtrecon.encoder.card import FORMAT, Card
-from rtrecon.encoder.checkpoint import Calibration, Checkpoint, save
+from rtrecon.encoder.checkpoint import Calibration, Checkpoint, make_room, save
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.prior import Prior, fit_prior
 from rtrecon.encoder.spectrum import SHAPE, Spectrum, spectrum
+from rtrecon.errors import UserError
 from rtrecon.invert.live import LiveInverter, Problem
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.simulate.session import Session, World, make_session, make_world
@@ -33,6 +35,7 @@ SETTLE_FRAMES = 300  # left out at the start, while baselines find their level
 TEMPERATURES = (0.125, 0.25, 0.5, 1.0)
 _TRAINING_SEED, _REFERENCE_SEED = 100, 99  # of movies that no demo or test shows
 _CALIBRATION_FRAMES = 900
+_LEAST_VALIDATION_FRAMES = 300
 _STEPS = 6  # per hop when calibrating; about what a live inversion has time for
 _TEMPLATE_FRAMES = 100
 
@@ -51,7 +54,11 @@ class SimulatedTraining:
 
 @dataclass(frozen=True)
 class Acquired:
-    """A session as the front saw it; activity (T, n), frame by frame with the movie."""
+    """A session as the front saw it.
+
+    activity (T - lag, n), frame by frame with the movie: of the last frames
+    deconvolution cannot tell yet.
+    """
 
     session: Session
     template: Array
@@ -65,7 +72,12 @@ def train_simulated(
     path: Path,
     report: Report,
 ) -> Checkpoint:
-    """Simulate, acquire, fit, calibrate and save an encoder at `path`."""
+    """Simulate, acquire, fit, calibrate and save an encoder at `path`.
+
+    Raises UserError at once, not after an hour, if the plan cannot be carried out.
+    """
+    _require_enough(plan, recipe, settings.traces.deconvolve_lag_frames)
+    make_room(path)
     world = make_world(plan.n_neurons, plan.side_px, plan.mouse_seed)
     n_frames = round(plan.minutes * 60 * RATE_HZ)
     movie = natural_movie(n_frames, _TRAINING_SEED, CLIP_FRAMES)
@@ -83,14 +95,14 @@ def acquire(
     masks = with_rings(world.field.masks, settings.traces)
     chain = Chain(template, masks, session.rate_hz, settings)
     pixels = np.empty(template.shape, np.int16)
-    lag = settings.traces.deconvolve_lag_frames
-    activity = np.full((len(session) + lag, len(world.field.masks)), np.nan, np.float32)
+    activity = np.empty((len(session), len(world.field.masks)), np.float32)
     for index in range(len(session)):
         session.recording.frame(index, pixels)
         activity[index] = chain.process(pixels).activity
         if index % 100 == 0:
             report("imaging", index / len(session), f"frame {index} of {len(session)}")
     report("imaging", 1.0, f"{len(session)} frames")
+    lag = settings.traces.deconvolve_lag_frames
     return Acquired(session, template, activity[lag:])
 
 
@@ -105,7 +117,7 @@ def train_on(
     """Fit, calibrate and save; the last tenth of the clips is kept for calibration."""
     low = spectrum()
     data, mean, sd = _dataset(low, acquired)
-    n_validation = max(_CALIBRATION_FRAMES, len(data) // 10)
+    n_validation = max(_LEAST_VALIDATION_FRAMES, len(data) // 10)
     training = data.part(0, len(data) - n_validation)
     validation = data.part(len(data) - n_validation, len(data))
 
@@ -138,6 +150,22 @@ def train_on(
     return checkpoint
 
 
+def _require_enough(
+    plan: SimulatedTraining, recipe: fit.Recipe, lag_frames: int
+) -> None:
+    if plan.n_neurons < 1:
+        raise UserError(f"{plan.n_neurons} neurons see nothing; give 1 or more")
+    if recipe.epochs < 1:
+        raise UserError(f"epochs = {recipe.epochs} trains nothing; give 1 or more")
+    least_frames = SETTLE_FRAMES + recipe.batch_frames + _LEAST_VALIDATION_FRAMES
+    least = math.ceil(10 * (least_frames + lag_frames) / (60 * RATE_HZ)) / 10
+    if not plan.minutes >= least:  # not a number is too short, too
+        raise UserError(
+            f"a session of {plan.minutes:g} minutes is too short to train on; "
+            f"give {least:g} or more"
+        )
+
+
 def _reference(world: World) -> Array:
     """Image the field for a moment, as one does before a session, and average it."""
     movie = natural_movie(_TEMPLATE_FRAMES, _REFERENCE_SEED)
@@ -150,13 +178,13 @@ def _reference(world: World) -> Array:
 def _dataset(
     low: Spectrum, acquired: Acquired
 ) -> tuple[fit.Data, torch.Tensor, torch.Tensor]:
-    session = acquired.session
+    session, n_frames = acquired.session, len(acquired.activity)
     behavior = torch.from_numpy(
         np.stack([session.behavior.pupil_dilation, session.behavior.running_speed], 1)
-    )
+    )[:n_frames]
     mean, sd = behavior.mean(0), behavior.std(0) + 1e-6
     data = fit.Data(
-        coef=low.from_pixels(session.movie),
+        coef=low.from_pixels(session.movie[:n_frames]),
         behavior=(behavior - mean) / sd,
         activity=torch.from_numpy(np.nan_to_num(acquired.activity)),
     )

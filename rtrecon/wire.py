@@ -115,6 +115,7 @@ Incoming = Start | Frame | Stimulus | Behavior | Sync | End
 class Outgoing(Header, frozen=True):
     """Fields of every published header. `t` is the daemon's wall clock in seconds."""
 
+    session: Annotated[str, msgspec.Meta(max_length=64)]  # empty before the first one
     t: float
 
 

@@ -79,3 +79,13 @@ def _running(contexts: weakref.WeakSet[zmq.Context]) -> Iterator[str]:
     for context in contexts:
         if not context.closed:
             yield f"ZeroMQ context {id(context):#x}"
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of an encoder of a small simulated mouse; see `small_world`."""
+    import small_world  # brings torch, which most tests do without
+
+    return small_world.train_small(
+        tmp_path_factory.mktemp("encoder") / "small.safetensors"
+    )

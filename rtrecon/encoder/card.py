@@ -53,15 +53,22 @@ def read_card(path: Path) -> Card:
     try:
         with safe_open(path, framework="numpy") as file:
             meta = _meta(path, file.metadata() or {})
-            masks = {key: file.get_tensor(f"masks.{key}") for key in MASK_KEYS}
+            masks = [file.get_tensor(f"masks.{key}") for key in MASK_KEYS]
             mean_image = file.get_tensor("mean_image").astype(np.float32)
     except SafetensorError as error:
         raise CheckpointError(
             f"checkpoint {path} is not one of ours ({error}); "
             "published checkpoints have to be converted first"
         ) from None
+    if not _fit_together(masks, mean_image):
+        raise CheckpointError(
+            f"checkpoint {path} is damaged: its masks and its mean image do not fit "
+            "together; copy or train it anew"
+        )
     height, width = mean_image.shape
-    return Card(path, RoiSet(shape=(height, width), **masks), mean_image, meta)
+    ids, indptr, rows, cols, weights = masks
+    rois = RoiSet(ids, (height, width), indptr, rows, cols, weights)
+    return Card(path, rois, mean_image, meta)
 
 
 def require_same_neurons(card: Card, rois: RoiSet) -> None:
@@ -79,6 +86,21 @@ def require_same_neurons(card: Card, rois: RoiSet) -> None:
             f"{first}, but the masks have {rois.ids[first]}; use the masks that it was "
             "trained with, in their order"
         )
+
+
+def _fit_together(masks: list[Array], mean_image: Array) -> bool:
+    """Tell whether kernels can trust the masks, for those look at no bounds."""
+    ids, indptr, rows, cols, weights = masks
+    if mean_image.ndim != 2 or any(mask.ndim != 1 for mask in masks):
+        return False
+    if not len(rows) == len(cols) == len(weights):
+        return False
+    whole = len(indptr) == len(ids) + 1 and not indptr[0] and indptr[-1] == len(rows)
+    inside = all(
+        ((places >= 0) & (places < side)).all()
+        for places, side in zip((rows, cols), mean_image.shape, strict=True)
+    )
+    return bool(whole and inside and (np.diff(indptr) >= 0).all())
 
 
 def _meta(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from rtrecon.encoder.card import FORMAT, MASK_KEYS, Card, CheckpointError, read_card
 from rtrecon.encoder.compact import Compact
 from rtrecon.encoder.prior import Prior
+from rtrecon.encoder.spectrum import SHAPE, spectrum
 
 _PRIOR_KEYS = ("mean", "rho", "q", "doubt")
 _CALIBRATION_KEYS = ("dispersion", "behavior_mean", "behavior_sd", "identifiability")
@@ -47,6 +48,16 @@ class Checkpoint:
     calibration: Calibration
 
 
+def make_room(path: Path) -> None:
+    """Make the folder of a checkpoint to come; `CheckpointError` if it cannot be."""
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; give a file to write instead")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be written: {error}") from None
+
+
 def save(checkpoint: Checkpoint) -> None:
     """Write a checkpoint to its card's path as safetensors."""
     card, calibration = checkpoint.card, checkpoint.calibration
@@ -64,9 +75,11 @@ def save(checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "temperature": calibration.temperature,
     }
-    card.path.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
-    save_file(contiguous, card.path, metadata={"rtrecon": json.dumps(meta)})
+    make_room(card.path)
+    half_written = card.path.with_suffix(".part")  # never in place of an older one
+    save_file(contiguous, half_written, metadata={"rtrecon": json.dumps(meta)})
+    half_written.replace(card.path)
 
 
 def load(path: Path) -> Checkpoint:
@@ -74,24 +87,43 @@ def load(path: Path) -> Checkpoint:
     card = read_card(path)
     try:
         tensors = {key: _single(value) for key, value in load_file(path).items()}
-        weights = {
-            key.removeprefix("model."): value
-            for key, value in tensors.items()
-            if key.startswith("model.")
-        }
-        model = Compact(weights["filters"].shape[1], len(card.rois))
-        model.load_state_dict(weights)
+        _require_shapes(tensors, len(card.rois))
+        model = Compact(spectrum().n_coef, len(card.rois))
+        model.load_state_dict(_under("model.", tensors))
         prior = Prior(*(tensors[f"prior.{key}"] for key in _PRIOR_KEYS))
         calibration = Calibration(
             **{key: tensors[key] for key in _CALIBRATION_KEYS},
             temperature=float(card.meta["temperature"]),
         )
-    except (KeyError, RuntimeError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
-            f"checkpoint {path} does not hold a whole encoder: {error}"
+            f"checkpoint {path} does not hold a whole encoder: {error}; train it anew "
+            "or use the version that made it"
         ) from None
     return Checkpoint(card, model.requires_grad_(False), prior, calibration)
 
 
 def _single(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype == torch.float16 else tensor
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        key.removeprefix(prefix): tensor
+        for key, tensor in tensors.items()
+        if key.startswith(prefix)
+    }
+
+
+def _require_shapes(tensors: dict[str, Tensor], n_neurons: int) -> None:
+    """Check what torch does not when it loads; ValueError says what is wrong."""
+    n_coef = spectrum().n_coef
+    expected: dict[str, tuple[int, ...]] = {
+        f"prior.{k}": (n_coef,) for k in _PRIOR_KEYS
+    }
+    expected |= {"dispersion": (n_neurons,), "identifiability": SHAPE}
+    expected |= {"behavior_mean": (2,), "behavior_sd": (2,)}
+    for key, shape in expected.items():
+        found = tuple(tensors[key].shape)
+        if found != shape:
+            raise ValueError(f"'{key}' has shape {found} in place of {shape}")

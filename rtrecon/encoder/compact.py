@@ -21,7 +21,7 @@ MEMORY = 12  # frames that an answer depends on, the present one included
 N_KERNELS = 4
 _POOL_GRID = (6, 10)  # nodes over the screen; keeps the pool linear in neurons
 _POOL_PX = 7.0
-_FLOOR = 1e-3
+FLOOR = 1e-3  # of energy and of relative drive: no root or log of nothing
 _BLOCK = 36  # frames convolved by one matrix product
 
 
@@ -37,6 +37,7 @@ class Compact(nn.Module):
     filters: Tensor
     gather: Tensor
     spread: Tensor
+    _toeplitz: Tensor
 
     def __init__(self, n_coef: int, n_neurons: int) -> None:
         super().__init__()
@@ -49,9 +50,10 @@ class Compact(nn.Module):
         self.rest = nn.Parameter(torch.ones(n_neurons))
         self.log_power = nn.Parameter(torch.full((n_neurons,), 0.4))
         self.log_scale = nn.Parameter(torch.zeros(n_neurons))
-        self.offset = nn.Parameter(torch.full((n_neurons,), _FLOOR))
+        self.offset = nn.Parameter(torch.full((n_neurons,), FLOOR))
         self.gain = nn.Parameter(torch.zeros(2, n_neurons))
-        self._toeplitz = _toeplitz(temporal_kernels())
+        toeplitz = _toeplitz(temporal_kernels())
+        self.register_buffer("_toeplitz", toeplitz, persistent=False)
 
     @property
     def n_neurons(self) -> int:
@@ -70,9 +72,21 @@ class Compact(nn.Module):
         """
         drive = self._drive(seen)
         around = self.rest.abs() + (drive @ self.gather) @ self.spread
-        log_tuned = (drive / around + _FLOOR).log() * self.log_power.exp()
-        log_gain = behavior @ self.gain + self.log_scale
-        return (log_tuned + log_gain).exp() + (self.offset.abs() + 1e-5)
+        log_tuned = (drive / around + FLOOR).log() * self.log_power.exp()
+        return (log_tuned + self.log_gain(behavior)).exp() + self.undriven()
+
+    def log_gain(self, behavior: Tensor) -> Tensor:
+        """Return (T, n): log of what tuned drive is multiplied by."""
+        return behavior @ self.gain + self.log_scale
+
+    def undriven(self) -> Tensor:
+        """Return (n,) > 0: activity that no drive explains."""
+        return self.offset.abs() + 1e-5
+
+    def taps(self) -> Tensor:
+        """Return (2 channels, 2 filters, MEMORY, n): mixed kernels, oldest first."""
+        kernels = temporal_kernels().flip(1)
+        return torch.einsum("cfkn,kd->cfdn", self.mix, kernels)
 
     def set_pool(self, centers: np.ndarray) -> None:
         """Lay the pool over receptive-field centres (n, 2), y and x in px."""
@@ -83,7 +97,7 @@ class Compact(nn.Module):
     def _drive(self, seen: Tensor) -> Tensor:
         delayed = self._delayed(seen)  # (kernel, T, 2 n)
         weight = self.halves.square()
-        energy = torch.full((), _FLOOR)
+        energy = torch.full((), FLOOR)
         for channel in range(2):
             mix = self.mix[channel].transpose(0, 1).flatten(1)  # (kernel, 2 n)
             both = (delayed * mix[:, None]).sum(0)

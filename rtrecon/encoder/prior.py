@@ -40,22 +40,12 @@ class Prior:
         The first row moves the frame before them, `before`, by as much as it is
         uncertain; the others drive one frame each.
         """
-        driven = z[1:] * self.q
-        frames = torch.empty_like(driven)
-        state = torch.addcmul(before - self.mean, self.doubt, z[0])
-        for t in range(len(driven)):
-            state = torch.addcmul(driven[t], self.rho, state, out=frames[t])
-        return frames.add_(self.mean)
-
-    def pull_back(self, gradient: Tensor) -> Tensor:
-        """Return d/dz (1 + T, n_coef) from d/dframes (T, n_coef)."""
-        pulled = gradient.new_empty(len(gradient) + 1, gradient.shape[1])
-        state = torch.zeros_like(self.rho)
-        for t in range(len(gradient), 0, -1):
-            state = torch.addcmul(gradient[t - 1], self.rho, state, out=pulled[t])
-        pulled[1:].mul_(self.q)
-        torch.mul(self.rho * state, self.doubt, out=pulled[0])
-        return pulled
+        state = before - self.mean + self.doubt * z[0]
+        frames = []
+        for driven in (z[1:] * self.q).unbind():
+            state = torch.addcmul(driven, self.rho, state)
+            frames.append(state)
+        return torch.stack(frames).add_(self.mean)
 
 
 def fit_prior(coef: Tensor, clip_frames: int) -> Prior:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtrecon.quality.metrics import RunningCorrelation
+from rtrecon.quality.metrics import SMALLEST_VARIANCE, RunningCorrelation
 from rtrecon.wire import Array
 
 WINDOW_FRAMES = 600  # judged at a time: twenty seconds of a 30 Hz encoder
@@ -53,8 +53,11 @@ class RunningVideo:
         if self.count < _ENOUGH_FRAMES:
             return None
         n, a, b, aa, bb, ab = self._sums.sum(0)
-        spread = (aa - a * a / n) * (bb - b * b / n)
-        return float((ab - a * b / n) / np.sqrt(spread)) if spread > 0 else None
+        variance_a, variance_b = aa - a * a / n, bb - b * b / n
+        # A constant leaves rounding errors, not zero.
+        if variance_a <= SMALLEST_VARIANCE * aa or variance_b <= SMALLEST_VARIANCE * bb:
+            return None
+        return float((ab - a * b / n) / np.sqrt(variance_a * variance_b))
 
 
 class Judge:

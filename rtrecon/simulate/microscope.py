@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import lfilter
 
 from rtrecon import rois
+from rtrecon.errors import UserError
 from rtrecon.rois import RoiSet
 from rtrecon.simulate import render
 from rtrecon.simulate.behavior import slow_noise
@@ -92,7 +93,7 @@ class Recording:
 def make_field(n_neurons: int, side_px: int, seed: int) -> Field:
     """Lay out n neurons on a square field of `side_px` lines and pixels.
 
-    Raises ValueError if they do not fit.
+    Raises UserError if they do not fit.
     """
     rng = np.random.default_rng([seed, 1])
     centers = _somata(n_neurons, side_px, rng)
@@ -156,7 +157,7 @@ def _somata(n_neurons: int, side_px: int, rng: np.random.Generator) -> Array:
             placed.append(spot)
         if len(placed) == n_neurons:
             return np.array(placed)
-    raise ValueError(
+    raise UserError(
         f"{n_neurons} neurons do not fit a field of {side_px} x {side_px} px "
         f"({len(placed)} did); ask for fewer"
     )

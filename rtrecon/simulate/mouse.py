@@ -163,7 +163,7 @@ def _filtered(kernel: Array, signal: Array) -> Array:
     """Return the causal convolution of each column of (T, ...) with the kernel."""
     out = np.zeros_like(signal)
     for delay, weight in enumerate(kernel.astype(np.float32)):
-        out[delay:] += weight * signal[: len(signal) - delay]
+        out[delay:] += weight * signal[: max(0, len(signal) - delay)]
     return out
 
 

@@ -1,0 +1,124 @@
+"""The compiled part of the inversion: arrays in, outputs filled, no memory kept.
+
+A movie's prior and the local part of `Compact`, forward and back. They go one
+coefficient or one neuron at a time, so that its frames stay in the nearest cache, and
+arrays have time last: T frames of n neurons or C coefficients, all float32. Kernels
+compile at their first call, are cached on disk, run on one thread and hold no lock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+from rtrecon.encoder.compact import FLOOR, MEMORY
+from rtrecon.wire import Array
+
+_AT_ONCE = 4  # taps; divides MEMORY
+_FLOOR, _ZERO = np.float32(FLOOR), np.float32(0)  # doubles would halve the speed
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _kernel(function: _Function) -> _Function:
+    """Compile with sums reordered, so that they fill vector registers."""
+    compiled = numba.njit(
+        cache=True,
+        nogil=True,
+        error_model="numpy",
+        fastmath={"reassoc", "contract", "nsz"},
+    )(function)
+    return cast(_Function, compiled)
+
+
+@_kernel
+def unroll(z: Array, before: Array, prior: tuple[Array, ...], frames: Array) -> None:
+    """Do what `Prior.unroll` does, with frames (C, T) to fill.
+
+    z: (1 + T, C). prior: mean, rho, q, doubt.
+    """
+    mean, rho, q, doubt = prior
+    for c in range(len(mean)):
+        state = before[c] - mean[c] + doubt[c] * z[0, c]
+        for t in range(frames.shape[1]):
+            state = rho[c] * state + q[c] * z[t + 1, c]
+            frames[c, t] = mean[c] + state
+
+
+@_kernel
+def pull_frames(by_frame: Array, prior: tuple[Array, ...], by_z: Array) -> None:
+    """Add to by_z (1 + T, C) what derivatives by_frame (C, T) mean for z."""
+    _, rho, q, doubt = prior
+    for c in range(len(rho)):
+        state = _ZERO
+        for t in range(by_frame.shape[1] - 1, -1, -1):
+            state = rho[c] * state + by_frame[c, t]
+            by_z[t + 1, c] += q[c] * state
+        by_z[0, c] += doubt[c] * rho[c] * state
+
+
+@_kernel
+def drive(seen: Array, taps: Array, halves: Array, channels: Array, out: Array) -> None:
+    """Filter in time, half-square and sum: each neuron's drive, out (n, T).
+
+    seen: (2 filters, n, MEMORY - 1 + T), oldest first. taps: (n, 2 channels, 2 filters,
+    MEMORY), oldest first. halves: (n, 2 channels, 2), weights of the positive and the
+    negative half. channels: (n, 2, T or more), filled with what is half-squared.
+    """
+    n_neurons, n_frames = out.shape
+    for i in range(n_neurons):
+        energy = out[i]
+        energy[:] = _FLOOR
+        for c in range(2):
+            channel = channels[i, c, :n_frames]
+            channel[:] = _ZERO
+            for f in range(2):
+                _add_filtered(seen[f, i], taps[i, c, f], channel)
+            up, down = halves[i, c]
+            for t in range(n_frames):
+                half = up if channel[t] > 0 else down
+                energy[t] += half * channel[t] * channel[t]
+        for t in range(n_frames):
+            energy[t] = math.sqrt(energy[t])
+
+
+@_kernel
+def pull_drive(
+    by_drive: Array,
+    drive: Array,
+    filters: tuple[Array, Array],
+    channels: Array,
+    by_seen: Array,
+) -> None:
+    """Fill by_seen (2 filters, n, T) with what derivatives by_drive (n, T) mean for it.
+
+    filters: taps and halves. drive and channels: as the kernel `drive` left them, but
+    channels (n, 2, T + MEMORY - 1) go on with zeros; they are lost.
+    """
+    taps, halves = filters
+    n_neurons, n_frames = drive.shape
+    by_seen[:] = _ZERO
+    for i in range(n_neurons):
+        for c in range(2):
+            channel = channels[i, c]
+            up, down = halves[i, c]
+            for t in range(n_frames):
+                half = up if channel[t] > 0 else down
+                channel[t] *= half * by_drive[i, t] / drive[i, t]
+            for f in range(2):
+                _add_filtered(channel, taps[i, c, f, ::-1], by_seen[f, i])
+
+
+@_kernel
+def _add_filtered(signal: Array, taps: Array, out: Array) -> None:
+    """Add to out (T,) the sums of MEMORY values of a signal (T + MEMORY - 1,)."""
+    for k in range(0, MEMORY, _AT_ONCE):
+        a, b, c, d = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
+        part = signal[k:]
+        for t in range(len(out)):
+            pair = a * part[t] + b * part[t + 1]
+            out[t] += pair + c * part[t + 2] + d * part[t + 3]
