@@ -46,7 +46,7 @@ _STOP_TIMEOUT_S = 20.0
 _LINGER_S = 1.5  # after the last frame, for the last hops to be inverted
 _MOVIE_SEED = 5000  # far from every movie trained on
 _WATCH_EVERY_FRAMES = 30
-_SCALE = 8  # screen pixels per movie pixel in the video file
+_SCALE = 6  # screen pixels per movie pixel in the video file
 
 Log = Callable[[str], None]
 OnFrame = Callable[[int, int], None]
@@ -125,6 +125,7 @@ def run(plan: Plan, log: Log, on_frame: OnFrame) -> dict[str, Any]:
             path = _stream(session, sender, companions, settings, on_frame)
         finally:
             sender.close()
+    log("adding up the figures and writing the movie")
     record = Record(path)
     summary = _summary(record, sender, companions, began_s)
     _write(plan.out, record, summary)

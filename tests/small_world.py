@@ -13,7 +13,7 @@ from rtrecon.simulate.session import Session, World, make_session, make_world
 
 N_NEURONS, SIDE_PX, MOUSE = 60, 128, 0
 MINUTES, EPOCHS = 2.5, 12
-THREADS = 2
+THREADS = 1  # more only wait for each other where cores are shared
 _NEW_MOVIE = 700  # a seed that training does not use
 
 

@@ -198,7 +198,7 @@ def answers(tmp_path_factory, replay_to_nobody):
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_is_answered_with_a_sentence(answers, case):
     answer, words = answers[case], MISTAKES[case][1]
-    *progress, sentence = answer.stderr.strip().splitlines()
+    *_, sentence = answer.stderr.strip().splitlines()
     print(answer.stderr)
     assert answer.returncode == 2
     assert re.search(words, sentence)

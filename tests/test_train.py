@@ -121,7 +121,7 @@ def test_calibration_is_of_what_was_measured(checkpoint):
     assert 0 <= speed < 10
 
 
-def attempt(path: Path, minutes=LEAST_MINUTES, neurons=40, epochs=2):
+def attempt(path: Path, minutes=LEAST_MINUTES, neurons=30, epochs=2):
     """Train at 96 px; returns what was reported: stage, share, word."""
     plan = SimulatedTraining(minutes, neurons, side_px=96)
     recipe = fit.Recipe(epochs, batch_frames=BATCH_FRAMES)

@@ -18,7 +18,6 @@ import numpy as np
 from rtrecon.encoder.compact import FLOOR, MEMORY
 from rtrecon.wire import Array
 
-_AT_ONCE = 4  # taps; divides MEMORY
 _FLOOR, _ZERO = np.float32(FLOOR), np.float32(0)  # doubles would halve the speed
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -71,19 +70,17 @@ def drive(seen: Array, taps: Array, halves: Array, channels: Array, out: Array) 
     """
     n_neurons, n_frames = out.shape
     for i in range(n_neurons):
-        energy = out[i]
-        energy[:] = _FLOOR
         for c in range(2):
             channel = channels[i, c, :n_frames]
             channel[:] = _ZERO
             for f in range(2):
                 _add_filtered(seen[f, i], taps[i, c, f], channel)
-            up, down = halves[i, c]
-            for t in range(n_frames):
-                half = up if channel[t] > 0 else down
-                energy[t] += half * channel[t] * channel[t]
+        x, y = channels[i]
+        (x_up, x_down), (y_up, y_down) = halves[i]
         for t in range(n_frames):
-            energy[t] = math.sqrt(energy[t])
+            energy = _FLOOR + (x_up if x[t] > 0 else x_down) * x[t] * x[t]
+            energy += (y_up if y[t] > 0 else y_down) * y[t] * y[t]
+            out[i, t] = math.sqrt(energy)
 
 
 @_kernel
@@ -116,9 +113,8 @@ def pull_drive(
 @_kernel
 def _add_filtered(signal: Array, taps: Array, out: Array) -> None:
     """Add to out (T,) the sums of MEMORY values of a signal (T + MEMORY - 1,)."""
-    for k in range(0, MEMORY, _AT_ONCE):
-        a, b, c, d = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
-        part = signal[k:]
-        for t in range(len(out)):
-            pair = a * part[t] + b * part[t + 1]
-            out[t] += pair + c * part[t + 2] + d * part[t + 3]
+    for t in range(len(out)):
+        total = _ZERO
+        for k in range(MEMORY):  # a fixed number, so t is what is vectorised
+            total += taps[k] * signal[t + k]
+        out[t] += total
