@@ -69,7 +69,7 @@ class Front:
         self._pipeline: Pipeline | None = None
         self._recording = settings.record.enabled
         self._state = "starting"
-        self._stopping = self._told_failure = False
+        self._stopping = self._told_failure = self._inverting = False
         self._heard_s = self._health_due_s = 0.0
 
     def run(self) -> None:
@@ -123,6 +123,7 @@ class Front:
         self._control.answer_waiting()
         loss = self._child.check(now_s) if self._child else None
         if loss:
+            self._inverting = False
             self._event("inverter", loss.sentence)
         self._watch_silence(now_s)
         if now_s >= self._health_due_s:
@@ -175,15 +176,16 @@ class Front:
         payload: Array,
         t_received: float,
     ) -> None:
+        refusal = None
         if isinstance(message, wire.Frame):
-            pipeline.frame(Arrived(message, payload, t_received))
+            refusal = pipeline.frame(Arrived(message, payload, t_received))
             self._state = "calibrating" if pipeline.calibrating else "running"
         elif isinstance(message, wire.Behavior):
             pipeline.behavior(message)
         elif isinstance(message, wire.Stimulus):
             refusal = pipeline.stimulus(message, payload)
-            if refusal:
-                self._refuse(refusal)
+        if refusal:
+            self._refuse(refusal)
 
     def _begin(self, start: wire.Start) -> None:
         self._retire_recorder()
@@ -253,15 +255,16 @@ class Front:
             try:
                 parts = self._results.recv_multipart(zmq.DONTWAIT)
                 message, payload = wire.decode_published(parts)
+                recorder = self._recorder()
+                if recorder and message.session == self._publisher.session:
+                    _record_result(recorder, message, payload)
             except zmq.Again:
                 return
-            except wire.WireError as error:
+            except ValueError as error:
                 self._refuse(f"a result was refused: {error}")
                 continue
+            self._inverting |= isinstance(message, wire.Health)
             self._publisher.forward(parts)
-            recorder = self._recorder()
-            if recorder and message.session == self._publisher.session:
-                _record_result(recorder, message, payload)
 
     def _send_health(self) -> None:
         counts, pipeline, recorder = (
@@ -286,6 +289,7 @@ class Front:
                 "record": recorder.lost if recorder else 0,
                 "publish": self._publisher.lost,
                 "sender": counts.dropped,
+                "template": pipeline.unusable if pipeline else 0,
             },
             realtime_factor=pipeline.realtime_factor() if pipeline else 0.0,
             memory_mb=self._memory.now_mb(),
@@ -343,6 +347,7 @@ class Front:
             "session": self._publisher.session,
             "frames_processed": processed,
             "recording": str(recorder.path) if recorder else None,
+            "inverting": self._inverting,  # the inverter is up and has said so
             "inverter_pid": self._child.pid if self._child else None,
             "inverter_restarts": self._child.restarts if self._child else 0,
             "sentence": f"{self._state}, {processed} frames processed",

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ _STOP_TIMEOUT_S = 20.0
 _LINGER_S = 1.5  # after the last frame, for the last hops to be inverted
 _MOVIE_SEED = 5000  # far from every movie trained on
 _WATCH_EVERY_FRAMES = 30
+_ASK_EVERY_S = 0.1
 _SCALE = 6  # screen pixels per movie pixel in the video file
 
 Log = Callable[[str], None]
@@ -142,6 +143,7 @@ def _stream(
     """Stream the session and stop the daemon; returns the recording's folder."""
     if not sender.wait_for_daemon(_START_TIMEOUT_S):
         raise UserError("the daemon did not start; what it said is above")
+    _wait_for_inverter(companions, settings)
 
     def told(index: int) -> None:
         on_frame(index + 1, len(session))
@@ -159,6 +161,17 @@ def _stream(
         raise UserError(f"the daemon was lost before the end: {error}") from None
     companions.wait(_STOP_TIMEOUT_S)
     return Path(status["recording"])
+
+
+def _wait_for_inverter(companions: Companions, settings: Settings) -> None:
+    """Wait until there is somebody to make a movie: the session may be short."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline and companions.is_running("front"):
+        with suppress(ControlError):  # still warming up
+            if ask(settings.wire.control, "status")["inverting"]:
+                return
+        time.sleep(_ASK_EVERY_S)
+    raise UserError("the inverter did not start; what it said is above")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import psutil
 import torch
@@ -21,6 +22,7 @@ from rtrecon.control import ControlError, ask_attached
 from rtrecon.encoder.card import find
 from rtrecon.encoder.checkpoint import Checkpoint, load
 from rtrecon.encoder.spectrum import Spectrum, spectrum
+from rtrecon.errors import UserError
 from rtrecon.invert.live import LiveInverter, Problem
 from rtrecon.publisher import Publisher
 from rtrecon.quality.judge import Judge
@@ -65,8 +67,7 @@ class Backlog:
         if self._next is not None and index < self._next:
             return
         missing = 0 if self._next is None else min(index - self._next, self._limit)
-        lost = np.full_like(sample.values, np.nan)
-        self._waiting += [Sample(sample.header, lost)] * missing + [sample]
+        self._waiting += [*_lost(sample, missing), sample]
         self._next = index + 1
         excess = len(self._waiting) - self._limit
         if excess > 0:
@@ -77,6 +78,15 @@ class Backlog:
         """Return and forget the oldest `count`."""
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
         return taken
+
+
+def _lost(after: Sample, count: int) -> list[Sample]:
+    """Return so many frames without activity that end just before the sample."""
+    values, end = np.full_like(after.values, np.nan), after.header.index
+    return [
+        Sample(msgspec.structs.replace(after.header, index=index), values)
+        for index in range(end - count, end)
+    ]
 
 
 class Inverter:
@@ -92,7 +102,7 @@ class Inverter:
         n = checkpoint.model.n_neurons
         generator = torch.Generator().manual_seed(settings.seed)
         self.held_out = torch.rand(n, generator=generator) < settings.held_out
-        self._exchange = torch.randperm(n, generator=generator)
+        self._exchange = _exchange(self.held_out, generator)
         self.live = self._inversion(settings.seed)
         self.null = self._inversion(settings.seed + 1) if settings.null else None
 
@@ -130,6 +140,16 @@ class Inverter:
             calibration.behavior_sd
         )
         return torch.nan_to_num(scaled).clamp(-4, 4)
+
+
+def _exchange(held_out: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return whose activity each neuron is given: another's, of its own group."""
+    exchange = torch.arange(len(held_out))
+    for group in (held_out, ~held_out):
+        members = torch.nonzero(group)[:, 0]
+        ring = members[torch.randperm(len(members), generator=generator)]
+        exchange[ring] = ring.roll(1)
+    return exchange
 
 
 def silence(inverter: Inverter, n_frames: int) -> list[Sample]:
@@ -226,7 +246,7 @@ class Process:
                 self._begin(message.session)
                 self._judge.begin()
             if len(payload) != self._n:
-                raise ValueError(
+                raise UserError(
                     f"activity of {len(payload)} neurons came, the checkpoint knows "
                     f"{self._n}; use the masks that it was trained with"
                 )

@@ -54,6 +54,7 @@ class Pipeline:
         self.masks = masks
         self.start = start
         self.processed = 0
+        self.unusable = 0  # frames of which no template could be made
         self.recorder: Recorder | None = None
         self.rate = RateMeter(2.0)
         # For an inverter that was started again: what its window would hold.
@@ -91,8 +92,8 @@ class Pipeline:
         """Make a new template of the next frames."""
         self._chain = None
 
-    def frame(self, arrived: Arrived) -> None:
-        """Take one frame."""
+    def frame(self, arrived: Arrived) -> str | None:
+        """Take one frame; returns a sentence if no template can be made so far."""
         if self._first is None:
             self._first = arrived
             self._aligner.start(arrived.message.t, self.start.rate_hz)
@@ -100,13 +101,13 @@ class Pipeline:
         while self._pending:
             self.stimulus(*self._pending.popleft())
         if self._chain is None:
-            self._keep(arrived)
-            return
+            return self._keep(arrived)
         self._process(self._chain, arrived)
         waited_s = arrived.t_received - arrived.message.t_send
         self.latency["send_to_receive"].add(max(0.0, waited_s) * 1e3)
         taken_s = time.time() - arrived.t_received
         self.latency["frame_to_traces"].add(taken_s * 1e3)
+        return None
 
     def behavior(self, message: wire.Behavior) -> None:
         """Take one behaviour sample."""
@@ -139,16 +140,21 @@ class Pipeline:
         t_s = self._newest.message.t - self._first.message.t
         return t_s / wall_s if wall_s > 0 else 0.0
 
-    def _keep(self, arrived: Arrived) -> None:
+    def _keep(self, arrived: Arrived) -> str | None:
         pixels = arrived.pixels.copy()
         self._kept.append(Arrived(arrived.message, pixels, arrived.t_received))
         if len(self._kept) < self._settings.register_.template_frames:
-            return
-        self.use_template(make_template(np.stack([kept.pixels for kept in self._kept])))
+            return None
+        tried, self._kept = self._kept, []
+        try:
+            self.use_template(make_template(np.stack([kept.pixels for kept in tried])))
+        except ValueError as error:
+            self.unusable += len(tried)
+            return f"{error} The next {len(tried)} frames are tried"
         assert self._chain is not None
-        for kept in self._kept:
+        for kept in tried:
             self._process(self._chain, kept)
-        self._kept.clear()
+        return None
 
     def _process(self, chain: Chain, arrived: Arrived) -> None:
         sample = chain.process(arrived.pixels)

@@ -180,14 +180,17 @@ class Scope:
     go where they may, as beside a real microscope.
     """
 
-    def __init__(self, daemon: Daemon, wait: bool = True, shape=SHAPE) -> None:
+    def __init__(
+        self, daemon: Daemon, wait: bool = True, shape=SHAPE, rate_hz=RATE_HZ
+    ) -> None:
         self.daemon = daemon
         self.frames = small_frames()
         self.sender = Sender(
-            daemon.settings.wire.frames, source="scope", rate_hz=RATE_HZ, shape=shape
+            daemon.settings.wire.frames, source="scope", rate_hz=rate_hz, shape=shape
         )
         self.session = self.sender.session
         self.sender.wait_s = PROMPT_S if wait else 0.0
+        self._rate_hz = rate_hz
         self.sent = 0
 
     def __enter__(self) -> Scope:
@@ -210,7 +213,7 @@ class Scope:
         while not condition():
             assert due_s - began_s < timeout_s, f"in vain:\n{self.daemon.said}"
             self._next()
-            due_s += 1 / RATE_HZ
+            due_s += 1 / self._rate_hz
             while (left_s := due_s - time.monotonic()) > 0:
                 self.daemon.listen(left_s)
 
@@ -230,7 +233,7 @@ class Scope:
     def _next(self) -> None:
         pixels = self.frames[self.sent % len(self.frames)]
         self.sent += 1
-        self.sender.frame(pixels, self.sent, (self.sent - 1) / RATE_HZ)
+        self.sender.frame(pixels, self.sent, (self.sent - 1) / self._rate_hz)
 
 
 def small_frames(moved_px: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from rtrecon import cli
-from rtrecon.encoder.card import read_card
+from rtrecon import cli, rois
+from rtrecon.encoder.card import Card, read_card
+from rtrecon.encoder.checkpoint import Calibration, Checkpoint
+from rtrecon.encoder.compact import Compact
+from rtrecon.encoder.prior import Prior
+from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.rois import RoiSet
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.simulate.session import Session, World, make_session, make_world
 
@@ -22,6 +28,35 @@ def train_small(path: Path) -> Path:
     torch.set_num_threads(THREADS)
     cli.train(path, MINUTES, N_NEURONS, MOUSE, EPOCHS, SIDE_PX)
     return path
+
+
+def untrained(path: Path, ids: list[int], shape: tuple[int, int]) -> Checkpoint:
+    """A checkpoint in which no two numbers are alike, and none means anything."""
+    torch.manual_seed(0)
+    n, n_coef = len(ids), spectrum().n_coef
+    model = Compact(n_coef, n).requires_grad_(False)
+    for tensor in model.state_dict().values():
+        tensor.uniform_(0.1, 1)
+    meta = {"validation_r": 0.3, "simulated": {"mouse_seed": 4}}
+    return Checkpoint(
+        card=Card(path, scattered_rois(ids, shape), torch.rand(shape).numpy(), meta),
+        model=model,
+        prior=Prior(*torch.rand(4, n_coef)),
+        calibration=Calibration(
+            dispersion=torch.rand(n),
+            behavior_mean=torch.rand(2),
+            behavior_sd=torch.rand(2),
+            identifiability=torch.rand(SHAPE),
+            temperature=0.25,
+        ),
+    )
+
+
+def scattered_rois(ids: list[int], shape: tuple[int, int]) -> RoiSet:
+    """Masks of four pixels each, anywhere on the field."""
+    rng = np.random.default_rng(0)
+    pixels = [(*rng.integers(0, shape, (4, 2)).T, rng.random(4)) for _ in ids]
+    return rois.from_pixels(np.array(ids), shape, pixels)
 
 
 def world_of(checkpoint: Path) -> World:

@@ -10,59 +10,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_world
 import torch
 from safetensors.torch import load_file, safe_open, save_file
 
-from rtrecon import rois
 from rtrecon.encoder.card import (
     FORMAT,
-    Card,
     CheckpointError,
     find,
     read_card,
     require_same_neurons,
 )
-from rtrecon.encoder.checkpoint import Calibration, Checkpoint, load, make_room, save
-from rtrecon.encoder.compact import Compact
-from rtrecon.encoder.prior import Prior
-from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.encoder.checkpoint import Checkpoint, load, make_room, save
 
-N = 5
 FIELD = (20, 30)
-
-
-def small_rois(ids):
-    rng = np.random.default_rng(0)
-    pixels = [
-        (rng.integers(0, 20, 4), rng.integers(0, 30, 4), rng.random(4)) for _ in ids
-    ]
-    return rois.from_pixels(np.array(ids), FIELD, pixels)
+IDS = [7, 3, 12, 5, 1]
 
 
 def made(path: Path) -> Checkpoint:
-    """A checkpoint in which no two numbers are alike."""
-    torch.manual_seed(0)
-    n_coef = spectrum().n_coef
-    model = Compact(n_coef, N).requires_grad_(False)
-    for tensor in model.state_dict().values():
-        tensor.uniform_(0.1, 1)
-    return Checkpoint(
-        card=Card(
-            path,
-            small_rois([7, 3, 12, 5, 1]),
-            torch.rand(FIELD).numpy(),
-            {"validation_r": 0.3, "simulated": {"mouse_seed": 4}},
-        ),
-        model=model,
-        prior=Prior(*torch.rand(4, n_coef)),
-        calibration=Calibration(
-            dispersion=torch.rand(N),
-            behavior_mean=torch.rand(2),
-            behavior_sd=torch.rand(2),
-            identifiability=torch.rand(SHAPE),
-            temperature=0.25,
-        ),
-    )
+    return small_world.untrained(path, IDS, FIELD)
 
 
 @pytest.fixture
@@ -237,7 +203,7 @@ def test_neurons_have_to_be_those_trained_on_in_their_order(path, case):
     ids, words = NEURONS[case]
     card = read_card(path)
     if words is None:
-        require_same_neurons(card, small_rois(ids))
+        require_same_neurons(card, small_world.scattered_rois(ids, FIELD))
     else:
         with pytest.raises(CheckpointError, match=words):
-            require_same_neurons(card, small_rois(ids))
+            require_same_neurons(card, small_world.scattered_rois(ids, FIELD))

@@ -184,37 +184,34 @@ def replay_to_nobody(tmp_path_factory):
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory, replay_to_nobody):
     """What each mistake, and each request for help, is answered with."""
-    requests = {case: mistake for case, (mistake, _) in MISTAKES.items()}
+    asked = {command: [command, "--help"] for command in COMMANDS}
+    for place, (case, (arguments, _)) in enumerate(MISTAKES.items()):
+        asked[case] = arguments(tmp_path_factory.mktemp(f"mistake{place}"))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = {
-            case: pool.submit(
-                rtrecon, *arguments(tmp_path_factory.mktemp(f"mistake{place}"))
-            )
-            for place, (case, arguments) in enumerate(requests.items())
-        }
-        return {case: answer.result() for case, answer in asked.items()}
+        answers = pool.map(lambda arguments: rtrecon(*arguments), asked.values())
+        return dict(zip(asked, answers, strict=True))
 
 
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_is_answered_with_a_sentence(answers, case):
     answer, words = answers[case], MISTAKES[case][1]
-    *_, sentence = answer.stderr.strip().splitlines()
-    print(answer.stderr)
     assert answer.returncode == 2
+    # Before it there may be a bar that had no progress to show.
+    sentence = answer.stderr.strip().splitlines()[-1]
     assert re.search(words, sentence)
     assert "Traceback" not in answer.stderr + answer.stdout
-    assert "Error" not in answer.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command):
-    answer = rtrecon(command, "--help")
+def test_every_command_explains_itself(answers, command):
+    answer = answers[command]
     assert (answer.returncode, answer.stderr) == (0, "")
     about, options = answer.stdout.split("Options", 1)
     assert f"rtrecon {command}" in about
-    assert re.search(r"[A-Z][^.]+\.", about.split("\n", 3)[-1])
-    named = re.findall(r"--(?!no-)([a-z-]+)(.*)", options)
-    assert all(len(re.findall(r"[a-z]{2,}", text)) for _, text in named)
+    assert re.search(r"[A-Z][a-z ,:;]+\.", about.partition(command)[2])
+    # Words beside each option: a default or a type alone explains nothing.
+    explained = re.findall(r"--(?!no-)[a-z-]+ .*[A-Z][a-z]+ ", options)
+    assert len(explained) == len(re.findall(r"│ --", options))
 
 
 def test_help_names_every_command_and_hides_what_is_internal():
@@ -223,20 +220,19 @@ def test_help_names_every_command_and_hides_what_is_internal():
     assert "invert" not in said
 
 
-def test_a_port_in_use_is_named_and_nothing_else_is_started(tmp_path):
+def test_a_port_in_use_is_named(tmp_path):
     settings = small_settings(tmp_path)
     file = tmp_path / "settings.json"
     file.write_text(config.dump(settings), encoding="utf-8")
     with socket.socket() as occupant:
         occupant.bind(("127.0.0.1", int(settings.wire.control.rpartition(":")[2])))
         occupant.listen()
-        for command in ("run", "check"):
-            answer = rtrecon(command, file)
-            assert answer.returncode == 2
-            assert answer.stderr.strip() == (
-                f"{settings.wire.control} is in use, probably by another rtrecon; "
-                "stop that one or choose another port in the settings file"
-            )
+        answer = rtrecon("run", file)
+    assert answer.returncode == 2
+    assert answer.stderr.strip() == (
+        f"{settings.wire.control} is in use, probably by another rtrecon; "
+        "stop that one or choose another port in the settings file"
+    )
 
 
 def test_check_says_what_is_in_place_and_how_fast_it_is(tmp_path, small_checkpoint):

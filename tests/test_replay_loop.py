@@ -68,7 +68,7 @@ def test_every_frame_is_accounted_for(daemon, record):
     health = daemon.health()
     assert (health.frames_received, health.frames_processed) == (N_FRAMES, N_FRAMES)
     assert (health.rejected, health.gaps) == (0, wire.Gaps())
-    assert health.lost == {"record": 0, "publish": 0, "sender": 0}
+    assert not any(health.lost.values())
     assert record.frames["frame"].tolist() == list(range(1, N_FRAMES + 1))
     (end,) = daemon.events("end")
     assert (end.value, "0 dropped" in end.message) == (N_FRAMES, True)

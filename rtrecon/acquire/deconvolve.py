@@ -24,8 +24,9 @@ class OnlineDeconvolver:
     """
 
     def __init__(self, n: int, rate_hz: float, settings: TracesSettings) -> None:
-        decay = exp(-1.0 / (settings.decay_s * rate_hz))
-        count = ceil(log(_NEGLIGIBLE) / log(decay))
+        decay_frames = settings.decay_s * rate_hz
+        decay = exp(-1.0 / decay_frames)
+        count = ceil(-log(_NEGLIGIBLE) * decay_frames)
         self._powers = (decay ** np.arange(count + 1)).astype(np.float32)
         self._lag = settings.deconvolve_lag_frames
         self._state: dict[str, Array] = {

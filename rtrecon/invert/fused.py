@@ -17,6 +17,7 @@ from rtrecon.invert.objective import Problem
 from rtrecon.wire import Array
 
 _PAST = MEMORY - 1
+_LANES = 8
 
 
 class FusedObjective:
@@ -42,20 +43,24 @@ class FusedObjective:
                 problem.weight,
             )
         )
-        self._frames = torch.empty(len(prior.mean), n_frames)
-        self._seen = torch.empty(2 * n, _PAST + n_frames)
-        self._channels = torch.zeros(n, 2, n_frames + _PAST).numpy()
-        self._drive = torch.empty(n, n_frames)
-        self._by_seen = torch.empty(2 * n, n_frames)
+        self._n_frames = n_frames
+        width = -(-n_frames // _LANES) * _LANES
+        self._frames = torch.zeros(len(prior.mean), width)
+        self._seen = torch.empty(2 * n, _PAST + width)
+        self._channels = torch.zeros(n, 2, width + _PAST).numpy()
+        self._drive = torch.empty(n, width)
+        self._by_seen = torch.empty(2 * n, width)
+        self._worth, self._counted, self._log_gain = torch.zeros(3, n, width)
 
     def take(self, past: Tensor, activity: Tensor, behavior: Tensor) -> None:
         """Set the window; see `Objective.take`."""
         recorded = _turned(activity)
         self._before = past[-1].numpy()
         self._seen[:, :_PAST] = self._encoder.look(past).T
-        self._log_gain = _turned(self._encoder.log_gain(behavior))
-        self._worth = self._weight * recorded.isfinite()
-        self._counted = self._worth * recorded.nan_to_num()
+        own = slice(self._n_frames)
+        self._log_gain[:, own] = self._encoder.log_gain(behavior).T
+        self._worth[:, own] = self._weight * recorded.isfinite()
+        self._counted[:, own] = self._worth[:, own] * recorded.nan_to_num()
 
     def slope(self, z: Tensor) -> tuple[float, Tensor]:
         """Return the objective and its derivative by z (1 + T, C)."""
@@ -69,7 +74,7 @@ class FusedObjective:
         """Return the activity (T, n) that the movie of z would cause."""
         self._look(z)
         *_, tuned = self._tune()
-        return (tuned + self._undriven).T
+        return (tuned + self._undriven)[:, : self._n_frames].T
 
     def _look(self, z: Tensor) -> None:
         """Find the drive that the movie of z causes."""

@@ -43,7 +43,7 @@ def unroll(z: Array, before: Array, prior: tuple[Array, ...], frames: Array) -> 
     mean, rho, q, doubt = prior
     for c in range(len(mean)):
         state = before[c] - mean[c] + doubt[c] * z[0, c]
-        for t in range(frames.shape[1]):
+        for t in range(len(z) - 1):
             state = rho[c] * state + q[c] * z[t + 1, c]
             frames[c, t] = mean[c] + state
 
@@ -54,7 +54,7 @@ def pull_frames(by_frame: Array, prior: tuple[Array, ...], by_z: Array) -> None:
     _, rho, q, doubt = prior
     for c in range(len(rho)):
         state = _ZERO
-        for t in range(by_frame.shape[1] - 1, -1, -1):
+        for t in range(len(by_z) - 2, -1, -1):
             state = rho[c] * state + by_frame[c, t]
             by_z[t + 1, c] += q[c] * state
         by_z[0, c] += doubt[c] * rho[c] * state
