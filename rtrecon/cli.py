@@ -38,9 +38,10 @@ ConfigPath = Annotated[Path, typer.Argument(help="Settings file (TOML).")]
 @app.command()
 def run(settings: ConfigPath) -> None:
     """Run the daemon: frames in, activity, movie and quality out."""
+    given = config.load(settings)  # a mistake is told before anything heavy is loaded
     from rtrecon import daemon
 
-    daemon.run(config.load(settings), _say)
+    daemon.run(given, _say)
 
 
 @app.command()
@@ -171,9 +172,10 @@ def demo(
 @app.command()
 def check(settings: ConfigPath) -> None:
     """Validate settings, files and ports; say what this machine sustains."""
+    given = config.load(settings)
     from rtrecon import check as checking
 
-    for line in checking.check(config.load(settings)):
+    for line in checking.check(given):
         _say(line)
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QImage
 from rig import Program, rtrecon, settings_in, small_settings
 from scanimage_file import pages, write_scanimage
 
@@ -264,14 +265,22 @@ def test_the_demo_leaves_its_figures_a_video_a_picture_and_the_session(tmp_path)
     answer = rtrecon("demo", "--seconds", 6, "--headless", "--out", out)
     assert answer.returncode == 0, answer.stderr
     summary = json.loads((out / "summary.json").read_text())
-    print(answer.stdout, answer.stderr)
-    assert summary["frames_sent"] + summary["frames_dropped_by_sender"] == 180
-    assert summary["frames_processed"] == summary["frames_sent"]
+    n_sent = summary["frames_sent"]
+    assert n_sent + summary["frames_dropped_by_sender"] == 6 * 30
+    assert summary["frames_received"] == summary["frames_processed"] == n_sent
+    assert all(summary["peak_memory_mb"].values())
+    # Of a movie that the encoder was never trained on.
+    r = summary["pixel_correlation"]["final"]
+    assert r > 0.3
+    assert r > summary["null_pixel_correlation"] + 0.2
+    assert all(name in answer.stdout for name in ("frames_sent", "pixel_correlation"))
     clip = read_clip(out / "reconstruction.mp4")
-    print(clip.shape, clip.std(), (out / "live.png").stat().st_size)
+    assert len(clip) > 60
+    assert clip.std() > 10
+    picture = QImage(str(out / "live.png"))
+    assert (picture.width(), picture.height()) == (1280, 800)
     (path,) = sessions(out / "session")
-    record = Record(path)
-    assert len(record.frames) == summary["frames_processed"]
+    assert len(Record(path).frames) == n_sent
 
 
 def test_a_replay_with_no_daemon_says_how_to_start_one(replay_to_nobody):

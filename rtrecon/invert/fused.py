@@ -30,8 +30,11 @@ class FusedObjective:
         parts = prior.mean, prior.rho, prior.q, prior.doubt
         self._prior = tuple(part.numpy() for part in parts)
         # Each way through the filters is fastest along its own layout of them.
-        self._filters, self._across = encoder.filters, _turned(encoder.filters)
-        self._taps = encoder.taps().permute(3, 0, 1, 2).contiguous().numpy()
+        filters = encoder.filters.view(2, n, -1).transpose(0, 1).reshape(2 * n, -1)
+        self._filters, self._across = filters, _turned(filters)
+        taps = encoder.taps().permute(3, 0, 1, 2)
+        self._taps = taps.contiguous().numpy()
+        self._taps_back = taps.transpose(1, 2).flip(3).contiguous().numpy()
         self._halves = _turned(encoder.halves.square()).view(n, 2, 2).numpy()
         self._gather, self._spread = _turned(encoder.gather), _turned(encoder.spread)
         self._rest, self._power, self._undriven, self._weight = (
@@ -56,7 +59,7 @@ class FusedObjective:
         """Set the window; see `Objective.take`."""
         recorded = _turned(activity)
         self._before = past[-1].numpy()
-        self._seen[:, :_PAST] = self._encoder.look(past).T
+        self._seen[:, :_PAST] = self._filters @ past.T
         own = slice(self._n_frames)
         self._log_gain[:, own] = self._encoder.log_gain(behavior).T
         self._worth[:, own] = self._weight * recorded.isfinite()
@@ -87,7 +90,7 @@ class FusedObjective:
         """Return what the drive is divided by, its share of that, and the outcome."""
         around = torch.addmm(self._rest, self._spread, self._gather @ self._drive)
         share = (self._drive / around).add_(FLOOR)
-        log_tuned = share.log().mul_(self._power).add_(self._log_gain)
+        log_tuned = torch.addcmul(self._log_gain, self._power, share.log())
         return around, share, log_tuned.exp_()
 
     def _misfit(self) -> tuple[float, Tensor]:
@@ -106,7 +109,7 @@ class FusedObjective:
         kernels.pull_drive(
             by_drive.numpy(),
             self._drive.numpy(),
-            (self._taps, self._halves),
+            (self._taps_back, self._halves),
             self._channels,
             _by_filter(self._by_seen),
         )
@@ -115,8 +118,8 @@ class FusedObjective:
 
 
 def _by_filter(seen: Tensor) -> Array:
-    """Return (2 filters, n, frames) of (2 n, frames)."""
-    return seen.view(2, -1, seen.shape[1]).numpy()
+    """Return (n, 2 filters, frames) of (2 n, frames)."""
+    return seen.view(-1, 2, seen.shape[1]).numpy()
 
 
 def _dot(a: Tensor, b: Tensor) -> float:

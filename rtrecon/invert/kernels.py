@@ -64,17 +64,14 @@ def pull_frames(by_frame: Array, prior: tuple[Array, ...], by_z: Array) -> None:
 def drive(seen: Array, taps: Array, halves: Array, channels: Array, out: Array) -> None:
     """Filter in time, half-square and sum: each neuron's drive, out (n, T).
 
-    seen: (2 filters, n, MEMORY - 1 + T), oldest first. taps: (n, 2 channels, 2 filters,
+    seen: (n, 2 filters, T + MEMORY - 1), oldest first. taps: (n, 2 channels, 2 filters,
     MEMORY), oldest first. halves: (n, 2 channels, 2), weights of the positive and the
     negative half. channels: (n, 2, T or more), filled with what is half-squared.
     """
     n_neurons, n_frames = out.shape
     for i in range(n_neurons):
         for c in range(2):
-            channel = channels[i, c, :n_frames]
-            channel[:] = _ZERO
-            for f in range(2):
-                _add_filtered(seen[f, i], taps[i, c, f], channel)
+            _filter(seen[i], taps[i, c], channels[i, c, :n_frames])
         x, y = channels[i]
         (x_up, x_down), (y_up, y_down) = halves[i]
         for t in range(n_frames):
@@ -91,14 +88,14 @@ def pull_drive(
     channels: Array,
     by_seen: Array,
 ) -> None:
-    """Fill by_seen (2 filters, n, T) with what derivatives by_drive (n, T) mean for it.
+    """Fill by_seen (n, 2 filters, T) with what derivatives by_drive (n, T) mean for it.
 
-    filters: taps and halves. drive and channels: as the kernel `drive` left them, but
-    channels (n, 2, T + MEMORY - 1) go on with zeros; they are lost.
+    filters: taps (n, 2 filters, 2 channels, MEMORY), newest first, and halves. drive
+    and channels: as the kernel `drive` left them, but channels (n, 2, T + MEMORY - 1)
+    go on with zeros; they are lost.
     """
     taps, halves = filters
     n_neurons, n_frames = drive.shape
-    by_seen[:] = _ZERO
     for i in range(n_neurons):
         for c in range(2):
             channel = channels[i, c]
@@ -106,15 +103,17 @@ def pull_drive(
             for t in range(n_frames):
                 half = up if channel[t] > 0 else down
                 channel[t] *= half * by_drive[i, t] / drive[i, t]
-            for f in range(2):
-                _add_filtered(channel, taps[i, c, f, ::-1], by_seen[f, i])
+        for f in range(2):
+            _filter(channels[i], taps[i, f], by_seen[i, f])
 
 
 @_kernel
-def _add_filtered(signal: Array, taps: Array, out: Array) -> None:
-    """Add to out (T,) the sums of MEMORY values of a signal (T + MEMORY - 1,)."""
+def _filter(signals: Array, taps: Array, out: Array) -> None:
+    """Fill out (T,) with sums of MEMORY values of two signals (2, T + MEMORY - 1)."""
+    a, b = signals[0], signals[1]
+    by_a, by_b = taps[0], taps[1]
     for t in range(len(out)):
         total = _ZERO
         for k in range(MEMORY):  # a fixed number, so t is what is vectorised
-            total += taps[k] * signal[t + k]
-        out[t] += total
+            total += by_a[k] * a[t + k] + by_b[k] * b[t + k]
+        out[t] = total

@@ -43,11 +43,9 @@ class Session:
 
 def make_world(n_neurons: int, side_px: int, seed: int) -> World:
     """Grow a mouse and lay out its field; everything follows from the seed."""
+    field = make_field(n_neurons, side_px, seed)  # first: it may be too small
     calibration = natural_movie(_CALIBRATION_FRAMES, seed=10_000 + seed)
-    return World(
-        mouse=make_mouse(n_neurons, seed, calibration),
-        field=make_field(n_neurons, side_px, seed),
-    )
+    return World(make_mouse(n_neurons, seed, calibration), field)
 
 
 def make_session(world: World, movie: Array, name: str, seed: int) -> Session:
@@ -80,6 +78,7 @@ def stream(
     """
     height, width = session.recording.field.tissue.shape
     pixels = np.empty((height, width), np.int16)
+    session.recording.frame(0, pixels)  # what is compiled now makes no frame late
     started = time.monotonic()
     for index in range(len(session)):
         session.recording.frame(index, pixels)
