@@ -92,7 +92,7 @@ def validation(data):
 def fitted(data, validation):
     """The encoder and what was reported on the way."""
     told = []
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     training = data.part(0, N_TRAINING)
     return train(LOW, training, validation, RECIPE, told.append), told
 

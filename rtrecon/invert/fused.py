@@ -3,7 +3,8 @@
 Op by op, torch and autograd walk through memory some two hundred times per step. Here
 what is local to a neuron or a coefficient is done by kernels, forward and back; only
 products of matrices and vectorised logarithms are left to torch. Inside, time is the
-last axis of every array: n neurons or C coefficients by T frames.
+last axis of every array: n neurons or C coefficients by the window's frames, which are
+filled up with frames that nothing was recorded in to whole vector registers.
 """
 
 from __future__ import annotations
@@ -17,19 +18,33 @@ from rtrecon.invert.objective import Problem
 from rtrecon.wire import Array
 
 _PAST = MEMORY - 1
-_LANES = 8
+_LANES = 8  # of a vector register; a remainder of frames would go one by one
 
 
 class FusedObjective:
     """Stands in for `Objective` where windows always have `n_frames` frames."""
 
     def __init__(self, problem: Problem, n_frames: int) -> None:
+        self._arrange(problem)
+        self._n_frames = n_frames
+        width = -(-n_frames // _LANES) * _LANES
+        n = problem.encoder.n_neurons
+        self._frames = torch.zeros(len(problem.prior.mean), width)
+        self._seen = torch.empty(2 * n, _PAST + width)
+        self._channels = torch.zeros(n, 2, width + _PAST).numpy()
+        self._drive = torch.empty(n, width)
+        self._by_seen = torch.empty(2 * n, width)
+        self._worth, self._counted, self._log_gain = torch.zeros(3, n, width)
+
+    def _arrange(self, problem: Problem) -> None:
+        """Lay everything that is frozen out as it will be read."""
         encoder, prior = problem.encoder, problem.prior
         n = encoder.n_neurons
         self._encoder = encoder
         parts = prior.mean, prior.rho, prior.q, prior.doubt
         self._prior = tuple(part.numpy() for part in parts)
-        # Each way through the filters is fastest along its own layout of them.
+        # A neuron's two filters side by side; each way through them is fastest along
+        # its own layout, and so are the taps.
         filters = encoder.filters.view(2, n, -1).transpose(0, 1).reshape(2 * n, -1)
         self._filters, self._across = filters, _turned(filters)
         taps = encoder.taps().permute(3, 0, 1, 2)
@@ -37,26 +52,14 @@ class FusedObjective:
         self._taps_back = taps.transpose(1, 2).flip(3).contiguous().numpy()
         self._halves = _turned(encoder.halves.square()).view(n, 2, 2).numpy()
         self._gather, self._spread = _turned(encoder.gather), _turned(encoder.spread)
-        self._rest, self._power, self._undriven, self._weight = (
-            each[:, None]
-            for each in (
-                encoder.rest.abs(),
-                encoder.log_power.exp(),
-                encoder.undriven(),
-                problem.weight,
-            )
-        )
-        self._n_frames = n_frames
-        width = -(-n_frames // _LANES) * _LANES
-        self._frames = torch.zeros(len(prior.mean), width)
-        self._seen = torch.empty(2 * n, _PAST + width)
-        self._channels = torch.zeros(n, 2, width + _PAST).numpy()
-        self._drive = torch.empty(n, width)
-        self._by_seen = torch.empty(2 * n, width)
-        self._worth, self._counted, self._log_gain = torch.zeros(3, n, width)
+        self._rest = encoder.rest.abs()[:, None]
+        self._power = encoder.log_power.exp()[:, None]
+        self._undriven = encoder.undriven()[:, None]
+        self._weight = problem.weight[:, None]
 
     def take(self, past: Tensor, activity: Tensor, behavior: Tensor) -> None:
         """Set the window; see `Objective.take`."""
+        # worth (n, T) is the weight of what was recorded, counted that times activity.
         recorded = _turned(activity)
         self._before = past[-1].numpy()
         self._seen[:, :_PAST] = self._filters @ past.T
