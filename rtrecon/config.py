@@ -84,8 +84,8 @@ class RoiSettings(_Section):
 class InvertSettings(_Section):
     """The live inversion."""
 
-    window_frames: int = Field(36, ge=6, description="encoder frames still changing")
-    hop_frames: int = Field(6, ge=1, description="new frames per update")
+    window_frames: int = Field(35, ge=6, description="encoder frames still changing")
+    hop_frames: int = Field(5, ge=1, description="new frames per update")
     max_steps: int = Field(16, ge=1)
     budget: float = Field(
         0.8, gt=0, le=1, description="share of a hop's time that steps may fill"

@@ -88,5 +88,5 @@ class Child:
 
 
 def _lower_priority(pid: int) -> None:
-    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 5
+    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 10
     psutil.Process(pid).nice(below)

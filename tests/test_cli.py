@@ -268,7 +268,7 @@ def test_check_says_what_is_in_place_and_how_fast_it_is(tmp_path, small_checkpoi
             rf"port: {settings.wire.results} is free",
             rf"recording: {settings.record.folder} can be written",
             r"front: .* ms .* for 128 x 128 and 60 neurons: sustains \d+ frames per",
-            r"inverter: \d+ steps in each hop of 200 ms on cpu",
+            r"inverter: \d+ steps in each hop of 167 ms on cpu",
         ],
         strict=True,
     ):

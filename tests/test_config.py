@@ -21,7 +21,7 @@ MISTAKES = {
     "wrong type": ("[align]\nrate_hz = 'fast'", r"'align\.rate_hz' = 'fast'"),
     "out of range": ("[traces]\nneuropil_coefficient = 7", "neuropil_coefficient' = 7"),
     "no such choice": ("[invert]\ndevice = 'tpu'", "'invert.device' = 'tpu'"),
-    "hops that do not fit": ("[invert]\nhop_frames = 7", "must be a multiple of hop_"),
+    "hops that do not fit": ("[invert]\nhop_frames = 8", "must be a multiple of hop_"),
     "a value for a section": ("wire = 3", "'wire' = 3"),
     "not TOML": ("rate = = 3", "is not TOML"),
 }

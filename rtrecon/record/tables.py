@@ -35,8 +35,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     neuron_ids: list[int]
     rate_hz: float = 30.0  # microscope frames per second
     encoder_rate_hz: float = 30.0
-    hop_frames: int = 6
-    window_frames: int = 24
+    hop_frames: int = 5
+    window_frames: int = 35
     image_shape: tuple[int, int] = (36, 64)
     chunk_s: float = 1.0
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
