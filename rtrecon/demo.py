@@ -27,6 +27,7 @@ from rtrecon.config import RecordSettings, Settings, WireSettings
 from rtrecon.control import ControlError, ask
 from rtrecon.encoder.card import find, read_card
 from rtrecon.errors import UserError
+from rtrecon.priority import give_way
 from rtrecon.record.session import Session as Record
 from rtrecon.record.summary import summarise
 from rtrecon.sender import Sender
@@ -121,6 +122,7 @@ def run(plan: Plan, log: Log, on_frame: OnFrame) -> dict[str, Any]:
         companions.start("display", *_display_arguments(plan, settings, headless))
         log("growing the mouse and preparing the session")
         session = _session(plan, settings)
+        give_way()  # a real microscope takes none of the daemon's processor
         sender = Sender(settings.wire.frames, **start_fields(session))
         try:
             path = _stream(session, sender, companions, settings, on_frame)

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-import psutil
-
 from rtrecon import config
 from rtrecon.config import Settings
+from rtrecon.priority import give_way
 
 _RETRY_S = 0.5
 _MAX_FAILURES = 3  # in a row, each within `_YOUNG_S` of its start
@@ -51,7 +50,7 @@ class Child:
         assert process.stdin is not None
         process.stdin.write(config.dump(self._settings).encode())
         process.stdin.close()
-        _lower_priority(process.pid)
+        give_way(process.pid)
         self._process, self._started_s, self._start_at_s = process, now_s, None
 
     def check(self, now_s: float) -> Loss | None:
@@ -85,8 +84,3 @@ class Child:
             self._process.kill()
             self._process.wait()
         self._process = None
-
-
-def _lower_priority(pid: int) -> None:
-    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 10
-    psutil.Process(pid).nice(below)

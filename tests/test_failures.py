@@ -197,7 +197,7 @@ def test_a_result_of_another_shape_is_refused(daemon):
         scope.scan(20)
         scope.until_processed()
         socket = sockets.connect(context, zmq.PUSH, daemon.settings.wire.results)
-        movie = np.zeros((36, 10, 10), np.uint8)
+        movie = np.zeros((8, 10, 10), np.uint8)
         fields = {"session": scope.session, "seq": 0, "t": 0.0, "index": 1, "lag": 1.0}
         header = wire.Movie(**fields, final=6, shape=movie.shape, steps=1, t_frame=0.0)
         socket.send_multipart(wire.encode_published(header, movie))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import psutil
-
 from rtrecon.display.options import DisplayError, DisplayOptions
+from rtrecon.priority import give_way
 
 __all__ = ["DisplayError", "DisplayOptions", "run"]
 
@@ -23,11 +22,5 @@ def run(options: DisplayOptions) -> int:
             "on Debian or Ubuntu install libegl1 libgl1 libxkbcommon0 libdbus-1-3 "
             "libfontconfig1, elsewhere reinstall rtrecon"
         ) from None
-    _give_way()
+    give_way()
     return window.run(options)
-
-
-def _give_way() -> None:
-    """Take a lower priority: a redraw can wait, the front's next frame cannot."""
-    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 10
-    psutil.Process().nice(below)
