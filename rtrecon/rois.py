@@ -16,7 +16,8 @@ class RoiSet:
 
     ids: (n,) int64. shape: (lines, pixels) of the field. indptr: (n + 1,) int64;
     neuron i owns entries indptr[i]:indptr[i + 1] of rows, cols (int32, px) and
-    weights (float32, summing to 1 per neuron that has any pixel).
+    weights (float32, summing to 1 per neuron that has any pixel). planes: (n,) int32,
+    the plane of a volume that each neuron lies in, from 0.
     """
 
     ids: Array
@@ -25,6 +26,7 @@ class RoiSet:
     rows: Array
     cols: Array
     weights: Array
+    planes: Array
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -39,11 +41,21 @@ class RoiSet:
                 centers[i, 1] = np.dot(self.cols[own], self.weights[own])
         return centers
 
+    def pixels(self) -> list[tuple[Array, Array, Array]]:
+        """Return each neuron's (rows, cols, weights), as `from_pixels` takes them."""
+        bounds = zip(self.indptr, self.indptr[1:], strict=False)
+        return [
+            (self.rows[a:b], self.cols[a:b], self.weights[a:b]) for a, b in bounds
+        ]
+
 
 def from_pixels(
-    ids: Array, shape: tuple[int, int], pixels: list[tuple[Array, Array, Array]]
+    ids: Array,
+    shape: tuple[int, int],
+    pixels: list[tuple[Array, Array, Array]],
+    planes: Array | None = None,
 ) -> RoiSet:
-    """Build a set from each neuron's (rows, cols, weights).
+    """Build a set from each neuron's (rows, cols, weights), all of plane 0 if not told.
 
     Weights are scaled to sum to 1; a mask whose pixels lie outside the field is a
     UserError that names the neuron, for it means that the masks belong elsewhere.
@@ -59,6 +71,7 @@ def from_pixels(
         rows=_join([p[0] for p in pixels], np.int32),
         cols=_join([p[1] for p in pixels], np.int32),
         weights=_join([_scaled(p[2]) for p in pixels], np.float32),
+        planes=np.zeros(len(counts), np.int32) if planes is None else planes,
     )
 
 

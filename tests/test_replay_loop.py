@@ -111,7 +111,7 @@ def test_the_field_that_is_shown_looks_like_the_tissue(daemon, shared_data):
     with ScanImageTiff(real(shared_data, FILE)) as recording:
         mean = np.mean([frame.pixels for frame in recording.frames()], axis=0)
     shown = [(m, image) for m, image in daemon.heard if isinstance(m, wire.Field)]
-    assert len(shown) >= 2
+    assert shown
     for field, image in shown:
         expected = gaussian_filter(mean[:: field.step, :: field.step], 2)
         seen = gaussian_filter(image.astype(float), 2)  # photons average out

@@ -67,7 +67,8 @@ def read_card(path: Path) -> Card:
         )
     height, width = mean_image.shape
     ids, indptr, rows, cols, weights = masks
-    rois = RoiSet(ids, (height, width), indptr, rows, cols, weights)
+    planes = np.zeros(len(ids), np.int32)
+    rois = RoiSet(ids, (height, width), indptr, rows, cols, weights, planes)
     return Card(path, rois, mean_image, meta)
 
 
