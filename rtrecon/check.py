@@ -75,8 +75,10 @@ def _folder_writable(record: RecordSettings) -> Iterator[str]:
 
 
 def _front_speed(settings: Settings, neurons: Neurons) -> Iterator[str]:
-    template = _template(neurons)
-    rois = neurons.rois_on((template.shape[0], template.shape[1]))
+    images = neurons.card.mean_image if neurons.card else _texture()[None]
+    planes, lines, pixels = images.shape
+    field = neurons.field((lines, pixels), planes)
+    template, rois = images[0], field.rois.subset(field.places(0))
     masks = with_rings(rois, settings.traces)
     chain = Chain(template, masks, settings.align.rate_hz, settings)
     chain.warm_up()
@@ -91,14 +93,12 @@ def _front_speed(settings: Settings, neurons: Neurons) -> Iterator[str]:
     p50, p99 = np.percentile(times_ms[_WARM_UP:], (50, 99))
     yield (
         f"front: {p50:.1f} ms per frame (p99 {p99:.1f} ms) for "
-        f"{template.shape[0]} x {template.shape[1]} and {len(rois)} neurons: "
+        f"{lines} x {pixels} and {len(rois)} neurons: "
         f"sustains {1000 / p50:.0f} frames per second"
     )
 
 
-def _template(neurons: Neurons) -> Array:
-    if neurons.card is not None:
-        return neurons.card.mean_image
+def _texture() -> Array:
     y, x = np.mgrid[: _SHAPE[0], : _SHAPE[1]]
     texture = 200 + 50 * np.sin(y / 9.0) * np.cos(x / 7.0)
     return np.asarray(texture, np.float32)

@@ -34,6 +34,9 @@ class WireSettings(_Section):
 class RegisterSettings(_Section):
     """Rigid motion correction."""
 
+    channel: int | None = Field(
+        None, ge=1, description="told motion from; none = the channel that is read"
+    )
     max_shift_px: float = Field(32.0, gt=0, description="search range, each direction")
     template_frames: int = Field(
         100, ge=10, description="frames of the live template, where none is stored"
@@ -46,9 +49,28 @@ class RegisterSettings(_Section):
     )
 
 
+class FieldSettings(_Section):
+    """Yesterday's field: how far from it today's may be, and when it is another."""
+
+    enabled: bool = Field(True, description="look for the stored field in today's")
+    max_rotation_deg: float = Field(10.0, ge=0, le=45, description="searched, each way")
+    max_scale: float = Field(
+        1.1, ge=1, le=1.5, description="searched, up and down: zoom and objective"
+    )
+    max_shift: float = Field(
+        0.25, gt=0, le=0.5, description="searched, each way, as a share of the field"
+    )
+    min_visible: float = Field(
+        0.5, ge=0, le=1, description="share of neurons under which it is a no-go"
+    )
+
+
 class TracesSettings(_Section):
     """From pixels to activity."""
 
+    channel: int | None = Field(
+        None, ge=1, description="read activity from; none = the session's first"
+    )
     neuropil_coefficient: float = Field(0.7, ge=0, le=1)
     neuropil_inner_px: int = Field(2, ge=0, description="gap between cell and annulus")
     neuropil_outer_px: int = Field(7, ge=1, description="width of the annulus")
@@ -122,6 +144,7 @@ class Settings(_Section):
 
     wire: WireSettings = WireSettings()
     register_: RegisterSettings = Field(RegisterSettings(), alias="register")
+    field: FieldSettings = FieldSettings()
     rois: RoiSettings = RoiSettings()
     traces: TracesSettings = TracesSettings()
     align: AlignSettings = AlignSettings()

@@ -24,7 +24,7 @@ import zmq
 from rtrecon import config, sockets, wire
 from rtrecon.acquire.chain import Chain
 from rtrecon.acquire.ingest import Ingest, Kind, Throttle, Verdict
-from rtrecon.acquire.neuropil import Masks, with_rings
+from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import Settings
 from rtrecon.control import Answer, Control, Request
 from rtrecon.neurons import read_neurons
@@ -41,6 +41,8 @@ _POLL_MS = 20
 _HEALTH_EVERY_S = 1.0
 _MAX_FRAMES = 64  # taken in one go, so that the rest of the loop is not held up
 _MAX_RESULTS = 16
+_CATCH_UP_S = 20.0  # the most that frames which wait may hold up an end
+_USUAL_SHAPE = (512, 512)  # warmed up for where no encoder says how large the field is
 _SWITCH_S = 0.0005  # how long the recording thread may keep the loop from running
 
 Log = Callable[[str], None]
@@ -65,11 +67,11 @@ class Front:
         self._ingest = Ingest()
         self._throttle = Throttle()
         self._memory = MemoryMeter()
-        self._masks: Masks | None = None
         self._pipeline: Pipeline | None = None
         self._recording = settings.record.enabled
         self._state = "starting"
         self._stopping = self._told_failure = self._inverting = False
+        self._ending = False  # no further frame is expected for a while
         self._heard_s = self._health_due_s = 0.0
 
     def run(self) -> None:
@@ -84,7 +86,7 @@ class Front:
             poller.register(socket, zmq.POLLIN)
         try:
             while not self._stopping:
-                poller.poll(_POLL_MS)
+                poller.poll(0 if self._behind() else _POLL_MS)
                 self._once(time.monotonic())
         finally:
             self._finish()
@@ -119,6 +121,7 @@ class Front:
 
     def _once(self, now_s: float) -> None:
         self._take_frames()
+        self._go_on()
         self._take_results()
         self._control.answer_waiting()
         loss = self._child.check(now_s) if self._child else None
@@ -131,6 +134,7 @@ class Front:
             self._send_health()
 
     def _finish(self) -> None:
+        self._catch_up()
         self._state = "stopped"
         self._send_health()
         self._event("shutdown", "the daemon stops")
@@ -178,8 +182,9 @@ class Front:
     ) -> None:
         refusal = None
         if isinstance(message, wire.Frame):
-            refusal = pipeline.frame(Arrived(message, payload, t_received))
-            self._state = "calibrating" if pipeline.calibrating else "running"
+            self._ending = False
+            pipeline.frame(Arrived(message, payload, t_received))
+            self._state = "calibrating"  # until `_go_on` finds it done
         elif isinstance(message, wire.Behavior):
             pipeline.behavior(message)
         elif isinstance(message, wire.Stimulus):
@@ -187,50 +192,65 @@ class Front:
         if refusal:
             self._refuse(refusal)
 
+    def _go_on(self) -> None:
+        """Catch up with frames that had to wait, and tell what came of it."""
+        if self._pipeline is None:
+            return
+        self._pipeline.go_on(ending=self._ending)
+        for notice in self._pipeline.notices():
+            self._event("reference", notice)
+        if self._ending and not self._pipeline.waiting:
+            self._state = "idle"
+        elif self._state == "calibrating" and not self._pipeline.calibrating:
+            self._state = "running"
+
+    def _behind(self) -> bool:
+        pipeline = self._pipeline
+        return bool(pipeline and pipeline.waiting and not pipeline.calibrating)
+
+    def _catch_up(self) -> None:
+        """Before the end, process what came, if that takes no more than seconds."""
+        self._ending = True
+        deadline_s = time.monotonic() + _CATCH_UP_S
+        while self._pipeline and self._pipeline.waiting:
+            self._go_on()
+            if time.monotonic() > deadline_s:
+                return
+
     def _begin(self, start: wire.Start) -> None:
-        self._retire_recorder()
+        self._catch_up()
+        self._retire()
         self._publisher.begin(start.session)
-        self._pipeline, self._told_failure = None, False
-        shape = f"{start.shape[0]} x {start.shape[1]} at {start.rate_hz:g} Hz"
+        self._told_failure = self._ending = False
+        layout = _layout(start)
         try:
-            masks = self._masks_on(start.shape)
+            field = self._neurons.field(start.shape, len(start.planes))
+            pipeline = Pipeline(start, field, self._settings, self._publisher)
         except ValueError as error:
             self._state = "refused"
-            self._event("refused", f"session from {start.source}, {shape}: {error}")
+            self._event("refused", f"session from {start.source}, {layout}: {error}")
             return
-        pipeline = Pipeline(start, masks, self._settings, self._publisher)
-        if self._neurons.card is not None:
-            pipeline.use_template(self._neurons.card.mean_image)
         self._pipeline = pipeline
         if self._recording:
             pipeline.recorder = self._new_recorder(pipeline)
         self._event(
             "session",
-            f"session from {start.source}: {shape}, {len(masks.cells)} neurons",
+            f"session from {start.source}: {layout}, {len(field.rois)} neurons",
         )
-
-    def _masks_on(self, shape: tuple[int, int]) -> Masks:
-        """Return the masks for this field; the encoder's were made at the start."""
-        rois = self._neurons.rois_on(shape)
-        if self._masks is None or self._masks.cells is not rois:
-            self._masks = with_rings(rois, self._settings.traces)
-        return self._masks
 
     def _warm_up(self) -> None:
         """Compile kernels and settle memory, so that the first frame is not slow."""
         card, settings = self._neurons.card, self._settings
-        if card is None:
-            scene = np.random.default_rng(0).random((512, 512)).astype(np.float32)
-            nobody = from_pixels(np.zeros(0, np.int64), (512, 512), [])
-            masks = with_rings(nobody, settings.traces)
-        else:
-            scene, masks = card.mean_image, self._masks_on(card.rois.shape)
+        shape = card.rois.shape if card else _USUAL_SHAPE
+        scene = np.random.default_rng(0).random(shape).astype(np.float32)
+        nobody = from_pixels(np.zeros(0, np.int64), shape, [])
+        masks = with_rings(nobody, settings.traces)
         Chain(scene, masks, settings.align.rate_hz, settings).warm_up()
         sys.setswitchinterval(_SWITCH_S)
         gc.freeze()  # what lives this long need not be looked through again
 
     def _end(self, message: wire.End) -> None:
-        self._state = "idle"
+        self._ending = True
         self._event(
             "end",
             f"the sender ended ({message.reason}): {message.frames} frames sent, "
@@ -240,9 +260,9 @@ class Front:
 
     def _watch_silence(self, now_s: float) -> None:
         timeout_s = self._settings.wire.idle_timeout_s
-        live = self._state in ("running", "calibrating")
+        live = self._state in ("running", "calibrating") and not self._ending
         if live and now_s - self._heard_s > timeout_s:
-            self._state = "idle"
+            self._ending = True
             self._event(
                 "silence",
                 f"nothing has come for {timeout_s:g} s; the session counts as ended",
@@ -289,7 +309,8 @@ class Front:
                 "record": recorder.lost if recorder else 0,
                 "publish": self._publisher.lost,
                 "sender": counts.dropped,
-                "template": pipeline.unusable if pipeline else 0,
+                "reference": pipeline.unusable if pipeline else 0,
+                "unpaired": pipeline.unpaired if pipeline else 0,
             },
             realtime_factor=pipeline.realtime_factor() if pipeline else 0.0,
             memory_mb=self._memory.now_mb(),
@@ -368,8 +389,8 @@ class Front:
     def _reference(self, _: Request) -> Answer:
         if self._pipeline is None:
             return {"ok": False, "sentence": "no session is running"}
-        self._pipeline.retake_template()
-        return {"sentence": "a new template is made of the next frames"}
+        self._pipeline.retake_reference()
+        return {"sentence": "a new reference is made of the next frames"}
 
     def _history(self, _: Request) -> Answer:
         """The newest activity messages, three parts each, oldest first."""
@@ -388,11 +409,13 @@ class Front:
 
     def _new_recorder(self, pipeline: Pipeline) -> Recorder:
         settings, start = self._settings, pipeline.start
-        ids = pipeline.masks.cells.ids.tolist()
+        rois = pipeline.field.rois
+        ids = rois.ids.tolist()
         about = About(
             session=start.session,
             roi_ids=ids,
             neuron_ids=ids,
+            roi_planes=rois.planes.tolist() if len(start.planes) > 1 else [],
             rate_hz=start.rate_hz,
             encoder_rate_hz=settings.align.rate_hz,
             hop_frames=settings.invert.hop_frames,
@@ -403,12 +426,26 @@ class Front:
         )
         return Recorder(Path(settings.record.folder), about)
 
+    def _retire(self) -> None:
+        """Let go of the session that is over."""
+        self._retire_recorder()
+        if self._pipeline:
+            self._pipeline.close()
+        self._pipeline = None
+
     def _retire_recorder(self) -> None:
         """Let a recording finish by itself: its end may have to wait for a disk."""
         recorder = self._recorder()
         if self._pipeline and recorder:
             self._pipeline.recorder = None
             threading.Thread(target=recorder.close, name="retire").start()
+
+
+def _layout(start: wire.Start) -> str:
+    lines, pixels = start.shape
+    planes = f"{len(start.planes)} planes of " if len(start.planes) > 1 else ""
+    channels = f", channels {start.channels}" if len(start.channels) > 1 else ""
+    return f"{planes}{lines} x {pixels} at {start.rate_hz:g} Hz{channels}"
 
 
 def _record_result(recorder: Recorder, message: wire.Published, payload: Array) -> None:

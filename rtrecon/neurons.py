@@ -5,11 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rtrecon.config import Settings, SettingsError
 from rtrecon.encoder.card import Card, find, read_card, require_same_neurons
 from rtrecon.errors import UserError
 from rtrecon.rois import RoiSet
 from rtrecon.sources.masks import load_rois
+from rtrecon.wire import Array
+
+
+@dataclass(frozen=True)
+class Field:
+    """Neurons and, for each plane, the image that they were drawn on, if it is known.
+
+    images: (lines, pixels) float32 each, of another day perhaps.
+    """
+
+    rois: RoiSet
+    images: tuple[Array | None, ...]
+
+    def places(self, plane: int) -> Array:
+        """Return which of the neurons lie in a plane."""
+        return np.flatnonzero(self.rois.planes == plane)
 
 
 @dataclass(frozen=True)
@@ -19,19 +37,30 @@ class Neurons:
     card: Card | None
     path: str | None
 
-    def rois_on(self, shape: tuple[int, int]) -> RoiSet:
-        """Return the masks for a field of this shape; UserError if they do not fit."""
+    def field(self, shape: tuple[int, int], n_planes: int) -> Field:
+        """Return what lies on a field of (lines, pixels); UserError if another."""
         if self.card is None:
             assert self.path is not None
-            return load_rois(self.path, shape)
-        rois = self.card.rois
-        if rois.shape != shape:
+            rois = load_rois(self.path, shape)
+            _require_planes(rois, n_planes)
+            return Field(rois, (None,) * n_planes)
+        planes, lines, pixels = self.card.mean_image.shape
+        if (planes, lines, pixels) != (n_planes, *shape):
             raise UserError(
-                f"frames are {shape[0]} x {shape[1]}, but the encoder's neurons lie on "
-                f"a field of {rois.shape[0]} x {rois.shape[1]}; use the encoder of "
-                "this field"
+                f"frames are {shape[0]} x {shape[1]} of {n_planes} plane(s), but the "
+                f"encoder's neurons lie on a field of {lines} x {pixels} of {planes}; "
+                "use the encoder of this field"
             )
-        return rois
+        return Field(self.card.rois, tuple(self.card.mean_image))
+
+
+def _require_planes(rois: RoiSet, n_planes: int) -> None:
+    deepest = int(rois.planes.max(initial=0))
+    if deepest >= n_planes:
+        raise UserError(
+            f"masks lie in planes 0 to {deepest}, but the session has {n_planes} "
+            "plane(s); use the masks of this session's planes"
+        )
 
 
 def read_neurons(settings: Settings) -> Neurons:

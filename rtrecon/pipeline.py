@@ -1,33 +1,39 @@
 """One session in the front: the one file that knows the order of the stations.
 
-A frame is registered, read, put on the encoder's time base, published and recorded.
-Stations see arrays; this file sees messages. Nothing here waits.
+An image is registered and read with its plane, put on the encoder's time base, joined
+with the other planes, published and recorded. Stations see arrays; this file sees
+messages. Nothing here waits.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from rtrecon import wire
-from rtrecon.acquire.align import Aligner, Tick, to_encoder_frame
-from rtrecon.acquire.chain import Chain, Sample
-from rtrecon.acquire.neuropil import Masks
-from rtrecon.acquire.register import make_template
+from rtrecon.acquire.align import Aligner, to_encoder_frame
+from rtrecon.acquire.volume import Complete, Volume
 from rtrecon.config import Settings
+from rtrecon.errors import UserError
+from rtrecon.neurons import Field
+from rtrecon.plane import Plane, Shot, Step
 from rtrecon.publisher import Publisher
 from rtrecon.quality.latency import LatencyHistogram, RateMeter
 from rtrecon.record.store import Recorder
 from rtrecon.record.tables import ActivityRow, FrameRow
+from rtrecon.reference import Known
 from rtrecon.wire import Array
 
 _FIELD_EVERY_S = 0.2
 _FIELD_STEP = 2  # camera pixels per published pixel
 _PENDING_STIMULI = 64  # held until the session's first frame gives them a time
+_SILENT_PLANE_PERIODS = 2.5  # of a plane that is then no longer waited for
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,18 @@ class Arrived:
 class Pipeline:
     """From one session's frames to its activity.
 
-    Without a template the first frames are kept until one can be made of them, and
-    then processed late: none is left out, but their latency is not counted. Remembers
-    the chain, the time base, the newest frames that deconvolution still waits on, and
-    this session's latencies. `recorder` may come and go.
+    Remembers its planes, the time base, and this session's latencies. Of several
+    channels, one is read and one aligned on (the same, unless the settings say
+    otherwise); others are let go. `recorder` may come and go.
     """
 
     def __init__(
-        self, start: wire.Start, masks: Masks, settings: Settings, out: Publisher
+        self, start: wire.Start, field: Field, settings: Settings, out: Publisher
     ) -> None:
-        self.masks = masks
         self.start = start
+        self.field = field
         self.processed = 0
-        self.unusable = 0  # frames of which no template could be made
+        self.unpaired = 0  # images whose other channel never came
         self.recorder: Recorder | None = None
         self.rate = RateMeter(2.0)
         # For an inverter that was started again: what its window would hold.
@@ -62,57 +67,83 @@ class Pipeline:
         self.latency = {
             name: LatencyHistogram() for name in ("frame_to_traces", "send_to_receive")
         }
-        self._settings = settings
         self._out = out
-        self._chain: Chain | None = None
-        self._kept: list[Arrived] = []
-        self._aligner = Aligner(settings.align.rate_hz)
-        lag = settings.traces.deconvolve_lag_frames
-        self._waiting: deque[Arrived] = deque(maxlen=lag + 1)
+        self._channels = _channels(start, settings)
+        self._aside = ThreadPoolExecutor(1, "reference")
+        self._places = [field.places(plane) for plane in range(len(field.images))]
+        self._planes = [
+            Plane(known, start.rate_hz, settings, self._aside)
+            for known in _known(field, self._places)
+        ]
+        period_ticks = settings.align.rate_hz / start.rate_hz
+        patience = ceil(_SILENT_PLANE_PERIODS * period_ticks)
+        self._volume = Volume(self._places, patience)
+        self._clock = Aligner(settings.align.rate_hz)  # of stimulus and behaviour
+        self._halves: dict[int, Arrived] = {}  # by plane: waiting for its other channel
         self._first: Arrived | None = None
         self._newest: Arrived | None = None
         self._pending: deque[tuple[wire.Stimulus, Array]] = deque(
             maxlen=_PENDING_STIMULI
         )
-        self._field_due_s = 0.0
-        self._contrast = 0.0, 1.0
+        self._field_due_s = [0.0] * len(self._planes)
 
     @property
     def calibrating(self) -> bool:
-        """Whether frames are still being kept for a template."""
-        return self._chain is None
+        """Whether frames of any plane are still being kept for its reference."""
+        return any(plane.calibrating for plane in self._planes)
 
-    def use_template(self, template: Array) -> None:
-        """Register to this template, (lines, pixels) float32, from the next frame."""
-        self._chain = Chain(template, self.masks, self.start.rate_hz, self._settings)
-        low, high = np.percentile(template, (1, 99.7))
-        self._contrast = float(low), float(max(high - low, 1.0))
+    @property
+    def waiting(self) -> int:
+        """How many frames came but are not processed yet."""
+        return sum(plane.waiting for plane in self._planes)
 
-    def retake_template(self) -> None:
-        """Make a new template of the next frames."""
-        self._chain = None
+    @property
+    def unusable(self) -> int:
+        """How many frames were lost because no reference could be made of them."""
+        return sum(plane.unusable for plane in self._planes)
 
-    def frame(self, arrived: Arrived) -> str | None:
-        """Take one frame; returns a sentence if no template can be made so far."""
+    def notices(self) -> list[str]:
+        """Return sentences to be told, once."""
+        told = [notice for plane in self._planes for notice in plane.notices]
+        for plane in self._planes:
+            plane.notices.clear()
+        return told
+
+    def retake_reference(self) -> None:
+        """Make new references of the next frames."""
+        for plane in self._planes:
+            plane.retake()
+
+    def close(self) -> None:
+        """Let go of what works aside."""
+        self._aside.shutdown(wait=False, cancel_futures=True)
+
+    def frame(self, arrived: Arrived) -> None:
+        """Take one frame."""
         if self._first is None:
-            self._first = arrived
-            self._aligner.start(arrived.message.t, self.start.rate_hz)
+            self._begin(arrived)
         self._newest = arrived
         while self._pending:
             self.stimulus(*self._pending.popleft())
-        if self._chain is None:
-            return self._keep(arrived)
-        self._process(self._chain, arrived)
-        waited_s = arrived.t_received - arrived.message.t_send
-        self.latency["send_to_receive"].add(max(0.0, waited_s) * 1e3)
-        taken_s = time.time() - arrived.t_received
-        self.latency["frame_to_traces"].add(taken_s * 1e3)
-        return None
+        shot = self._shot(arrived)
+        if shot is None:
+            return
+        plane = arrived.message.plane
+        steps = self._planes[plane].take(shot)
+        self._tell(plane, steps)
+        if steps and not steps[-1].late:
+            self._count_latency(arrived)
+
+    def go_on(self, *, ending: bool = False) -> None:
+        """Do what waits; `ending`: no further frame will come for a while."""
+        for number, plane in enumerate(self._planes):
+            if plane.waiting:
+                self._tell(number, plane.go_on(ending=ending))
 
     def behavior(self, message: wire.Behavior) -> None:
         """Take one behaviour sample."""
         dilation, speed = message.pupil_dilation, message.running_speed
-        self._aligner.behavior(message.t, dilation, speed)
+        self._clock.behavior(message.t, dilation, speed)
         if self.recorder:
             self.recorder.behavior(message)
 
@@ -127,7 +158,7 @@ class Pipeline:
             t = message.t_send + newest.t - newest.t_send
         if t is None or not image.size:
             return "a stimulus message has no time or no pixels; it cannot be aligned"
-        index = self._aligner.index_of(t)
+        index = self._clock.index_of(t)
         if index >= 0:
             self._show_stimulus(index, message.clip, to_encoder_frame(image))
         return None
@@ -140,45 +171,57 @@ class Pipeline:
         t_s = self._newest.message.t - self._first.message.t
         return t_s / wall_s if wall_s > 0 else 0.0
 
-    def _keep(self, arrived: Arrived) -> str | None:
-        pixels = arrived.pixels.copy()
-        self._kept.append(Arrived(arrived.message, pixels, arrived.t_received))
-        if len(self._kept) < self._settings.register_.template_frames:
+    def _begin(self, first: Arrived) -> None:
+        self._first = first
+        self._clock.start(first.message.t, self.start.rate_hz)
+        for plane in self._planes:
+            plane.start(first.message.t)
+
+    def _shot(self, arrived: Arrived) -> Shot | None:
+        """Return the shot that this image completes, if it completes one."""
+        message, pixels = arrived.message, arrived.pixels
+        read, guide = self._channels
+        if message.channel not in (read, guide):
+            self.processed += 1  # nobody asked for it
             return None
-        tried, self._kept = self._kept, []
-        try:
-            self.use_template(make_template(np.stack([kept.pixels for kept in tried])))
-        except ValueError as error:
-            self.unusable += len(tried)
-            return f"{error} The next {len(tried)} frames are tried"
-        assert self._chain is not None
-        for kept in tried:
-            self._process(self._chain, kept)
-        return None
+        if read == guide:
+            return Shot(message, pixels, pixels, arrived.t_received)
+        half = self._halves.pop(message.plane, None)
+        if half is None or half.message.frame != message.frame:
+            self.unpaired += half is not None
+            self._halves[message.plane] = arrived
+            return None
+        one, other = (
+            (half, arrived) if half.message.channel == read else (arrived, half)
+        )
+        return Shot(one.message, one.pixels, other.pixels, arrived.t_received, images=2)
 
-    def _process(self, chain: Chain, arrived: Arrived) -> None:
-        sample = chain.process(arrived.pixels)
-        self._waiting.append(arrived)
-        if len(self._waiting) == self._waiting.maxlen:
-            # Deconvolution looks ahead: its activity belongs to the oldest frame.
-            origin = self._waiting[0]
-            stamp = origin.message
-            ticks = self._aligner.activity(stamp.t, stamp.frame, sample.activity)
-            for tick in ticks:
-                self._send_activity(tick, origin.t_received)
-        self.processed += 1
-        self.rate.tick(time.monotonic())
-        self._record(arrived, sample)
-        self._show_field(chain, arrived.message, sample)
+    def _count_latency(self, arrived: Arrived) -> None:
+        waited_s = arrived.t_received - arrived.message.t_send
+        self.latency["send_to_receive"].add(max(0.0, waited_s) * 1e3)
+        taken_s = time.time() - arrived.t_received
+        self.latency["frame_to_traces"].add(taken_s * 1e3)
 
-    def _send_activity(self, tick: Tick, t_frame: float) -> None:
-        dilation, speed = self._aligner.behavior_at()
+    def _tell(self, plane: int, steps: list[Step]) -> None:
+        """Publish and record what these steps say."""
+        for step in steps:
+            received = step.origin.t_received
+            for complete in self._volume.add(plane, step.ticks, received):
+                self._send_activity(complete)
+            self.processed += step.shot.images
+            self.rate.tick(time.monotonic())
+            self._record(plane, step)
+            self._show_field(plane, step)
+
+    def _send_activity(self, complete: Complete) -> None:
+        tick = complete.tick
+        dilation, speed = self._clock.behavior_at()
         message = self._out.send(
             wire.Activity,
             tick.values,
             index=tick.index,
             frame=tick.frame,
-            t_frame=t_frame,
+            t_frame=complete.t_received,
             behavior=(dilation, speed),
         )
         self.history.append(wire.encode_published(message, tick.values))
@@ -187,40 +230,42 @@ class Pipeline:
             row = ActivityRow(tick.index, tick.frame, *known)
             self.recorder.activity(row, tick.values)
 
-    def _record(self, arrived: Arrived, sample: Sample) -> None:
+    def _record(self, plane: int, step: Step) -> None:
         if self.recorder is None:
             return
-        message, shift = arrived.message, sample.shift
+        message, sample = step.shot.message, step.sample
+        shift = sample.shift
         row = FrameRow(
             frame=message.frame,
             seq=message.seq,
             t=message.t,
             t_send=message.t_send,
-            t_received=arrived.t_received,
+            t_received=step.shot.t_received,
             shift_y_px=shift.y_px,
             shift_x_px=shift.x_px,
             confidence=shift.confidence,
             trusted=shift.trusted,
-            latency_ms=(time.time() - arrived.t_received) * 1e3,
+            latency_ms=(time.time() - step.shot.t_received) * 1e3,
+            plane=plane,
         )
         self.recorder.frame(row, (sample.cell, sample.neuropil, sample.dff))
 
-    def _show_field(self, chain: Chain, message: wire.Frame, sample: Sample) -> None:
+    def _show_field(self, plane: int, step: Step) -> None:
         now_s = time.monotonic()
-        if now_s < self._field_due_s:
+        if now_s < self._field_due_s[plane]:
             return
-        self._field_due_s = now_s + _FIELD_EVERY_S
-        low, span = self._contrast
-        view = chain.registered[::_FIELD_STEP, ::_FIELD_STEP]
-        image = np.clip((view - low) * (255 / span), 0, 255).astype(np.uint8)
+        self._field_due_s[plane] = now_s + _FIELD_EVERY_S
+        image = self._planes[plane].view(_FIELD_STEP)
+        shift = step.sample.shift
         self._out.send(
             wire.Field,
             image,
-            frame=message.frame,
+            frame=step.shot.message.frame,
             shape=(image.shape[0], image.shape[1]),
-            shift_px=(sample.shift.y_px, sample.shift.x_px),
-            confidence=sample.shift.confidence,
+            shift_px=(shift.y_px, shift.x_px),
+            confidence=shift.confidence,
             step=_FIELD_STEP,
+            plane=plane,
         )
 
     def _show_stimulus(self, index: int, clip: str, image: Array) -> None:
@@ -228,3 +273,23 @@ class Pipeline:
         self._out.send(wire.Seen, image, index=index, clip=clip, shape=shape)
         if self.recorder:
             self.recorder.stimulus(index, image)
+
+
+def _known(field: Field, places: list[Array]) -> list[Known]:
+    return [
+        Known(field.rois.subset(own), image)
+        for own, image in zip(places, field.images, strict=True)
+    ]
+
+
+def _channels(start: wire.Start, settings: Settings) -> tuple[int, int]:
+    """Return which channel is read and which is aligned on; UserError if absent."""
+    read = settings.traces.channel or start.channels[0]
+    guide = settings.register_.channel or read
+    for key, channel in (("traces", read), ("register", guide)):
+        if channel not in start.channels:
+            raise UserError(
+                f"{key}.channel = {channel}, but the session has channels "
+                f"{start.channels}; choose one of these"
+            )
+    return read, guide

@@ -44,9 +44,13 @@ class RoiSet:
     def pixels(self) -> list[tuple[Array, Array, Array]]:
         """Return each neuron's (rows, cols, weights), as `from_pixels` takes them."""
         bounds = zip(self.indptr, self.indptr[1:], strict=False)
-        return [
-            (self.rows[a:b], self.cols[a:b], self.weights[a:b]) for a, b in bounds
-        ]
+        return [(self.rows[a:b], self.cols[a:b], self.weights[a:b]) for a, b in bounds]
+
+    def subset(self, places: Array) -> RoiSet:
+        """Return the neurons at these places, in the order of the places."""
+        pixels = self.pixels()
+        chosen = [pixels[place] for place in places]
+        return from_pixels(self.ids[places], self.shape, chosen, self.planes[places])
 
 
 def from_pixels(

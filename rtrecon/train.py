@@ -135,7 +135,7 @@ def train_on(
     card = Card(
         path=path,
         rois=acquired.session.recording.field.masks,
-        mean_image=acquired.template,
+        mean_image=acquired.template[None],
         meta={**_meta(settings, score, len(training)), **origin},
     )
     calibration = Calibration(

@@ -127,6 +127,7 @@ class Field(Outgoing, frozen=True, tag="field"):
     shift_px: tuple[float, float]  # y, x: where the frame lay relative to the template
     confidence: float
     step: int = 1  # downsampling: one field pixel is `step` camera pixels
+    plane: int = 0
 
 
 class Activity(Outgoing, frozen=True, tag="activity"):

@@ -66,6 +66,7 @@ def settings_in(folder: Path, **sections: object) -> Settings:
     given = {
         "wire": WireSettings(**addresses, idle_timeout_s=1.0),
         "record": RecordSettings(folder=str(folder / "recordings"), chunk_s=0.5),
+        "register_": RegisterSettings(template_frames=N_TEMPLATE),
     }
     return Settings(**(given | sections))
 
@@ -253,11 +254,8 @@ def small_settings(folder: Path, **sections: object) -> Settings:
     places = np.stack([rois.rows, rois.cols], axis=1).tolist()
     path = folder / "regions.json"
     path.write_text(json.dumps([{"coordinates": places[a:b]} for a, b in spans]))
-    given = {
-        "rois": RoiSettings(path=str(path)),
-        "register_": RegisterSettings(template_frames=N_TEMPLATE),
-    }
-    return settings_in(folder, **(given | sections))
+    rois_here = RoiSettings(path=str(path))
+    return settings_in(folder, **({"rois": rois_here} | sections))
 
 
 class _Enough(Exception):

@@ -39,7 +39,7 @@ def untrained(path: Path, ids: list[int], shape: tuple[int, int]) -> Checkpoint:
         tensor.uniform_(0.1, 1)
     meta = {"validation_r": 0.3, "simulated": {"mouse_seed": 4}}
     return Checkpoint(
-        card=Card(path, scattered_rois(ids, shape), torch.rand(shape).numpy(), meta),
+        card=Card(path, scattered_rois(ids, shape), torch.rand(1, *shape).numpy(), meta),
         model=model,
         prior=Prior(*torch.rand(4, n_coef)),
         calibration=Calibration(

@@ -119,7 +119,7 @@ def test_a_new_reference_is_made_of_the_next_frames(daemon):
         scope.frames = small_frames(moved_px=(6.0, -4.0))
         scope.scan(20)
         scope.until_processed()
-        assert "new template" in daemon.ask("reference")["sentence"]
+        assert "new reference" in daemon.ask("reference")["sentence"]
         scope.scan(N_TEMPLATE - 1)
         daemon.until(lambda: daemon.ask("status")["state"] == "calibrating")
         scope.scan(20)

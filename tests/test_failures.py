@@ -214,14 +214,15 @@ def test_a_session_begun_with_the_shutter_closed_waits_for_light(daemon):
     with Scope(daemon) as scope:
         scope.frames = np.zeros((1, *SHAPE), np.int16)
         scope.scan(2 * N_TEMPLATE)
-        daemon.until(lambda: refusals(daemon, scope))
+        daemon.until(lambda: len(daemon.events("reference")) == 2)
         assert daemon.ask("status")["state"] == "calibrating"
         scope.frames = small_frames()
         scope.scan(30)
         daemon.until(lambda: daemon.health().frames_processed == 30)
         daemon.until(lambda: numbers(daemon, scope)[-1:] == [scope.sent])
-    assert "is the shutter open and the detector on?" in refusals(daemon, scope)[0]
-    assert daemon.health().lost["template"] == 2 * N_TEMPLATE
+    told = daemon.events("reference")[0].message
+    assert "is the shutter open and the detector on?" in told
+    assert daemon.health().lost["reference"] == 2 * N_TEMPLATE
     assert numbers(daemon, scope)[0] == 2 * N_TEMPLATE + 1
 
 

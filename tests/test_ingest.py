@@ -116,12 +116,44 @@ def test_frames_before_their_start_are_refused_until_it_comes():
     assert ingest.counts.gaps == wire.Gaps()
 
 
+def volume(number, seq, planes=(0, 1), channels=(1, 2)):
+    """Every image of a volume: planes one after the other, channels of each at once."""
+    kinds = [(plane, channel) for plane in planes for channel in channels]
+    return [
+        frame(number, seq=seq + i, plane=plane, channel=channel)
+        for i, (plane, channel) in enumerate(kinds)
+    ]
+
+
+# messages after the start of two planes of two channels -> (wire, source) losses
+VOLUMES = {
+    "nothing lost": ([*volume(1, 1), *volume(2, 5), *volume(3, 9)], (0, 0)),
+    "a volume before the sender": ([*volume(1, 1), *volume(3, 5)], (0, 4)),
+    "a volume on the wire": ([*volume(1, 1), *volume(3, 9)], (4, 0)),
+    "an image on the wire": ([*volume(1, 1), *volume(2, 5)[:3], *volume(3, 9)], (1, 0)),
+    "an image before the sender": (
+        [*volume(1, 1), *volume(2, 5)[:3], *volume(3, 8)],
+        (0, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", VOLUMES)
+def test_losses_of_volumes_are_counted_per_image(case):
+    messages, losses = VOLUMES[case]
+    ingest = Ingest()
+    ingest.accept(start(planes=[0.0, 30.0], channels=[1, 2]))
+    kinds = Counter(ingest.accept(message).kind for message in messages)
+    assert kinds == {Kind.FRAME: len(messages)}
+    assert (ingest.counts.lost_wire, ingest.counts.lost_source) == losses
+
+
 # a frame that cannot follow frame 2 of the session -> words of the sentence
 UNFIT = {
     "another shape": (frame(3, shape=(4, 7)), "frame 3 is int16 4 x 7"),
     "another dtype": (frame(3, dtype="uint16"), "frame 3 is uint16 4 x 6"),
-    "another channel": (frame(3, channel=2), "should send only that"),
-    "another plane": (frame(2, seq=3, plane=1), "should send only that"),
+    "another channel": (frame(3, channel=2), "started with channels [1] and 1 planes"),
+    "another plane": (frame(2, seq=3, plane=1), "must name all it sends"),
     "another field": (frame(2, seq=3, roi="left"), "should send only that"),
     "counter restarted": (frame(1, seq=3, t=5.0), "cannot follow frame 2"),
     "clock restarted": (frame(3, t=0.0), "cannot follow frame 2"),

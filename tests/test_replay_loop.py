@@ -32,7 +32,7 @@ def replayed(folder: Path, masks: Path, file: Path) -> tuple[Daemon, Record]:
     settings = settings_in(
         folder,
         rois=RoiSettings(path=str(masks)),
-        register=RegisterSettings(template_frames=20),
+        register_=RegisterSettings(template_frames=20),
     )
     arguments = "replay", file, "--to", settings.wire.frames, "--speed", 0
     with Daemon(folder, settings) as daemon:

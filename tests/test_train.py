@@ -65,7 +65,7 @@ def test_neurons_are_the_worlds_in_its_order(checkpoint, world):
 
 
 def test_the_mean_image_is_of_that_field(checkpoint, world):
-    image = checkpoint.card.mean_image
+    image = checkpoint.card.mean_image[0]
     somata = np.zeros_like(image)
     somata[world.field.masks.rows, world.field.masks.cols] = 1
     assert np.corrcoef(image.ravel(), somata.ravel())[0, 1] > 0.6

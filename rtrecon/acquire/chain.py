@@ -65,9 +65,12 @@ class Chain:
         self._deconvolver = OnlineDeconvolver(self._n, rate_hz, settings.traces)
         self.registered = np.zeros(template.shape, np.float32)
 
-    def process(self, frame: Array) -> Sample:
-        """Take one (lines, pixels) int16 or uint16 frame; return what it says."""
-        shift = self._registrar.estimate(frame)
+    def process(self, frame: Array, guide: Array | None = None) -> Sample:
+        """Take one (lines, pixels) int16 or uint16 frame; return what it says.
+
+        guide: the same moment in another channel, which the motion is told from.
+        """
+        shift = self._registrar.estimate(frame if guide is None else guide)
         self._registrar.apply(frame, shift, self.registered)
         cell, ring, dff, activity = np.full((4, self._n), np.nan, np.float32)
         if shift.trusted:

@@ -6,7 +6,7 @@ No sockets and no clock: messages come decoded, time is an argument.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,8 @@ from rtrecon import wire
 MAX_PAUSE_S = 3600.0  # between two frames; more means a clock or counter gone wild
 ENDED_SESSIONS = 64  # remembered, so that none of them comes back
 SENDERS = 16  # whose counters are followed: microscope, stimulus program, cameras
+
+_Stream = tuple[int, int]  # channel, plane
 
 
 class Kind(StrEnum):
@@ -57,23 +59,25 @@ class Counts:
 
 
 class Ingest:
-    """Follows one session of one image stream, and every sender's counter.
+    """Follows one session, each of its image streams, and every sender's counter.
 
-    Remembers the session's start, its newest frame, the newest `seq` of each sender and
-    the sessions that have ended. The stream is the channel, plane and ROI of the first
-    frame. Frames that come before their `start` are refused, for nothing vouches for
-    them; senders repeat it within about a second. Stimulus and behaviour may come from
-    senders of their own, whose `session` never started.
+    Remembers the session's start, the newest frame of each stream, the newest `seq` of
+    each sender and the sessions that have ended. A stream is one channel of one plane,
+    as the start announced them; all are of the first frame's scan field. Frames that
+    come before their `start` are refused, for nothing vouches for them; senders repeat
+    it within about a second. Stimulus and behaviour may come from senders of their own,
+    whose `session` never started.
     """
 
     def __init__(self) -> None:
         self.session: wire.Start | None = None
         self.counts = Counts()
-        self._newest: wire.Frame | None = None
+        self._newest: dict[_Stream, wire.Frame] = {}
+        # Messages missing from the session since each stream's newest frame.
+        self._absent: defaultdict[_Stream, int] = defaultdict(int)
         self._seqs: dict[str, int] = {}  # newest of each sender, oldest sender first
         self._ended: deque[str] = deque(maxlen=ENDED_SESSIONS)
         self._undecoded = 0  # messages refused since the last one that had a `seq`
-        self._absent = 0  # messages missing from the session since its newest frame
 
     def accept(self, message: wire.Incoming) -> Verdict:
         """Judge the next message; counters are up to date when it returns."""
@@ -114,9 +118,10 @@ class Ingest:
         if self.session is not None:
             self._ended.append(self.session.session)
             self._seqs.pop(self.session.session, None)
-        self.session, self._newest = start, None
-        self.counts = Counts()
-        self._undecoded = self._absent = 0
+        self.session, self.counts = start, Counts()
+        self._newest.clear()
+        self._absent.clear()
+        self._undecoded = 0
         self._follow_seq(start)
 
     def _accept_frame(self, frame: wire.Frame, lost: int) -> Verdict:
@@ -124,23 +129,30 @@ class Ingest:
         if self.session is None or not self._is_current(frame):
             return self._refused("frames of a session that has not started", lost)
         self.counts.dropped = max(self.counts.dropped, frame.dropped)
-        newest = self._newest
-        if newest and _stream(frame) == _stream(newest) and frame.frame == newest.frame:
+        stream = _stream(frame)
+        newest = self._newest.get(stream)
+        if newest and (frame.frame, frame.roi) == (newest.frame, newest.roi):
             self.counts.repeats += 1
             return Verdict(Kind.IGNORE, lost_wire=lost)
-        fault = _layout_fault(frame, self.session)
-        if newest and not fault:
-            fault = _order_fault(frame, newest, self.session.rate_hz)
-        if fault:
+        if fault := self._fault(frame, newest, self.session):
             # It did arrive: the jump in `frame` that it leaves is no loss.
-            self._absent += 1
+            self._miss(1, [stream] if newest else list(self._newest))
             return self._refused(fault, lost)
         missing = frame.frame - newest.frame - 1 if newest else 0
-        lost_source = max(0, missing - self._absent)
-        self._newest, self._absent = frame, 0
+        lost_source = max(0, missing - self._absent.pop(stream, 0))
+        self._newest[stream] = frame
         self.counts.lost_source += lost_source
         self.counts.accepted += 1
         return Verdict(Kind.FRAME, lost_wire=lost, lost_source=lost_source)
+
+    def _fault(
+        self, frame: wire.Frame, newest: wire.Frame | None, start: wire.Start
+    ) -> str:
+        field = next(iter(self._newest.values()), frame).roi
+        fault = _layout_fault(frame, start) or _stream_fault(frame, start, field)
+        if newest and not fault:
+            fault = _order_fault(frame, newest, start.rate_hz)
+        return fault
 
     def _follow_seq(self, message: wire.Incoming) -> int:
         """Return how many of the sender's messages went missing before this one."""
@@ -154,8 +166,12 @@ class Ingest:
         self._undecoded = 0
         self.counts.lost_wire += lost
         if self._is_current(message):
-            self._absent += absent
+            self._miss(absent, list(self._newest))  # nobody knows of which
         return lost
+
+    def _miss(self, count: int, streams: list[_Stream]) -> None:
+        for stream in streams:
+            self._absent[stream] += count
 
     def _is_current(self, message: wire.Incoming) -> bool:
         return self.session is not None and message.session == self.session.session
@@ -191,8 +207,8 @@ class Throttle:
         return f"{sentence} (and {held} more like it)" if held else sentence
 
 
-def _stream(frame: wire.Frame) -> tuple[int, int, str | None]:
-    return frame.channel, frame.plane, frame.roi
+def _stream(frame: wire.Frame) -> _Stream:
+    return frame.channel, frame.plane
 
 
 def _layout(message: wire.Start | wire.Frame) -> str:
@@ -208,12 +224,23 @@ def _layout_fault(frame: wire.Frame, start: wire.Start) -> str:
     )
 
 
-def _order_fault(frame: wire.Frame, newest: wire.Frame, rate_hz: float) -> str:
-    if _stream(frame) != _stream(newest):
+def _stream_fault(frame: wire.Frame, start: wire.Start, field: str | None) -> str:
+    planes = range(len(start.planes))
+    if frame.channel not in start.channels or frame.plane not in planes:
         return (
-            f"frame {frame.frame} is of (channel, plane, roi) {_stream(frame)}, the "
-            f"session is read from {_stream(newest)}; the sender should send only that"
+            f"frame {frame.frame} is of channel {frame.channel}, plane {frame.plane}, "
+            f"but the session was started with channels {start.channels} and "
+            f"{len(planes)} planes, counted from 0; the sender must name all it sends"
         )
+    if frame.roi == field:
+        return ""
+    return (
+        f"frame {frame.frame} is of scan field {frame.roi}, the session is read from "
+        f"{field}; the sender should send only that"
+    )
+
+
+def _order_fault(frame: wire.Frame, newest: wire.Frame, rate_hz: float) -> str:
     step, step_s = frame.frame - newest.frame, frame.t - newest.t
     if 0 < step <= MAX_PAUSE_S * rate_hz and 0 < step_s <= MAX_PAUSE_S:
         return ""

@@ -109,7 +109,7 @@ class State:
     def _take_data(self, message: Published, payload: Array, now_s: float) -> None:
         self.daemon_stopped = False
         match message:
-            case wire.Field():
+            case wire.Field(plane=0):  # one field is shown: the first plane's
                 self.field = message, payload
                 self.motion.append(Shift(now_s, *message.shift_px))
                 self.changes["field"] += 1

@@ -16,7 +16,7 @@ from rtrecon.rois import RoiSet
 from rtrecon.wire import Array
 
 FORMAT = 1
-MASK_KEYS = ("ids", "indptr", "rows", "cols", "weights")
+MASK_KEYS = ("ids", "indptr", "rows", "cols", "weights", "planes")
 
 
 class CheckpointError(UserError):
@@ -27,8 +27,8 @@ class CheckpointError(UserError):
 class Card:
     """The neurons that a checkpoint was trained on, in their order, and how.
 
-    mean_image: (H, W) float32, the field that the masks lie on. meta: training
-    command, score, rates and acquisition settings; JSON throughout.
+    mean_image: (planes, lines, pixels) float32, the field that the masks lie on.
+    meta: training command, score, rates and acquisition settings; JSON throughout.
     """
 
     path: Path
@@ -65,10 +65,9 @@ def read_card(path: Path) -> Card:
             f"checkpoint {path} is damaged: its masks and its mean image do not fit "
             "together; copy or train it anew"
         )
-    height, width = mean_image.shape
-    ids, indptr, rows, cols, weights = masks
-    planes = np.zeros(len(ids), np.int32)
-    rois = RoiSet(ids, (height, width), indptr, rows, cols, weights, planes)
+    ids, indptr, rows, cols, weights, planes = masks
+    shape = mean_image.shape[1], mean_image.shape[2]
+    rois = RoiSet(ids, shape, indptr, rows, cols, weights, planes)
     return Card(path, rois, mean_image, meta)
 
 
@@ -91,17 +90,23 @@ def require_same_neurons(card: Card, rois: RoiSet) -> None:
 
 def _fit_together(masks: list[Array], mean_image: Array) -> bool:
     """Tell whether kernels can trust the masks, for those look at no bounds."""
-    ids, indptr, rows, cols, weights = masks
-    if mean_image.ndim != 2 or any(mask.ndim != 1 for mask in masks):
+    ids, indptr, rows, cols, weights, planes = masks
+    if mean_image.ndim != 3 or any(mask.ndim != 1 for mask in masks):
+        return False
+    if len(planes) != len(ids) or not _within(planes, mean_image.shape[0]):
         return False
     if not len(rows) == len(cols) == len(weights):
         return False
     whole = len(indptr) == len(ids) + 1 and not indptr[0] and indptr[-1] == len(rows)
     inside = all(
-        ((places >= 0) & (places < side)).all()
-        for places, side in zip((rows, cols), mean_image.shape, strict=True)
+        _within(places, side)
+        for places, side in zip((rows, cols), mean_image.shape[1:], strict=True)
     )
     return bool(whole and inside and (np.diff(indptr) >= 0).all())
+
+
+def _within(places: Array, side: int) -> bool:
+    return bool(((places >= 0) & (places < side)).all())
 
 
 def _meta(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

@@ -60,8 +60,11 @@ class Recorder:
             self._thread.start()
 
     def frame(self, row: FrameRow, traces: tuple[Array, Array, Array]) -> None:
-        """Take one microscope frame; traces: cell, neuropil, dF/F, each (n_roi,)."""
-        self._row("frames", row, traces)
+        """Take one microscope frame; traces: cell, neuropil, dF/F, each (n_roi,).
+
+        Of several planes, n_roi is how many ROIs lie in the frame's plane.
+        """
+        self._row("frames", row, self._filled_up(traces))
 
     def activity(self, row: ActivityRow, values: Array) -> None:
         """Take one encoder frame's activity; values: (n_neuron,)."""
@@ -132,6 +135,15 @@ class Recorder:
                     f"this recording was opened for {spec.shape}"
                 )
         self._put(table, msgspec.structs.astuple(row), values)
+
+    def _filled_up(self, traces: tuple[Array, Array, Array]) -> Any:
+        """Return traces with NaN for what another plane has more."""
+        shape = self._specs["frames"].shape
+        if shape is None or not self._about.roi_planes:
+            return traces
+        filled = np.full(shape, np.nan, np.float32)
+        filled[:, : len(traces[0])] = traces
+        return filled
 
     def _put(self, kind: str, item: Any, values: Any = None) -> None:
         if self.failure or self._stop.is_set() or len(self._queue) >= QUEUE_LIMIT:

@@ -11,6 +11,7 @@ A session's folder::
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +29,14 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings` and `meta` are free JSON; `roi_ids` and `neuron_ids` give the order of
     the traces and of the activity (in the encoder's order, so they may differ).
+    `roi_planes` says in which plane each ROI lies; empty where there is only one.
     """
 
     session: str
     roi_ids: list[int]
     neuron_ids: list[int]
-    rate_hz: float = 30.0  # microscope frames per second
+    roi_planes: list[int] = msgspec.field(default_factory=list)
+    rate_hz: float = 30.0  # microscope frames (of each plane) per second
     encoder_rate_hz: float = 30.0
     hop_frames: int = 5
     window_frames: int = 35
@@ -47,7 +50,11 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FrameRow(msgspec.Struct, frozen=True):
-    """One microscope frame; its values are (3, n_roi) float32, see `TRACES`."""
+    """One microscope frame; its values are (3, n_roi) float32, see `TRACES`.
+
+    Of several planes, the values are those of the frame's plane alone: its ROIs in the
+    order of `About.roi_ids`, then NaN where another plane has more.
+    """
 
     frame: int  # the microscope's own counter: a jump in it is a hole in time
     seq: int
@@ -59,6 +66,7 @@ class FrameRow(msgspec.Struct, frozen=True):
     confidence: float
     trusted: bool
     latency_ms: float  # received to traces
+    plane: int = 0
 
 
 class ActivityRow(msgspec.Struct, frozen=True):
@@ -122,12 +130,14 @@ class TableSpec:
 def specs(about: About) -> dict[str, TableSpec]:
     """Return every table of a session by name."""
     encoder_hz, image = about.encoder_rate_hz, about.image_shape
+    n_planes = 1 + max(about.roi_planes, default=0)
     window = (about.window_frames, *image)
     # zarr knows no empty side: without neurons there are no values to keep.
-    traces = (len(TRACES), len(about.roi_ids)) if about.roi_ids else None
+    widest = max(Counter(about.roi_planes).values(), default=len(about.roi_ids))
+    traces = (len(TRACES), widest) if about.roi_ids else None
     activity = (len(about.neuron_ids),) if about.neuron_ids else None
     return {
-        "frames": TableSpec(fields(FrameRow), about.rate_hz, traces),
+        "frames": TableSpec(fields(FrameRow), about.rate_hz * n_planes, traces),
         "activity": TableSpec(fields(ActivityRow), encoder_hz, activity),
         "stimulus": TableSpec(fields(StimulusRow), encoder_hz, image, "|u1"),
         "behavior": TableSpec(fields(BehaviorRow), encoder_hz),
