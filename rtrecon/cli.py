@@ -84,7 +84,8 @@ def replay(
     ] = 1.0,
     loops: Annotated[int, typer.Option(help="How often; 0 = for ever.")] = 1,
     channel: Annotated[
-        int | None, typer.Option(help="Channel number; the first saved if not given.")
+        int | None,
+        typer.Option(help="Channel number; all that were saved if not given."),
     ] = None,
 ) -> None:
     """Stream a recording to the daemon as if the microscope were running."""

@@ -52,8 +52,9 @@ def replay(
     At a `speed` frames leave at their recorded times divided by it, and what the daemon
     does not take in time is dropped and counted. With None each frame waits until it is
     taken, and none is lost. `loops` is how often the file is sent, None for ever;
-    numbers and times go on from one pass to the next. `on_progress` is told after each
-    frame how many are done, of how many. Raises `ReplayError` if no daemon takes
+    numbers and times go on from one pass to the next. Without a `channel`, all that
+    were saved are sent. `on_progress` is told after each frame how many are done, of
+    how many. Raises `ReplayError` if no daemon takes
     frames, `RecordingError` if the file cannot be read.
     """
     _require_sense(speed, loops)
@@ -71,7 +72,7 @@ def replay(
             # Closed here, for no thread may read a file that is closed.
             with closing(_prefetched(_looped(recording, loops))) as frames:
                 for frame in _paced(frames, speed):
-                    _send(sender, frame, recording.channel)
+                    _send(sender, frame)
                     tell(sender.sent + sender.dropped, total)
             wall_s = time.monotonic() - began_s
             return ReplayReport(sender.sent, sender.dropped, wall_s, recording.notice)
@@ -94,12 +95,19 @@ def _start(recording: ScanImageTiff) -> dict[str, object]:
         "rate_hz": recording.rate_hz,
         "shape": recording.shape,
         "dtype": recording.dtype.name,
-        "channels": [recording.channel],
+        "channels": list(recording.channels),
+        "planes": list(recording.planes),
     }
 
 
-def _send(sender: Sender, frame: RecordedFrame, channel: int) -> None:
-    taken = sender.frame(frame.pixels, frame.number, frame.t_s, channel=channel)
+def _send(sender: Sender, frame: RecordedFrame) -> None:
+    taken = sender.frame(
+        frame.pixels,
+        frame.number,
+        frame.t_s,
+        channel=frame.channel,
+        plane=frame.plane,
+    )
     if sender.wait_s and not taken:
         raise ReplayError(
             f"the daemon took no frame for {sender.wait_s:g} s, at frame "

@@ -23,15 +23,22 @@ needs = {
     for path in (REAL, OLD, HEADERS)
 }
 
+VOLUMES = {
+    "SI.hFastZ.enable": "true",
+    "SI.hStackManager.numSlices": "3",
+    "SI.hStackManager.numFramesPerVolumeWithFlyback": "4",
+    "SI.hStackManager.zs": "[10 30 50]",
+}
+
 # how a file can be unusable -> what the sentence must say
 REFUSED = {
-    "several planes": (
+    "a slow stack": (
         {"SI.hStackManager.enable": "true", "SI.hStackManager.numSlices": "31"},
-        "31 planes",
+        "slow stack of 31 planes",
     ),
-    "volumes by fast z": (
-        {"SI.hFastZ.enable": "true", "SI.hStackManager.numSlices": "3"},
-        "3 planes",
+    "fewer images than planes": (
+        VOLUMES | {"SI.hStackManager.numFramesPerVolumeWithFlyback": "2"},
+        "3 planes in 2 images",
     ),
     "several fields": ({"SI.hRoiManager.mroiEnable": "true"}, "2 scan fields"),
     "channels unreadable": ({"SI.hChannels.channelSave": "'none'"}, "settings lack"),
@@ -58,7 +65,7 @@ def test_frames_come_with_their_recorded_numbers_and_times(tmp_path):
 
 
 @pytest.mark.parametrize("saved", ["[2;4]", "[2 4]"])
-@pytest.mark.parametrize(("channel", "offset"), [(None, 0), (2, 0), (4, 1)])
+@pytest.mark.parametrize(("channel", "offset"), [(2, 0), (4, 1)])
 def test_channels_alternate_page_by_page(tmp_path, saved, channel, offset):
     pixels = pages(6)
     stamps = [(1 + i // 2, (i // 2) / 30) for i in range(6)]
@@ -67,6 +74,24 @@ def test_channels_alternate_page_by_page(tmp_path, saved, channel, offset):
     frames = read(path, channel)
     assert [f.number for f in frames] == [1, 2, 3]
     assert np.array_equal([f.pixels for f in frames], pixels[offset::2])
+
+
+def test_volumes_come_plane_by_plane_without_flyback(tmp_path):
+    pixels = pages(2 * 4 * 3 - 6)  # two channels; the last volume was cut to one image
+    stamps = [(i // 2 + 1, (i // 2) / 40) for i in range(len(pixels))]
+    settings = VOLUMES | {"SI.hChannels.channelSave": "[1;2]"}
+    path = write_scanimage(tmp_path / "a.tif", pixels, stamps, settings)
+    with ScanImageTiff(path) as recording:
+        frames = list(recording.frames())
+        assert len(recording) == len(frames)
+        assert (recording.planes, recording.channels) == ((10.0, 30.0, 50.0), (1, 2))
+        assert recording.rate_hz == pytest.approx(10.0)  # of volumes
+    found = [(f.number, f.plane, f.channel) for f in frames]
+    whole = [(v, p, c) for v in (1, 2) for p in (0, 1, 2) for c in (1, 2)]
+    assert found == [*whole, (3, 0, 1), (3, 0, 2)]
+    without_flyback = np.delete(pixels, [6, 7, 14, 15], axis=0)
+    assert np.array_equal([f.pixels for f in frames], without_flyback)
+    assert [f.t_s for f in frames[:6:2]] == pytest.approx([0, 1 / 40, 2 / 40])
 
 
 def test_a_channel_that_was_not_saved_is_refused(tmp_path):
@@ -233,7 +258,7 @@ def test_a_real_file_cut_in_half_is_read_to_the_cut(tmp_path):
 def test_an_old_file_is_read_at_the_rate_of_its_settings():
     with ScanImageTiff(OLD) as recording, tifffile.TiffFile(OLD) as tiff:
         assert recording.rate_hz == pytest.approx(8.13802, rel=1e-4)
-        assert recording.channel == 2
+        assert recording.channels == (2,)
         frames = list(recording.frames())
         assert np.array_equal(frames[3].pixels, tiff.pages[3].asarray())
     assert [f.number for f in frames] == list(range(1, 31))

@@ -19,40 +19,48 @@ class Header:
     """What must be known before the first frame.
 
     channels: 1-based, in the order in which their pages follow each other.
-    rate_hz: as the settings say, which is rounded. announced: frames that were asked
-    for, of which fewer are there after an abort; None where there was no limit.
-    numbered: whether each frame says its own number and time.
+    rate_hz: as the settings say, which is rounded; of volumes where there are several
+    planes. announced: images of each channel that were asked for, of which fewer are
+    there after an abort; None where there was no limit. numbered: whether each frame
+    says its own number and time. planes: depths in um. flyback: images of each volume,
+    after the last plane, that are of none.
     """
 
     channels: tuple[int, ...]
     rate_hz: float
     announced: int | None
     numbered: bool
+    planes: tuple[float, ...] = (0.0,)
+    flyback: int = 0
+
+    @property
+    def volume(self) -> int:
+        """How many images of each channel make a volume, flyback included."""
+        return len(self.planes) + self.flyback
 
 
 def read_header(settings: dict[str, Any], roi_groups: dict[str, Any]) -> Header:
     """Interpret the settings of ScanImage 2016 and later, keys like 'SI.acqState'.
 
-    Raises `RecordingError` for what would need more than one field: several planes,
-    several scan fields in one page, a missing setting.
+    Raises `RecordingError` for a slow stack, which is no movie, for several scan fields
+    in one page, and for a missing setting.
     """
-    n_slices = int(settings.get("SI.hStackManager.numSlices", 1))
-    # numSlices keeps its last value while stacks are off.
-    stack = _is_on(settings, "hStackManager.enable") or _is_on(
-        settings, "hFastZ.enable"
-    )
-    if stack and n_slices > 1:
-        raise RecordingError(f"it holds {n_slices} planes; only one can be replayed")
     n_fields = _count_fields(roi_groups)
     if _is_on(settings, "hRoiManager.mroiEnable") and n_fields > 1:
         raise RecordingError(f"it holds {n_fields} scan fields; only one can be")
     average = int(settings.get("SI.hScan2D.logAverageFactor", 1))
+    planes, flyback = _planes(settings)
+    limit = "numVolumes" if len(planes) > 1 else "framesPerSlice"
+    announced = _limit(settings.get(f"SI.hStackManager.{limit}"), average)
     try:
+        image_hz = float(settings["SI.hRoiManager.scanFrameRate"]) / average
         return Header(
             channels=_channels(settings["SI.hChannels.channelSave"]),
-            rate_hz=float(settings["SI.hRoiManager.scanFrameRate"]) / average,
-            announced=_limit(settings.get("SI.hStackManager.framesPerSlice"), average),
+            rate_hz=image_hz / (len(planes) + flyback),
+            announced=announced and announced * len(planes),
             numbered=True,
+            planes=planes,
+            flyback=flyback,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"its ScanImage settings lack {error}") from None
@@ -96,6 +104,39 @@ def frame_stamp(description: str) -> tuple[int, float]:
     if number is None or time_s is None:
         raise RecordingError("a frame carries no frameNumbers or frameTimestamps_sec")
     return int(number[1]), float(time_s[1])
+
+
+def _planes(settings: dict[str, Any]) -> tuple[tuple[float, ...], int]:
+    """Return the depths in um of a fast-z volume's planes, and its flyback images."""
+    n_slices = int(settings.get("SI.hStackManager.numSlices", 1))
+    fast = (
+        _is_on(settings, "hFastZ.enable")
+        or settings.get("SI.hStackManager.stackMode") == "fast"
+    )
+    # numSlices keeps its last value while stacks are off.
+    if n_slices <= 1 or not (fast or _is_on(settings, "hStackManager.enable")):
+        return (0.0,), 0
+    if not fast:
+        raise RecordingError(
+            f"it is a slow stack of {n_slices} planes, one after the other; only "
+            "volumes scanned by fast z can be replayed"
+        )
+    whole = settings.get("SI.hStackManager.numFramesPerVolumeWithFlyback")
+    discarded = int(settings.get("SI.hFastZ.numDiscardFlybackFrames", 0))
+    flyback = discarded if whole is None else int(whole) - n_slices
+    if flyback < 0:
+        raise RecordingError(
+            f"its settings say {n_slices} planes in {whole} images of a volume"
+        )
+    return _depths_um(settings, n_slices), flyback
+
+
+def _depths_um(settings: dict[str, Any], n_slices: int) -> tuple[float, ...]:
+    zs = settings.get("SI.hStackManager.zs")
+    if isinstance(zs, list) and len(zs) == n_slices:
+        return tuple(float(z[0] if isinstance(z, list) else z) for z in zs)
+    step_um = float(settings.get("SI.hStackManager.stackZStepSize") or 0.0)
+    return tuple(k * step_um for k in range(n_slices))
 
 
 def _is_on(settings: dict[str, Any], name: str) -> bool:

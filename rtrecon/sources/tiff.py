@@ -27,19 +27,27 @@ RATE_FRAMES = 33  # frames whose intervals give the rate; a pause in one is outv
 
 @dataclass(frozen=True)
 class RecordedFrame:
-    """One frame: number and time in s as recorded, pixels (lines, pixels)."""
+    """One image: number and time in s as recorded, pixels (lines, pixels).
+
+    Of several planes, the number is that of the volume. plane counts from 0, channel
+    from 1, as on the wire.
+    """
 
     number: int
     t_s: float
     pixels: Array
+    plane: int = 0
+    channel: int = 1
 
 
 class ScanImageTiff:
-    """One channel of a ScanImage TIFF file, open for reading; a context manager.
+    """A ScanImage TIFF file, open for reading; a context manager.
 
-    shape (lines, pixels), dtype, rate_hz (from the recorded times), channel (1-based)
-    and `notice`: a sentence if the file is cut short, else empty. Memory does not grow
-    with the file. Raises `RecordingError` with a sentence for what cannot be replayed.
+    shape (lines, pixels), dtype, rate_hz (from the recorded times; of volumes, where
+    there are several planes), planes (depths in um), channels (those read: one, if one
+    is asked for, else all that were saved) and `notice`: a sentence if the file is cut
+    short, else empty. Its length is that of `frames`. Memory does not grow with the
+    file. Raises `RecordingError` with a sentence for what cannot be replayed.
     """
 
     def __init__(self, path: Path | str, channel: int | None = None) -> None:
@@ -48,10 +56,10 @@ class ScanImageTiff:
         tiff = _open(self.path)
         try:
             self._header = _header(tiff)
-            self.channel = self._header.channels[0] if channel is None else channel
-            self._offset = self._channel_offset()
+            self.planes = self._header.planes
+            self.channels = self._chosen(channel)
             n_pages, is_cut = _whole_pages(tiff)
-            self._n_frames = n_pages // len(self._header.channels)
+            self._n_images = n_pages // len(self._header.channels)
             self.notice = self._notice() if is_cut else ""
             self.shape, self.dtype = self._pixel_layout(tiff)
             self._pages = self._reader(tiff, is_cut)
@@ -62,7 +70,9 @@ class ScanImageTiff:
             raise RecordingError(f"{self.path} cannot be replayed: {error}") from None
 
     def __len__(self) -> int:
-        return self._n_frames
+        whole, rest = divmod(self._n_images, self._header.volume)
+        n_planes = len(self.planes)
+        return len(self.channels) * (whole * n_planes + min(rest, n_planes))
 
     def __enter__(self) -> Self:
         return self
@@ -82,50 +92,61 @@ class ScanImageTiff:
             self._pages = None
 
     def frames(self) -> Iterator[RecordedFrame]:
-        """Yield the frames in order."""
-        for i in range(len(self)):
-            number, t_s = self._stamp(i)
-            pixels = self._open_pages().pixels(self._page(i))
+        """Yield the frames in order, the channels of an image one after the other."""
+        for i in range(self._n_images):
+            plane = i % self._header.volume
+            if plane < len(self.planes):
+                yield from self._channels_of(i, plane)
+
+    def _channels_of(self, i: int, plane: int) -> Iterator[RecordedFrame]:
+        number, t_s = self._stamp(i)
+        for channel in self.channels:
+            pixels = self._open_pages().pixels(self._page(i, channel))
             if pixels.shape != self.shape or pixels.dtype != self.dtype:
                 raise RecordingError(
                     f"{self.path}: frame {number} is {pixels.dtype} "
                     f"{list(pixels.shape)}, the first was {self.dtype} "
                     f"{list(self.shape)}"
                 )
-            yield RecordedFrame(number, t_s, pixels)
+            yield RecordedFrame(number, t_s, pixels, plane, channel)
 
     def _open_pages(self) -> _Pages:
         if self._pages is None:
             raise RecordingError(f"{self.path} is closed")
         return self._pages
 
-    def _page(self, i: int) -> int:
-        return i * len(self._header.channels) + self._offset
+    def _page(self, i: int, channel: int) -> int:
+        saved = self._header.channels
+        return i * len(saved) + saved.index(channel)
 
     def _stamp(self, i: int) -> tuple[int, float]:
         if not self._header.numbered:
             return i + 1, i / self._header.rate_hz
-        return frame_stamp(self._open_pages().description(self._page(i)))
+        page = self._page(i, self.channels[0])
+        number, t_s = frame_stamp(self._open_pages().description(page))
+        return (number - 1) // self._header.volume + 1, t_s
 
-    def _channel_offset(self) -> int:
-        channels = self._header.channels
-        if self.channel not in channels:
-            known = ", ".join(map(str, channels))
+    def _chosen(self, channel: int | None) -> tuple[int, ...]:
+        saved = self._header.channels
+        if channel is None:
+            return saved
+        if channel not in saved:
+            known = ", ".join(map(str, saved))
             raise RecordingError(
-                f"channel {self.channel} was not saved; choose from {known}"
+                f"channel {channel} was not saved; choose from {known}"
             )
-        return channels.index(self.channel)
+        return (channel,)
 
     def _notice(self) -> str:
-        missing = (self._header.announced or 0) - self._n_frames
+        missing = (self._header.announced or 0) - len(self) // len(self.channels)
         rest = f"{missing} of the {self._header.announced} announced are missing"
         return (
-            f"{self.path} is cut short: {self._n_frames} whole frames are there, "
+            f"{self.path} is cut short: {self._n_images} whole frames are there, "
             f"{rest if missing > 0 else 'the rest is missing'}"
         )
 
     def _pixel_layout(self, tiff: tifffile.TiffFile) -> tuple[tuple[int, int], Any]:
-        if not self._n_frames:
+        if not self._n_images:
             raise RecordingError("there is no whole frame in it")
         page, dtype = tiff.pages.first, tiff.pages.first.dtype
         if len(page.shape) != 2 or dtype is None or dtype.name not in PIXEL_TYPES:
@@ -144,7 +165,9 @@ class ScanImageTiff:
         return pages
 
     def _rate_hz(self) -> float:
-        times = [self._stamp(i)[1] for i in range(min(len(self), RATE_FRAMES))]
+        step = self._header.volume  # the first plane alone
+        images = range(0, self._n_images, step)[:RATE_FRAMES]
+        times = [self._stamp(i)[1] for i in images]
         steps = [later - t for t, later in itertools.pairwise(times)]
         period_s = statistics.median(steps) if steps else 0.0
         return 1.0 / period_s if period_s > 0 else self._header.rate_hz
