@@ -97,6 +97,7 @@ class Inverter:
     """
 
     def __init__(self, checkpoint: Checkpoint, settings: InvertSettings) -> None:
+        _require(settings.device)
         self.settings = settings
         self._checkpoint = checkpoint
         n = checkpoint.model.n_neurons
@@ -130,6 +131,7 @@ class Inverter:
         temperature = self.settings.temperature or calibration.temperature
         weight = temperature / calibration.dispersion * ~self.held_out
         problem = Problem(self._checkpoint.model, self._checkpoint.prior, weight)
+        problem = problem.to(self.settings.device)
         return LiveInverter(problem, self.settings.window_frames, seed)
 
     def _behavior(self, samples: list[Sample]) -> torch.Tensor:
@@ -140,6 +142,14 @@ class Inverter:
             calibration.behavior_sd
         )
         return torch.nan_to_num(scaled).clamp(-4, 4)
+
+
+def _require(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "invert.device = 'cuda', but torch finds no such device here; install a "
+            "torch built for CUDA and its driver, or set invert.device = 'cpu'"
+        )
 
 
 def _exchange(held_out: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 
 from rtrecon import wire
 from rtrecon.config import InvertSettings
+from rtrecon.errors import UserError
 from rtrecon.inverter import Backlog, Inverter, Sample, silence
 
 N, WINDOW, HOP = 40, 12, 6
@@ -189,3 +190,14 @@ def test_the_seed_decides_who_is_held_out_and_what_is_found(checkpoint):
     assert not torch.equal(
         Inverter(checkpoint, other).held_out, Inverter(checkpoint, SETTINGS).held_out
     )
+
+
+# -- where it runs ------------------------------------------------------------------
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_refused_in_words():
+    checkpoint = small_world.untrained(Path("none"), list(range(N)), (20, 30))
+    settings = SETTINGS.model_copy(update={"device": "cuda"})
+    with pytest.raises(UserError, match=r"finds no such device.*invert\.device"):
+        Inverter(checkpoint, settings)
