@@ -38,8 +38,9 @@ def untrained(path: Path, ids: list[int], shape: tuple[int, int]) -> Checkpoint:
     for tensor in model.state_dict().values():
         tensor.uniform_(0.1, 1)
     meta = {"validation_r": 0.3, "simulated": {"mouse_seed": 4}}
+    mean_image = torch.rand(1, *shape).numpy()
     return Checkpoint(
-        card=Card(path, scattered_rois(ids, shape), torch.rand(1, *shape).numpy(), meta),
+        card=Card(path, scattered_rois(ids, shape), mean_image, meta),
         model=model,
         prior=Prior(*torch.rand(4, n_coef)),
         calibration=Calibration(
