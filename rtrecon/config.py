@@ -32,20 +32,42 @@ class WireSettings(_Section):
 
 
 class RegisterSettings(_Section):
-    """Rigid motion correction."""
+    """Motion correction."""
 
     channel: int | None = Field(
         None, ge=1, description="told motion from; none = the channel that is read"
     )
     max_shift_px: float = Field(32.0, gt=0, description="search range, each direction")
+    nonrigid: bool = Field(
+        False, description="tell motion by rows: the brain moves while it is scanned"
+    )
+    bidirectional: Literal["auto", "off"] = Field(
+        "auto", description="look for an offset between odd and even lines, and undo it"
+    )
     template_frames: int = Field(
         100, ge=10, description="frames of the live template, where none is stored"
+    )
+    template_drift_s: float | None = Field(
+        None, ge=10, description="the template follows slow change; none = it does not"
     )
     min_confidence: float = Field(
         0.15,
         ge=0,
         le=1,
         description="correlation with the template under which a frame is flagged",
+    )
+    min_usual: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the usual correlation under which a frame is flagged: "
+        "out of plane or blurred",
+    )
+    z_stack: str | None = Field(
+        None, description="TIFF of planes around this one, from above; tells z drift"
+    )
+    z_step_um: float | None = Field(
+        None, gt=0, description="between those planes; none = drift is in planes"
     )
 
 
@@ -70,6 +92,9 @@ class TracesSettings(_Section):
 
     channel: int | None = Field(
         None, ge=1, description="read activity from; none = the session's first"
+    )
+    overlap: Literal["share", "exclude", "demix"] = Field(
+        "share", description="pixels of several cells: count for each, none, or demixed"
     )
     neuropil_coefficient: float = Field(0.7, ge=0, le=1)
     neuropil_inner_px: int = Field(2, ge=0, description="gap between cell and annulus")
@@ -99,8 +124,13 @@ class RoiSettings(_Section):
 
     path: str | None = Field(
         None,
-        description="Suite2p stat.npy or folder, regions .json; none = the encoder's",
+        description="masks: Suite2p, CaImAn, NWB, label image, regions .json; none = "
+        "the encoder's",
     )
+    only_cells: bool = Field(
+        True, description="leave out what Suite2p or CaImAn did not take for a cell"
+    )
+    transpose: bool = Field(False, description="exchange rows and columns of the masks")
 
 
 class InvertSettings(_Section):

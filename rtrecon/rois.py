@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rtrecon.errors import UserError
 from rtrecon.wire import Array
+
+_ROUNDING = 1e-5  # of float32 sums over a mask's pixels
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class RoiSet:
         bounds = zip(self.indptr, self.indptr[1:], strict=False)
         return [(self.rows[a:b], self.cols[a:b], self.weights[a:b]) for a, b in bounds]
 
+    def transposed(self) -> RoiSet:
+        """Return the same neurons with rows and columns exchanged, field included."""
+        lines, pixels = self.shape
+        return replace(self, shape=(pixels, lines), rows=self.cols, cols=self.rows)
+
     def subset(self, places: Array) -> RoiSet:
         """Return the neurons at these places, in the order of the places."""
         pixels = self.pixels()
@@ -61,12 +68,15 @@ def from_pixels(
 ) -> RoiSet:
     """Build a set from each neuron's (rows, cols, weights), all of plane 0 if not told.
 
-    Weights are scaled to sum to 1; a mask whose pixels lie outside the field is a
-    UserError that names the neuron, for it means that the masks belong elsewhere.
+    Weights are scaled to sum to 1. An empty mask is kept, with its id. UserErrors that
+    name the neuron: an id given twice, weights that cannot be scaled, a pixel outside
+    the field, which means that the masks belong elsewhere.
     """
     counts = [len(rows) for rows, _, _ in pixels]
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    for roi_id, (rows, cols, _) in zip(ids, pixels, strict=True):
+    _require_distinct(ids)
+    for roi_id, (rows, cols, weights) in zip(ids, pixels, strict=True):
+        _require_weights(int(roi_id), (len(rows), len(cols)), weights)
         _require_inside(int(roi_id), shape, rows, cols)
     return RoiSet(
         ids=np.asarray(ids, np.int64),
@@ -94,9 +104,34 @@ def _require_inside(
         )
 
 
-def _scaled(weights: Array) -> Array:
+def _require_distinct(ids: Array) -> None:
+    found, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise UserError(
+            f"{int(counts.max())} ROIs have the id {found[counts.argmax()]}; "
+            "each needs one of its own"
+        )
+
+
+def _require_weights(roi_id: int, counts: tuple[int, int], weights: Array) -> None:
+    if len({*counts, len(weights)}) > 1:
+        raise UserError(
+            f"ROI {roi_id} has {counts[0]} rows, {counts[1]} columns and "
+            f"{len(weights)} weights; each pixel needs one of each"
+        )
     total = float(np.sum(weights))
-    return np.asarray(weights, np.float32) / (total if total > 0 else 1.0)
+    if len(weights) and not 0 < total < np.inf:  # false for NaN too
+        raise UserError(
+            f"ROI {roi_id} has weights that sum to {total:g}; they have to be numbers "
+            "whose sum is above 0"
+        )
+
+
+def _scaled(weights: Array) -> Array:
+    total = float(np.sum(weights)) if len(weights) else 1.0
+    # Scaled ones are left as they are, so that masks are written and read unchanged.
+    scaled = weights if abs(total - 1) < _ROUNDING else weights / total
+    return np.asarray(scaled, np.float32)
 
 
 def _join(parts: list[Array], dtype: type) -> Array:

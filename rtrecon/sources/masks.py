@@ -4,32 +4,59 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rtrecon.config import RoiSettings
 from rtrecon.errors import UserError
 from rtrecon.rois import RoiSet
+from rtrecon.sources.npy import holds_objects
 from rtrecon.sources.regions import load_regions
-from rtrecon.sources.suite2p import load_stat
+from rtrecon.sources.suite2p import load_suite2p
 
 ACCEPTED = (
-    "a Suite2p stat.npy, the Suite2p folder of one plane that holds it, "
-    "or a .json list of regions"
+    "a Suite2p stat.npy or the folder above it, a CaImAn .hdf5, an .nwb file, a label "
+    "image (.tif, .png, .npy) or a .json list of regions"
 )
 
 
-def load_rois(path: Path | str, shape: tuple[int, int]) -> RoiSet:
+def load_rois(
+    path: Path | str, shape: tuple[int, int], settings: RoiSettings | None = None
+) -> RoiSet:
     """Read the masks in a file or folder, on a field of `shape` (lines, pixels).
 
+    Ids, order and masks are as in the file; what ids are, each kind's reader says.
+    `settings` say which ROIs and which way up; the path in them is not looked at.
     Raises UserError with a sentence: no such file, a kind not known, a damaged file,
-    a mask outside the field.
+    no ROI in it, a mask outside the field.
     """
-    path = Path(path)
-    if path.is_dir() and not (path / "stat.npy").is_file():
-        raise UserError(f"folder {path} holds no stat.npy; masks can be {ACCEPTED}")
-    if path.is_dir():
-        return load_stat(path / "stat.npy", shape)
-    if not path.is_file():
+    path, settings = Path(path), settings or RoiSettings()
+    if not path.exists():
         raise UserError(f"masks {path} do not exist; they can be {ACCEPTED}")
-    if path.suffix == ".npy":
-        return load_stat(path, shape)
-    if path.suffix == ".json":
+    if settings.transpose:
+        rois = _load(path, shape[::-1], settings.only_cells).transposed()
+    else:
+        rois = _load(path, shape, settings.only_cells)
+    if not len(rois):
+        hint = "; rois.only_cells = false takes the others" * settings.only_cells
+        raise UserError(f"masks {path} hold no cell{hint}")
+    return rois
+
+
+def _load(path: Path, shape: tuple[int, int], only_cells: bool) -> RoiSet:
+    # Libraries that take long to import are, for those who have such a file.
+    kind = path.suffix.lower()
+    if path.is_dir() or (kind == ".npy" and holds_objects(path)):
+        return load_suite2p(path, shape, only_cells)
+    if kind == ".json":
         return load_regions(path, shape)
+    if kind in (".npy", ".png", ".tif", ".tiff"):
+        from rtrecon.sources.label_image import load_label_image
+
+        return load_label_image(path, shape)
+    if kind in (".hdf5", ".h5"):
+        from rtrecon.sources.caiman import load_caiman
+
+        return load_caiman(path, shape, only_cells)
+    if kind == ".nwb":
+        from rtrecon.sources.plane_segmentation import load_plane_segmentation
+
+        return load_plane_segmentation(path, shape, only_cells)
     raise UserError(f"masks {path} are of no known kind; they can be {ACCEPTED}")
