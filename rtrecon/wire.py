@@ -128,6 +128,7 @@ class Field(Outgoing, frozen=True, tag="field"):
     confidence: float
     step: int = 1  # downsampling: one field pixel is `step` camera pixels
     plane: int = 0
+    reason: str = ""  # why the shift is not to be trusted, in a few words
 
 
 class Activity(Outgoing, frozen=True, tag="activity"):
@@ -137,6 +138,7 @@ class Activity(Outgoing, frozen=True, tag="activity"):
     frame: int  # newest microscope frame in it
     t_frame: float  # s, daemon's wall clock when that frame was received
     behavior: tuple[float | None, float | None] = (None, None)  # dilation, speed
+    late: bool = False  # the frame had to wait until there was a reference
 
 
 class Movie(Outgoing, frozen=True, tag="movie"):
@@ -210,6 +212,7 @@ class Health(Outgoing, frozen=True, tag="health"):
     latency_ms: dict[str, Percentiles] = msgspec.field(default_factory=dict)
     queue_depth: dict[str, int] = msgspec.field(default_factory=dict)
     lost: dict[str, int] = msgspec.field(default_factory=dict)
+    untrusted: dict[str, int] = msgspec.field(default_factory=dict)  # by reason
     deadline_misses: int = 0
     steps_per_hop: float = 0.0
     realtime_factor: float = 0.0

@@ -11,7 +11,7 @@ from rtrecon.acquire import kernels
 from rtrecon.acquire.chain import Chain
 from rtrecon.acquire.neuropil import with_rings
 from rtrecon.acquire.register import make_template
-from rtrecon.config import Settings, TracesSettings
+from rtrecon.config import RegisterSettings, Settings, TracesSettings
 from rtrecon.rois import from_pixels
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -114,7 +114,9 @@ def test_a_restored_chain_goes_on_where_it_was(world, frames):
 
 
 def test_warming_up_compiles_everything_and_changes_nothing(world, frames):
-    chain = chain_of(world)
+    traces = TracesSettings(overlap="demix")
+    register = RegisterSettings(nonrigid=True)
+    chain = chain_of(world, Settings(traces=traces, register_=register))
     before = chain.state()
     chain.warm_up()
     for key, array in chain.state().items():

@@ -9,6 +9,7 @@ import tifffile
 from field_world import field
 
 from rtrecon.acquire.register import Registrar, Shift, make_template
+from rtrecon.acquire.trust import Doubt
 from rtrecon.config import RegisterSettings
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -81,45 +82,87 @@ def test_the_template_needs_no_more_than_the_frames(world):
 def without_trust(world, rng):
     """Frames that cannot be trusted, by name."""
     good = world.frame(2.0, rng)
-    half_lit = good.copy()
+    half_lit, cut, lit, bright = (good.copy() for _ in range(4))
     half_lit[: len(good) // 2] = 32767
+    cut[len(good) // 2 :] = 0
+    lit[60:90] += 400  # a lamp, for the time of some lines
+    bright += 400
     limit = np.iinfo(np.int16).max
     return {
         "zero": np.zeros_like(good),
         "fill": np.full_like(good, -16384),
         "saturated": np.full_like(good, limit),
         "half saturated": half_lit,
+        "cut": cut,
+        "flash": lit,
+        "lamp on": bright,
         "shutter closed": rng.normal(0, 10, good.shape).astype(np.int16),
         "inverted": (limit - good).astype(np.int16),
         "another field": field(world.shape, seed=9).frame(2.0, rng),
-        "beyond the range": world.frame(2.0, rng, (45.0, 0.0)),
+        "beyond the range": world.frame(2.0, rng, (25.0, 0.0)),
+        "far beyond the range": world.frame(2.0, rng, (45.0, 0.0)),
         "upside down": good[::-1],
+        "one line": np.broadcast_to(good[100], good.shape),
     }
 
 
-NO_TRUST = [
-    "zero",
-    "fill",
-    "saturated",
-    "half saturated",
-    "shutter closed",
-    "inverted",
-    "another field",
-    "beyond the range",
-    "upside down",
+STRANGER = Doubt.STRANGER
+NO_TRUST = [  # and what is said of them
+    ("zero", {Doubt.CONSTANT}),
+    ("fill", {Doubt.CONSTANT}),
+    ("saturated", {Doubt.CONSTANT}),
+    ("half saturated", {Doubt.LINES}),
+    ("cut", {Doubt.LINES}),
+    ("flash", {Doubt.LIGHT}),
+    ("lamp on", {Doubt.LIGHT}),
+    ("shutter closed", {STRANGER, Doubt.INVERTED}),
+    ("inverted", {Doubt.INVERTED, Doubt.LIGHT}),
+    ("another field", {STRANGER, Doubt.INVERTED}),
+    ("beyond the range", {Doubt.FAR}),
+    ("far beyond the range", {Doubt.FAR, STRANGER, Doubt.INVERTED}),
+    ("upside down", {STRANGER, Doubt.INVERTED}),
+    ("one line", {STRANGER, Doubt.INVERTED, Doubt.FAR}),
 ]
 
 
-@pytest.mark.parametrize("name", NO_TRUST)
-def test_a_frame_without_trust_repeats_the_last_shift(world, template, name):
+@pytest.mark.parametrize(("name", "doubts"), NO_TRUST)
+def test_a_frame_without_trust_repeats_the_last_shift(world, template, name, doubts):
     rng = np.random.default_rng(5)
     registrar = Registrar(template, SETTINGS)
     last = registrar.estimate(world.frame(2.0, rng, (4.3, -2.6)))
     shift = registrar.estimate(without_trust(world, rng)[name])
     assert last.trusted
+    assert not last.reason
     assert not shift.trusted
+    assert shift.reason in doubts
     assert (shift.y_px, shift.x_px) == (last.y_px, last.x_px)
-    assert shift.confidence < 0.2 < last.confidence
+
+
+GAINS = [0.5, 1.5, 3.0]  # of laser or detector: the tissue glows more, nothing else
+
+
+@pytest.mark.parametrize("gain", GAINS)
+def test_more_laser_power_is_no_light_leak(world, template, gain):
+    frame = world.frame(2.0, np.random.default_rng(6), (2.0, 1.0))
+    shift = Registrar(template, SETTINGS).estimate((gain * frame).astype(np.int16))
+    assert shift.trusted
+    assert error_px(shift, (2.0, 1.0)) < 0.2
+
+
+def test_another_depth_is_told_from_the_usual_match(world, template):
+    """Other cells come into focus: half of what is seen is not in the template."""
+    rng = np.random.default_rng(8)
+    below = field(world.shape, seed=4)
+    registrar = Registrar(template, SETTINGS)
+    for _ in range(60):
+        assert registrar.estimate(world.frame(2.0, rng)).trusted
+    shown = (0.35 * world.frame(2.0, rng) + below.frame(2.0, rng)).astype(np.int16)
+    shift = registrar.estimate(shown)
+    assert not shift.trusted
+    assert shift.reason == Doubt.PLANE
+    again = Registrar(template, SETTINGS)
+    again.restore(registrar.state())
+    assert again.estimate(shown).reason == Doubt.PLANE
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16])

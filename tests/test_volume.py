@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rtrecon.acquire.align import Tick
-from rtrecon.acquire.volume import Volume
+from rtrecon.acquire.volume import Complete, Volume
 
 NEURONS = [np.array([0, 3]), np.array([1, 2])]
 PATIENCE = 4
@@ -18,7 +18,7 @@ def told(volume, *steps):
     """Let planes tell of ticks; return (index, values) as they come out."""
     out = []
     for plane, ticks in steps:
-        out += volume.add(plane, ticks, t_received=10.0 + plane)
+        out += volume.add(plane, [Complete(tick, 10.0 + plane) for tick in ticks])
     return [(done.tick.index, done.tick.values.tolist()) for done in out]
 
 
@@ -38,9 +38,9 @@ def test_ticks_come_out_in_order(volume):
 
 
 def test_its_time_is_that_of_the_last_image_in_it(volume):
-    volume.add(0, [tick(0, 1, 4)], t_received=1.0)
-    (done,) = volume.add(1, [tick(0, 2, 3)], t_received=2.0)
-    assert done.t_received == 2.0
+    volume.add(0, [Complete(tick(0, 1, 4), 1.0, late=True)])
+    (done,) = volume.add(1, [Complete(tick(0, 2, 3), 2.0)])
+    assert (done.t_received, done.late) == (2.0, True)
 
 
 def test_a_silent_plane_is_waited_for_only_so_long(volume):
@@ -48,6 +48,13 @@ def test_a_silent_plane_is_waited_for_only_so_long(volume):
     ((index, values),) = told(volume, (0, ticks))
     assert index == 0
     np.testing.assert_array_equal(values, [0, np.nan, np.nan, 0])
+
+
+def test_a_plane_that_catches_up_is_waited_for(volume):
+    many = [Complete(tick(k, k, k), 10.0) for k in range(5 * PATIENCE)]
+    assert volume.add(0, many, catching_up=True) == []
+    done = volume.add(1, many, catching_up=True)
+    assert [complete.tick.index for complete in done] == list(range(5 * PATIENCE))
 
 
 def test_what_comes_too_late_changes_nothing(volume):

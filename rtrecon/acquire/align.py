@@ -47,13 +47,18 @@ class Aligner:
         self._t0_s = math.nan
         self.start(math.nan, rate_hz)
 
-    def start(self, t0_s: float, microscope_hz: float) -> None:
-        """Begin a session whose first frame is at `t0_s` on the microscope's clock."""
+    def start(
+        self, t0_s: float, microscope_hz: float, from_s: float | None = None
+    ) -> None:
+        """Begin a session whose first frame is at `t0_s` on the microscope's clock.
+
+        from_s: the first that is seen, of a session that was begun before.
+        """
         self._t0_s = t0_s
         self._period_s = 1.0 / microscope_hz
         self._same_rate = abs(microscope_hz / self.rate_hz - 1.0) <= SAME_RATE
         self._newest: _Sample | None = None
-        self._next = 0
+        self._next = 0 if from_s is None else self.index_of(from_s)
         self._behavior: tuple[float | None, float | None] = (None, None)
         self._behavior_s = -math.inf
 

@@ -13,9 +13,10 @@ import numpy as np
 from rtrecon.acquire.baseline import RelativeChange
 from rtrecon.acquire.deconvolve import OnlineDeconvolver
 from rtrecon.acquire.neuropil import Masks, with_rings
+from rtrecon.acquire.overlap import Demixer
 from rtrecon.acquire.register import Registrar, Shift
 from rtrecon.acquire.traces import TraceExtractor
-from rtrecon.config import Settings
+from rtrecon.config import RegisterSettings, Settings
 from rtrecon.rois import from_pixels
 from rtrecon.wire import Array
 
@@ -61,6 +62,8 @@ class Chain:
         self._settings = settings
         self._registrar = Registrar(template, settings.register_)
         self._extractor = TraceExtractor(cells, masks.rings)
+        demixes = settings.traces.overlap == "demix"
+        self._demixer = Demixer(cells) if demixes else None
         self._change = RelativeChange(self._n, rate_hz, settings.traces, offset)
         self._deconvolver = OnlineDeconvolver(self._n, rate_hz, settings.traces)
         self.registered = np.zeros(template.shape, np.float32)
@@ -75,17 +78,21 @@ class Chain:
         cell, ring, dff, activity = np.full((4, self._n), np.nan, np.float32)
         if shift.trusted:
             self._extractor.extract(self.registered, cell, ring)
+            if self._demixer is not None:
+                self._demixer.apply(cell, ring)
         self._change.update(cell, ring, dff)
         self._deconvolver.update(dff, activity)
         return Sample(shift, cell, ring, dff, activity)
 
     def warm_up(self) -> None:
-        """Compile everything, on another chain's dummy data; nothing here changes."""
+        """Compile all that is used, on dummy data; nothing here changes."""
         scene = np.random.default_rng(0).integers(0, 200, self.registered.shape)
-        pixel = np.arange(1), np.arange(1), np.ones(1, np.float32)
-        rois = from_pixels(np.arange(1), scene.shape, [pixel])
-        # Default registration settings: the scene must count as trusted.
-        settings = Settings(traces=self._settings.traces)
+        line = np.arange(2), np.arange(2), np.ones(2, np.float32)
+        dot = np.arange(1), np.arange(1), np.ones(1, np.float32)  # on the line
+        rois = from_pixels(np.arange(2), scene.shape, [line, dot])
+        # Defaults but for what is done at all: the scene must count as trusted.
+        register = RegisterSettings(nonrigid=self._settings.register_.nonrigid)
+        settings = Settings(traces=self._settings.traces, register_=register)
         masks = with_rings(rois, settings.traces)
         chain = Chain(scene.astype(np.float32), masks, 30.0, settings)
         for dtype in (np.int16, np.uint16):

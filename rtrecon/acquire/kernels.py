@@ -1,221 +1,43 @@
-"""Everything that is compiled: arrays in, `out` filled, no policy and no memory kept.
+"""Kernels of traces: from a registered image to activity.
 
-Kernels compile at their first call for the array types they are given (`Chain.warm_up`
-does that for a live session) and are cached on disk. They run on one thread and hold
-no lock. Frames are int16 or uint16, everything else float32 unless said otherwise.
+Arrays in, `out` filled, no policy and no memory kept; see `compiled`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 
+from rtrecon.acquire.compiled import kernel
 from rtrecon.wire import Array
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+@kernel
+def means(sums: Array, shares: Array, cell_out: Array, ring_out: Array) -> None:
+    """Split sums of cells and of rings, (2 n,), times 1 / pixels, into (n,) each."""
+    n = cell_out.size
+    for i in range(n):
+        cell_out[i] = sums[i] * shares[i]
+        ring_out[i] = sums[n + i] * shares[n + i]
 
 
-def _kernel(function: _Function) -> _Function:
-    """Compile as written: NaN is respected and sums keep their order."""
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return cast(_Function, compiled)
-
-
-def _summing_kernel(function: _Function) -> _Function:
-    """Compile with sums reordered, so that they fill vector registers."""
-    compiled = numba.njit(
-        cache=True,
-        nogil=True,
-        error_model="numpy",
-        fastmath={"reassoc", "contract", "nsz"},
-    )(function)
-    return cast(_Function, compiled)
-
-
-@_kernel
-def halve(image: Array, out: Array) -> None:
-    """Mean over boxes of 2 x 2 pixels; an odd last line or pixel is left out."""
-    for row in range(out.shape[0]):
-        upper, lower = image[2 * row], image[2 * row + 1]
-        for col in range(out.shape[1]):
-            total = np.float32(upper[2 * col]) + np.float32(upper[2 * col + 1])
-            total += np.float32(lower[2 * col]) + np.float32(lower[2 * col + 1])
-            out[row, col] = np.float32(0.25) * total
-
-
-@_summing_kernel
-def centre(
-    image: Array, lowest: float, highest: float, margins: tuple[int, int], out: Array
-) -> tuple[float, float]:
-    """Write the middle of an image, less its mean, clipped, to the middle of out.
-
-    The middle is what lies within the margins (lines, pixels) of out, which stay as
-    they are. Clipped to lowest and highest from the mean, then centred once more.
-    Returns the mean before clipping and the norm of what is written.
-    """
-    top, left = margins
-    middle = image[top : image.shape[0] - top, left : image.shape[1] - left]
-    written = out[top : image.shape[0] - top, left : image.shape[1] - left]
-    lines, pixels = middle.shape
-    total = 0.0
-    for row in range(lines):
-        for col in range(pixels):
-            total += middle[row, col]
-    mean = total / (lines * pixels)
-    total = 0.0
-    for row in range(lines):
-        for col in range(pixels):
-            written[row, col] = min(max(middle[row, col] - mean, lowest), highest)
-            total += written[row, col]
-    energy = 0.0
-    for row in range(lines):
-        for col in range(pixels):
-            written[row, col] -= total / (lines * pixels)
-            energy += written[row, col] ** 2
-    return mean, math.sqrt(energy)
-
-
-@_summing_kernel
-def search(centred: Array, pattern: Array, scales: Array, out: Array) -> None:
-    """Correlate a centred image with the pattern, for every shift in range.
-
-    scales, out: (2 * ry + 1, 2 * rx + 1); entry [ry + y, rx + x] belongs to the shift
-    (y, x) and `scales` is the inverse norm of the pattern seen through it. The
-    margins (ry, rx) of the image are zero: so a shift is one offset in flat memory.
-    """
-    lines, pixels = pattern.shape
-    ry, rx = scales.shape[0] // 2, scales.shape[1] // 2
-    first, last = ry * pixels + rx, (lines - ry) * pixels - rx
-    middle = centred.reshape(-1)[first:last]
-    flat = pattern.reshape(-1)
-    for i in range(2 * ry + 1):
-        for j in range(2 * rx + 1):
-            offset = first - (i - ry) * pixels - (j - rx)
-            seen = flat[offset : offset + last - first]
-            dot = np.float32(0)
-            for k in range(last - first):
-                dot += middle[k] * seen[k]
-            out[i, j] = dot * scales[i, j]
-
-
-@_kernel
-def _window(integral: Array, top: int, left: int, lines: int, pixels: int) -> float:
-    """Sum over a window of the image that `integral` was made from."""
-    bottom, right = top + lines, left + pixels
-    total: float = integral[bottom, right] - integral[top, right]
-    total += integral[top, left] - integral[bottom, left]
-    return total
-
-
-@_summing_kernel
-def cross_scores(
-    image: Array,
-    pivot: float,
-    pattern: Array,
-    sums: Array,
-    squares: Array,
-    y: int,
-    x: int,
+@kernel
+def weighted_sums(
+    pixels: Array,
+    places: Array,
+    indptr: Array,
+    index: Array,
+    weights: Array,
     out: Array,
 ) -> None:
-    """Normalised correlation at the shift (y, x) and at its four neighbours.
-
-    out: (5,) float64 for (y, x), (y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1), all
-    over the one window of the image that each of them maps into the pattern. sums,
-    squares: float64 integral images of the pattern and of its square, one line and
-    one pixel larger. pivot: any value near the image's mean, against rounding.
-    """
-    top, bottom = max(0, y + 1), pattern.shape[0] + min(0, y - 1)
-    left, right = max(0, x + 1), pattern.shape[1] + min(0, x - 1)
-    lines, pixels = bottom - top, right - left
-    total = energy = 0.0
-    out[:] = 0.0
-    zero, level = np.float32(0), np.float32(pivot)
-    for row in range(top, bottom):
-        line = image[row, left:right]
-        before = pattern[row - y - 1, left - x : right - x]
-        here = pattern[row - y, left - x - 1 : right - x + 1]
-        after = pattern[row - y + 1, left - x : right - x]
-        plain = squared = at = up = down = at_left = at_right = zero
-        for col in range(pixels):
-            value = np.float32(line[col]) - level
-            plain += value
-            squared += value * value
-            at += value * here[col + 1]
-            up += value * after[col]
-            down += value * before[col]
-            at_left += value * here[col + 2]
-            at_right += value * here[col]
-        total += float(plain)
-        energy += float(squared)
-        out[0] += at
-        out[1] += up
-        out[2] += down
-        out[3] += at_left
-        out[4] += at_right
-    count = lines * pixels
-    spread = energy - total * total / count
-    for k, dy, dx in ((0, 0, 0), (1, -1, 0), (2, 1, 0), (3, 0, -1), (4, 0, 1)):
-        own = _window(sums, top - y - dy, left - x - dx, lines, pixels)
-        own_energy = _window(squares, top - y - dy, left - x - dx, lines, pixels)
-        own_spread = own_energy - own * own / count
-        scale = math.sqrt(max(spread, 0.0) * max(own_spread, 0.0))
-        out[k] = (out[k] - total * own / count) / scale if scale > 0 else 0.0
-
-
-@_kernel
-def undo_shift(frame: Array, y: float, x: float, line: Array, out: Array) -> None:
-    """out[r, c] = frame[r + y, c + x], bilinear; outside, the nearest edge pixel.
-
-    line: (pixels + 1,) scratch, one line of the frame between two of its rows.
-    """
-    lines, pixels = out.shape
-    y0, x0 = math.floor(y), math.floor(x)
-    fy, fx = np.float32(y - y0), np.float32(x - x0)
-    first = min(max(-x0, 0), pixels + 1)
-    last = max(min(pixels - x0, pixels + 1), first)
-    for row in range(lines):
-        upper = frame[min(max(row + y0, 0), lines - 1)]
-        lower = frame[min(max(row + y0 + 1, 0), lines - 1)]
-        inside = line[first:last]
-        here, below = upper[first + x0 : last + x0], lower[first + x0 : last + x0]
-        for col in range(last - first):
-            value = np.float32(here[col])
-            inside[col] = value + fy * (np.float32(below[col]) - value)
-        edge = np.float32(upper[0])
-        line[:first] = edge + fy * (np.float32(lower[0]) - edge)
-        edge = np.float32(upper[pixels - 1])
-        line[last:] = edge + fy * (np.float32(lower[pixels - 1]) - edge)
-        moved = out[row]
-        for col in range(pixels):
-            moved[col] = line[col] + fx * (line[col + 1] - line[col])
-
-
-@_kernel
-def sums_down(image: Array, out: Array) -> None:
-    """out[r, c] = sum of the first r rows of column c; out: (lines + 1, pixels)."""
-    out[0] = 0
-    for row in range(image.shape[0]):
-        line, above, below = image[row], out[row], out[row + 1]
-        for col in range(image.shape[1]):
-            below[col] = above[col] + line[col]
-
-
-@_kernel
-def weighted_sums(
-    pixels: Array, indptr: Array, index: Array, weights: Array, out: Array
-) -> None:
-    """out[i] = weighted sum of the flat pixels of mask i; NaN for an empty mask.
+    """out[places[i]] = weighted sum of the flat pixels of mask i, which has some.
 
     index: uint32: unsigned, so that no read has to ask whether it counts from the
     end. Four sums run side by side, for one would wait for each addition; they are
     written out, for a compiler that may reorder gathers by vectors, which is slower.
     """
-    for i in range(out.size):
+    for i in range(places.size):
         first, count = indptr[i], indptr[i + 1] - indptr[i]
         own_index = index[first : first + count]
         own_weights = weights[first : first + count]
@@ -228,30 +50,74 @@ def weighted_sums(
             sum3 += own_weights[k + 3] * pixels[own_index[k + 3]]
         for k in range(whole, count):
             sum0 += own_weights[k] * pixels[own_index[k]]
-        out[i] = (sum0 + sum1) + (sum2 + sum3) if count else np.nan
+        out[places[i]] = (sum0 + sum1) + (sum2 + sum3)
 
 
-@_kernel
-def run_means(
-    sums: Array, indptr: Array, starts: Array, stops: Array, counts: Array, out: Array
+@kernel
+def run_sums(
+    image: Array,
+    spans: tuple[Array, Array, Array],
+    starts: tuple[Array, Array, Array],
+    stops: tuple[Array, Array, Array],
+    column: Array,
+    out: Array,
 ) -> None:
-    """out[i] = mean over the downward runs of pixels of mask i; NaN if it has none.
+    """out[i] = sum of the pixels of mask i, given as runs of pixels down the columns.
 
-    sums: flat output of `sums_down`; a run is the difference of its entries at
-    stops and starts (uint32). counts: (n,) pixels per mask.
+    `column` (pixels,) holds each column's sum so far: a run's sum is what it holds
+    where the run stops less what it held where it started. starts, stops: (first,
+    column, mask): entries first[row]:first[row + 1] are of that row, in no order within
+    it: two in a row for one mask would wait for each other. spans: (first, start, stop)
+    of the columns that some run passes through in a row, which alone are summed.
     """
-    for i in range(out.size):
-        first, count = indptr[i], indptr[i + 1] - indptr[i]
-        own_starts = starts[first : first + count]
-        own_stops = stops[first : first + count]
-        below, above = np.float32(0), np.float32(0)
-        for k in range(count):
-            below += sums[own_stops[k]]
-            above += sums[own_starts[k]]
-        out[i] = (below - above) / counts[i] if count else np.nan
+    out[:] = 0
+    column[:] = 0
+    for row in range(image.shape[0] + 1):
+        for k in range(starts[0][row], starts[0][row + 1]):
+            out[starts[2][k]] -= column[starts[1][k]]
+        for k in range(stops[0][row], stops[0][row + 1]):
+            out[stops[2][k]] += column[stops[1][k]]
+        for k in range(spans[0][row], spans[0][row + 1]):
+            line = image[row, spans[1][k] : spans[2][k]]
+            own = column[spans[1][k] : spans[2][k]]
+            for col in range(line.size):
+                own[col] += line[col]
 
 
-@_kernel
+@kernel
+def demix(
+    neuropil: Array,
+    shares: tuple[Array, Array, Array],
+    sweeps: int,
+    above: Array,
+    cell: Array,
+) -> None:
+    """Solve above + shares @ above = cell - neuropil; cell becomes above + neuropil.
+
+    shares: rows of a sparse matrix (indptr, index, value) without a diagonal. A cell
+    without neuropil (NaN) stands on zero; one that is NaN itself is left as it is and
+    takes nothing from others. above: (n,) scratch.
+    """
+    indptr, index, values = shares
+    for i in range(cell.size):
+        under = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
+        above[i] = 0.0 if math.isnan(cell[i]) else cell[i] - under
+    for _ in range(sweeps):
+        for i in range(cell.size):
+            if indptr[i] == indptr[i + 1] or math.isnan(cell[i]):
+                continue
+            under = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
+            rest = cell[i] - under
+            for k in range(indptr[i], indptr[i + 1]):
+                rest -= values[k] * above[index[k]]
+            above[i] = rest
+    for i in range(cell.size):
+        if indptr[i] < indptr[i + 1] and not math.isnan(cell[i]):
+            under = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
+            cell[i] = above[i] + under
+
+
+@kernel
 def running_baseline(
     values: Array,
     rate: float,
@@ -284,7 +150,7 @@ def running_baseline(
         out[i] = lowest[i]
 
 
-@_kernel
+@kernel
 def deconvolve(
     values: Array,
     powers: Array,
@@ -335,7 +201,7 @@ def deconvolve(
             out[i] = np.nan
 
 
-@_kernel
+@kernel
 def _jump(ring: Array, powers: Array, k: int, count: int, lag: int) -> float:
     """By how much a pool that began `lag` frames ago rises over the one before it."""
     frames = ring[k, 2]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from rtrecon.acquire.overlap import without_shared
 from rtrecon.config import TracesSettings
 from rtrecon.rois import RoiSet, from_pixels
 from rtrecon.wire import Array
@@ -19,15 +20,23 @@ _WIDEST = 3
 
 @dataclass(frozen=True)
 class Masks:
-    """Cells and the ring around each, same ids and order; made once, used for days."""
+    """Cells and the ring around each, same ids and order; made once, used for days.
+
+    hidden: (n,) bool, cells that had to keep pixels they share, for they have no other.
+    """
 
     cells: RoiSet
     rings: RoiSet
+    hidden: Array | None = None
 
 
 def with_rings(rois: RoiSet, settings: TracesSettings) -> Masks:
-    """Return the cells with their rings; takes about 0.5 ms per cell."""
-    return Masks(rois, annuli(rois, settings))
+    """Return the cells, as they are to be read, with their rings; 0.5 ms per cell."""
+    rings = annuli(rois, settings)
+    if settings.overlap != "exclude":
+        return Masks(rois, rings)
+    cells, hidden = without_shared(rois)
+    return Masks(cells, rings, hidden)
 
 
 def annuli(rois: RoiSet, settings: TracesSettings) -> RoiSet:

@@ -1,31 +1,21 @@
-"""Rigid motion correction: by how much has the brain moved, and undo it.
-
-A frame is compared with the template on a pyramid of halved images: on the coarsest,
-every shift in range; on each finer one, only the climb to the nearest peak; on the
-full image, a parabola through the peak. Only the template is filtered, once: to
-correlate with a band-passed template is to correlate band-passed images.
-"""
+"""Motion correction: by how much has the brain moved, and undo it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
-from math import ceil, sqrt
+from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 
-from rtrecon.acquire import kernels
-from rtrecon.acquire.pyramid import Level, inverse_norms, levels
+from rtrecon.acquire import motion_kernels as kernels
+from rtrecon.acquire.nonrigid import StripSearch, line_shifts
+from rtrecon.acquire.pyramid import Level, levels
+from rtrecon.acquire.rigid import RigidSearch
+from rtrecon.acquire.trust import Doubt, Trust
 from rtrecon.config import RegisterSettings
 from rtrecon.wire import Array
 
 SMALLEST_SIDE_PX = 16
-# From a peak one level up, one step is common; a climb this long has lost its way.
-_MOST_STEPS = 6
-# In standard deviations of the correlation with noise; a few hundred shifts are tried.
-_CHANCE = 5.0
-# From the middle of `kernels.cross_scores` to each of its entries.
-_STEPS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 _DTYPES = (np.dtype(np.int16), np.dtype(np.uint16))
 
 
@@ -35,135 +25,123 @@ class Shift:
 
     confidence: correlation with the template at the peak, as a share of what the
     template itself would reach: about 1 for a noiseless frame, 0 for a stranger.
-    Where trusted is False, y and x repeat the last trusted shift.
+    Where trusted is False, reason says why, in a few words, and y and x repeat the last
+    trusted shift. rows_px: (strips, 2), the shift (y, x) at each of
+    `Registrar.strip_rows`, where motion is told by rows; None where it is rigid.
     """
 
     y_px: float
     x_px: float
     confidence: float
     trusted: bool
-
-
-@dataclass(frozen=True)
-class _Peak:
-    y: float
-    x: float
-    score: float
-    found: bool
+    reason: str = ""
+    rows_px: Array | None = field(default=None, compare=False)
 
 
 class Registrar:
-    """Estimates and undoes the shift of frames against one template.
+    """Estimates and undoes the motion of frames against one template.
 
-    template: (lines, pixels) float32, at least 16 x 16. The search covers
-    `max_shift_px`, but at most a quarter of the field. One thread at a time.
+    template: (lines, pixels) float32, at least 16 x 16. scan_offset_px: by how much odd
+    lines lie further right than even ones (`bidirectional.find_scan_offset`). The
+    search covers `max_shift_px`, but at most a quarter of the field. One thread at a
+    time.
     """
 
-    def __init__(self, template: Array, settings: RegisterSettings) -> None:
+    def __init__(
+        self,
+        template: Array,
+        settings: RegisterSettings,
+        *,
+        scan_offset_px: float = 0.0,
+    ) -> None:
         _require_template(template)
         self.shape = (int(template.shape[0]), int(template.shape[1]))
         self._settings = settings
-        template = np.ascontiguousarray(template, np.float32)
-        self._levels = levels(template)
-        self._own_score = _correlation(template, self._levels[0].pattern)
-        by_chance = _CHANCE / (sqrt(template.size) * self._own_score)
-        self._least_confidence = max(settings.min_confidence, by_chance)
-        self._prepare_search(self._levels[-1])
-        self._scores = np.empty(5)
-        self._line = np.empty(self.shape[1] + 1, np.float32)
+        self._scan_offset_px = scan_offset_px
         self._last = (0.0, 0.0)
+        self._straight = np.empty(self.shape, np.float32)
+        self._line = np.empty(self.shape[1], np.float32)
+        self._line_shifts = np.empty((self.shape[0], 2))
+        self._search = self._search_in(levels(np.array(template, np.float32)))
+        self._strips = StripSearch(self._search) if settings.nonrigid else None
+        self._trust = Trust(self._search, settings)
+
+    @property
+    def strip_rows(self) -> Array:
+        """(strips,) lines at which `Shift.rows_px` holds; none where it is rigid."""
+        return self._strips.rows if self._strips else np.empty(0)
+
+    def follow(self, scales: list[Level]) -> None:
+        """Register to another template from now on, given as its scales."""
+        self._search = self._search_in(scales)
+        self._strips = StripSearch(self._search) if self._strips else None
+        self._trust.follow(self._search)
 
     def estimate(self, frame: Array) -> Shift:
         """Return the shift of one frame; ValueError where the frame cannot be one."""
         frame = as_frame(frame, self.shape)
-        peak = self._find(frame)
-        confidence = float(np.clip(peak.score / self._own_score, -1.0, 1.0))
-        trusted = (
-            peak.found
-            and confidence >= self._least_confidence
-            and max(abs(peak.y), abs(peak.x)) <= self._settings.max_shift_px
-        )
-        if trusted:
-            self._last = (peak.y, peak.x)
-        return Shift(*self._last, confidence, trusted)
+        peak = self._search.find(self._straightened(frame))
+        score, rows = peak.score, None
+        if self._strips and peak.found:
+            rows = self._strips.find(peak)
+            score = self._strips.score
+        confidence = float(np.clip(score / self._search.own_score, -1.0, 1.0))
+        doubt = self._trust.judge(frame, peak, confidence)
+        if doubt:
+            return self._doubted(confidence, doubt)
+        self._last = (peak.y, peak.x)
+        self._trust.believe(confidence)
+        return Shift(peak.y, peak.x, confidence, True, rows_px=rows)
 
     def apply(self, frame: Array, shift: Shift, out: Array) -> None:
         """Write the frame, moved back, to out: (lines, pixels) float32.
 
         Bilinear; a pixel that comes from outside the frame takes the nearest one.
         """
-        kernels.undo_shift(
-            as_frame(frame, self.shape), shift.y_px, shift.x_px, self._line, out
-        )
+        frame = self._straightened(as_frame(frame, self.shape))
+        if shift.rows_px is None:
+            self._line_shifts[:] = shift.y_px, shift.x_px
+        else:
+            line_shifts(self.strip_rows, shift.rows_px, self._line_shifts)
+        kernels.undo_shifts(frame, self._line_shifts, self._line, out)
 
     def state(self) -> dict[str, Array]:
         """Return what is remembered between frames."""
-        return {"last_yx_px": np.array(self._last)}
+        return {"last_yx_px": np.array(self._last), **self._trust.state()}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a state."""
         y_px, x_px = state["last_yx_px"].tolist()
         self._last = (y_px, x_px)
+        self._trust.restore(state)
 
-    def _prepare_search(self, level: Level) -> None:
-        factor = 2 ** (len(self._levels) - 1)
-        reach = ceil(self._settings.max_shift_px / factor) + 1
-        ry, rx = (min(reach, side // 4) for side in level.pattern.shape)
-        self._scales = inverse_norms(level, ry, rx)
-        self._correlations = np.empty_like(self._scales)
-        self._centred = np.zeros_like(level.pattern)
+    def _search_in(self, scales: list[Level]) -> RigidSearch:
+        return RigidSearch(scales, self._settings.max_shift_px)
 
-    def _find(self, frame: Array) -> _Peak:
-        images = [frame, *(level.image for level in self._levels[1:])]
-        for finer, coarser in pairwise(images):
-            kernels.halve(finer, coarser)
-        (y, x), mean, inside = self._search(images[-1])
-        peak = _Peak(y, x, 0.0, inside)
-        for image, level in zip(images[::-1], self._levels[::-1], strict=True):
-            if not peak.found:
-                break
-            doubling = 1 if level is self._levels[-1] else 2
-            start = round(doubling * peak.y), round(doubling * peak.x)
-            peak = self._climb(image, mean, level, start)
-        return peak
+    def _straightened(self, frame: Array) -> Array:
+        """Return the frame with its odd lines where they belong; overwritten."""
+        if not self._scan_offset_px:
+            return frame
+        kernels.straighten(frame, self._scan_offset_px, self._straight)
+        return self._straight
 
-    def _search(self, image: Array) -> tuple[tuple[int, int], float, bool]:
-        """Best whole shift on the coarsest level, its mean, and whether it counts.
-
-        It does not for a constant image, nor for a peak on the border of the range.
-        """
-        level, found = self._levels[-1], self._correlations
-        margins = found.shape[0] // 2, found.shape[1] // 2
-        mean, norm = kernels.centre(image, *level.range, margins, self._centred)
-        kernels.search(self._centred, level.pattern, self._scales, found)
-        row, col = divmod(int(found.argmax()), found.shape[1])
-        inside = 0 < row < found.shape[0] - 1 and 0 < col < found.shape[1] - 1
-        best = row - margins[0], col - margins[1]
-        return best, mean, inside and norm > 0
-
-    def _climb(
-        self, image: Array, mean: float, level: Level, start: tuple[int, int]
-    ) -> _Peak:
-        (y, x), left = start, None
-        scores = self._scores
-        for _ in range(_MOST_STEPS):
-            kernels.cross_scores(
-                image, mean, level.pattern, level.sums, level.squares, y, x, scores
-            )
-            dy, dx = _STEPS[int(scores.argmax())]
-            # Each place has its own window; two neighbours may each prefer the other.
-            if (dy, dx) == (0, 0) or (y + dy, x + dx) == left:
-                return _refined(y, x, scores.tolist())
-            left = (y, x)
-            y, x = y + dy, x + dx
-        return _Peak(y, x, float(scores[0]), found=False)
+    def _doubted(self, confidence: float, doubt: Doubt) -> Shift:
+        strips = self._strips
+        rows = np.tile(self._last, (len(strips.rows), 1)) if strips else None
+        return Shift(*self._last, confidence, False, doubt.value, rows)
 
 
-def make_template(frames: Array, settings: RegisterSettings | None = None) -> Array:
+def make_template(
+    frames: Array,
+    settings: RegisterSettings | None = None,
+    *,
+    scan_offset_px: float = 0.0,
+) -> Array:
     """Return a (lines, pixels) float32 template from (n, lines, pixels) frames.
 
     The mean of the frames that look most alike, then, repeatedly, of the half that
     fits it best, each moved back first. Frames without any contrast are left out.
+    scan_offset_px: of the frames; the template has none.
     """
     usable = [frame for frame in frames if frame.min() < frame.max()]
     if not usable:
@@ -171,9 +149,13 @@ def make_template(frames: Array, settings: RegisterSettings | None = None) -> Ar
             f"cannot make a template: all {len(frames)} frames are constant; is the "
             "shutter open and the detector on?"
         )
-    template = _alike(usable)
+    template = np.empty(usable[0].shape, np.float32)
+    kernels.straighten(_alike(usable), scan_offset_px, template)
     for _ in range(4):
-        template = _mean_of_fitting(usable, template, settings or RegisterSettings())
+        registrar = Registrar(
+            template, settings or RegisterSettings(), scan_offset_px=scan_offset_px
+        )
+        template = _mean_of_fitting(usable, registrar)
     return template
 
 
@@ -207,27 +189,6 @@ def _require_template(template: Array) -> None:
         )
 
 
-def _correlation(one: Array, other: Array) -> float:
-    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
-
-
-def _refined(y: int, x: int, scores: list[float]) -> _Peak:
-    """Parabolas through the peak and its neighbours, along y and along x."""
-    centre, up, down, left, right = scores
-    dy, rise_y = _vertex(up, centre, down)
-    dx, rise_x = _vertex(left, centre, right)
-    return _Peak(y + dy, x + dx, centre + rise_y + rise_x, found=True)
-
-
-def _vertex(before: float, centre: float, after: float) -> tuple[float, float]:
-    """Where a parabola through -1, 0, 1 peaks, and how far above the middle."""
-    bend = before - 2 * centre + after
-    if bend >= 0:
-        return 0.0, 0.0
-    at = 0.5 * (before - after) / bend
-    return at, -0.25 * (before - after) * at
-
-
 def _alike(frames: list[Array]) -> Array:
     """Mean of the frame that resembles the others most, and of its 20 nearest."""
     few = frames[:: ceil(len(frames) / 300)]
@@ -242,19 +203,21 @@ def _alike(frames: list[Array]) -> Array:
     return np.asarray(alike.mean(0), np.float32)
 
 
-def _mean_of_fitting(
-    frames: list[Array], template: Array, settings: RegisterSettings
-) -> Array:
-    registrar = Registrar(template, settings)
+def _mean_of_fitting(frames: list[Array], registrar: Registrar) -> Array:
     shifts = [registrar.estimate(frame) for frame in frames]
     order = sorted(range(len(frames)), key=lambda k: -shifts[k].confidence)
     kept = order[: ceil(len(frames) / 2)]
     # The typical frame of those kept becomes the origin: the template must not
     # inherit the place where a single frame happened to be.
-    y0, x0 = np.median([(shifts[k].y_px, shifts[k].x_px) for k in kept], axis=0)
-    total, moved = np.zeros(template.shape), np.empty(template.shape, np.float32)
-    for k in kept:
-        back = Shift(shifts[k].y_px - y0, shifts[k].x_px - x0, 1.0, True)
-        registrar.apply(frames[k], back, moved)
-        total += moved
-    return np.asarray(total / len(kept), np.float32)
+    origin = np.median([(shifts[k].y_px, shifts[k].x_px) for k in kept], axis=0)
+    total, moved = np.zeros((2, *registrar.shape), np.float32)
+    for count, k in enumerate(kept, start=1):
+        registrar.apply(frames[k], _moved_by(shifts[k], -origin), moved)
+        kernels.blend(total, moved, 1 / count)
+    return total
+
+
+def _moved_by(shift: Shift, yx_px: Array) -> Shift:
+    rows = None if shift.rows_px is None else shift.rows_px + yx_px
+    y_px, x_px = shift.y_px + yx_px[0], shift.x_px + yx_px[1]
+    return Shift(float(y_px), float(x_px), shift.confidence, True, rows_px=rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtrecon.acquire import kernels
+from rtrecon.acquire.runs import Pixels, RunSums
 from rtrecon.rois import RoiSet
 from rtrecon.wire import Array
 
@@ -13,7 +14,8 @@ class TraceExtractor:
     """Reads weighted means of cells and plain means of annuli from images.
 
     rois and annuli: n masks each on one field, in one order. Cells may overlap: a
-    shared pixel counts for both.
+    shared pixel counts for both. Cells whose pixels all weigh the same cost a fraction
+    of others.
     """
 
     def __init__(self, rois: RoiSet, annuli: RoiSet) -> None:
@@ -23,14 +25,13 @@ class TraceExtractor:
                 f"annuli on {annuli.shape}: make the annuli from these cells"
             )
         self.shape = rois.shape
-        self._indptr = rois.indptr
-        self._index = (rois.rows.astype(np.int64) * rois.shape[1] + rois.cols).astype(
-            np.uint32
-        )
-        self._weights = rois.weights
-        self._runs = _runs_down(annuli)
-        self._counts = np.diff(annuli.indptr).astype(np.float32)
-        self._sums = np.empty((rois.shape[0] + 1, rois.shape[1]), np.float32)
+        even = _even(rois)
+        self._sums = np.empty(2 * len(rois), np.float32)
+        self._plain = RunSums(_cells_and_rings(rois, even, annuli))
+        counts = np.concatenate([np.diff(rois.indptr), np.diff(annuli.indptr)])
+        with np.errstate(divide="ignore"):  # an empty mask: 0 times infinity is NaN
+            self._shares = (1.0 / counts).astype(np.float32)
+        self._arrange_uneven(rois, even)
 
     def extract(self, registered: Array, cell_out: Array, neuropil_out: Array) -> None:
         """Fill cell_out and neuropil_out, (n,) float32 in counts; NaN if no pixel.
@@ -42,33 +43,45 @@ class TraceExtractor:
                 f"an image of shape {registered.shape} does not fit masks made on a "
                 f"field of {self.shape}"
             )
+        self._plain.sums(registered, self._sums)
+        kernels.means(self._sums, self._shares, cell_out, neuropil_out)
         kernels.weighted_sums(
-            registered.reshape(-1), self._indptr, self._index, self._weights, cell_out
+            registered.reshape(-1),
+            self._uneven,
+            self._indptr,
+            self._index,
+            self._weights,
+            cell_out,
         )
-        kernels.sums_down(registered, self._sums)
-        kernels.run_means(
-            self._sums.reshape(-1), *self._runs, self._counts, neuropil_out
-        )
+
+    def _arrange_uneven(self, rois: RoiSet, even: Array) -> None:
+        counts = np.diff(rois.indptr)
+        kept = np.repeat(~even, counts)
+        flat = rois.rows.astype(np.int64) * rois.shape[1] + rois.cols
+        self._uneven = np.flatnonzero(~even)
+        self._indptr = np.concatenate([[0], np.cumsum(counts[~even])])
+        self._index = flat[kept].astype(np.uint32)
+        self._weights = rois.weights[kept]
 
 
-def _runs_down(masks: RoiSet) -> tuple[Array, Array, Array]:
-    """(indptr, starts, stops) of unbroken runs of pixels down the columns.
+def _even(rois: RoiSet) -> Array:
+    """Which cells' pixels all weigh the same, (n,) bool; so do those of none."""
+    return np.array(
+        [not len(weights) or np.ptp(weights) == 0 for *_, weights in rois.pixels()],
+        bool,
+    )
 
-    starts and stops are flat uint32 indices into the output of `kernels.sums_down`:
-    a run's sum is two reads, however long it is.
-    """
-    lines, pixels = masks.shape
-    owner = np.repeat(np.arange(len(masks)), np.diff(masks.indptr))
-    # One line more than there is, so that no run continues into the next column.
-    order = (owner * pixels + masks.cols) * (lines + 1) + masks.rows
-    order = np.sort(order)
-    breaks = np.flatnonzero(np.diff(order) != 1) + 1
-    first = order[np.concatenate([[0], breaks]).astype(int)[: len(order)]]
-    last = order[np.concatenate([breaks, [len(order)]]).astype(int)[: len(order)] - 1]
-    column, start = np.divmod(first, lines + 1)
-    run_owner, col = np.divmod(column, pixels)
-    stop = last % (lines + 1) + 1
-    counts = np.bincount(run_owner, minlength=len(masks))
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    starts, stops = start * pixels + col, stop * pixels + col
-    return indptr, starts.astype(np.uint32), stops.astype(np.uint32)
+
+def _cells_and_rings(rois: RoiSet, even: Array, annuli: RoiSet) -> Pixels:
+    """The cells that weigh evenly as masks 0..n - 1, the rings as n..2 n - 1."""
+    n = len(rois)
+    owner = np.repeat(np.arange(n), np.diff(rois.indptr))
+    kept = even[owner] if n else np.zeros(0, bool)
+    ring_owner = n + np.repeat(np.arange(n), np.diff(annuli.indptr))
+    return Pixels(
+        2 * n,
+        rois.shape,
+        np.concatenate([owner[kept], ring_owner]),
+        np.concatenate([rois.rows[kept], annuli.rows]),
+        np.concatenate([rois.cols[kept], annuli.cols]),
+    )

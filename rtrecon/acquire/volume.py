@@ -12,10 +12,14 @@ from rtrecon.wire import Array
 
 @dataclass(frozen=True)
 class Complete:
-    """All neurons at one encoder frame, and when its newest image was received."""
+    """All neurons at one encoder frame, and when its newest image was received.
+
+    late: an image in it had to wait before it was processed.
+    """
 
     tick: Tick
     t_received: float  # s, wall clock
+    late: bool = False
 
 
 class Volume:
@@ -34,22 +38,30 @@ class Volume:
         self._sent = -1
         self._waiting: dict[int, Complete] = {}
 
-    def add(self, plane: int, ticks: list[Tick], t_received: float) -> list[Complete]:
-        """Take one plane's ticks; return those that are now complete, in order."""
-        for tick in ticks:
-            self._newest[plane] = tick.index
-            if tick.index > self._sent:
-                self._join(plane, tick, t_received)
-        return self._take(max(min(self._newest), max(self._newest) - self._patience))
+    def add(
+        self, plane: int, told: list[Complete], *, catching_up: bool = False
+    ) -> list[Complete]:
+        """Take one plane's ticks; return those that are now complete, in order.
 
-    def _join(self, plane: int, tick: Tick, t_received: float) -> None:
-        held = self._waiting.get(tick.index)
+        catching_up: some plane has images that it will tell of; it is waited for.
+        """
+        for part in told:
+            self._newest[plane] = part.tick.index
+            if part.tick.index > self._sent:
+                self._join(plane, part)
+        last = min(self._newest)
+        if not catching_up:
+            last = max(last, max(self._newest) - self._patience)
+        return self._take(last)
+
+    def _join(self, plane: int, part: Complete) -> None:
+        tick, held = part.tick, self._waiting.get(part.tick.index)
         values = held.tick.values if held else np.full(self._n, np.nan, np.float32)
         values[self._neurons[plane]] = tick.values
         frame = max(tick.frame, held.tick.frame) if held else tick.frame
-        self._waiting[tick.index] = Complete(
-            Tick(tick.index, values, frame), t_received
-        )
+        late = part.late or bool(held and held.late)
+        joined = Tick(tick.index, values, frame)
+        self._waiting[tick.index] = Complete(joined, part.t_received, late)
 
     def _take(self, last: int) -> list[Complete]:
         ready = sorted(index for index in self._waiting if index <= last)

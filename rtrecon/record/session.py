@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 
 from rtrecon import wire
+from rtrecon.errors import UserError
 from rtrecon.record import tables
 from rtrecon.record.growing import open_intact
 from rtrecon.wire import Array
@@ -22,7 +23,7 @@ BLOCK_ROWS = 64  # rows read at a time: a block of movie windows is 4 MB
 Message = TypeVar("Message", bound=msgspec.Struct)
 
 
-class NotARecording(ValueError):  # reads as the sentence it carries
+class NotARecording(UserError):  # reads as the sentence it carries
     """A folder that holds no recording; its text says why."""
 
 

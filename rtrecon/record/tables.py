@@ -30,12 +30,14 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     `settings` and `meta` are free JSON; `roi_ids` and `neuron_ids` give the order of
     the traces and of the activity (in the encoder's order, so they may differ).
     `roi_planes` says in which plane each ROI lies; empty where there is only one.
+    `reasons` are those that `FrameRow.reason` counts in.
     """
 
     session: str
     roi_ids: list[int]
     neuron_ids: list[int]
     roi_planes: list[int] = msgspec.field(default_factory=list)
+    reasons: list[str] = msgspec.field(default_factory=list)
     rate_hz: float = 30.0  # microscope frames (of each plane) per second
     encoder_rate_hz: float = 30.0
     hop_frames: int = 5
@@ -67,6 +69,7 @@ class FrameRow(msgspec.Struct, frozen=True):
     trusted: bool
     latency_ms: float  # received to traces
     plane: int = 0
+    reason: int = 0  # why the shift is not trusted: an entry of `About.reasons`
 
 
 class ActivityRow(msgspec.Struct, frozen=True):
