@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -178,6 +178,61 @@ def check(settings: ConfigPath) -> None:
 
     for line in checking.check(given):
         _say(line)
+
+
+@app.command()
+def field(
+    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+) -> None:
+    """Compare a session's field with the one stored with its encoder: a picture."""
+    from rtrecon.fields import field_reports
+
+    for line in field_reports(session):
+        _say(line)
+
+
+@app.command()
+def rois(
+    recording: Annotated[Path, typer.Argument(help="A TIFF recording.")],
+    out: Annotated[Path, typer.Option(help="Masks to write (.json).")] = Path(
+        "rois.json"
+    ),
+    picture: Annotated[
+        Path | None, typer.Option(help="PNG of them; beside the masks if not given.")
+    ] = None,
+    method: Annotated[
+        Literal["builtin", "suite2p", "auto"],
+        typer.Option(help="auto: suite2p where it is installed."),
+    ] = "builtin",
+    diameter_px: Annotated[
+        float | None, typer.Option(help="Of a soma; 10 um or 10 px if not given.")
+    ] = None,
+    diameter_um: Annotated[
+        float | None, typer.Option(help="The same, where the file tells its scale.")
+    ] = None,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel number; the first if not given.")
+    ] = None,
+    plane: Annotated[int, typer.Option(help="Plane of a volume, from 0.")] = 0,
+) -> None:
+    """Find neurons in a recording; writes masks and a picture of them."""
+    from rtrecon.detect.find import Plan, find_rois
+
+    plan = Plan(
+        recording=recording,
+        out=out,
+        picture=picture or out.with_suffix(".png"),
+        method=method,
+        diameter_px=diameter_px,
+        diameter_um=diameter_um,
+        channel=channel,
+        plane=plane,
+    )
+    with _progress("%") as progress:
+        found = find_rois(plan, _Stages(progress))
+    if found.notice:
+        _err.print(found.notice)
+    _say(f"{found.sentence()}; written to {out} and {plan.picture}")
 
 
 @app.command(hidden=True)

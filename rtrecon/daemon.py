@@ -28,12 +28,13 @@ from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import Settings
 from rtrecon.control import Answer, Control, Request
 from rtrecon.neurons import read_neurons
-from rtrecon.pipeline import Arrived, Pipeline
+from rtrecon.pipeline import REASONS, Arrived, Pipeline
 from rtrecon.publisher import Publisher
 from rtrecon.quality.memory import MemoryMeter
 from rtrecon.record.store import Recorder
 from rtrecon.record.tables import About
 from rtrecon.rois import from_pixels
+from rtrecon.saved import earlier_part
 from rtrecon.supervise import Child
 from rtrecon.wire import Array
 
@@ -196,7 +197,7 @@ class Front:
         """Catch up with frames that had to wait, and tell what came of it."""
         if self._pipeline is None:
             return
-        self._pipeline.go_on(ending=self._ending)
+        self._pipeline.go_on(time.monotonic(), ending=self._ending)
         for notice in self._pipeline.notices():
             self._event("reference", notice)
         if self._ending and not self._pipeline.waiting:
@@ -231,12 +232,20 @@ class Front:
             self._event("refused", f"session from {start.source}, {layout}: {error}")
             return
         self._pipeline = pipeline
+        self._resume(pipeline)
         if self._recording:
             pipeline.recorder = self._new_recorder(pipeline)
         self._event(
             "session",
             f"session from {start.source}: {layout}, {len(field.rois)} neurons",
         )
+
+    def _resume(self, pipeline: Pipeline) -> None:
+        """Go on where a daemon before this one was stopped in the same session."""
+        start, folder = pipeline.start, Path(self._settings.record.folder)
+        earlier = earlier_part(folder, start.session, len(start.planes))
+        if earlier is not None:
+            pipeline.resume(earlier)
 
     def _warm_up(self) -> None:
         """Compile kernels and settle memory, so that the first frame is not slow."""
@@ -312,6 +321,7 @@ class Front:
                 "reference": pipeline.unusable if pipeline else 0,
                 "unpaired": pipeline.unpaired if pipeline else 0,
             },
+            untrusted=dict(pipeline.untrusted) if pipeline else {},
             realtime_factor=pipeline.realtime_factor() if pipeline else 0.0,
             memory_mb=self._memory.now_mb(),
             peak_memory_mb=self._memory.peak_mb,
@@ -415,6 +425,7 @@ class Front:
             session=start.session,
             roi_ids=ids,
             neuron_ids=ids,
+            reasons=REASONS,
             roi_planes=rois.planes.tolist() if len(start.planes) > 1 else [],
             rate_hz=start.rate_hz,
             encoder_rate_hz=settings.align.rate_hz,

@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 
 from rtrecon import config
-from rtrecon.config import RecordSettings, Settings, WireSettings
+from rtrecon.config import RecordSettings, RegisterSettings, Settings, WireSettings
 from rtrecon.control import ControlError, ask
 from rtrecon.encoder.card import find, read_card
 from rtrecon.errors import UserError
@@ -48,6 +48,7 @@ _LINGER_S = 1.5  # after the last frame, for the last hops to be inverted
 _MOVIE_SEED = 5000  # far from every movie trained on
 _WATCH_EVERY_FRAMES = 30
 _ASK_EVERY_S = 0.1
+_TEMPLATE_FRAMES = 30  # a second: who tries the demo wants to see the movie
 _SCALE = 6  # screen pixels per movie pixel in the video file
 
 Log = Callable[[str], None]
@@ -193,6 +194,7 @@ def _settings(out: Path) -> Settings:
         wire=WireSettings(
             frames=frames, publish=publish, control=control, results=results
         ),
+        register_=RegisterSettings(template_frames=_TEMPLATE_FRAMES),
         encoder=config.EncoderSettings(checkpoint="demo"),
         record=RecordSettings(folder=str(out.resolve() / "session")),
     )

@@ -268,8 +268,9 @@ class Process:
         started = time.monotonic()
         hop = self._settings.hop_frames
         while len(self._backlog) >= (_MAX_BACKLOG_HOPS + 1) * hop:
-            self._inverter.advance(self._backlog.take(hop))
-            self._misses += 1
+            skipped = self._backlog.take(hop)
+            self._inverter.advance(skipped)
+            self._misses += not skipped[-1].header.late
         samples = self._backlog.take(hop)
         self._inverter.advance(samples)
         share = 0.5 if self._inverter.null is not None else 1.0
@@ -280,10 +281,9 @@ class Process:
         self._judge_hop(samples[-1].header.index, movie, budget_s)
         self._hops, self._steps = self._hops + 1, self._steps + taken
         if time.monotonic() - started > self._hop_s:
-            self._misses += 1
+            self._misses += not samples[-1].header.late
 
     def _publish_movie(self, newest: wire.Activity, movie: Array, steps: int) -> None:
-        now = time.time()
         pixels = np.rint(movie).astype(np.uint8)
         self._publisher.send(
             wire.Movie,
@@ -295,8 +295,10 @@ class Process:
             steps=steps,
             t_frame=newest.t_frame,
         )
-        self._latency["activity_to_movie"].add((now - newest.t) * 1e3)
-        self._latency["frame_to_movie"].add((now - newest.t_frame) * 1e3)
+        if not newest.late:
+            now = time.time()
+            self._latency["activity_to_movie"].add((now - newest.t) * 1e3)
+            self._latency["frame_to_movie"].add((now - newest.t_frame) * 1e3)
 
     def _judge_hop(self, index: int, movie: Array, budget_s: float) -> None:
         live, null = self._inverter.live, self._inverter.null

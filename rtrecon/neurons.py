@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rtrecon.config import Settings, SettingsError
+from rtrecon.config import RoiSettings, Settings, SettingsError
 from rtrecon.encoder.card import Card, find, read_card, require_same_neurons
 from rtrecon.errors import UserError
 from rtrecon.rois import RoiSet
-from rtrecon.sources.masks import load_rois
+from rtrecon.sources.masks import ACCEPTED, load_rois
 from rtrecon.wire import Array
 
 
@@ -36,12 +36,13 @@ class Neurons:
 
     card: Card | None
     path: str | None
+    settings: RoiSettings
 
     def field(self, shape: tuple[int, int], n_planes: int) -> Field:
         """Return what lies on a field of (lines, pixels); UserError if another."""
         if self.card is None:
             assert self.path is not None
-            rois = load_rois(self.path, shape)
+            rois = load_rois(self.path, shape, self.settings)
             _require_planes(rois, n_planes)
             return Field(rois, (None,) * n_planes)
         planes, lines, pixels = self.card.mean_image.shape
@@ -71,11 +72,11 @@ def read_neurons(settings: Settings) -> Neurons:
     if settings.encoder.checkpoint is None:
         if path is None:
             raise SettingsError(
-                "no neurons: set rois.path to masks (Suite2p stat.npy, regions .json) "
-                "or encoder.checkpoint to an encoder, which brings its own"
+                f"no neurons: set rois.path to masks ({ACCEPTED}), or "
+                "encoder.checkpoint to an encoder, which brings its own"
             )
-        return Neurons(None, path)
+        return Neurons(None, path, settings.rois)
     card = read_card(find(settings.encoder.checkpoint))
     if path is not None:
-        require_same_neurons(card, load_rois(path, card.rois.shape))
-    return Neurons(card, path)
+        require_same_neurons(card, load_rois(path, card.rois.shape, settings.rois))
+    return Neurons(card, path, settings.rois)

@@ -8,19 +8,22 @@ messages. Nothing here waits.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rtrecon import wire
 from rtrecon.acquire.align import Aligner, to_encoder_frame
+from rtrecon.acquire.trust import Doubt
 from rtrecon.acquire.volume import Complete, Volume
 from rtrecon.config import Settings
 from rtrecon.errors import UserError
+from rtrecon.keeper import Keeper
 from rtrecon.neurons import Field
 from rtrecon.plane import Plane, Shot, Step
 from rtrecon.publisher import Publisher
@@ -30,6 +33,7 @@ from rtrecon.record.tables import ActivityRow, FrameRow
 from rtrecon.reference import Known
 from rtrecon.wire import Array
 
+REASONS = [doubt.value for doubt in Doubt]
 _FIELD_EVERY_S = 0.2
 _FIELD_STEP = 2  # camera pixels per published pixel
 _PENDING_STIMULI = 64  # held until the session's first frame gives them a time
@@ -60,6 +64,7 @@ class Pipeline:
         self.field = field
         self.processed = 0
         self.unpaired = 0  # images whose other channel never came
+        self.untrusted: Counter[str] = Counter()  # frames, by reason
         self.recorder: Recorder | None = None
         self.rate = RateMeter(2.0)
         # For an inverter that was started again: what its window would hold.
@@ -80,6 +85,9 @@ class Pipeline:
         self._volume = Volume(self._places, patience)
         self._clock = Aligner(settings.align.rate_hz)  # of stimulus and behaviour
         self._halves: dict[int, Arrived] = {}  # by plane: waiting for its other channel
+        self._keeper = Keeper(settings, self._aside)
+        self._t0_s: float | None = None  # of a session that was begun before
+        self._told: list[str] = []
         self._first: Arrived | None = None
         self._newest: Arrived | None = None
         self._pending: deque[tuple[wire.Stimulus, Array]] = deque(
@@ -104,10 +112,26 @@ class Pipeline:
 
     def notices(self) -> list[str]:
         """Return sentences to be told, once."""
-        told = [notice for plane in self._planes for notice in plane.notices]
-        for plane in self._planes:
-            plane.notices.clear()
+        sources = [self._told, self._keeper.notices]
+        sources += [plane.notices for plane in self._planes]
+        told = [notice for source in sources for notice in source]
+        for source in sources:
+            source.clear()
         return told
+
+    def resume(self, folder: Path) -> None:
+        """Go on where an earlier part of this session, in `folder`, was left."""
+        try:
+            starts_s = [
+                plane.resume(folder, number)
+                for number, plane in enumerate(self._planes)
+            ]
+        except UserError as error:
+            self.retake_reference()
+            self._told.append(str(error))
+            return
+        self._t0_s = starts_s[0]
+        self._told.append(f"the session goes on from {folder.name}")
 
     def retake_reference(self) -> None:
         """Make new references of the next frames."""
@@ -134,8 +158,10 @@ class Pipeline:
         if steps and not steps[-1].late:
             self._count_latency(arrived)
 
-    def go_on(self, *, ending: bool = False) -> None:
+    def go_on(self, now_s: float, *, ending: bool = False) -> None:
         """Do what waits; `ending`: no further frame will come for a while."""
+        if self.recorder and not self.recorder.failure:
+            self._keeper.keep(self.recorder.path, self._planes, now_s)
         for number, plane in enumerate(self._planes):
             if plane.waiting:
                 self._tell(number, plane.go_on(ending=ending))
@@ -173,9 +199,11 @@ class Pipeline:
 
     def _begin(self, first: Arrived) -> None:
         self._first = first
-        self._clock.start(first.message.t, self.start.rate_hz)
+        from_s = first.message.t
+        t0_s = from_s if self._t0_s is None else self._t0_s
+        self._clock.start(t0_s, self.start.rate_hz)
         for plane in self._planes:
-            plane.start(first.message.t)
+            plane.start(t0_s, from_s)
 
     def _shot(self, arrived: Arrived) -> Shot | None:
         """Return the shot that this image completes, if it completes one."""
@@ -206,10 +234,14 @@ class Pipeline:
         """Publish and record what these steps say."""
         for step in steps:
             received = step.origin.t_received
-            for complete in self._volume.add(plane, step.ticks, received):
+            told = [Complete(tick, received, step.late) for tick in step.ticks]
+            catching_up = self.waiting > 0
+            for complete in self._volume.add(plane, told, catching_up=catching_up):
                 self._send_activity(complete)
             self.processed += step.shot.images
             self.rate.tick(time.monotonic())
+            if step.sample.shift.reason:
+                self.untrusted[step.sample.shift.reason] += 1
             self._record(plane, step)
             self._show_field(plane, step)
 
@@ -223,6 +255,7 @@ class Pipeline:
             frame=tick.frame,
             t_frame=complete.t_received,
             behavior=(dilation, speed),
+            late=complete.late,
         )
         self.history.append(wire.encode_published(message, tick.values))
         if self.recorder:
@@ -247,6 +280,7 @@ class Pipeline:
             trusted=shift.trusted,
             latency_ms=(time.time() - step.shot.t_received) * 1e3,
             plane=plane,
+            reason=REASONS.index(shift.reason),
         )
         self.recorder.frame(row, (sample.cell, sample.neuropil, sample.dff))
 
@@ -266,6 +300,7 @@ class Pipeline:
             confidence=shift.confidence,
             step=_FIELD_STEP,
             plane=plane,
+            reason=shift.reason,
         )
 
     def _show_stimulus(self, index: int, clip: str, image: Array) -> None:

@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from rtrecon import wire
 from rtrecon.acquire.align import Aligner, Tick
 from rtrecon.acquire.chain import Chain, Sample
 from rtrecon.config import Settings
-from rtrecon.reference import Known, Reference, find_reference
+from rtrecon.reference import Known, Reference, find_reference, stored_reference
+from rtrecon.saved import State, load_reference, load_state, reference_file, state_file
 from rtrecon.wire import Array
 
 # Of images kept until there is a reference; the oldest go first, counted.
@@ -77,6 +79,9 @@ class Plane:
         lag = settings.traces.deconvolve_lag_frames
         self._waiting: deque[Shot] = deque(maxlen=lag + 1)
         self._contrast = 0.0, 1.0
+        self._t0_s = 0.0
+        if known.image is not None and not settings.field.enabled:
+            self.use(stored_reference(known, settings))
 
     @property
     def calibrating(self) -> bool:
@@ -88,9 +93,29 @@ class Plane:
         """How many shots are kept or still to be caught up with."""
         return len(self._backlog)
 
-    def start(self, t0_s: float) -> None:
-        """Begin a session whose first image, of any plane, is at `t0_s`."""
-        self._aligner.start(t0_s, self._rate_hz)
+    def start(self, t0_s: float, from_s: float) -> None:
+        """Begin a session whose first image was at t0_s; we see those since from_s."""
+        self._t0_s = t0_s
+        self._aligner.start(t0_s, self._rate_hz, from_s)
+
+    def resume(self, folder: Path, number: int) -> float:
+        """Go on where an earlier part of the session, in `folder`, was left.
+
+        Returns its t0 in s. Raises UserError where it cannot be gone on from.
+        """
+        state = load_state(state_file(folder, number), self._settings)
+        kept = reference_file(folder, number)
+        reference, self.known = load_reference(kept, self._settings)
+        self.use(reference)
+        assert self._chain is not None
+        self._chain.restore(state.chain)
+        return state.t0_s
+
+    def state(self) -> State | None:
+        """Return all that a restart needs to go on from here; None before images."""
+        if self._chain is None or not self._waiting:
+            return None
+        return State(self._chain.state(), self._t0_s, self._waiting[-1].message.t)
 
     def take(self, shot: Shot) -> list[Step]:
         """Take one shot; return what could be processed now, oldest first."""
@@ -141,6 +166,7 @@ class Plane:
             made, self._making = self._making, None
             try:
                 self.use(made.result())
+                self.notices += made.result().notices
             except ValueError as error:
                 self._give_up_kept(str(error))
 

@@ -103,7 +103,7 @@ def test_a_killed_inverter_is_replaced_and_no_frame_is_lost(inverting, truth):
     (record,) = daemon.records(sender.session)
     index = record.movie["index"]
     holes = np.flatnonzero(np.diff(index) > 2 * record.about.hop_frames)
-    assert index[holes[0]] == pytest.approx(before[0], abs=record.about.hop_frames)
+    assert np.abs(index[holes] - before[0]).min() <= record.about.hop_frames
     assert "inverter" in [event.name for event in record.events]
 
 

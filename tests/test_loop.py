@@ -166,7 +166,7 @@ def test_what_was_heard_is_what_is_recorded(loop):
         assert np.array_equal(table.values(), [payload for _, payload in heard])
     assert record.quality == [message for message, _ in loop.heard(wire.Quality)]
     names = [event.name for event in record.events]
-    assert names == ["session", "end", "shutdown"]
+    assert names == ["session", "reference", "end", "shutdown"]
     assert {health.station for health in record.health} == {"front", "inverter"}
     assert record.about.neuron_ids == list(range(N_NEURONS))
 

@@ -70,7 +70,10 @@ class Compact(nn.Module):
         seen: (T + MEMORY - 1, 2 n) from `look`, oldest first. behavior: (T, 2)
         z-scored dilation and speed, 0 where unknown.
         """
-        drive = self._drive(seen)
+        return self.tune(self._drive(seen), behavior)
+
+    def tune(self, drive: Tensor, behavior: Tensor) -> Tensor:
+        """Return expected activity (T, n) > 0 of neurons driven so much (T, n)."""
         around = self.rest.abs() + (drive @ self.gather) @ self.spread
         log_tuned = (drive / around + FLOOR).log() * self.log_power.exp()
         return (log_tuned + self.log_gain(behavior)).exp() + self.undriven()

@@ -1,0 +1,149 @@
+"""What a daemon that was restarted needs to go on: references and state, on disk.
+
+In a session's folder, for each plane: `reference_plane0.npz` (the template, the masks
+on it, and what they were drawn on), written once, and `state_plane0.npz` (the chain's
+memory), written every few seconds. Plain arrays: nothing in them is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from rtrecon import config
+from rtrecon.acquire.neuropil import with_rings
+from rtrecon.config import Settings
+from rtrecon.errors import UserError
+from rtrecon.record.session import NotARecording, Session, sessions
+from rtrecon.reference import Known, Reference
+from rtrecon.rois import RoiSet
+from rtrecon.wire import Array
+
+_MASKS, _KNOWN, _CHAIN = "masks.", "known.", "chain."
+
+
+@dataclass(frozen=True)
+class State:
+    """A chain's memory after the image at `t_s`, of a session whose first was at t0_s.
+
+    Both in s on the microscope's clock.
+    """
+
+    chain: dict[str, Array]
+    t0_s: float
+    t_s: float
+
+
+def reference_file(folder: Path, plane: int) -> Path:
+    """Return where a plane's reference is kept."""
+    return folder / f"reference_plane{plane}.npz"
+
+
+def state_file(folder: Path, plane: int) -> Path:
+    """Return where a plane's state is kept."""
+    return folder / f"state_plane{plane}.npz"
+
+
+def save_reference(path: Path, reference: Reference, known: Known) -> None:
+    """Keep a reference and what it was found by."""
+    arrays = {"template": reference.template, "today": reference.today}
+    arrays |= _masks(_MASKS, reference.masks.cells) | _masks(_KNOWN, known.rois)
+    if known.image is not None:
+        arrays["known.image"] = known.image
+    _write(path, arrays)
+
+
+def load_reference(path: Path, settings: Settings) -> tuple[Reference, Known]:
+    """Return what was kept; UserError with a sentence where it cannot be read."""
+    arrays = _read(path)
+    try:
+        template = arrays["template"]
+        shape = template.shape[0], template.shape[1]
+        known = Known(_rois(_KNOWN, arrays, shape), arrays.get("known.image"))
+        masks = with_rings(_rois(_MASKS, arrays, shape), settings.traces)
+    except (KeyError, IndexError) as error:
+        raise UserError(f"{path} is no reference: it lacks {error}") from None
+    return Reference(template, masks, arrays["today"]), known
+
+
+def save_state(path: Path, state: State, settings: Settings) -> None:
+    """Keep a chain's memory, in place of an older one."""
+    arrays = {f"{_CHAIN}{key}": array for key, array in state.chain.items()}
+    arrays["times_s"] = np.array([state.t0_s, state.t_s])
+    arrays["settings"] = np.array(_fingerprint(settings))
+    _write(path, arrays)
+
+
+def load_state(path: Path, settings: Settings) -> State:
+    """Return what was kept; UserError where settings changed or it cannot be read."""
+    arrays = _read(path)
+    if str(arrays.get("settings")) != _fingerprint(settings):
+        raise UserError(
+            f"{path} was kept under other register or traces settings; the session "
+            "goes on with a fresh baseline"
+        )
+    chain = {
+        key.removeprefix(_CHAIN): array
+        for key, array in arrays.items()
+        if key.startswith(_CHAIN)
+    }
+    t0_s, t_s = arrays["times_s"].tolist()
+    return State(chain, t0_s, t_s)
+
+
+def earlier_part(folder: Path, session: str, n_planes: int) -> Path | None:
+    """Return the newest recording of a session that a restart can go on from."""
+    for path in reversed(sessions(folder)):
+        whole = all(
+            file(path, plane).is_file()
+            for plane in range(n_planes)
+            for file in (reference_file, state_file)
+        )
+        if whole and _session_of(path) == session:
+            return path
+    return None
+
+
+def _session_of(path: Path) -> str:
+    try:
+        return Session(path).about.session
+    except NotARecording:
+        return ""
+
+
+def _masks(prefix: str, rois: RoiSet) -> dict[str, Array]:
+    own = {f.name: getattr(rois, f.name) for f in fields(rois) if f.name != "shape"}
+    return {f"{prefix}{name}": array for name, array in own.items()}
+
+
+def _rois(prefix: str, arrays: Mapping[str, Array], shape: tuple[int, int]) -> RoiSet:
+    names = [f.name for f in fields(RoiSet) if f.name != "shape"]
+    own = {name: arrays[f"{prefix}{name}"] for name in names}
+    return RoiSet(shape=shape, **own)
+
+
+def _fingerprint(settings: Settings) -> str:
+    whole = json.loads(config.dump(settings))
+    parts = {key: whole[key] for key in ("register", "traces")}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _write(path: Path, arrays: Mapping[str, Array]) -> None:
+    half_written = path.with_suffix(".part")
+    with half_written.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    half_written.replace(path)
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            return dict(kept)
+    except (OSError, ValueError, BadZipFile) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None

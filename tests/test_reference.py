@@ -1,0 +1,91 @@
+"""Today's reference: masks follow the tissue, or stay where they were and are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from field_world import field
+
+from rtrecon.config import RegisterSettings, Settings, TracesSettings
+from rtrecon.reference import Known, find_reference, stored_reference
+
+SHAPE = (256, 256)
+SETTINGS = Settings(register_=RegisterSettings(template_frames=20))
+MOVED = (11.0, -7.0)
+
+
+@pytest.fixture(scope="module")
+def yesterday():
+    """The neurons, and the image they were drawn on."""
+    world = field(SHAPE)
+    return Known(world.rois(), world.template(2.0, np.random.default_rng(1)))
+
+
+def frames_of(world, shift=(0.0, 0.0), n=20):
+    rng = np.random.default_rng(2)
+    return [world.frame(2.0, rng, shift + rng.normal(0, 0.5, 2)) for _ in range(n)]
+
+
+def test_masks_move_with_the_field(yesterday):
+    found = find_reference(frames_of(field(SHAPE), MOVED), yesterday, SETTINGS)
+    assert found.report.go
+    cells = found.masks.cells
+    assert cells.ids.tolist() == yesterday.rois.ids.tolist()
+    apart = cells.centers() - (yesterday.rois.centers() + MOVED)
+    kept = np.isfinite(apart).all(1)
+    assert kept.mean() > 0.8  # some left the field
+    assert np.median(np.hypot(*apart[kept].T)) < 1.0
+    assert "go" in found.notices[0]
+
+
+def test_of_another_field_the_stored_one_stays_the_reference(yesterday):
+    found = find_reference(frames_of(field(SHAPE, seed=9)), yesterday, SETTINGS)
+    assert not found.report.go
+    assert found.template is yesterday.image
+    np.testing.assert_array_equal(found.masks.cells.rows, yesterday.rois.rows)
+    assert "no-go" in found.notices[0]
+
+
+def test_masks_drawn_today_stay_where_they_are(yesterday):
+    today = Known(yesterday.rois, None)
+    found = find_reference(frames_of(field(SHAPE)), today, SETTINGS)
+    assert found.report is None
+    assert found.today is found.template
+    assert found.notices == ()
+    np.testing.assert_array_equal(found.masks.cells.rows, yesterday.rois.rows)
+
+
+def test_masks_that_lie_across_the_tissue_are_told():
+    world = field((240, 260))
+    rois = world.rois()
+    across = replace(rois, rows=rois.cols, cols=rois.rows)
+    inside = [k for k, (r, c, _) in enumerate(across.pixels()) if r.max() < 240]
+    found = find_reference(
+        frames_of(world), Known(across.subset(np.array(inside)), None), SETTINGS
+    )
+    assert any("rois.transpose" in notice for notice in found.notices)
+
+
+def test_neurons_hidden_under_others_are_told(yesterday):
+    traces = TracesSettings(overlap="exclude")
+    settings = SETTINGS.model_copy(update={"traces": traces})
+    rois = yesterday.rois
+    twice = rois.subset(np.array([0, 1]))
+    double = replace(
+        twice,
+        ids=np.array([1, 2]),
+        rows=np.concatenate([twice.rows[: twice.indptr[1]]] * 2),
+        cols=np.concatenate([twice.cols[: twice.indptr[1]]] * 2),
+        weights=np.concatenate([twice.weights[: twice.indptr[1]]] * 2),
+        indptr=twice.indptr[1] * np.arange(3),
+    )
+    found = stored_reference(Known(double, yesterday.image), settings)
+    assert any("share all their pixels" in notice for notice in found.notices)
+
+
+def test_no_reference_without_light(yesterday):
+    dark = [np.zeros(SHAPE, np.int16)] * 12
+    with pytest.raises(ValueError, match="all 12 frames are constant"):
+        find_reference(dark, yesterday, SETTINGS)
