@@ -5,6 +5,7 @@ ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/ready
+PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 
@@ -28,11 +29,11 @@ lint: $(READY)
 bench-loop: $(READY)
 	$(BIN)/python benchmarks/loop.py $(ARGS)
 
-bench-front: $(READY)
-	$(BIN)/python benchmarks/front.py $(ARGS)
+bench-front: $(PEERS)
+	.venv-bench/bin/python benchmarks/front.py $(ARGS)
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf build dist demo-out
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -45,6 +46,15 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	@$(BIN)/python -c 'import PySide6.QtGui' 2>/dev/null || $(MAKE) --no-print-directory qt-libraries
+	touch $@
+
+# What benchmarks compare with, in an environment of its own that also sees the other.
+$(PEERS): benchmarks/peers.txt $(READY)
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --no-deps -r benchmarks/peers.txt
+	@ours=$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])'); \
+	theirs=$$(.venv-bench/bin/python -c 'import site; print(site.getsitepackages()[0])'); \
+	echo "import site; site.addsitedir(r'$$ours')" > "$$theirs/rtrecon.pth"
 	touch $@
 
 .PHONY: qt-libraries

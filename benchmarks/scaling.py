@@ -1,0 +1,86 @@
+"""Cost of the front against frame size, number of ROIs and planes, as a plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pairs
+import worlds
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from rtrecon.acquire.chain import Chain
+from rtrecon.acquire.neuropil import with_rings
+from rtrecon.config import Settings
+from rtrecon.wire import Array
+
+SIDES_PX = (128, 256, 512, 1024, 2048)
+ROI_COUNTS = (10, 100, 1000, 5000, 20_000)
+PLANES = (1, 2, 4, 8)
+N_FRAMES = 60
+_RATE_HZ = 30.0
+_BLUE = "#0072B2"  # told apart by everybody
+
+
+def scaling() -> dict[str, dict[str, float]]:
+    """Median ms of the whole chain per frame (per volume, for planes)."""
+    by_side = {str(side): _chain_ms(side, 1000, N_FRAMES) for side in SIDES_PX[1:]}
+    by_rois = {str(n): _chain_ms(worlds.SIDE_PX, n, N_FRAMES) for n in ROI_COUNTS}
+    per_plane = {str(p): p * _chain_ms(worlds.SIDE_PX, 1000 // p, 30) for p in PLANES}
+    return {"side_px": by_side, "rois": by_rois, "planes": per_plane}
+
+
+def voltage() -> dict[str, float]:
+    """128 x 128 px, 50 neurons, as in voltage imaging: p50 and p99 in ms."""
+    timing = _chain_timing(128, 50, 400)
+    return {"p50_ms": timing.p50, "p99_ms": timing.p99, "hz": 1e3 / timing.p99}
+
+
+def draw(found: dict[str, dict[str, float]], path: Path) -> None:
+    """Write the plot."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    titles = {
+        "side_px": "frame side, px (1000 ROIs)",
+        "rois": "ROIs (512 x 512)",
+        "planes": "planes of a volume (1000 ROIs in all)",
+    }
+    for axes, (key, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
+        x, y = [int(k) for k in found[key]], list(found[key].values())
+        axes.loglog(x, y, "o-", color=_BLUE)
+        axes.set_xticks(x, [str(k) for k in x], minor=False)
+        axes.set_xticks([], minor=True)
+        axes.set_xlabel(title)
+        axes.axhline(1e3 / _RATE_HZ, color="0.6", linestyle="--")
+        axes.text(x[0], 1e3 / _RATE_HZ, "30 Hz", va="bottom", color="0.4")
+        axes.set_ylim(0.3, 60)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("ms, registration to activity")
+    figure.suptitle("Cost of the front on one core: median per frame or volume")
+    figure.savefig(path, dpi=130)
+
+
+def _chain_ms(side_px: int, n_rois: int, n_frames: int) -> float:
+    return _chain_timing(side_px, n_rois, n_frames).p50
+
+
+def _chain_timing(side_px: int, n_rois: int, n_frames: int) -> pairs.Timing:
+    template, frames = _field(side_px)
+    settings = Settings()
+    masks = with_rings(worlds.scattered_rois(n_rois, side_px), settings.traces)
+    chain = Chain(template, masks, _RATE_HZ, settings)
+    shown = [frames[k % len(frames)] for k in range(n_frames)]
+    return pairs.timed(chain.process, shown)
+
+
+def _field(side_px: int) -> tuple[Array, list[Array]]:
+    """A field of this side, tiled or cut from the usual one, and frames of it."""
+    world = worlds.rigid_world(worlds.PHOTONS["hi"], 8)
+    times = -(-side_px // worlds.SIDE_PX)
+
+    def cut(image: Array) -> Array:
+        tiled = np.tile(image, (times, times))[:side_px, :side_px]
+        return np.ascontiguousarray(tiled)
+
+    return cut(world.template), [cut(frame) for frame in world.frames]
