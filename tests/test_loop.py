@@ -31,7 +31,7 @@ FIGURES = {
     "frames_received": (),
     "frames_processed": (),
     "gaps": ("wire", "source", "repeats"),
-    "latency_ms": ("frame_to_traces", "activity_to_movie", "frame_to_movie"),
+    "latency_ms": ("frame_to_traces", "activity_to_movie", "frame_to_movie", "hop"),
     "realtime_factor": (),
     "steps_per_hop": (),
     "deadline_misses": (),

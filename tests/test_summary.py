@@ -51,7 +51,7 @@ def summary_of(recorder: Recorder, extra: dict | None = None) -> dict:
 def test_what_nobody_recorded_is_not_known(recorder: Recorder):
     summary = summary_of(recorder)
     assert set(summary) == KEYS
-    unknown = {"frame_to_traces", "activity_to_movie", "frame_to_movie"}
+    unknown = {"frame_to_traces", "activity_to_movie", "frame_to_movie", "hop"}
     assert summary.pop("latency_ms") == dict.fromkeys(unknown)
     assert summary.pop("peak_memory_mb") == {"front": None, "inverter": None}
     assert set(summary.values()) == {None}

@@ -65,6 +65,7 @@ def _latencies(session: Session) -> Summary:
     rows = {
         "frame_to_traces": session.frames["latency_ms"],
         "activity_to_movie": np.empty(0),
+        "hop": np.empty(0),
         "frame_to_movie": 1e3 * (movie["t"] - movie["t_frame"]),
     }
     return {
