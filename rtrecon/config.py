@@ -223,14 +223,17 @@ def dump(settings: Settings) -> str:
 
 
 def _resolved(settings: Settings, base: Path) -> Settings:
-    rois, encoder, record = settings.rois, settings.encoder, settings.record
+    rois, encoder, register = settings.rois, settings.encoder, settings.register_
     if rois.path:
         rois = rois.model_copy(update={"path": str(base / rois.path)})
     if encoder.checkpoint and encoder.checkpoint != "demo":
         path = str(base / encoder.checkpoint)
         encoder = encoder.model_copy(update={"checkpoint": path})
+    if register.z_stack:
+        path = str(base / register.z_stack)
+        register = register.model_copy(update={"z_stack": path})
     return settings.model_copy(
-        update={"rois": rois, "encoder": encoder, "record": record}
+        update={"rois": rois, "encoder": encoder, "register_": register}
     )
 
 

@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isnan
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +281,7 @@ class Pipeline:
             latency_ms=(time.time() - step.shot.t_received) * 1e3,
             plane=plane,
             reason=REASONS.index(shift.reason),
+            z=step.depth.z,
         )
         self.recorder.frame(row, (sample.cell, sample.neuropil, sample.dff))
 
@@ -290,7 +291,7 @@ class Pipeline:
             return
         self._field_due_s[plane] = now_s + _FIELD_EVERY_S
         image = self._planes[plane].view(_FIELD_STEP)
-        shift = step.sample.shift
+        shift, depth = step.sample.shift, step.depth
         self._out.send(
             wire.Field,
             image,
@@ -301,6 +302,8 @@ class Pipeline:
             step=_FIELD_STEP,
             plane=plane,
             reason=shift.reason,
+            z=_known_or_none(depth.z),
+            z_error=_known_or_none(depth.error),
         )
 
     def _show_stimulus(self, index: int, clip: str, image: Array) -> None:
@@ -315,6 +318,10 @@ def _known(field: Field, places: list[Array]) -> list[Known]:
         Known(field.rois.subset(own), image)
         for own, image in zip(places, field.images, strict=True)
     ]
+
+
+def _known_or_none(value: float) -> float | None:
+    return None if isnan(value) else value
 
 
 def _channels(start: wire.Start, settings: Settings) -> tuple[int, int]:

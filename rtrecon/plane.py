@@ -13,6 +13,7 @@ import numpy as np
 from rtrecon import wire
 from rtrecon.acquire.align import Aligner, Tick
 from rtrecon.acquire.chain import Chain, Sample
+from rtrecon.acquire.depth import Depth, DepthMeter
 from rtrecon.config import Settings
 from rtrecon.reference import Known, Reference, find_reference, stored_reference
 from rtrecon.saved import State, load_reference, load_state, reference_file, state_file
@@ -42,7 +43,8 @@ class Shot:
 class Step:
     """What one shot said. `late`: it had to wait for the reference.
 
-    ticks: encoder frames completed, whose newest image is `origin`.
+    ticks: encoder frames completed, whose newest image is `origin`. depth: of the
+    plane, where a stack tells it.
     """
 
     shot: Shot
@@ -50,6 +52,7 @@ class Step:
     ticks: list[Tick]
     origin: Shot
     late: bool
+    depth: Depth
 
 
 class Plane:
@@ -139,8 +142,16 @@ class Plane:
     def use(self, reference: Reference) -> None:
         """Register to this reference from the next shot on."""
         self.reference = reference
+        depth, meter = reference.depth, None
+        if depth is not None:
+            meter = DepthMeter(depth.planes, self._rate_hz, depth.step)
         self._chain = Chain(
-            reference.template, reference.masks, self._rate_hz, self._settings
+            reference.template,
+            reference.masks,
+            self._rate_hz,
+            self._settings,
+            scan_offset_px=reference.scan_offset_px,
+            depth=meter,
         )
         low, high = np.percentile(reference.template, (1, 99.7))
         self._contrast = float(low), float(max(high - low, 1.0))
@@ -195,4 +206,9 @@ class Plane:
             # Deconvolution looks ahead: its activity belongs to the oldest shot.
             stamp = origin.message
             ticks = self._aligner.activity(stamp.t, stamp.frame, sample.activity)
-        return Step(shot, sample, ticks, origin, late)
+        self._tell(self._chain)
+        return Step(shot, sample, ticks, origin, late, self._chain.depth)
+
+    def _tell(self, chain: Chain) -> None:
+        self.notices += chain.notices
+        chain.notices.clear()

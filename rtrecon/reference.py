@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from rtrecon.acquire.bidirectional import find_scan_offset
+from rtrecon.acquire.depth import DepthPlanes, find_depth_planes
 from rtrecon.acquire.field_report import FieldReport, compare_fields
 from rtrecon.acquire.neuropil import Masks, with_rings
 from rtrecon.acquire.orientation import looks_transposed
 from rtrecon.acquire.register import make_template
-from rtrecon.config import Settings
+from rtrecon.config import RegisterSettings, Settings
+from rtrecon.errors import UserError
 from rtrecon.rois import RoiSet
+from rtrecon.sources.stack import read_stack
 from rtrecon.wire import Array
 
 
@@ -27,18 +32,29 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Depths:
+    """Planes around the imaged one, `step` apart: um, or 1 where nobody knows."""
+
+    planes: DepthPlanes
+    step: float
+
+
+@dataclass(frozen=True)
 class Reference:
     """The template, (lines, pixels) float32, and the masks on it.
 
     today: what was seen today, which is the template unless that is of another day.
     report: how the neurons were found, where they were drawn on another day's image.
-    notices: sentences on what somebody should know.
+    scan_offset_px: by how much odd lines lie too far right. depth: the planes around
+    this one, if a stack of them was given. notices: what somebody should know.
     """
 
     template: Array
     masks: Masks
     today: Array
     report: FieldReport | None = None
+    scan_offset_px: float = 0.0
+    depth: Depths | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -49,13 +65,37 @@ def find_reference(frames: list[Array], known: Known, settings: Settings) -> Ref
     frames of another are then not trusted, and nothing is read from them. Raises
     ValueError with a sentence where no template can be made. Takes seconds.
     """
-    template = make_template(np.stack(frames), settings.register_)
+    offset_px = 0.0
+    if settings.register_.bidirectional == "auto":
+        offset_px = find_scan_offset(frames).px
+    template = make_template(
+        np.stack(frames), settings.register_, scan_offset_px=offset_px
+    )
+    found = _found(template, known, settings)
+    return replace(_with_depth(found, settings.register_), scan_offset_px=offset_px)
+
+
+def _found(template: Array, known: Known, settings: Settings) -> Reference:
     if known.image is None:
         return _reference(template, known.rois, settings)
     report = compare_fields(template, known.image, known.rois, settings.field)
     if not report.match.found:
         return stored_reference(known, settings, report)
     return _reference(template, report.moved, settings, report)
+
+
+def _with_depth(reference: Reference, settings: RegisterSettings) -> Reference:
+    """Put the reference among the planes of the stack that was taken around it."""
+    if settings.z_stack is None:
+        return reference
+    try:
+        planes, step_um = read_stack(Path(settings.z_stack), settings.channel)
+        found = find_depth_planes(planes, reference.today)
+    except UserError as error:
+        notice = f"z drift cannot be told: {error}"
+        return replace(reference, notices=(*reference.notices, notice))
+    step = settings.z_step_um or step_um or 1.0
+    return replace(reference, depth=Depths(found, step))
 
 
 def stored_reference(
@@ -80,7 +120,7 @@ def _reference(
     ]
     today = report.today if report else template
     notices = tuple(word for word in told if word)
-    return Reference(template, masks, today, report, notices)
+    return Reference(template, masks, today, report, notices=notices)
 
 
 def _hidden(masks: Masks) -> str | None:

@@ -17,11 +17,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from rtrecon import config
+from rtrecon.acquire.depth import DepthPlanes
 from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import Settings
 from rtrecon.errors import UserError
 from rtrecon.record.session import NotARecording, Session, sessions
-from rtrecon.reference import Known, Reference
+from rtrecon.reference import Depths, Known, Reference
 from rtrecon.rois import RoiSet
 from rtrecon.wire import Array
 
@@ -53,6 +54,8 @@ def state_file(folder: Path, plane: int) -> Path:
 def save_reference(path: Path, reference: Reference, known: Known) -> None:
     """Keep a reference and what it was found by."""
     arrays = {"template": reference.template, "today": reference.today}
+    arrays["scan_offset_px"] = np.array(reference.scan_offset_px)
+    arrays |= _depth_arrays(reference.depth)
     arrays |= _masks(_MASKS, reference.masks.cells) | _masks(_KNOWN, known.rois)
     if known.image is not None:
         arrays["known.image"] = known.image
@@ -67,9 +70,16 @@ def load_reference(path: Path, settings: Settings) -> tuple[Reference, Known]:
         shape = template.shape[0], template.shape[1]
         known = Known(_rois(_KNOWN, arrays, shape), arrays.get("known.image"))
         masks = with_rings(_rois(_MASKS, arrays, shape), settings.traces)
+        reference = Reference(
+            template,
+            masks,
+            arrays["today"],
+            scan_offset_px=float(arrays["scan_offset_px"]),
+            depth=_depths(arrays),
+        )
     except (KeyError, IndexError) as error:
         raise UserError(f"{path} is no reference: it lacks {error}") from None
-    return Reference(template, masks, arrays["today"]), known
+    return reference, known
 
 
 def save_state(path: Path, state: State, settings: Settings) -> None:
@@ -126,6 +136,22 @@ def _rois(prefix: str, arrays: Mapping[str, Array], shape: tuple[int, int]) -> R
     names = [f.name for f in fields(RoiSet) if f.name != "shape"]
     own = {name: arrays[f"{prefix}{name}"] for name in names}
     return RoiSet(shape=shape, **own)
+
+
+def _depth_arrays(depth: Depths | None) -> dict[str, Array]:
+    if depth is None:
+        return {}
+    planes = depth.planes
+    place = [*planes.shape, *planes.usual, planes.start, depth.step]
+    return {"depth.patterns": planes.patterns, "depth.place": np.array(place)}
+
+
+def _depths(arrays: Mapping[str, Array]) -> Depths | None:
+    if "depth.place" not in arrays:
+        return None
+    lines, pixels, low, high, start, step = arrays["depth.place"].tolist()
+    shape, usual = (int(lines), int(pixels)), (low, high)
+    return Depths(DepthPlanes(arrays["depth.patterns"], shape, usual, start), step)
 
 
 def _fingerprint(settings: Settings) -> str:

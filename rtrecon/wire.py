@@ -129,6 +129,8 @@ class Field(Outgoing, frozen=True, tag="field"):
     step: int = 1  # downsampling: one field pixel is `step` camera pixels
     plane: int = 0
     reason: str = ""  # why the shift is not to be trusted, in a few words
+    z: float | None = None  # how much deeper than the reference: um, or stack planes
+    z_error: float | None = None  # one s.d.
 
 
 class Activity(Outgoing, frozen=True, tag="activity"):

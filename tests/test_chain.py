@@ -133,6 +133,19 @@ def test_warming_up_compiles_everything_and_changes_nothing(world, frames):
     assert after == compiled
 
 
+def test_a_restart_goes_on_with_the_template_that_followed(world, frames):
+    register = RegisterSettings(template_drift_s=10.0)
+    settings = Settings(register_=register, traces=with_lag(0).traces)
+    chain = chain_of(world, settings)
+    for frame in frames:
+        chain.process(frame)
+    again = chain_of(world, settings)
+    again.restore(chain.state())
+    one, other = chain.process(frames[0]), again.process(frames[0])
+    assert one.shift == other.shift
+    np.testing.assert_array_equal(one.activity, other.activity)
+
+
 @pytest.mark.parametrize("shape", [(64, 64), (30, 40), (16, 100)])
 def test_small_fields_work(shape):
     world = field(shape)

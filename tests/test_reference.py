@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from field_world import field
 
 from rtrecon.config import RegisterSettings, Settings, TracesSettings
 from rtrecon.reference import Known, find_reference, stored_reference
+from rtrecon.saved import load_reference, save_reference
 
 SHAPE = (256, 256)
 SETTINGS = Settings(register_=RegisterSettings(template_frames=20))
@@ -83,6 +85,67 @@ def test_neurons_hidden_under_others_are_told(yesterday):
     )
     found = stored_reference(Known(double, yesterday.image), settings)
     assert any("share all their pixels" in notice for notice in found.notices)
+
+
+def test_odd_lines_scanned_too_far_right_are_put_straight(tmp_path):
+    today = Known(field(SHAPE).rois(), None)
+    frames = frames_of(field(SHAPE))
+    for frame in frames:
+        frame[1::2] = np.roll(frame[1::2], 2, axis=1)
+    found = find_reference(frames, today, SETTINGS)
+    assert found.scan_offset_px == pytest.approx(2.0, abs=0.1)
+    inner = np.s_[20:-20, 20:-20]
+    likeness = np.corrcoef(
+        found.template[inner].ravel(), field(SHAPE).image()[inner].ravel()
+    )
+    assert likeness[0, 1] > 0.95
+    left = SETTINGS.register_.model_copy(update={"bidirectional": "off"})
+    as_it_is = SETTINGS.model_copy(update={"register_": left})
+    assert find_reference(frames, today, as_it_is).scan_offset_px == 0
+
+
+def in_stack(folder, n_planes=5):
+    """A stack in whose middle the field lies; others go into it and out of it."""
+    worlds = [field(SHAPE, seed=10 + k) for k in range(n_planes // 2 + 1)]
+    images = [0.0] * n_planes
+    for k in range(n_planes):
+        share = abs(k - n_planes // 2) / (n_planes // 2 + 1)
+        other = worlds[0] if k < n_planes // 2 else worlds[1]
+        images[k] = (1 - share) * field(SHAPE).image() + share * other.image()
+    path = folder / "stack.tif"
+    tifffile.imwrite(path, (200 * np.array(images)).astype(np.uint16))
+    return path
+
+
+def with_stack(path):
+    register = {"z_stack": str(path), "z_step_um": 5.0}
+    register = SETTINGS.register_.model_copy(update=register)
+    return SETTINGS.model_copy(update={"register_": register})
+
+
+def test_a_stack_tells_the_depth_and_is_kept_for_a_restart(tmp_path):
+    settings, known = with_stack(in_stack(tmp_path)), Known(field(SHAPE).rois(), None)
+    found = find_reference(frames_of(field(SHAPE)), known, settings)
+    assert found.notices == ()
+    assert found.depth.step == 5.0
+    path = tmp_path / "reference_plane0.npz"
+    save_reference(path, found, known)
+    again, _ = load_reference(path, settings)
+    np.testing.assert_array_equal(
+        again.depth.planes.patterns, found.depth.planes.patterns
+    )
+    assert replace(again.depth.planes, patterns=None) == replace(
+        found.depth.planes, patterns=None
+    )
+
+
+def test_a_stack_that_cannot_be_used_costs_no_more_than_the_depth(tmp_path):
+    settings = with_stack(tmp_path / "gone.tif")
+    found = find_reference(
+        frames_of(field(SHAPE)), Known(field(SHAPE).rois(), None), settings
+    )
+    assert found.depth is None
+    assert any("z drift cannot be told" in notice for notice in found.notices)
 
 
 def test_no_reference_without_light(yesterday):

@@ -7,15 +7,19 @@ what it will be shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from rtrecon.acquire.baseline import RelativeChange
 from rtrecon.acquire.deconvolve import OnlineDeconvolver
+from rtrecon.acquire.depth import Depth, DepthMeter
+from rtrecon.acquire.drift import DriftingTemplate
 from rtrecon.acquire.neuropil import Masks, with_rings
 from rtrecon.acquire.overlap import Demixer
 from rtrecon.acquire.register import Registrar, Shift
 from rtrecon.acquire.traces import TraceExtractor
+from rtrecon.acquire.trust import Doubt
 from rtrecon.config import RegisterSettings, Settings
 from rtrecon.rois import from_pixels
 from rtrecon.wire import Array
@@ -40,7 +44,9 @@ class Chain:
     """All stations from pixels to activity, of one plane.
 
     template: (lines, pixels) float32. offset: counts that the detector reads in the
-    dark. registered: the last frame, moved back, for the display; overwritten.
+    dark. scan_offset_px: by how much odd lines lie too far right. depth: tells z drift,
+    if given. registered: the last frame, moved back, for the display; overwritten.
+    notices: sentences to be told; whoever tells them clears them.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class Chain:
         settings: Settings,
         *,
         offset: float = 0.0,
+        scan_offset_px: float = 0.0,
+        depth: DepthMeter | None = None,
     ) -> None:
         cells = masks.cells
         if cells.shape != template.shape:
@@ -60,7 +68,13 @@ class Chain:
             )
         self._n = len(cells)
         self._settings = settings
-        self._registrar = Registrar(template, settings.register_)
+        self._registrar = Registrar(
+            template, settings.register_, scan_offset_px=scan_offset_px
+        )
+        drift_s = settings.register_.template_drift_s
+        self._drift = DriftingTemplate(template, rate_hz, drift_s) if drift_s else None
+        self._depth = depth
+        self._guided = np.zeros(template.shape, np.float32)
         self._extractor = TraceExtractor(cells, masks.rings)
         demixes = settings.traces.overlap == "demix"
         self._demixer = Demixer(cells) if demixes else None
@@ -73,8 +87,11 @@ class Chain:
 
         guide: the same moment in another channel, which the motion is told from.
         """
+        guide = None if guide is frame else guide
         shift = self._registrar.estimate(frame if guide is None else guide)
         self._registrar.apply(frame, shift, self.registered)
+        if self._drift or self._depth:
+            self._look_around(self._guide_moved_back(guide, shift), shift)
         cell, ring, dff, activity = np.full((4, self._n), np.nan, np.float32)
         if shift.trusted:
             self._extractor.extract(self.registered, cell, ring)
@@ -83,6 +100,30 @@ class Chain:
         self._change.update(cell, ring, dff)
         self._deconvolver.update(dff, activity)
         return Sample(shift, cell, ring, dff, activity)
+
+    @property
+    def depth(self) -> Depth:
+        """How far the plane has wandered up or down; NaN where that is not known."""
+        return self._depth.depth if self._depth else Depth()
+
+    @property
+    def notices(self) -> list[str]:
+        """What the template became, in sentences."""
+        return self._drift.notices if self._drift else []
+
+    def _guide_moved_back(self, guide: Array | None, shift: Shift) -> Array:
+        if guide is None:
+            return self.registered
+        self._registrar.apply(guide, shift, self._guided)
+        return self._guided
+
+    def _look_around(self, image: Array, shift: Shift) -> None:
+        if self._drift and shift.trusted and self._drift.take(image, shift):
+            self._registrar.follow(self._drift.scales)
+        if self._depth:
+            # Of frames that are out of plane, too, one wants to know how far.
+            usable = shift.trusted or shift.reason == Doubt.PLANE
+            self._depth.take(image if usable else None)
 
     def warm_up(self) -> None:
         """Compile all that is used, on dummy data; nothing here changes."""
@@ -94,9 +135,13 @@ class Chain:
         register = RegisterSettings(nonrigid=self._settings.register_.nonrigid)
         settings = Settings(traces=self._settings.traces, register_=register)
         masks = with_rings(rois, settings.traces)
-        chain = Chain(scene.astype(np.float32), masks, 30.0, settings)
-        for dtype in (np.int16, np.uint16):
-            chain.process(scene.astype(dtype))
+        template = scene.astype(np.float32)
+        for offset_px in (0.0, 0.5):
+            chain = Chain(template, masks, 30.0, settings, scan_offset_px=offset_px)
+            for dtype in (np.int16, np.uint16):
+                chain.process(scene.astype(dtype))
+        still = Shift(0.0, 0.0, 1.0, True)
+        DriftingTemplate(template, 1.0, 10.0).take(chain.registered, still)
 
     def state(self) -> dict[str, Array]:
         """Return all that a restart must know to go on where this chain is."""
@@ -117,10 +162,21 @@ class Chain:
                     if key.startswith(start)
                 }
             )
+        if self._drift:
+            self._registrar.follow(self._drift.scales)
 
-    def _parts(self) -> dict[str, Registrar | RelativeChange | OnlineDeconvolver]:
-        return {
+    def _parts(self) -> dict[str, _Part]:
+        parts: dict[str, _Part] = {
             "register": self._registrar,
             "change": self._change,
             "deconvolve": self._deconvolver,
         }
+        return parts | ({"drift": self._drift} if self._drift else {})
+
+
+class _Part(Protocol):
+    """What remembers something between frames."""
+
+    def state(self) -> dict[str, Array]: ...
+
+    def restore(self, state: dict[str, Array]) -> None: ...

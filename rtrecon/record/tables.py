@@ -70,6 +70,7 @@ class FrameRow(msgspec.Struct, frozen=True):
     latency_ms: float  # received to traces
     plane: int = 0
     reason: int = 0  # why the shift is not trusted: an entry of `About.reasons`
+    z: float = math.nan  # how much deeper than the reference: um, or stack planes
 
 
 class ActivityRow(msgspec.Struct, frozen=True):

@@ -1,0 +1,202 @@
+"""How much of the ring's signal is in the cell's: told beforehand, or fitted."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from rtrecon.acquire.compiled import kernel
+from rtrecon.acquire.noise import RunningNoise
+from rtrecon.config import TracesSettings
+from rtrecon.wire import Array
+
+Coefficient = float | Literal["fitted"]
+
+# Where evidence is little the coefficient is this, give or take that: the usual choice
+# (Chen et al. 2013, Suite2p), and how much what others fitted varies between cells.
+_USUAL, _USUAL_SD = 0.7, 0.2
+_LEVEL_S = 20.0  # slower changes, bleaching among them, are no evidence
+_MEMORY_S = 600.0
+_TRANSIENT_S, _SLOW_S = 0.12, 0.33  # averages that transients, slow rises are seen in
+_STANDING_OUT = 3.0  # s.d. of what noise is left in those averages
+_OVER = 0.5  # s.d. of a frame's noise: below this a transient is taken for over
+# s.d. of a frame's noise: what transients too small to see leave in all that is left.
+# However many the frames, neuropil that changes less than that tells nothing.
+_UNSEEN = 0.05
+_CREEP = 0.1  # of its usual pace: a level taken too low must not stay so
+
+
+class ToldShare:
+    """Takes the same share of the ring, which was told, off every cell."""
+
+    def __init__(self, n: int, coefficient: float) -> None:
+        self.coefficient = np.full(n, coefficient, np.float32)
+
+    def take_off(self, cell: Array, ring: Array, out: Array) -> None:
+        """Fill out, (n,) float32, with cell - coefficient * ring; no ring: with cell.
+
+        A cell that is NaN stays so.
+        """
+        np.multiply(ring, self.coefficient, out=out)
+        np.subtract(cell, np.nan_to_num(out, copy=False), out=out)
+
+    def state(self) -> dict[str, Array]:
+        """Return nothing: nothing is remembered."""
+        return {}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on as before."""
+
+
+class FittedShare:
+    """Takes off each cell its own share of the ring, learnt as frames pass.
+
+    Regression of cell on ring over frames without transients, of changes faster than
+    20 s and since 10 minutes. The ring's own noise is kept from flattening the slope
+    by asking the frame before (an instrumental variable). A ridge pulls towards 0.7 as
+    a normal prior of s.d. 0.2 would, for noise of the correlation that is found.
+    coefficient: (n,) float32, 0..1, as it is now.
+
+    Its blind spot: transients lost in noise, of cells that fire when the neuropil is
+    bright, count as neuropil and make the coefficient too high.
+    """
+
+    def __init__(self, n: int, rate_hz: float, settings: TracesSettings) -> None:
+        self.coefficient = np.full(n, _USUAL, np.float32)
+        self._noise = RunningNoise(n, rate_hz)
+        self._memory = np.zeros(n, _EVIDENCE)
+        self._every = max(1, round(rate_hz))
+        decay = math.exp(-1 / (settings.decay_s * rate_hz))
+        brief, slow = (-math.expm1(-1 / (s * rate_hz)) for s in (_TRANSIENT_S, _SLOW_S))
+        kept = 1 - brief
+        left_brief = brief * math.sqrt(1 + (kept - decay) ** 2 / (1 - kept**2))
+        left_slow = math.sqrt(slow / (2 - slow))
+        self._rates = np.array(
+            [
+                1 / (_LEVEL_S * rate_hz),
+                math.exp(-1 / (_MEMORY_S * rate_hz)),
+                decay,
+                brief,
+                slow,
+                _STANDING_OUT * left_brief,
+                _STANDING_OUT * left_slow,
+            ]
+        )
+
+    def take_off(self, cell: Array, ring: Array, out: Array) -> None:
+        """Learn of one frame, and fill out with cell - coefficient * change of ring.
+
+        Arrays are (n,) float32, in counts. The change is since the ring was first seen,
+        so that a coefficient on the move does not move the level. No ring: the cell
+        as it is. A cell that is NaN stays so.
+        """
+        self._noise.update(cell)
+        traces = cell, ring, self._noise.sd
+        learn_share(
+            traces, self._rates, self._every, self._memory, self.coefficient, out
+        )
+
+    def state(self) -> dict[str, Array]:
+        """Return a copy of what is remembered between frames."""
+        noise = {f"noise.{key}": array for key, array in self._noise.state().items()}
+        own = {"coefficient": self.coefficient.copy(), "evidence": self._memory.copy()}
+        return noise | own
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Go on from a state of as many neurons, at the same rate."""
+        prefix = "noise."
+        self._noise.restore(
+            {k.removeprefix(prefix): v for k, v in state.items() if prefix in k}
+        )
+        self.coefficient[:] = state["coefficient"]
+        self._memory[:] = state["evidence"]
+
+
+def share_of(
+    n: int, rate_hz: float, settings: TracesSettings, coefficient: Coefficient
+) -> ToldShare | FittedShare:
+    """Return what takes the neuropil off n cells."""
+    if isinstance(coefficient, str):
+        return FittedShare(n, rate_hz, settings)
+    return ToldShare(n, coefficient)
+
+
+# What is known of a cell and its ring: frames seen; the ring's first value; levels of
+# both without transients; the frame before; what the ring leaves unexplained, averaged
+# briefly (less its decay) and slowly; transient now. Sums over frames without one.
+_EVIDENCE = np.dtype(
+    [
+        ("seen", np.int64),
+        ("first", np.float32),
+        ("cell", np.float32),
+        ("ring", np.float32),
+        ("last_ring", np.float32),
+        ("last_rest", np.float32),
+        ("brief", np.float32),
+        ("slow", np.float32),
+        ("transient", np.float32),
+        ("frames", np.float64),
+        ("cell_ring", np.float64),
+        ("ring_ring", np.float64),
+        ("rest_rest", np.float64),
+    ]
+)
+
+
+@kernel
+def learn_share(
+    traces: tuple[Array, Array, Array],
+    rates: Array,
+    every: int,
+    memory: Array,
+    share: Array,
+    out: Array,
+) -> None:
+    """One frame of robust regression of cell on ring; see `FittedShare`.
+
+    traces: cells, rings, s.d. of the cells' noise; (n,) each. rates: of the levels;
+    memory and decay, as factors per frame; of the brief and the slow average; their
+    thresholds in s.d. The share is told anew every so many frames.
+    """
+    cell, ring, sd = traces
+    pace, kept, decay, brief, slow, brief_limit, slow_limit = rates
+    for i in range(cell.size):
+        own = memory[i]
+        out[i] = cell[i]
+        if math.isnan(cell[i]) or math.isnan(ring[i]):
+            continue
+        own.seen += 1
+        if own.seen == 1:
+            own.first = own.ring = ring[i]
+            own.cell = cell[i]
+            continue
+        around = ring[i] - own.ring
+        above = cell[i] - own.cell
+        rest = above - share[i] * around
+        own.brief += brief * (rest - decay * own.last_rest - own.brief)
+        own.slow += slow * (rest - own.slow)
+        own.transient *= decay
+        limit = slow_limit * sd[i]
+        fires = own.brief > brief_limit * sd[i]
+        if fires:
+            own.transient = max(own.transient, own.slow)
+        calm = not fires and own.transient < _OVER * sd[i] and own.slow < limit
+        if calm:
+            own.frames = kept * own.frames + 1
+            own.cell_ring = kept * own.cell_ring + above * own.last_ring
+            own.ring_ring = kept * own.ring_ring + around * own.last_ring
+            own.rest_rest = kept * own.rest_rest + own.slow**2
+        step = max(pace, 1 / own.seen)
+        bounded = min(max(own.slow, -limit), limit) * (1 if calm else _CREEP)
+        own.cell += step * (share[i] * around + bounded)
+        own.ring += step * around
+        own.last_ring, own.last_rest = around, rest
+        if own.seen % every == 0 and own.frames >= 1:
+            # Variance of what is unexplained, as long as it lasts, over the prior's.
+            doubt = 2 / slow * own.rest_rest / own.frames
+            doubt = (doubt + own.frames * (_UNSEEN * sd[i]) ** 2) / _USUAL_SD**2
+            slope = (own.cell_ring + doubt * _USUAL) / (max(own.ring_ring, 0) + doubt)
+            share[i] = min(max(slope, 0), 1)
+        out[i] -= share[i] * (ring[i] - own.first)
