@@ -235,6 +235,32 @@ def rois(
     _say(f"{found.sentence()}; written to {out} and {plan.picture}")
 
 
+@app.command("convert")
+def convert_published(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files as their authors saved them (.pth).")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write (.safetensors).")],
+    mouse: Annotated[
+        str | None,
+        typer.Option(help="Whose readout: 0 to 9, or a name such as 29515-10-12."),
+    ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Ids of its neurons, in order (unit_ids.npy of its folder)."),
+    ] = None,
+) -> None:
+    """Turn published encoders, one or an ensemble, into a file of ours for one mouse."""
+    from rtrecon.encoder.convert import convert
+    from rtrecon.sources.npy import read_numbers
+
+    converted = convert(sources, out, mouse, read_numbers(ids) if ids else None)
+    _say(
+        f"{out} written: {len(sources)} models of mouse {converted}, "
+        f"{converted.n_neurons} neurons"
+    )
+
+
 @app.command(hidden=True)
 def invert() -> None:
     """Run the inverter on settings from standard input (started by the daemon)."""
