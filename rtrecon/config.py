@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -96,13 +96,29 @@ class TracesSettings(_Section):
     overlap: Literal["share", "exclude", "demix"] = Field(
         "share", description="pixels of several cells: count for each, none, or demixed"
     )
-    neuropil_coefficient: float = Field(0.7, ge=0, le=1)
+    neuropil_coefficient: Annotated[float, Field(ge=0, le=1)] | Literal["fitted"] = (
+        Field(0.7, description="of the ring, taken off; 'fitted' = each cell's own")
+    )
     neuropil_inner_px: int = Field(2, ge=0, description="gap between cell and annulus")
     neuropil_outer_px: int = Field(7, ge=1, description="width of the annulus")
     baseline_window_s: float = Field(60.0, gt=0)
     baseline_smooth_s: float = Field(0.5, gt=0)
+    offset_counts: float | Literal["auto"] = Field(
+        0.0, description="read in the dark; 'auto' = told from the noise of the frames"
+    )
     decay_s: float = Field(0.7, gt=0, description="indicator decay, for deconvolution")
+    rise_s: float | None = Field(
+        None, gt=0, description="indicator rise, for deconvolution; none = at once"
+    )
     deconvolve_lag_frames: int = Field(2, ge=0, le=16)
+
+    @model_validator(mode="after")
+    def _rise_before_decay(self) -> TracesSettings:
+        if self.rise_s is not None and self.rise_s >= self.decay_s:
+            raise ValueError(
+                f"rise_s = {self.rise_s} must be shorter than decay_s = {self.decay_s}"
+            )
+        return self
 
 
 class AlignSettings(_Section):
@@ -238,18 +254,24 @@ def _resolved(settings: Settings, base: Path) -> Settings:
 
 
 def _sentences(path: Path, error: ValidationError) -> str:
-    return "\n".join(_sentence(path, dict(item)) for item in error.errors())
+    by_key: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for item in error.errors():
+        # What follows section and key are the kinds of value that one may give.
+        by_key.setdefault(item["loc"][:2], []).append(dict(item))
+    return "\n".join(_sentence(path, *known) for known in by_key.items())
 
 
-def _sentence(path: Path, item: dict[str, object]) -> str:
-    location = item["loc"]
-    assert isinstance(location, tuple)
+def _sentence(
+    path: Path, location: tuple[object, ...], items: list[dict[str, object]]
+) -> str:
+    item = items[0]
     key = ".".join(str(part) for part in location)
     if item["type"] == "extra_forbidden":
         section = _section_of(location)
         known = ", ".join(sorted(_names(section)))
         return f"{path}: unknown key '{key}'; known here: {known}"
-    return f"{path}: '{key}' = {item['input']!r}: {item['msg']}"
+    wrong = ", or ".join(str(each["msg"]) for each in items)
+    return f"{path}: '{key}' = {item['input']!r}: {wrong}"
 
 
 def _section_of(location: tuple[object, ...]) -> type[BaseModel]:

@@ -11,7 +11,14 @@ from rtrecon.config import Settings
 from rtrecon.plane import Plane
 from rtrecon.priority import give_way
 from rtrecon.reference import Reference
-from rtrecon.saved import reference_file, save_reference, save_state, state_file
+from rtrecon.saved import (
+    neurons_file,
+    reference_file,
+    save_neurons,
+    save_reference,
+    save_state,
+    state_file,
+)
 
 _EVERY_S = 5.0  # the most that a restart has to do without
 
@@ -71,12 +78,15 @@ class Keeper:
         self._writing = self._aside.submit(write)
 
     def _keep_state(self, folder: Path, planes: list[Plane]) -> None:
-        states = [plane.state() for plane in planes]
+        kept = [
+            (plane.state(), plane.worth(), plane.known.rois.ids) for plane in planes
+        ]
 
         def write() -> None:
-            for number, state in enumerate(states):
-                if state is not None:
+            for number, (state, worth, ids) in enumerate(kept):
+                if state is not None and worth is not None:
                     save_state(state_file(folder, number), state, self._settings)
+                    save_neurons(neurons_file(folder, number), ids, worth)
 
         self._writing = self._aside.submit(write)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rtrecon import wire
 from rtrecon.acquire.align import Aligner, Tick
-from rtrecon.acquire.chain import Chain, Sample
+from rtrecon.acquire.chain import Chain, Sample, Worth
 from rtrecon.acquire.depth import Depth, DepthMeter
 from rtrecon.config import Settings
 from rtrecon.reference import Known, Reference, find_reference, stored_reference
@@ -120,6 +120,10 @@ class Plane:
             return None
         return State(self._chain.state(), self._t0_s, self._waiting[-1].message.t)
 
+    def worth(self) -> Worth | None:
+        """Return what the neurons' traces are worth; None before there are any."""
+        return None if self._chain is None else self._chain.worth()
+
     def take(self, shot: Shot) -> list[Step]:
         """Take one shot; return what could be processed now, oldest first."""
         late = self.calibrating or bool(self._backlog)
@@ -150,6 +154,7 @@ class Plane:
             reference.masks,
             self._rate_hz,
             self._settings,
+            offset=reference.offset_counts,
             scan_offset_px=reference.scan_offset_px,
             depth=meter,
         )
@@ -184,10 +189,11 @@ class Plane:
     def _start_making(self, ending: bool) -> None:
         needed = self._settings.register_.template_frames
         if len(self._backlog) >= needed or (ending and self._backlog):
-            guides = [shot.guide for shot, _ in islice(self._backlog, needed)]
-            self._tried = len(guides)
+            shots = [shot for shot, _ in islice(self._backlog, needed)]
+            guides, read = [s.guide for s in shots], [s.pixels for s in shots]
+            self._tried = len(shots)
             self._making = self._aside.submit(
-                find_reference, guides, self.known, self._settings
+                find_reference, guides, self.known, self._settings, read
             )
 
     def _give_up_kept(self, reason: str) -> None:

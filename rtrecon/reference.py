@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon.acquire.bidirectional import find_scan_offset
+from rtrecon.acquire.dark import find_dark
 from rtrecon.acquire.depth import DepthPlanes, find_depth_planes
 from rtrecon.acquire.field_report import FieldReport, compare_fields
 from rtrecon.acquire.neuropil import Masks, with_rings
 from rtrecon.acquire.orientation import looks_transposed
 from rtrecon.acquire.register import make_template
-from rtrecon.config import RegisterSettings, Settings
+from rtrecon.config import RegisterSettings, Settings, TracesSettings
 from rtrecon.errors import UserError
 from rtrecon.rois import RoiSet
 from rtrecon.sources.stack import read_stack
@@ -46,7 +47,8 @@ class Reference:
     today: what was seen today, which is the template unless that is of another day.
     report: how the neurons were found, where they were drawn on another day's image.
     scan_offset_px: by how much odd lines lie too far right. depth: the planes around
-    this one, if a stack of them was given. notices: what somebody should know.
+    this one, if a stack of them was given. offset_counts: what the detector reads in
+    the dark. notices: what somebody should know.
     """
 
     template: Array
@@ -55,11 +57,19 @@ class Reference:
     report: FieldReport | None = None
     scan_offset_px: float = 0.0
     depth: Depths | None = None
+    offset_counts: float = 0.0
     notices: tuple[str, ...] = ()
 
 
-def find_reference(frames: list[Array], known: Known, settings: Settings) -> Reference:
+def find_reference(
+    frames: list[Array],
+    known: Known,
+    settings: Settings,
+    read: list[Array] | None = None,
+) -> Reference:
     """Make today's template of frames (lines, pixels), and find the neurons in it.
+
+    read: the same frames in the channel that activity is read from, if another.
 
     Where the field they were drawn on is not in it, that field stays the reference:
     frames of another are then not trusted, and nothing is read from them. Raises
@@ -71,8 +81,9 @@ def find_reference(frames: list[Array], known: Known, settings: Settings) -> Ref
     template = make_template(
         np.stack(frames), settings.register_, scan_offset_px=offset_px
     )
-    found = _found(template, known, settings)
-    return replace(_with_depth(found, settings.register_), scan_offset_px=offset_px)
+    found = _with_depth(_found(template, known, settings), settings.register_)
+    found = _with_offset(found, frames if read is None else read, settings.traces)
+    return replace(found, scan_offset_px=offset_px)
 
 
 def _found(template: Array, known: Known, settings: Settings) -> Reference:
@@ -82,6 +93,22 @@ def _found(template: Array, known: Known, settings: Settings) -> Reference:
     if not report.match.found:
         return stored_reference(known, settings, report)
     return _reference(template, report.moved, settings, report)
+
+
+def _with_offset(
+    reference: Reference, frames: list[Array], settings: TracesSettings
+) -> Reference:
+    if settings.offset_counts != "auto":
+        return replace(reference, offset_counts=settings.offset_counts)
+    dark = find_dark(frames)
+    if dark is None:
+        notice = "the dark level cannot be told from these frames; 0 counts are taken"
+    else:
+        notice = f"{dark.counts:.0f} counts are read in the dark"
+    notices = (*reference.notices, notice)
+    return replace(
+        reference, offset_counts=dark.counts if dark else 0.0, notices=notices
+    )
 
 
 def _with_depth(reference: Reference, settings: RegisterSettings) -> Reference:
@@ -103,7 +130,9 @@ def stored_reference(
 ) -> Reference:
     """Return the image that the neurons were drawn on, as it is."""
     assert known.image is not None
-    return _reference(known.image, known.rois, settings, report)
+    told = settings.traces.offset_counts
+    reference = _reference(known.image, known.rois, settings, report)
+    return replace(reference, offset_counts=0.0 if told == "auto" else told)
 
 
 def _reference(

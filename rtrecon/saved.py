@@ -2,11 +2,13 @@
 
 In a session's folder, for each plane: `reference_plane0.npz` (the template, the masks
 on it, and what they were drawn on), written once, and `state_plane0.npz` (the chain's
-memory), written every few seconds. Plain arrays: nothing in them is unpickled.
+memory), written every few seconds. Plain arrays: nothing in them is unpickled. Beside
+them `neurons_plane0.csv`: noise, signal to noise and neuropil of each neuron so far.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from rtrecon import config
+from rtrecon.acquire.chain import Worth
 from rtrecon.acquire.depth import DepthPlanes
 from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import Settings
@@ -51,10 +54,16 @@ def state_file(folder: Path, plane: int) -> Path:
     return folder / f"state_plane{plane}.npz"
 
 
+def neurons_file(folder: Path, plane: int) -> Path:
+    """Return where it is kept what a plane's traces are worth."""
+    return folder / f"neurons_plane{plane}.csv"
+
+
 def save_reference(path: Path, reference: Reference, known: Known) -> None:
     """Keep a reference and what it was found by."""
     arrays = {"template": reference.template, "today": reference.today}
     arrays["scan_offset_px"] = np.array(reference.scan_offset_px)
+    arrays["offset_counts"] = np.array(reference.offset_counts)
     arrays |= _depth_arrays(reference.depth)
     arrays |= _masks(_MASKS, reference.masks.cells) | _masks(_KNOWN, known.rois)
     if known.image is not None:
@@ -76,10 +85,24 @@ def load_reference(path: Path, settings: Settings) -> tuple[Reference, Known]:
             arrays["today"],
             scan_offset_px=float(arrays["scan_offset_px"]),
             depth=_depths(arrays),
+            offset_counts=float(arrays["offset_counts"]),
         )
     except (KeyError, IndexError) as error:
         raise UserError(f"{path} is no reference: it lacks {error}") from None
     return reference, known
+
+
+def save_neurons(path: Path, ids: Array, worth: Worth) -> None:
+    """Write what each neuron's trace is worth, a line each, for people and programs."""
+    names = [field.name for field in fields(worth)]
+    columns = [getattr(worth, name).tolist() for name in names]
+    half_written = path.with_suffix(".part")
+    with half_written.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(("id", *names))
+        for roi_id, *values in zip(ids.tolist(), *columns, strict=True):
+            lines.writerow((roi_id, *(f"{value:.4g}" for value in values)))
+    half_written.replace(path)
 
 
 def save_state(path: Path, state: State, settings: Settings) -> None:

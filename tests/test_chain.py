@@ -114,7 +114,7 @@ def test_a_restored_chain_goes_on_where_it_was(world, frames):
 
 
 def test_warming_up_compiles_everything_and_changes_nothing(world, frames):
-    traces = TracesSettings(overlap="demix")
+    traces = TracesSettings(overlap="demix", neuropil_coefficient="fitted", rise_s=0.05)
     register = RegisterSettings(nonrigid=True)
     chain = chain_of(world, Settings(traces=traces, register_=register))
     before = chain.state()

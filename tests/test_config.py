@@ -19,7 +19,10 @@ MISTAKES = {
     "unknown section": ("[inverter]\nhop_frames = 6", "unknown key 'inverter'.*invert"),
     "section by its Python name": ("[register]\nshift = 1", r"'register\.shift'"),
     "wrong type": ("[align]\nrate_hz = 'fast'", r"'align\.rate_hz' = 'fast'"),
-    "out of range": ("[traces]\nneuropil_coefficient = 7", "neuropil_coefficient' = 7"),
+    "out of range": (
+        "[traces]\nneuropil_coefficient = 7",
+        "coefficient' = 7: .* to 1, or .* 'fitted'",
+    ),
     "no such choice": ("[invert]\ndevice = 'tpu'", "'invert.device' = 'tpu'"),
     "hops that do not fit": ("[invert]\nhop_frames = 8", "must be a multiple of hop_"),
     "a value for a section": ("wire = 3", "'wire' = 3"),

@@ -67,6 +67,19 @@ def test_running_baseline_is_the_lowest_smoothed_value():
         np.testing.assert_array_equal(np.isnan(out), np.isnan(values))
 
 
+def test_relative_change_divides_by_no_less_than_a_share_of_the_mean():
+    rng = np.random.default_rng(0)
+    out, rest = rng.normal(100, 10, (2, 50)).astype(np.float32)
+    scale = rng.uniform(1, 300, 50).astype(np.float32)
+    scale[7] = out[7] = np.nan
+    for offset, least in ((40.0, (1.0, 0.1)), (-5.0, (60.0, 0.0)), (500.0, (1.0, 0.1))):
+        floor = max(least[0], least[1] * np.nanmean(scale - offset))
+        expected = (out - rest) / np.maximum(scale - offset, floor)
+        found = out.copy()
+        kernels.relative_change(rest, scale, offset, least, found)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def solve_by_nnls(values, decay):
     """Activity s >= 0 whose calcium is nearest to the values; NaN is no value."""
     n = len(values)

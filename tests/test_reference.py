@@ -148,6 +148,20 @@ def test_a_stack_that_cannot_be_used_costs_no_more_than_the_depth(tmp_path):
     assert any("z drift cannot be told" in notice for notice in found.notices)
 
 
+def test_the_dark_level_is_told_from_the_noise():
+    traces = TracesSettings(offset_counts="auto")
+    settings = SETTINGS.model_copy(update={"traces": traces})
+    frames = [frame + 300 for frame in frames_of(field(SHAPE))]
+    found = find_reference(frames, Known(field(SHAPE).rois(), None), settings)
+    assert found.offset_counts == pytest.approx(300, abs=15)
+    assert any("counts are read in the dark" in notice for notice in found.notices)
+    told = SETTINGS.model_copy(update={"traces": TracesSettings(offset_counts=12.5)})
+    image = field(SHAPE).template(2.0, np.random.default_rng(1))
+    assert (
+        stored_reference(Known(field(SHAPE).rois(), image), told).offset_counts == 12.5
+    )
+
+
 def test_no_reference_without_light(yesterday):
     dark = [np.zeros(SHAPE, np.int16)] * 12
     with pytest.raises(ValueError, match="all 12 frames are constant"):

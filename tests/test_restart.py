@@ -78,6 +78,14 @@ def test_the_field_lies_where_it_lay(parts):
         np.testing.assert_allclose(new, old, atol=1e-6)
 
 
+def test_what_traces_are_worth_is_written_for_people(parts):
+    _, _, (_, after) = parts
+    first, *lines = (after.path / "neurons_plane0.csv").read_text().splitlines()
+    assert first == "id,noise,snr,neuropil_coefficient"
+    assert [int(line.split(",")[0]) for line in lines] == after.about.roi_ids
+    assert all(line.endswith(",0.7") for line in lines)
+
+
 def test_other_settings_begin_anew(parts, tmp_path):
     _, second, (before, _) = parts
     changed = second.settings.model_copy(update={"traces": TracesSettings(decay_s=0.3)})

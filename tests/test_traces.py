@@ -195,6 +195,17 @@ def test_dff_of_a_dark_neuron_stays_finite():
     np.testing.assert_allclose(out, 0.5)
 
 
+def test_an_offset_that_is_too_high_does_not_blow_up_dim_neurons():
+    cell, out = np.full(10, 140, np.float32), np.empty(10, np.float32)
+    cell[0] = 101
+    change = RelativeChange(10, RATE_HZ, SETTINGS, offset=103.4)
+    for rise in (0.0, 5.0):
+        change.update(cell + np.float32(rise), np.zeros(10, np.float32), out)
+    # All are 2.5 counts above their mean so far, which is 0.1 above the offset here.
+    usual = np.mean(cell + 2.5 - 103.4)
+    np.testing.assert_allclose(out[0], 2.5 / (0.1 * usual), rtol=1e-3)
+
+
 def test_deconvolution_finds_the_activity():
     rng = np.random.default_rng(0)
     decay = np.exp(-1 / (SETTINGS.decay_s * RATE_HZ))

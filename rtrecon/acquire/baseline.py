@@ -7,11 +7,13 @@ from math import ceil, exp
 import numpy as np
 
 from rtrecon.acquire import kernels
+from rtrecon.acquire.contamination import FittedShare, ToldShare, share_of
 from rtrecon.config import TracesSettings
 from rtrecon.wire import Array
 
-# Dark neurons are divided by no less than this (counts): their dF/F stays finite.
-SMALLEST_BASELINE = 1.0
+# Dark neurons are divided by no less than this (counts), or this share of what others
+# are divided by: their dF/F stays finite.
+SMALLEST_BASELINE, SMALLEST_SHARE = 1.0, 0.1
 _BLOCK_S = 1.0
 
 
@@ -70,46 +72,54 @@ class RunningBaseline:
 class RelativeChange:
     """dF/F, after the neuropil is taken off.
 
-    (Fc - baseline(Fc)) / max(baseline(F) - offset, 1 count), with Fc = F - coefficient
-    * neuropil. The denominator is the raw cell's baseline, which no subtraction can
-    bring near zero. offset: what the detector reads in the dark (counts), 0 if the
-    microscope has taken it off. A cell without annulus goes uncorrected.
+    (Fc - baseline(Fc)) / max(baseline(F) - offset, least), with Fc = F - coefficient *
+    neuropil. The denominator is the raw cell's baseline, which no subtraction can bring
+    near zero; least: 1 count, or a tenth of what it is for all cells on average, which
+    an offset that is too high cannot bring it under. offset: what the detector reads in
+    the dark (counts), 0 if the microscope has taken it off; `dark.find_dark` tells it.
+    A cell without annulus goes uncorrected.
     """
 
     def __init__(
         self, n: int, rate_hz: float, settings: TracesSettings, offset: float = 0.0
     ) -> None:
-        self._coefficient = np.float32(settings.neuropil_coefficient)
-        self._offset = np.float32(offset)
+        self._offset = offset
+        self._share = share_of(n, rate_hz, settings)
         self._raw = RunningBaseline(n, rate_hz, settings)
         self._corrected = RunningBaseline(n, rate_hz, settings)
         self._rest = np.empty(n, np.float32)
         self._scale = np.empty(n, np.float32)
+
+    @property
+    def coefficient(self) -> Array:
+        """(n,) float32: share of the neuropil that is taken off now; a view."""
+        return self._share.coefficient
 
     def update(self, cell: Array, neuropil: Array, out: Array) -> None:
         """Take one frame of cells and neuropil, (n,) float32 each; fill out with dF/F.
 
         A neuron whose cell is NaN yields NaN, and recovers with its next value.
         """
-        np.multiply(neuropil, self._coefficient, out=out)
-        np.subtract(cell, np.nan_to_num(out, copy=False), out=out)
+        self._share.take_off(cell, neuropil, out)
         self._raw.update(cell, self._scale)
         self._corrected.update(out, self._rest)
-        np.maximum(self._scale - self._offset, SMALLEST_BASELINE, out=self._scale)
-        out -= self._rest
-        out /= self._scale
+        least = SMALLEST_BASELINE, SMALLEST_SHARE
+        kernels.relative_change(self._rest, self._scale, self._offset, least, out)
 
     def state(self) -> dict[str, Array]:
         """Return a copy of what is remembered between frames."""
         return {
-            **{f"raw.{k}": v for k, v in self._raw.state().items()},
-            **{f"corrected.{k}": v for k, v in self._corrected.state().items()},
+            f"{name}.{key}": array
+            for name, part in self._parts().items()
+            for key, array in part.state().items()
         }
 
     def restore(self, state: dict[str, Array]) -> None:
         """Go on from a state of as many neurons, at the same rate."""
-        for prefix, part in (("raw", self._raw), ("corrected", self._corrected)):
-            start = f"{prefix}."
-            part.restore(
-                {k.removeprefix(start): v for k, v in state.items() if start in k}
-            )
+        for name, part in self._parts().items():
+            start = f"{name}."
+            own = {k: v for k, v in state.items() if k.startswith(start)}
+            part.restore({k.removeprefix(start): v for k, v in own.items()})
+
+    def _parts(self) -> dict[str, RunningBaseline | ToldShare | FittedShare]:
+        return {"raw": self._raw, "corrected": self._corrected, "share": self._share}

@@ -12,10 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from rtrecon.acquire.baseline import RelativeChange
-from rtrecon.acquire.deconvolve import OnlineDeconvolver
+from rtrecon.acquire.deconvolve import deconvolver
 from rtrecon.acquire.depth import Depth, DepthMeter
 from rtrecon.acquire.drift import DriftingTemplate
 from rtrecon.acquire.neuropil import Masks, with_rings
+from rtrecon.acquire.noise import RunningSnr
 from rtrecon.acquire.overlap import Demixer
 from rtrecon.acquire.register import Registrar, Shift
 from rtrecon.acquire.traces import TraceExtractor
@@ -38,6 +39,19 @@ class Sample:
     neuropil: Array  # counts
     dff: Array
     activity: Array  # dF/F per frame, >= 0
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What traces are worth; (n,) float32 each, NaN where not known.
+
+    noise: of dF/F, in 1 / sqrt(Hz) (Rupprecht et al. 2021; times 100 for %). snr: mean
+    peak of transients over the noise of a frame. neuropil_coefficient: taken off.
+    """
+
+    noise: Array
+    snr: Array
+    neuropil_coefficient: Array
 
 
 class Chain:
@@ -79,7 +93,9 @@ class Chain:
         demixes = settings.traces.overlap == "demix"
         self._demixer = Demixer(cells) if demixes else None
         self._change = RelativeChange(self._n, rate_hz, settings.traces, offset)
-        self._deconvolver = OnlineDeconvolver(self._n, rate_hz, settings.traces)
+        traces = settings.traces
+        self._deconvolver = deconvolver(self._n, rate_hz, traces, traces.rise_s)
+        self._snr = RunningSnr(self._n, rate_hz, traces, traces.rise_s)
         self.registered = np.zeros(template.shape, np.float32)
 
     def process(self, frame: Array, guide: Array | None = None) -> Sample:
@@ -98,6 +114,7 @@ class Chain:
             if self._demixer is not None:
                 self._demixer.apply(cell, ring)
         self._change.update(cell, ring, dff)
+        self._snr.update(dff)
         self._deconvolver.update(dff, activity)
         return Sample(shift, cell, ring, dff, activity)
 
@@ -110,6 +127,14 @@ class Chain:
     def notices(self) -> list[str]:
         """What the template became, in sentences."""
         return self._drift.notices if self._drift else []
+
+    def worth(self) -> Worth:
+        """Return what each neuron's trace is worth, as far as is known by now."""
+        return Worth(
+            noise=self._snr.noise.standardized(),
+            snr=self._snr.snr(),
+            neuropil_coefficient=self._change.coefficient,
+        )
 
     def _guide_moved_back(self, guide: Array | None, shift: Shift) -> Array:
         if guide is None:
@@ -170,6 +195,7 @@ class Chain:
             "register": self._registrar,
             "change": self._change,
             "deconvolve": self._deconvolver,
+            "snr": self._snr,
         }
         return parts | ({"drift": self._drift} if self._drift else {})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,8 @@ Coefficient = float | Literal["fitted"]
 _USUAL, _USUAL_SD = 0.7, 0.2
 _LEVEL_S = 20.0  # slower changes, bleaching among them, are no evidence
 _MEMORY_S = 600.0
-_TRANSIENT_S, _SLOW_S = 0.12, 0.33  # averages that transients, slow rises are seen in
+_LEAST_S = 10.0  # without transients, before the share moves at all
+_BRIEF_S, _SLOW_S = 0.12, 0.33  # averages that transients, slow rises are seen in
 _STANDING_OUT = 3.0  # s.d. of what noise is left in those averages
 _OVER = 0.5  # s.d. of a frame's noise: below this a transient is taken for over
 # s.d. of a frame's noise: what transients too small to see leave in all that is left.
@@ -39,8 +40,7 @@ class ToldShare:
 
         A cell that is NaN stays so.
         """
-        np.multiply(ring, self.coefficient, out=out)
-        np.subtract(cell, np.nan_to_num(out, copy=False), out=out)
+        take_share_off(cell, ring, self.coefficient, out)
 
     def state(self) -> dict[str, Array]:
         """Return nothing: nothing is remembered."""
@@ -68,22 +68,7 @@ class FittedShare:
         self._noise = RunningNoise(n, rate_hz)
         self._memory = np.zeros(n, _EVIDENCE)
         self._every = max(1, round(rate_hz))
-        decay = math.exp(-1 / (settings.decay_s * rate_hz))
-        brief, slow = (-math.expm1(-1 / (s * rate_hz)) for s in (_TRANSIENT_S, _SLOW_S))
-        kept = 1 - brief
-        left_brief = brief * math.sqrt(1 + (kept - decay) ** 2 / (1 - kept**2))
-        left_slow = math.sqrt(slow / (2 - slow))
-        self._rates = np.array(
-            [
-                1 / (_LEVEL_S * rate_hz),
-                math.exp(-1 / (_MEMORY_S * rate_hz)),
-                decay,
-                brief,
-                slow,
-                _STANDING_OUT * left_brief,
-                _STANDING_OUT * left_slow,
-            ]
-        )
+        self._pace = _pace(settings.decay_s, rate_hz)
 
     def take_off(self, cell: Array, ring: Array, out: Array) -> None:
         """Learn of one frame, and fill out with cell - coefficient * change of ring.
@@ -95,7 +80,7 @@ class FittedShare:
         self._noise.update(cell)
         traces = cell, ring, self._noise.sd
         learn_share(
-            traces, self._rates, self._every, self._memory, self.coefficient, out
+            traces, self._pace, self._every, self._memory, self.coefficient, out
         )
 
     def state(self) -> dict[str, Array]:
@@ -115,12 +100,49 @@ class FittedShare:
 
 
 def share_of(
-    n: int, rate_hz: float, settings: TracesSettings, coefficient: Coefficient
+    n: int, rate_hz: float, settings: TracesSettings
 ) -> ToldShare | FittedShare:
-    """Return what takes the neuropil off n cells."""
-    if isinstance(coefficient, str):
-        return FittedShare(n, rate_hz, settings)
-    return ToldShare(n, coefficient)
+    """Return what takes the neuropil off n cells, as the settings ask."""
+    told = _told(settings.neuropil_coefficient)
+    return FittedShare(n, rate_hz, settings) if told is None else ToldShare(n, told)
+
+
+def _told(coefficient: Coefficient) -> float | None:
+    return None if isinstance(coefficient, str) else coefficient
+
+
+class _Pace(NamedTuple):
+    """Per frame: share of a new value in levels, in a brief and in a slow average;
+
+    what is left of evidence, and of a transient. Limits of the averages in s.d. of a
+    frame's noise.
+    """
+
+    level: float
+    brief: float
+    slow: float
+    kept: float
+    decay: float
+    brief_limit: float
+    slow_limit: float
+
+
+def _pace(decay_s: float, rate_hz: float) -> _Pace:
+    decay = math.exp(-1 / (decay_s * rate_hz))
+    brief, slow = (-math.expm1(-1 / (s * rate_hz)) for s in (_BRIEF_S, _SLOW_S))
+    # White noise, once its decay is taken off and it is averaged.
+    left_brief = brief * math.hypot(
+        1, (1 - brief - decay) / math.sqrt(brief * (2 - brief))
+    )
+    return _Pace(
+        level=1 / (_LEVEL_S * rate_hz),
+        brief=brief,
+        slow=slow,
+        kept=math.exp(-1 / (_MEMORY_S * rate_hz)),
+        decay=decay,
+        brief_limit=_STANDING_OUT * left_brief,
+        slow_limit=_STANDING_OUT * math.sqrt(slow / (2 - slow)),
+    )
 
 
 # What is known of a cell and its ring: frames seen; the ring's first value; levels of
@@ -146,22 +168,27 @@ _EVIDENCE = np.dtype(
 
 
 @kernel
+def take_share_off(cell: Array, ring: Array, share: Array, out: Array) -> None:
+    """Fill out with cell - share * ring, or cell where the ring is NaN."""
+    for i in range(cell.size):
+        out[i] = cell[i] - (0 if math.isnan(ring[i]) else share[i] * ring[i])
+
+
+@kernel
 def learn_share(
     traces: tuple[Array, Array, Array],
-    rates: Array,
+    pace: _Pace,
     every: int,
     memory: Array,
     share: Array,
     out: Array,
 ) -> None:
-    """One frame of robust regression of cell on ring; see `FittedShare`.
+    """One frame of robust regression of cell on ring, and of taking the ring off.
 
-    traces: cells, rings, s.d. of the cells' noise; (n,) each. rates: of the levels;
-    memory and decay, as factors per frame; of the brief and the slow average; their
-    thresholds in s.d. The share is told anew every so many frames.
+    traces: cells, rings, s.d. of the cells' noise; (n,) each. memory: `_EVIDENCE`. The
+    share is told anew every so many frames, which are a second.
     """
     cell, ring, sd = traces
-    pace, kept, decay, brief, slow, brief_limit, slow_limit = rates
     for i in range(cell.size):
         own = memory[i]
         out[i] = cell[i]
@@ -171,32 +198,41 @@ def learn_share(
         if own.seen == 1:
             own.first = own.ring = ring[i]
             own.cell = cell[i]
+        out[i] -= share[i] * (ring[i] - own.first)
+        if not sd[i] > 0:
             continue
         around = ring[i] - own.ring
         above = cell[i] - own.cell
         rest = above - share[i] * around
-        own.brief += brief * (rest - decay * own.last_rest - own.brief)
-        own.slow += slow * (rest - own.slow)
-        own.transient *= decay
-        limit = slow_limit * sd[i]
-        fires = own.brief > brief_limit * sd[i]
+        own.brief += pace.brief * (rest - pace.decay * own.last_rest - own.brief)
+        own.slow += pace.slow * (rest - own.slow)
+        own.transient *= pace.decay
+        limit = pace.slow_limit * sd[i]
+        fires = own.brief > pace.brief_limit * sd[i]
         if fires:
             own.transient = max(own.transient, own.slow)
         calm = not fires and own.transient < _OVER * sd[i] and own.slow < limit
         if calm:
-            own.frames = kept * own.frames + 1
-            own.cell_ring = kept * own.cell_ring + above * own.last_ring
-            own.ring_ring = kept * own.ring_ring + around * own.last_ring
-            own.rest_rest = kept * own.rest_rest + own.slow**2
-        step = max(pace, 1 / own.seen)
+            own.frames = pace.kept * own.frames + 1
+            own.cell_ring = pace.kept * own.cell_ring + above * own.last_ring
+            own.ring_ring = pace.kept * own.ring_ring + around * own.last_ring
+            own.rest_rest = pace.kept * own.rest_rest + own.slow**2
+        step = max(pace.level, 1 / own.seen)
         bounded = min(max(own.slow, -limit), limit) * (1 if calm else _CREEP)
         own.cell += step * (share[i] * around + bounded)
         own.ring += step * around
         own.last_ring, own.last_rest = around, rest
-        if own.seen % every == 0 and own.frames >= 1:
-            # Variance of what is unexplained, as long as it lasts, over the prior's.
-            doubt = 2 / slow * own.rest_rest / own.frames
-            doubt = (doubt + own.frames * (_UNSEEN * sd[i]) ** 2) / _USUAL_SD**2
-            slope = (own.cell_ring + doubt * _USUAL) / (max(own.ring_ring, 0) + doubt)
-            share[i] = min(max(slope, 0), 1)
-        out[i] -= share[i] * (ring[i] - own.first)
+        if own.seen % every == 0 and own.frames >= _LEAST_S * every:
+            # Variance of what is unexplained, for as long as it lasts.
+            doubt = 2 / pace.slow * own.rest_rest / own.frames
+            doubt += own.frames * (_UNSEEN * sd[i]) ** 2
+            share[i] = _slope(own.cell_ring, own.ring_ring, doubt)
+
+
+@kernel
+def _slope(cell_ring: float, ring_ring: float, doubt: float) -> float:
+    """Slope of cell on ring, 0..1, drawn to the usual one by a normal prior."""
+    ridge = doubt / _USUAL_SD**2
+    slope = (cell_ring + ridge * _USUAL) / (max(ring_ring, 0.0) + ridge)
+    bounded: float = min(max(slope, 0.0), 1.0)
+    return bounded

@@ -7,6 +7,7 @@ from math import ceil, exp, log
 import numpy as np
 
 from rtrecon.acquire import kernels
+from rtrecon.acquire.rising import RisingDeconvolver
 from rtrecon.config import TracesSettings
 from rtrecon.wire import Array
 
@@ -69,3 +70,12 @@ class OnlineDeconvolver:
         """Go on from a state of as many neurons, at the same rate."""
         for name, array in self._state.items():
             array[:] = state[name]
+
+
+def deconvolver(
+    n: int, rate_hz: float, settings: TracesSettings, rise_s: float | None = None
+) -> OnlineDeconvolver | RisingDeconvolver:
+    """Return what tells activity from dF/F: AR(2) where calcium is known to rise."""
+    if rise_s is None:
+        return OnlineDeconvolver(n, rate_hz, settings)
+    return RisingDeconvolver(n, rate_hz, settings, rise_s)

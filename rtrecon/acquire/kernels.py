@@ -151,6 +151,24 @@ def running_baseline(
 
 
 @kernel
+def relative_change(
+    rest: Array, scale: Array, offset: float, least: tuple[float, float], out: Array
+) -> None:
+    """Make out (out - rest) / (scale - offset); all are (n,).
+
+    least: of the divisor, in counts and as a share of its mean over those known.
+    """
+    total, known = 0.0, 0
+    for i in range(scale.size):
+        if not math.isnan(scale[i]):
+            total += scale[i] - offset
+            known += 1
+    floor = max(least[0], least[1] * total / max(known, 1))
+    for i in range(scale.size):
+        out[i] = (out[i] - rest[i]) / max(scale[i] - offset, floor)
+
+
+@kernel
 def deconvolve(
     values: Array,
     powers: Array,
