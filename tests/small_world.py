@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rtrecon import cli, rois
+from rtrecon import rois
+from rtrecon.cli import desk
 from rtrecon.encoder.card import Card, read_card
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import Compact
@@ -26,7 +27,7 @@ _NEW_MOVIE = 700  # a seed that training does not use
 def train_small(path: Path) -> Path:
     """Train as `rtrecon train` does; half a minute or less."""
     torch.set_num_threads(THREADS)
-    cli.train(path, MINUTES, N_NEURONS, MOUSE, EPOCHS, SIDE_PX)
+    desk.train(path, MINUTES, N_NEURONS, MOUSE, EPOCHS, SIDE_PX)
     return path
 
 

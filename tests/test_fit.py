@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
 from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.fit import (
-    Data,
-    Recipe,
-    correlation,
-    dispersion,
-    pearson,
-    predict,
-    train,
-)
+from rtrecon.encoder.data import Data
+from rtrecon.encoder.fit import Job, Recipe, train
+from rtrecon.encoder.score import correlation, dispersion, pearson, predict
 from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.errors import UserError
 
 LOW = spectrum()
 N_TRAINING, N_VALIDATION = 2400, 600
@@ -62,14 +58,17 @@ def drive(kind, pair):
             return np.hypot(now[0] + before[1], now[1] - before[0])
 
 
-def world(n_frames, seed):
-    """Data in which neurons of each kind look at each of the centres, with noise."""
+def world(n_frames, seed, turn=0.0):
+    """Data in which neurons of each kind look at each of the centres, with noise.
+
+    turn: rad by which their filters differ from those of other animals.
+    """
     rng = np.random.default_rng(seed)
     coef = some_movie(n_frames, seed)
     activity = np.zeros((n_frames, len(KINDS) * len(CENTERS)), np.float32)
     neurons = [(kind, center) for kind in KINDS for center in CENTERS]
     for i, (kind, center) in enumerate(neurons):
-        pair = gabor_pair(center, angle=0.7 * i) @ (coef @ LOW.basis).numpy().T
+        pair = gabor_pair(center, angle=0.7 * i + turn) @ (coef @ LOW.basis).numpy().T
         driven = drive(kind, pair)
         # The newest frame that counts was shown one frame before.
         activity[5:, i] = (driven / driven.mean())[:-1] ** 1.5
@@ -94,7 +93,7 @@ def fitted(data, validation):
     told = []
     torch.set_num_threads(1)
     training = data.part(0, N_TRAINING)
-    return train(LOW, training, validation, RECIPE, told.append), told
+    return train(Job(training, validation, RECIPE), told.append).model, told
 
 
 def test_it_predicts_clips_that_it_was_not_trained_on(fitted, validation):
@@ -130,11 +129,117 @@ def test_progress_is_told_after_every_epoch(fitted):
 def test_the_best_epoch_is_kept_and_the_seed_decides(data, validation):
     few, hasty = data.part(0, 300), Recipe(epochs=6, batch_frames=100, rate=0.2)
     told = []
-    kept, again = (train(LOW, few, validation, hasty, told.append) for _ in range(2))
+    job = Job(few, validation, hasty)
+    kept, again = (train(job, told.append).model for _ in range(2))
     r = [progress.validation_r for progress in told[: hasty.epochs]]
     assert max(r) > r[-1], "this world was meant to overfit"
     assert correlation(kept, validation).mean() == pytest.approx(max(r), abs=1e-5)
     assert torch.equal(kept.filters, again.filters)
+
+
+class Stopped(Exception):
+    """Somebody pulled the plug."""
+
+
+def stopped_after(epochs):
+    count = itertools.count(1)
+
+    def report(_):
+        if next(count) == epochs:
+            raise Stopped
+
+    return report
+
+
+# Recipes that keep more than weights from epoch to epoch.
+RESUMED = {
+    "plain": {},
+    "averaged and mixed": {"average": 0.9, "cutmix": 0.5},
+}
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_training_goes_on_as_if_it_had_never_stopped(data, validation, tmp_path, case):
+    recipe = Recipe(epochs=5, batch_frames=300, **RESUMED[case])
+    job = Job(data.part(0, 900), validation, recipe)
+    whole = train(job, lambda _: None)
+    kept = dataclasses.replace(job, state=tmp_path / "e.unfinished")
+    for epochs in (2, 1):
+        with pytest.raises(Stopped):
+            train(kept, stopped_after(epochs))
+    told = []
+    resumed = train(kept, told.append)
+    assert [progress.epoch for progress in told] == [4, 5]
+    assert resumed.history == whole.history
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], tensor), name
+    assert [file.name for file in tmp_path.iterdir()] == ["e.unfinished"]
+
+
+@pytest.fixture
+def begun(data, validation, tmp_path):
+    job = Job(
+        training=data.part(0, 300),
+        validation=validation,
+        recipe=Recipe(epochs=2, batch_frames=300),
+        state=tmp_path / "e.unfinished",
+    )
+    with pytest.raises(Stopped):
+        train(job, stopped_after(1))
+    return job
+
+
+def test_other_work_does_not_go_on_from_it(begun, data):
+    longer = dataclasses.replace(begun, recipe=Recipe(epochs=3, batch_frames=300))
+    with pytest.raises(UserError, match="has epochs = 2, but now it is 3; go on as"):
+        train(longer, lambda _: None)
+    other = dataclasses.replace(begun, training=data.part(300, 600))
+    with pytest.raises(UserError, match="has data = "):
+        train(other, lambda _: None)
+
+
+def test_a_damaged_state_is_refused_with_a_sentence(begun):
+    whole = begun.state.read_bytes()
+    for damaged in (b"", whole[:1000], b"not at all"):
+        begun.state.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"cannot be read; delete it"):
+            train(begun, lambda _: None)
+
+
+def test_training_ends_when_nothing_gets_better(data, validation):
+    few = data.part(0, 300)
+    recipe = Recipe(epochs=20, batch_frames=100, rate=0.2, patience=2)
+    history = train(Job(few, validation, recipe), lambda _: None).history
+    r = [progress.validation_r for progress in history]
+    assert len(r) < 20
+    assert int(np.argmax(r)) == len(r) - 1 - recipe.patience
+
+
+def test_averaged_weights_are_what_is_kept(data, validation):
+    """Of a rate far too high the average makes steadier steps than the weights do."""
+    job = Job(data.part(0, 1200), validation, Recipe(6, 200, rate=0.08))
+    averaged = dataclasses.replace(job.recipe, average=0.95)
+    plain, steady = (
+        train(dataclasses.replace(job, recipe=recipe), lambda _: None).history
+        for recipe in (job.recipe, averaged)
+    )
+    assert [p.misfit for p in plain] == [p.misfit for p in steady]
+    assert [p.validation_r for p in plain] != [p.validation_r for p in steady]
+
+
+def test_lost_activity_changes_nothing_but_what_was_lost(data, validation):
+    """A neuron of which much is lost is fitted to the rest; the others do not care."""
+    few = data.part(0, 1200)
+    lost = few.activity.clone()
+    lost[:600, 0] = torch.nan
+    job = Job(dataclasses.replace(few, activity=lost), validation, RECIPE)
+    r = correlation(train(job, lambda _: None).model, validation)
+    whole = correlation(
+        train(dataclasses.replace(job, training=few), lambda _: None).model, validation
+    )
+    assert np.isfinite(r).all()
+    assert r[0] > 0.5
+    assert np.abs(r[1:] - whole[1:]).mean() < 0.1
 
 
 def test_dispersion_is_variance_per_mean_around_the_prediction(fitted, validation):

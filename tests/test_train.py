@@ -14,16 +14,15 @@ from rtrecon.config import Settings
 from rtrecon.encoder import fit
 from rtrecon.encoder.card import read_card
 from rtrecon.encoder.checkpoint import load
+from rtrecon.encoder.data import Data
+from rtrecon.encoder.score import correlation, pearson
 from rtrecon.encoder.spectrum import SHAPE, spectrum
 from rtrecon.errors import UserError
 from rtrecon.simulate.movie import RATE_HZ
-from rtrecon.train import (
-    SETTLE_FRAMES,
-    TEMPERATURES,
-    SimulatedTraining,
-    acquire,
-    train_simulated,
-)
+from rtrecon.train import SimulatedTraining, train_simulated
+from rtrecon.train.calibration import TEMPERATURES
+from rtrecon.train.simulated import acquire
+from rtrecon.train.split import SETTLE_FRAMES
 
 LEAST_MINUTES, BATCH_FRAMES = 0.5, 200  # of which not one less will do
 
@@ -72,7 +71,7 @@ def test_the_mean_image_is_of_that_field(checkpoint, world):
 
 
 def test_it_predicts_another_day(checkpoint, new):
-    r = fit.correlation(checkpoint.model, as_data(checkpoint, new))
+    r = correlation(checkpoint.model, as_data(checkpoint, new))
     assert np.nanmean(r) > 0.15
     assert np.nanmean(r) == pytest.approx(
         checkpoint.card.meta["validation_r"], abs=0.12
@@ -81,8 +80,8 @@ def test_it_predicts_another_day(checkpoint, new):
 
 def test_it_predicts_no_other_hour(checkpoint, new):
     data = as_data(checkpoint, new)
-    later = fit.Data(data.coef, data.behavior, data.activity.roll(200, dims=0))
-    assert abs(np.nanmean(fit.correlation(checkpoint.model, later))) < 0.07
+    later = Data(data.coef, data.behavior, data.activity.roll(200, dims=0))
+    assert abs(np.nanmean(correlation(checkpoint.model, later))) < 0.07
 
 
 def as_data(checkpoint, acquired):
@@ -94,7 +93,7 @@ def as_data(checkpoint, acquired):
     )
     coef = spectrum().from_pixels(acquired.session.movie)
     activity = torch.from_numpy(acquired.activity)
-    return fit.Data(coef, scaled, activity).part(SETTLE_FRAMES, len(activity))
+    return Data(coef, scaled, activity).part(SETTLE_FRAMES, len(activity))
 
 
 def test_activity_follows_spikes_frame_by_frame(new):
@@ -102,7 +101,7 @@ def test_activity_follows_spikes_frame_by_frame(new):
     spikes = new.session.response.spikes[SETTLE_FRAMES:][: len(activity)]
     assert np.isfinite(activity).all()
     by_lag = {
-        lag: np.nanmean(fit.pearson(activity, np.roll(spikes, lag, axis=0)))
+        lag: np.nanmean(pearson(activity, np.roll(spikes, lag, axis=0)))
         for lag in range(-3, 4)
     }
     assert max(by_lag, key=by_lag.get) == 0

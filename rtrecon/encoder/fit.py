@@ -2,48 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from rtrecon.encoder import unfinished
 from rtrecon.encoder.compact import MEMORY, Compact
-from rtrecon.encoder.screen import Guess, screen
-from rtrecon.encoder.spectrum import Spectrum
-
-_WINDOW_PX = 5.0  # s.d. of the window that keeps a neuron's filters local
-_EDGE = 0.02  # where the window is taken to end
-_FAST, _SLOW = (0.3, 1.0, -0.5, -0.2), (0.0, 0.3, 1.0, -0.6)  # first temporal mixes
+from rtrecon.encoder.core import Core
+from rtrecon.encoder.cutmix import cutmix
+from rtrecon.encoder.data import Data
+from rtrecon.encoder.patches import windows
+from rtrecon.encoder.score import correlation, mean_r
+from rtrecon.encoder.spectrum import spectrum
+from rtrecon.encoder.trainee import Trainee, begin, blank
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. decay: penalty on filter energy, per batch."""
+    """How to train. decay: penalty on filter energy, per batch.
+
+    patience: epochs without a better validation after which training ends. average:
+    share of itself that the moving average of the weights keeps per batch; 0 = the
+    weights themselves are judged and kept. cutmix: share of batches that are mixed.
+    """
 
     epochs: int = 20
     batch_frames: int = 1000
     rate: float = 0.012
     decay: float = 1e-4
     seed: int = 0
+    patience: int = 5
+    average: float = 0.0
+    cutmix: float = 0.0
+
+
+# For new neurons on a known core: minutes of data, and weights in place of pixels.
+READOUTS = Recipe(epochs=12, batch_frames=300, decay=3e-3)
 
 
 @dataclass(frozen=True)
-class Data:
-    """coef (T, C), behavior (T, 2) z-scored, activity (T, n) of the same frames."""
+class Job:
+    """What to train on, and how.
 
-    coef: Tensor
-    behavior: Tensor
-    activity: Tensor
+    core: known from other neurons; its filters stay as they are. state: file that
+    keeps training after every epoch; where it exists, training goes on from it.
+    """
 
-    def part(self, start: int, stop: int) -> Data:
-        """Return frames start to stop."""
-        own = slice(start, stop)
-        return Data(self.coef[own], self.behavior[own], self.activity[own])
-
-    def __len__(self) -> int:
-        return len(self.coef)
+    training: Data
+    validation: Data
+    recipe: Recipe
+    core: Core | None = None
+    state: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -55,141 +72,152 @@ class Progress:
     validation_r: float
 
 
-def train(
-    spectrum: Spectrum,
-    training: Data,
-    validation: Data,
-    recipe: Recipe,
-    report: Callable[[Progress], None],
-) -> Compact:
-    """Return the encoder of the epoch that predicts the validation clips best."""
-    torch.manual_seed(recipe.seed)
-    guess = screen(spectrum, training.coef, training.activity)
-    model = _from_guess(spectrum, guess, training)
-    patches = _Patches(spectrum, guess, training.coef)
-    best, best_r = _snapshot(model, patches), -1.0
-    for epoch, misfit in enumerate(_descend(model, patches, training, recipe)):
-        snapshot = _snapshot(model, patches)
-        r = float(np.nanmean(correlation(snapshot, validation)))
-        report(Progress(epoch + 1, misfit, r))
-        if r > best_r:
-            best, best_r = snapshot, r
-    return best
+@dataclass(frozen=True)
+class Fitted:
+    """The encoder of the epoch that predicts the validation clips best, and the way."""
+
+    model: Compact
+    history: list[Progress]
 
 
-def correlation(model: Compact, data: Data) -> np.ndarray:
-    """Return (n,) Pearson r of predicted and recorded activity; NaN if constant."""
-    return pearson(predict(model, data), data.activity[MEMORY - 1 :].numpy())
+def train(job: Job, report: Callable[[Progress], None]) -> Fitted:
+    """Train until the last epoch, or until patience ends; the seed decides all."""
+    torch.manual_seed(job.recipe.seed)
+    fitting = _Fitting(job)
+    while not fitting.over:
+        progress = fitting.epoch()
+        fitting.keep()
+        report(progress)
+    return Fitted(fitting.best, fitting.history)
 
 
-def predict(model: Compact, data: Data) -> np.ndarray:
-    """Return (T - MEMORY + 1, n) predicted activity."""
-    with torch.no_grad():
-        seen = model.look(data.coef)
-        return np.asarray(model.answer(seen, data.behavior[MEMORY - 1 :]).numpy())
+class _Fitting:
+    """Training under way, and everything that its next epoch depends on."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, recipe = job, job.recipe
+        self._work = _work(job)
+        kept = unfinished.load(job.state, self._work) if job.state else None
+        self._trainee = (
+            begin(job.training, job.core)
+            if kept is None
+            else blank(kept["centers"].numpy(), job.core)
+        )
+        self._windows = windows(self._trainee.centers)
+        self._n_frames = min(recipe.batch_frames, len(job.training))
+        self._starts = self._n_frames * np.arange(len(job.training) // self._n_frames)
+        self._average = AveragedModel(
+            self._trainee, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)
+        )
+        self._optimiser = torch.optim.Adam(
+            self._trainee.parameters(), lr=recipe.rate, betas=(0.9, 0.99)
+        )
+        self._schedule = OneCycleLR(
+            self._optimiser,
+            recipe.rate,
+            recipe.epochs * len(self._starts),
+            pct_start=0.1,
+        )
+        self._weight = 1 / (job.training.mean() + 1e-3)
+        self.history: list[Progress] = []
+        self.best = self._trainee.encoder()
+        if kept is not None:
+            self._restore(kept)
+
+    @property
+    def over(self) -> bool:
+        """Whether all epochs are done, or none has been better for too long."""
+        r = [progress.validation_r for progress in self.history]
+        since_best = len(r) - 1 - int(np.argmax(r)) if r else 0
+        recipe = self._job.recipe
+        return len(r) >= recipe.epochs or since_best >= recipe.patience
+
+    def epoch(self) -> Progress:
+        """Go through the data once, and judge what came of it."""
+        # Its own generator: an epoch is the same where training stopped before it.
+        rng = np.random.default_rng([self._job.recipe.seed, len(self.history)])
+        misfits = [
+            self._step(self._batch(start, rng))
+            for start in rng.permutation(self._starts)
+        ]
+        encoder = self._judged().encoder()
+        r = mean_r(correlation(encoder, self._job.validation))
+        before = [progress.validation_r for progress in self.history]
+        if r > max(before, default=-1.0):
+            self.best = encoder
+        self.history.append(Progress(len(before) + 1, float(np.mean(misfits)), r))
+        return self.history[-1]
+
+    def _judged(self) -> Trainee:
+        averaged = cast("Trainee", self._average.module)
+        return averaged if self._job.recipe.average else self._trainee
+
+    def keep(self) -> None:
+        """Keep all that `_restore` needs, as tensors and plain values."""
+        if self._job.state is None:
+            return
+        state = {
+            "centers": torch.from_numpy(self._trainee.centers),
+            "history": [astuple(progress) for progress in self.history],
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+        unfinished.save(self._job.state, state, self._work)
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        self.history = [Progress(*told) for told in kept["history"]]
+        for name, part in self._parts().items():
+            part.load_state_dict(kept[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "trainee": self._trainee,
+            "average": self._average,
+            "optimiser": self._optimiser,
+            "schedule": self._schedule,
+            "best": self.best,
+        }
+
+    def _batch(self, start: int, rng: np.random.Generator) -> Data:
+        part = self._job.training.part(start, start + self._n_frames)
+        if rng.random() >= self._job.recipe.cutmix:
+            return part
+        other = int(rng.choice(self._starts))
+        pasted = self._job.training.part(other, other + self._n_frames)
+        return cutmix(part, pasted, (self._windows, spectrum().basis), rng)
+
+    def _step(self, data: Data) -> float:
+        misfit = _misfit(self._trainee(data), data, self._weight)
+        self._optimiser.zero_grad()
+        decay = self._job.recipe.decay * self._trainee.spatial.energy()
+        (misfit + decay).backward()
+        self._optimiser.step()
+        self._schedule.step()
+        self._average.update_parameters(self._trainee)
+        return float(misfit.detach())
 
 
-def dispersion(model: Compact, data: Data) -> Tensor:
-    """Return (n,) variance of activity in units of its mean, around the prediction."""
-    expected = predict(model, data)
-    recorded = data.activity[MEMORY - 1 :].numpy()
-    pearson_chi2 = (recorded - expected) ** 2 / expected
-    return torch.from_numpy(pearson_chi2.mean(0).astype(np.float32))
-
-
-def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return Pearson r of each column of a with the same column of b."""
-    a, b = a - a.mean(0), b - b.mean(0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0)))
-
-
-class _Patches:
-    """Filters as pixels inside each neuron's window: what training changes."""
-
-    def __init__(self, spectrum: Spectrum, guess: Guess, coef: Tensor) -> None:
-        self._basis = spectrum.basis
-        window = _windows(guess.center)
-        self._window = torch.cat([window, window])
-        inside = self._window > _EDGE
-        pixels = torch.cat([guess.even, guess.odd]) / self._window.clamp(min=_EDGE)
-        pixels = pixels * inside
-        spread = (coef[:3000] @ self._project(pixels).T).std(0)
-        self.pixels = torch.nn.Parameter(pixels / (spread[:, None] + 1e-6))
-
-    def filters(self) -> Tensor:
-        """Return (2 n, C)."""
-        return self._project(self.pixels)
-
-    def energy(self) -> Tensor:
-        """Return the penalty: energy, dearer where the window is low."""
-        return (self.pixels.square() * self._window).sum()
-
-    def _project(self, pixels: Tensor) -> Tensor:
-        return (pixels * self._window) @ self._basis.T
-
-
-def _windows(centers: np.ndarray) -> Tensor:
-    y, x = np.mgrid[:36, :64]
-    apart = (y.ravel() - centers[:, :1]) ** 2 + (x.ravel() - centers[:, 1:]) ** 2
-    window = np.exp(-apart / (2 * _WINDOW_PX**2)).astype(np.float32)
-    window[window < 1e-6] = 0  # denormal numbers are slow to multiply
-    return torch.from_numpy(window)
-
-
-def _from_guess(spectrum: Spectrum, guess: Guess, data: Data) -> Compact:
-    model = Compact(spectrum.n_coef, data.activity.shape[1])
-    model.set_pool(guess.center)
-    fast, slow = torch.tensor(_FAST)[:, None], torch.tensor(_SLOW)[:, None]
-    even, odd = guess.phase[0], guess.phase[1]
-    mean = data.activity.mean(0)
-    with torch.no_grad():
-        model.mix[0, 0] = model.mix[1, 1] = fast
-        # Opponent motion: the other filter, later, added to one and taken from two.
-        model.mix[0, 1] = slow * guess.direction
-        model.mix[1, 0] = -slow * guess.direction
-        for row, sign in enumerate((even, -even, odd, -odd)):
-            model.halves[row] += 0.5 * (sign > 0.03)
-        model.log_scale.copy_(torch.log(mean + 1e-3) + 1.0)
-        model.offset.copy_(0.3 * mean)
-    return model
-
-
-def _descend(
-    model: Compact, patches: _Patches, data: Data, recipe: Recipe
-) -> Iterator[float]:
-    parameters = [patches.pixels, *model.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=recipe.rate, betas=(0.9, 0.99))
-    n_batches = len(data) // recipe.batch_frames
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, recipe.epochs * n_batches, pct_start=0.1
-    )
-    rng = np.random.default_rng(recipe.seed)
-    weight = 1 / (data.activity.mean(0) + 1e-3)
-    for _ in range(recipe.epochs):
-        misfits = []
-        for start in rng.permutation(n_batches) * recipe.batch_frames:
-            part = data.part(start, start + recipe.batch_frames)
-            model.filters = patches.filters()
-            misfit = _misfit(model, part, weight)
-            optimiser.zero_grad()
-            (misfit + recipe.decay * patches.energy()).backward()
-            optimiser.step()
-            schedule.step()
-            misfits.append(float(misfit.detach()))
-        yield float(np.mean(misfits))
-
-
-def _misfit(model: Compact, data: Data, weight: Tensor) -> Tensor:
+def _misfit(expected: Tensor, data: Data, weight: Tensor) -> Tensor:
     """Poisson misfit summed over neurons, each weighted to count alike."""
-    expected = model.answer(model.look(data.coef), data.behavior[MEMORY - 1 :])
     recorded = data.activity[MEMORY - 1 :]
-    return ((expected - recorded * expected.log()).mean(0) * weight).sum()
+    known = ~recorded.isnan()
+    per_frame = (expected - recorded.nan_to_num() * expected.log()) * known
+    return (per_frame.mean(0) * weight).sum()
 
 
-def _snapshot(model: Compact, patches: _Patches) -> Compact:
-    with torch.no_grad():
-        model.filters = patches.filters().detach().clone()
-        copy = Compact(model.filters.shape[1], model.n_neurons)
-        copy.load_state_dict(model.state_dict())
-    return copy.requires_grad_(False)
+def _work(job: Job) -> dict[str, Any]:
+    """Return what unfinished training is told by: the recipe, the data, the core."""
+    core = [job.core.bank] if job.core else []
+    return {
+        **asdict(job.recipe),
+        "neurons": job.training.activity.shape[1],
+        "frames": len(job.training),
+        "data": _checksum(job.training.coef, job.training.activity),
+        "core": _checksum(*core),
+    }
+
+
+def _checksum(*tensors: Tensor) -> int:
+    checksum = 0
+    for tensor in tensors:
+        checksum = zlib.crc32(tensor.contiguous().numpy().data, checksum)
+    return checksum

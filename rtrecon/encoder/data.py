@@ -1,0 +1,75 @@
+"""What an encoder is fitted to: movie, behaviour and activity, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rtrecon.encoder.compact import MEMORY
+
+
+@dataclass(frozen=True)
+class Data:
+    """coef (T, C), behavior (T, 2) z-scored, activity (T, n) of the same frames.
+
+    Activity is NaN where it is not known or not to be judged.
+    """
+
+    coef: Tensor
+    behavior: Tensor
+    activity: Tensor
+
+    def part(self, start: int, stop: int) -> Data:
+        """Return frames start to stop."""
+        own = slice(start, stop)
+        return Data(self.coef[own], self.behavior[own], self.activity[own])
+
+    def parts(self, n_frames: int) -> Iterator[Data]:
+        """Yield stretches that answer for up to `n_frames` each.
+
+        Each begins with the frames that its first answer remembers, so that every frame
+        that can be answered for is answered for once.
+        """
+        for start in range(0, len(self) - MEMORY + 1, n_frames):
+            yield self.part(start, start + n_frames + MEMORY - 1)
+
+    def mean(self) -> Tensor:
+        """Return (n,) mean activity; 0 of a neuron of which nothing is known."""
+        return self.activity.nanmean(0).nan_to_num()
+
+    def __len__(self) -> int:
+        return len(self.coef)
+
+
+def join(trials: Iterable[Data], frames_at_most: int) -> Data:
+    """Return trials one after the other, in no more memory than they need.
+
+    The first MEMORY - 1 frames of each have no activity: what the movie did to them
+    lies before the trial, and another trial's end must not stand in for it.
+    """
+    joined: Data | None = None
+    end = 0
+    for trial in trials:
+        if joined is None:
+            joined = _room(trial, frames_at_most)
+        own, end = slice(end, end + len(trial)), end + len(trial)
+        joined.coef[own] = trial.coef
+        joined.behavior[own] = trial.behavior
+        joined.activity[own] = trial.activity
+        joined.activity[own][: MEMORY - 1] = torch.nan
+    if joined is None:
+        raise LookupError("there is no trial to join")
+    return joined.part(0, end)
+
+
+def _room(like: Data, n_frames: int) -> Data:
+    """Return data whose pages are taken when they are filled."""
+
+    def room(rows: Tensor) -> Tensor:
+        return torch.from_numpy(np.empty((n_frames, rows.shape[1]), np.float32))
+
+    return Data(room(like.coef), room(like.behavior), room(like.activity))

@@ -1,0 +1,127 @@
+"""From material to a checkpoint: fit, calibrate, save, and tell how it went."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rtrecon
+from rtrecon.encoder import fit
+from rtrecon.encoder.card import FORMAT, Card
+from rtrecon.encoder.checkpoint import Checkpoint, load, make_room, save
+from rtrecon.encoder.core import core_of
+from rtrecon.encoder.prior import fit_prior
+from rtrecon.encoder.score import correlation, mean_r
+from rtrecon.errors import UserError
+from rtrecon.train.calibration import Report, calibrate
+from rtrecon.train.material import Material
+from rtrecon.train.report import Scores, write_report
+from rtrecon.wire import Array
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where training starts: from nothing, from training that was not over, or a core.
+
+    core: a checkpoint of other neurons, whose filters and prior are taken over as they
+    are; what is left to fit needs minutes of data.
+    """
+
+    resume: bool = False
+    core: Path | None = None
+
+
+FROM_NOTHING = Start()
+
+
+def train_material(
+    material: Material, recipe: fit.Recipe, path: Path, report: Report, start: Start
+) -> Checkpoint:
+    """Fit, calibrate and save an encoder at `path`, with a report beside it.
+
+    After every epoch the state of training is kept beside it, too, until all is done.
+    """
+    known = load(start.core) if start.core else None
+    job = fit.Job(
+        training=material.training,
+        validation=material.validation,
+        recipe=recipe,
+        core=core_of(known.model) if known else None,
+        state=state_file(path),
+    )
+    for note in material.notes:
+        report("fitting", 0.0, note)
+    fitted = _fit(job, report)
+    prior = known.prior if known else fit_prior(material.clips, material.clip_frames)
+    calibration = calibrate(fitted.model, prior, material, report)
+    r = correlation(fitted.model, material.validation)
+    card = Card(
+        path=path,
+        rois=material.neurons.rois,
+        mean_image=material.neurons.mean_image,
+        meta=_meta(material, r, start),
+    )
+    checkpoint = Checkpoint(card, fitted.model, prior, calibration)
+    save(checkpoint)
+    write_report(path, Scores(fitted.history, r, material.ceiling, material.notes))
+    state_file(path).unlink(missing_ok=True)
+    return checkpoint
+
+
+def prepare(path: Path, recipe: fit.Recipe, start: Start) -> None:
+    """Refuse at once, not after an hour, what training would come to grief over."""
+    if recipe.epochs < 1:
+        raise UserError(f"epochs = {recipe.epochs} trains nothing; give 1 or more")
+    if recipe.patience < 1:
+        raise UserError(
+            f"patience = {recipe.patience} ends training before it starts; give 1 or "
+            "more"
+        )
+    for name in ("average", "cutmix"):
+        if not 0 <= getattr(recipe, name) <= 1:
+            raise UserError(f"{name} = {getattr(recipe, name)}; give 0 to 1")
+    make_room(path)
+    left = state_file(path)
+    if left.exists() and not start.resume:
+        raise UserError(
+            f"{left} holds a training that was not over; go on with it (--resume), or "
+            "delete it"
+        )
+    if start.core:
+        load(start.core)
+
+
+def state_file(path: Path) -> Path:
+    """Return where training towards a checkpoint is kept while it is not over."""
+    return path.with_suffix(".unfinished")
+
+
+def _fit(job: fit.Job, report: Report) -> fit.Fitted:
+    epochs = job.recipe.epochs
+
+    def told(progress: fit.Progress) -> None:
+        word = f"misfit {progress.misfit:.1f}, validation r {progress.validation_r:.3f}"
+        report("fitting", progress.epoch / epochs, word)
+
+    resumed = job.state is not None and job.state.exists()
+    report("fitting", 0.0, "going on" if resumed else "looking for receptive fields")
+    fitted = fit.train(job, told)
+    done = len(fitted.history)
+    if done < epochs:
+        report("fitting", 1.0, f"no better since {job.recipe.patience} epochs: over")
+    return fitted
+
+
+def _meta(material: Material, r: Array, start: Start) -> dict[str, Any]:
+    core = {"core": str(start.core)} if start.core else {}
+    return {
+        "format": FORMAT,
+        "version": rtrecon.__version__,
+        "command": " ".join(["rtrecon", *sys.argv[1:]]),
+        "validation_r": round(mean_r(r), 4),
+        "training_frames": len(material.training),
+        **material.meta,
+        **core,
+    }
