@@ -1,0 +1,227 @@
+"""Commands at the desk: find neurons, train and convert encoders, reconstruct."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rtrecon import config
+from rtrecon.cli import terminal
+from rtrecon.cli.terminal import Stages, progress_bars, say
+from rtrecon.errors import UserError
+
+
+def rois(
+    recording: Annotated[Path, typer.Argument(help="A TIFF recording.")],
+    out: Annotated[Path, typer.Option(help="Masks to write (.json).")] = Path(
+        "rois.json"
+    ),
+    picture: Annotated[
+        Path | None, typer.Option(help="PNG of them; beside the masks if not given.")
+    ] = None,
+    method: Annotated[
+        Literal["builtin", "suite2p", "auto"],
+        typer.Option(help="auto: suite2p where it is installed."),
+    ] = "builtin",
+    diameter_px: Annotated[
+        float | None, typer.Option(help="Of a soma; 10 um or 10 px if not given.")
+    ] = None,
+    diameter_um: Annotated[
+        float | None, typer.Option(help="The same, where the file tells its scale.")
+    ] = None,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel number; the first if not given.")
+    ] = None,
+    plane: Annotated[int, typer.Option(help="Plane of a volume, from 0.")] = 0,
+) -> None:
+    """Find neurons in a recording; writes masks and a picture of them."""
+    from rtrecon.detect.find import Plan, find_rois
+
+    plan = Plan(
+        recording=recording,
+        out=out,
+        picture=picture or out.with_suffix(".png"),
+        method=method,
+        diameter_px=diameter_px,
+        diameter_um=diameter_um,
+        channel=channel,
+        plane=plane,
+    )
+    with progress_bars("%") as progress:
+        found = find_rois(plan, Stages(progress))
+    if found.notice:
+        terminal.err.print(found.notice)
+    say(f"{found.sentence()}; written to {out} and {plan.picture}")
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Checkpoint to write (.safetensors).")],
+    minutes: Annotated[float, typer.Option(help="Simulated session to train on.")] = 20,
+    neurons: Annotated[
+        int, typer.Option(help="Neurons of the simulated mouse.")
+    ] = 1000,
+    mouse: Annotated[int, typer.Option(help="Which simulated mouse (a seed).")] = 0,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 12,
+    side_px: Annotated[int, typer.Option(help="Lines and pixels of the field.")] = 512,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings file whose traces to train on.")
+    ] = None,
+    sensorium: Annotated[
+        Path | None, typer.Option(help="Train on a Sensorium 2023 folder instead.")
+    ] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="Train on a session that we recorded instead.")
+    ] = None,
+    freeze_core: Annotated[
+        str | None,
+        typer.Option(
+            help="Known checkpoint (or demo): fit new neurons' readouts only."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with training that was not over.")
+    ] = False,
+    patience: Annotated[
+        int, typer.Option(help="Epochs without gain before it ends.")
+    ] = 5,
+    average: Annotated[
+        float, typer.Option(help="Moving average of weights; 0 = none.")
+    ] = 0.0,
+    cutmix: Annotated[
+        float, typer.Option(help="Share of batches that are mixed, 0 to 1.")
+    ] = 0.0,
+) -> None:
+    """Train a compact encoder on a simulated, a recorded or a Sensorium session."""
+    from rtrecon import train as training
+    from rtrecon.encoder.card import find
+    from rtrecon.encoder.fit import READOUTS, Recipe
+
+    if sensorium and session:
+        raise UserError("give --sensorium or --session, not both")
+    recipe = replace(
+        READOUTS if freeze_core else Recipe(),
+        epochs=epochs,
+        patience=patience,
+        average=average,
+        cutmix=cutmix,
+    )
+    start = training.Start(resume, find(freeze_core) if freeze_core else None)
+    with progress_bars("%") as progress:
+        told = Stages(progress)
+        if sensorium:
+            made = training.train_sensorium(sensorium, recipe, out, told, start)
+        elif session:
+            made = training.train_recorded(session, recipe, out, told, start)
+        else:
+            plan = training.SimulatedTraining(minutes, neurons, side_px, mouse)
+            used = config.load(settings) if settings else config.Settings()
+            made = training.train_simulated(plan, recipe, used, out, told, start)
+    say(
+        f"{out} written: {len(made.card.rois)} neurons, "
+        f"r = {made.card.meta['validation_r']} on clips not trained on"
+    )
+
+
+def convert(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files as their authors saved them (.pth).")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write (.safetensors).")],
+    mouse: Annotated[
+        str | None,
+        typer.Option(help="Whose readout: 0 to 9, or a name such as 29515-10-12."),
+    ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Ids of its neurons, in order (unit_ids.npy of its folder)."),
+    ] = None,
+) -> None:
+    """Turn published encoders, one or an ensemble, into one file for one mouse."""
+    from rtrecon.encoder import convert as conversion
+    from rtrecon.sources.npy import read_numbers
+
+    converted = conversion.convert(
+        sources, out, mouse, read_numbers(ids) if ids else None
+    )
+    say(
+        f"{out} written: {len(sources)} models of mouse {converted}, "
+        f"{converted.n_neurons} neurons"
+    )
+
+
+def reconstruct(
+    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+    out: Annotated[
+        Path, typer.Option(help="Where results go; what is there is gone on with.")
+    ],
+    encoder: Annotated[
+        list[Path] | None,
+        typer.Option(help="Checkpoint; of several, the movies are averaged."),
+    ] = None,
+    method: Annotated[
+        Literal["live", "map", "published"],
+        typer.Option(help="live: replayed as it was; map, published: offline."),
+    ] = "live",
+    start_s: Annotated[float, typer.Option(help="From here in the session.")] = 0.0,
+    seconds: Annotated[float, typer.Option(help="So much of it.")] = 10.0,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Per hop (live), or in all; the usual if not given."),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Transparency mask, see `rtrecon mask`.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask cluster to work on, tcp://host:8786.")
+    ] = None,
+    mouse: Annotated[
+        str | None, typer.Option(help="Whose readout of a published encoder.")
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="Of a published encoder.")
+    ] = "cpu",
+) -> None:
+    """Reconstruct a stretch of a recorded session; goes on if it was stopped."""
+    from rtrecon.reconstruct.clips import stretch
+    from rtrecon.reconstruct.command import Plan
+    from rtrecon.reconstruct.command import reconstruct as make
+
+    plan = Plan(
+        source=stretch(session, start_s, seconds),
+        out=out,
+        encoders=encoder or [Path("demo")],
+        method=method,
+        steps=steps,
+        mask=mask,
+        scheduler=scheduler,
+        mouse=mouse,
+        device=device,
+    )
+    with progress_bars("%") as progress:
+        outcome = make(plan, Stages(progress))
+    say(f"{outcome.sentence()}; written to {out}")
+
+
+def mask(
+    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+    encoder: Annotated[Path, typer.Option(help="An encoder not trained on it.")],
+    out: Annotated[Path, typer.Option(help="Mask to write (.npy).")],
+    steps: Annotated[int, typer.Option(help="Of the training.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Which trials are taken.")] = 0,
+    mouse: Annotated[
+        str | None, typer.Option(help="Whose readout of a published encoder.")
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="Of a published encoder.")
+    ] = "cpu",
+) -> None:
+    """Train the transparency mask of the published protocol: what neurons can see."""
+    from rtrecon.reconstruct.mask_file import MaskPlan, make_mask
+
+    plan = MaskPlan(session, encoder, out, steps, seed, mouse, device)
+    with progress_bars("%") as progress:
+        sentence = make_mask(plan, Stages(progress))
+    say(sentence)

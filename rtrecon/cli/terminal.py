@@ -1,0 +1,61 @@
+"""What is said on the terminal: sentences with the time, and bars for long work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+out = Console()
+err = Console(stderr=True, highlight=False)
+
+
+class Stages:
+    """Stages of a long work: bars on a terminal, a line per tenth in a log file."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+        self._told: set[tuple[str, int]] = set()
+
+    def __call__(self, stage: str, share: float, word: str) -> None:
+        """Show that `share` 0..1 of the stage is done."""
+        text, tenth = f"{stage}: {word}", (stage, int(10 * share))
+        if not err.is_terminal and tenth not in self._told:
+            self._told.add(tenth)
+            say(text)
+        if stage not in self._bars:
+            self._bars[stage] = self._progress.add_task(stage, total=100)
+        bar = self._bars[stage]
+        self._progress.update(bar, completed=100 * share, description=text)
+
+
+@contextmanager
+def progress_bars(unit: str) -> Iterator[Progress]:
+    """Show bars that count in this unit, as long as the context lasts."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as progress:
+        yield progress
+
+
+def say(sentence: str) -> None:
+    """Print a sentence with the time of day."""
+    now = datetime.now().strftime("%H:%M:%S")
+    out.print(f"[dim]{now}[/dim] ", end="")
+    out.print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,101 @@
+"""Encoder files of either kind, and whether they were trained on a clip's neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from rtrecon.encoder.card import find
+from rtrecon.encoder.checkpoint import Checkpoint, load
+from rtrecon.encoder.protocol import Encoder
+from rtrecon.encoder.published import load_published
+from rtrecon.errors import UserError
+from rtrecon.reconstruct.clips import Clip
+from rtrecon.reconstruct.rates import CompactRates
+from rtrecon.wire import Array
+
+_MOST_OFF = 0.01  # share by which rates may differ
+_PUBLISHED_HZ = 30.0
+
+
+def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
+    """Open a compact encoder; UserError where it was not trained on the clip's neurons.
+
+    path: 'demo' is the one shipped with the package.
+    """
+    if _is_published(path):
+        raise UserError(
+            f"{path} is a published encoder, which has no prior to invert it with; "
+            "reconstruct with --method published, or give one that `rtrecon train` made"
+        )
+    checkpoint = load(find(str(path)))
+    _require_same(path, checkpoint.card.rois.ids, clip)
+    _require_rate(path, float(checkpoint.card.meta.get("rate_hz", clip.rate_hz)), clip)
+    return checkpoint
+
+
+def open_encoder(
+    path: Path, clip: Clip, mouse: str | None = None, device: str = "cpu"
+) -> Encoder:
+    """Open an encoder of either kind; UserError where it is not one for the clip.
+
+    mouse: whose readout, where a published file has several. device: of a published
+    encoder; a compact one answers on the CPU.
+    """
+    if not _is_published(path):
+        return CompactRates(open_checkpoint(path, clip))
+    require_device(device)
+    encoder = load_published([path], mouse, device)
+    _require_same(path, encoder.neuron_ids, clip)
+    _require_rate(path, _PUBLISHED_HZ, clip)
+    return encoder
+
+
+def require_device(device: str) -> None:
+    """Raise UserError where there is no such device."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "device 'cuda' is asked for, but torch finds none here; install a torch "
+            "built for CUDA and its driver, or use the CPU"
+        )
+
+
+def _is_published(path: Path) -> bool:
+    """Tell published files, converted or as they were, from checkpoints of ours."""
+    file = find(str(path))
+    if file.suffix != ".safetensors" or not file.is_file():
+        return file.is_file()
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            return "rtrecon" not in (opened.metadata() or {})
+    except SafetensorError:
+        return False
+
+
+def _require_same(path: Path, ids: Array, clip: Clip) -> None:
+    n_recorded = clip.target.activity.shape[1]
+    if n_recorded != len(ids):
+        raise UserError(
+            f"{clip.name} has activity of {n_recorded} neurons, encoder {path} knows "
+            f"{len(ids)}; give the encoder that was trained on these neurons"
+        )
+    recorded = ids if clip.ids is None else clip.ids
+    differ = np.flatnonzero(recorded != ids)
+    if len(differ):
+        first = int(differ[0])
+        raise UserError(
+            f"{clip.name} has neuron {recorded[first]} in place {first}, where encoder "
+            f"{path} expects {ids[first]}; give the encoder that was trained on these "
+            "neurons"
+        )
+
+
+def _require_rate(path: Path, rate_hz: float, clip: Clip) -> None:
+    if abs(clip.rate_hz - rate_hz) > _MOST_OFF * rate_hz:
+        raise UserError(
+            f"{clip.name} has {clip.rate_hz:g} frames per second, encoder {path} was "
+            f"trained at {rate_hz:g}; record with align.rate_hz = {rate_hz:g}"
+        )
