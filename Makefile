@@ -9,7 +9,7 @@ PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 
-.PHONY: demo test test-long lint bench-loop bench-front clean
+.PHONY: demo test test-long lint bench-loop bench-front bench-inversion clean
 
 demo: $(READY)
 	$(BIN)/rtrecon demo $(ARGS)
@@ -31,6 +31,9 @@ bench-loop: $(READY)
 
 bench-front: $(PEERS)
 	.venv-bench/bin/python benchmarks/front.py $(ARGS)
+
+bench-inversion: $(READY)
+	$(BIN)/python benchmarks/inversion.py $(if $(QUICK),--plan quick) $(ARGS)
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

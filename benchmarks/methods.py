@@ -1,0 +1,188 @@
+"""Every method on every clip: done once, each in a file of its own in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import mice
+import numpy as np
+import torch
+from mice import Plan, Subject
+from rich.progress import Progress
+
+from rtrecon.config import InvertSettings
+from rtrecon.reconstruct.clips import Clip
+from rtrecon.reconstruct.convolutional import fit_convolutional
+from rtrecon.reconstruct.decoders import Decoder, fit_ridge
+from rtrecon.reconstruct.offline import STEPS_PER_HOP, reconstruct_live, reconstruct_map
+from rtrecon.reconstruct.published import reconstruct_published
+from rtrecon.reconstruct.rates import CompactRates
+from rtrecon.reconstruct.settings import PublishedSettings
+from rtrecon.simulate.movie import RATE_HZ
+from rtrecon.wire import Array
+
+# Windows side by side: a quarter of the published passes and the same movie (shown by
+# `stride` in the figures, where one clip is done both ways).
+BESIDE = PublishedSettings(stride_frames=32)
+OVERLAPPING = PublishedSettings()
+N_ENSEMBLE_CLIPS = 4  # all models of the published protocol take hours
+LAGS_FRAMES = (3, 6, 12, 24)
+HOP_MS = 1e3 * InvertSettings().hop_frames / RATE_HZ
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is to be done. clip: its place among the test clips; None for all at once.
+
+    model: place of the encoder. source: the mouse whose activity it is, mostly the
+    encoder's own.
+    """
+
+    cache: Path
+    plan: Plan
+    method: str
+    clip: int | None
+    model: int = 0
+    source: Plan | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the movies are kept: by name, float32 (T, 36, 64) of each clip."""
+        name = f"{self.method}-clip{self.clip}-model{self.model}.npz"
+        return self.cache / self.plan.name / "movies" / name
+
+
+def work(subjects: Sequence[Subject], cache: Path) -> list[Item]:
+    """List all there is to do; what takes longest comes last."""
+    own, other = subjects[0].plan, subjects[1].plan
+    clips = range(own.n_clips)
+    items = [
+        Item(cache, subject.plan, "live", clip)
+        for subject in subjects
+        if subject.encoders
+        for clip in range(subject.plan.n_clips)
+    ]
+    items += [Item(cache, own, method, None) for method in ("ridge", "cnn")]
+    for method in ("null", "scrambled", "map"):
+        items += [Item(cache, own, method, clip) for clip in clips]
+    items += [Item(cache, own, "cross", clip, source=other) for clip in clips]
+    items += [Item(cache, own, "published", clip) for clip in clips]
+    items += [
+        Item(cache, own, "published", clip, model)
+        for clip in clips[:N_ENSEMBLE_CLIPS]
+        for model in range(1, own.n_models)
+    ]
+    return [*items, Item(cache, own, "stride", 0)]
+
+
+def do(item: Item) -> str:
+    """Reconstruct and keep; returns a word on what was done."""
+    torch.set_num_threads(1)
+    subject = _subject(item.plan, item.cache)
+    source = subject if item.source is None else _subject(item.source, item.cache)
+    if item.clip is None:
+        decoder = _DECODERS[item.method](subject.training)
+        told = [decoder.movie(clip.target) for clip in source.test]
+        movies = {"movie": np.stack(told)}
+    else:
+        movies = _METHODS[item.method](item, subject, source.test[item.clip])
+    item.path.parent.mkdir(exist_ok=True)
+    unfinished = item.path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez(file, **movies)
+    unfinished.replace(item.path)
+    return f"{item.plan.name}: {item.method}, clip {item.clip}, model {item.model}"
+
+
+def kept(items: Sequence[Item], name: str = "movie") -> Array:
+    """Return what was made, (items, T, 36, 64)."""
+    movies = []
+    for item in items:
+        with np.load(item.path) as done:
+            movies.append(done[name])
+    return np.stack(movies)
+
+
+def passes_per_second(n_models: int) -> dict[str, float]:
+    """Encoder passes, forward and back through one window, per second of a long movie.
+
+    The published protocol's as published: overlapping windows, and all models.
+    """
+    windows_hz = RATE_HZ / OVERLAPPING.stride_frames
+    live = InvertSettings()
+    return {
+        "published": windows_hz * OVERLAPPING.steps * n_models,
+        "published_one_model": windows_hz * OVERLAPPING.steps,
+        "live": STEPS_PER_HOP * RATE_HZ / live.hop_frames,
+    }
+
+
+# -- one function per method: what to do -> movies by name -----------------------------
+
+_Movies = dict[str, Array]
+
+
+def _live(item: Item, subject: Subject, clip: Clip) -> _Movies:
+    encoder = subject.encoders[item.model]
+    replay = reconstruct_live(encoder, clip.target, lags_frames=LAGS_FRAMES)
+    by_lag = {f"lag{lag}": movie for lag, movie in replay.movies.items()}
+    return {**by_lag, "movie": replay.final, "predicted": replay.predicted}
+
+
+def _null(item: Item, subject: Subject, clip: Clip) -> _Movies:
+    """Every neuron given another's activity."""
+    rng = np.random.default_rng([item.clip, 1])
+    order = rng.permutation(clip.target.activity.shape[1])
+    permuted = replace(clip.target, activity=clip.target.activity[:, order])
+    return _live(item, subject, replace(clip, target=permuted))
+
+
+def _scrambled(item: Item, subject: Subject, clip: Clip) -> _Movies:
+    """Frames of the activity in any order: what is told of when is gone."""
+    order = np.random.default_rng([item.clip, 2]).permutation(len(clip.target))
+    scrambled = replace(clip.target, activity=clip.target.activity[order])
+    return _live(item, subject, replace(clip, target=scrambled))
+
+
+def _map(item: Item, subject: Subject, clip: Clip) -> _Movies:
+    settled = reconstruct_map(subject.encoders[item.model], clip.target)
+    return {"movie": settled.movie}
+
+
+def _published(
+    item: Item, subject: Subject, clip: Clip, settings: PublishedSettings = BESIDE
+) -> _Movies:
+    rates = CompactRates(subject.encoders[item.model])
+    state = item.path.with_suffix(".state")
+    item.path.parent.mkdir(exist_ok=True)
+    done = reconstruct_published([rates], clip.target, settings, state=state)
+    for left in item.path.parent.glob(f"{item.path.stem}.*.safetensors"):
+        left.unlink()
+    return {"movie": done.movies[0]}
+
+
+def _overlapping(item: Item, subject: Subject, clip: Clip) -> _Movies:
+    return _published(item, subject, clip, OVERLAPPING)
+
+
+_METHODS: dict[str, Callable[[Item, Subject, Clip], _Movies]] = {
+    "live": _live,
+    "cross": _live,
+    "null": _null,
+    "scrambled": _scrambled,
+    "map": _map,
+    "published": _published,
+    "stride": _overlapping,
+}
+_DECODERS: dict[str, Callable[[Sequence[Clip]], Decoder]] = {
+    "ridge": fit_ridge,
+    "cnn": fit_convolutional,
+}
+
+
+@lru_cache
+def _subject(plan: Plan, cache: Path) -> Subject:
+    return mice.prepare(plan, cache, Progress(disable=True))

@@ -1,0 +1,209 @@
+"""Simulated mice to compare inversions on: encoders, training clips, unseen clips.
+
+    python benchmarks/mice.py [--cache FOLDER] [--plan whole|more|quick]
+
+Each mouse is imaged twice, frame by frame through the code that runs live: a training
+session, on which encoders and decoders are fitted, and a test session of other movies.
+All of it follows from seeds and is kept in the cache, where it is looked for first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from rtrecon import train
+from rtrecon.config import Settings
+from rtrecon.encoder.checkpoint import Checkpoint, load
+from rtrecon.encoder.fit import Recipe
+from rtrecon.reconstruct.clips import Clip
+from rtrecon.reconstruct.target import Target
+from rtrecon.simulate.movie import RATE_HZ, natural_movie
+from rtrecon.simulate.session import World, make_session, make_world
+from rtrecon.wire import Array
+
+CACHE = Path(__file__).parent / "cache"
+CLIP_FRAMES = train.CLIP_FRAMES  # five seconds; every movie is made of such clips
+_TRAINING_SEED, _TEST_SEED = 100, 9000  # of movies, behaviour and noise
+_SETTLE_CLIPS = 2  # at a session's start, while baselines find their level
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One mouse: who it is, how long it is recorded, how many encoders are fitted.
+
+    Without encoders it lends its activity alone. Encoders of one mouse differ by the
+    seed of their fit.
+    """
+
+    name: str
+    seed: int
+    n_neurons: int = 1000
+    side_px: int = 512
+    minutes: float = 20.0
+    n_models: int = 1
+    n_clips: int = 10
+    epochs: int = 12
+
+
+WHOLE = (
+    Plan("A", seed=0, n_models=7),
+    Plan("B", seed=1, n_models=0),
+)
+MORE = (
+    Plan("A", seed=0, n_models=7),
+    Plan("B", seed=1),
+    Plan("C", seed=2, n_neurons=4000, side_px=1024, minutes=12.0),
+)
+QUICK = (
+    Plan("a", seed=0, n_neurons=300, side_px=288, minutes=6.0, n_models=2, n_clips=3),
+    Plan("b", seed=1, n_neurons=300, side_px=288, n_models=0, n_clips=3),
+)
+PLANS = {"whole": WHOLE, "more": MORE, "quick": QUICK}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A mouse at hand.
+
+    training, test: clips with their stimulus; without encoders, no training. rate:
+    (clips, T, n) expected spikes per frame: what a perfect encoder would say.
+    """
+
+    plan: Plan
+    encoders: list[Checkpoint]
+    training: list[Clip]
+    test: list[Clip]
+    rate: Array
+
+
+def prepare(plan: Plan, cache: Path, progress: Progress) -> Subject:
+    """Return a mouse with all that belongs to it, made where it is not kept."""
+    folder = cache / plan.name
+    folder.mkdir(parents=True, exist_ok=True)
+    made = _Making(plan, folder, progress)
+    test = _cut(made.test())[: plan.n_clips]
+    return Subject(
+        plan=plan,
+        encoders=[made.encoder(k) for k in range(plan.n_models)],
+        training=_clips(_cut(made.training())) if plan.n_models else [],
+        test=_clips(test),
+        rate=np.stack([clip["rate"] for clip in test]),
+    )
+
+
+class _Making:
+    """What a mouse needs, kept in its folder."""
+
+    def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
+        self._plan, self._folder = plan, folder
+        self._bar = progress.add_task(f"mouse {plan.name}", total=1.0)
+        self._progress = progress
+        self._world: World | None = None
+        self._settings = Settings()
+
+    def training(self) -> dict[str, Array]:
+        return self._recorded("training", self._n_training_clips(), _TRAINING_SEED)
+
+    def test(self) -> dict[str, Array]:
+        n_clips = _SETTLE_CLIPS + self._plan.n_clips
+        return self._recorded("test", n_clips, _TEST_SEED)
+
+    def encoder(self, number: int) -> Checkpoint:
+        path = self._folder / f"encoder{number}.safetensors"
+        if not path.exists():
+            self._fit(number, path)
+        return load(path)
+
+    def _n_training_clips(self) -> int:
+        return round(self._plan.minutes * 60 * RATE_HZ / CLIP_FRAMES)
+
+    def _movie(self, n_clips: int, seed: int) -> Array:
+        # A little longer: of its last frames deconvolution cannot tell.
+        lag_frames = self._settings.traces.deconvolve_lag_frames
+        return natural_movie(n_clips * CLIP_FRAMES + lag_frames, seed, CLIP_FRAMES)
+
+    def _recorded(self, name: str, n_clips: int, seed: int) -> dict[str, Array]:
+        path = self._folder / f"{name}.npz"
+        if not path.exists():
+            self._record(path, n_clips, seed)
+        with np.load(path) as kept:
+            return dict(kept)
+
+    def _record(self, path: Path, n_clips: int, seed: int) -> None:
+        movie = self._movie(n_clips, seed)
+        session = make_session(self._grown(), movie, path.stem, seed)
+        acquired = train.acquire(self._grown(), session, self._settings, self._told)
+        known = len(acquired.activity)
+        behavior = session.behavior
+        np.savez(
+            path,
+            movie=movie[:known],
+            activity=acquired.activity.astype(np.float32),
+            behavior=np.stack([behavior.pupil_dilation, behavior.running_speed], 1)[
+                :known
+            ].astype(np.float32),
+            rate=session.response.rate[:known].astype(np.float32),
+            template=acquired.template,
+        )
+
+    def _fit(self, number: int, path: Path) -> None:
+        plan, kept = self._plan, self.training()
+        movie = self._movie(self._n_training_clips(), _TRAINING_SEED)
+        session = make_session(self._grown(), movie, "training", _TRAINING_SEED)
+        acquired = train.Acquired(session, kept["template"], kept["activity"])
+        recipe = Recipe(epochs=plan.epochs, seed=number)
+        origin = {"benchmark": {"mouse": plan.seed, "model": number}}
+        train.train_on(acquired, recipe, self._settings, path, self._told, origin)
+
+    def _grown(self) -> World:
+        if self._world is None:
+            plan = self._plan
+            self._world = make_world(plan.n_neurons, plan.side_px, plan.seed)
+        return self._world
+
+    def _told(self, stage: str, share: float, word: str) -> None:
+        text = f"mouse {self._plan.name}, {stage}: {word}"
+        self._progress.update(self._bar, completed=share, description=text)
+
+
+def _cut(recorded: dict[str, Array]) -> list[dict[str, Array]]:
+    """Cut a recording into whole clips; those it settled in are left out."""
+    per_frame = {k: v for k, v in recorded.items() if k != "template"}
+    n_clips = len(per_frame["activity"]) // CLIP_FRAMES
+    return [
+        {k: v[i * CLIP_FRAMES : (i + 1) * CLIP_FRAMES] for k, v in per_frame.items()}
+        for i in range(_SETTLE_CLIPS, n_clips)
+    ]
+
+
+def _clips(parts: list[dict[str, Array]]) -> list[Clip]:
+    return [
+        Clip(
+            name=f"clip {number}",
+            target=Target(part["activity"], part["behavior"]),
+            shown=part["movie"].astype(np.float32),
+            ids=np.arange(part["activity"].shape[1]),
+            rate_hz=RATE_HZ,
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
+def main() -> None:
+    """Make what is not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--plan", choices=PLANS, default="whole")
+    given = parser.parse_args()
+    with Progress() as progress:
+        for plan in PLANS[given.plan]:
+            prepare(plan, given.cache, progress)
+
+
+if __name__ == "__main__":
+    main()
