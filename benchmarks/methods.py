@@ -28,7 +28,7 @@ from rtrecon.wire import Array
 # `stride` in the figures, where one clip is done both ways).
 BESIDE = PublishedSettings(stride_frames=32)
 OVERLAPPING = PublishedSettings()
-N_ENSEMBLE_CLIPS = 4  # all models of the published protocol take hours
+N_ENSEMBLE_CLIPS = 2  # all models of the published protocol take hours
 LAGS_FRAMES = (3, 6, 12, 24)
 HOP_MS = 1e3 * InvertSettings().hop_frames / RATE_HZ
 

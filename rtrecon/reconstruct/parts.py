@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -101,6 +102,9 @@ def do(job: Job, report: Report = silent) -> None:
     if job.file.is_file():
         report(job.file.stem, 1.0, "made before")
         return
+    if job.method != "published":
+        # The compact encoder's products are small: threads would wait for each other.
+        torch.set_num_threads(1)
     part = _METHODS[job.method](job, job.source.load(), report)
     tensors = {"movie": part.movie}
     tensors |= {f"lag_{lag}": movie for lag, movie in part.by_lag.items()}
