@@ -5,8 +5,9 @@
 quick: two small mice, under ten minutes. whole: a thousand neurons and seven encoders,
 hours. more: two further mice, one of four thousand neurons.
 Test clips are of movies that neither encoder nor decoder was trained on; r is over all
-pixels of all frames but those of a clip's first second. Each reconstruction is kept in the cache as it is done, so
-that a run that was stopped goes on. Writes `benchmarks/results/inversion.json`.
+pixels of all frames but those of a clip's first second. Each reconstruction is kept in
+the cache as it is done, so that a run that was stopped goes on. Writes
+`benchmarks/results/inversion.json`.
 """
 
 from __future__ import annotations
