@@ -25,7 +25,14 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         live.check,
         live.field,
     ),
-    "At the desk": (desk.rois, desk.train, desk.reconstruct, desk.mask, desk.convert),
+    "At the desk": (
+        desk.evaluate,
+        desk.reconstruct,
+        desk.rois,
+        desk.train,
+        desk.mask,
+        desk.convert,
+    ),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:

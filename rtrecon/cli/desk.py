@@ -225,3 +225,52 @@ def mask(
     with progress_bars("%") as progress:
         sentence = make_mask(plan, Stages(progress))
     say(sentence)
+
+
+def evaluate(
+    session: Annotated[
+        Path | None, typer.Argument(help="Folder of a recorded session.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for figures, page and report.")
+    ] = Path("evaluation"),
+    encoder: Annotated[
+        list[Path] | None,
+        typer.Option(help="Checkpoint; several for an ensemble; demo if not given."),
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option(help="Simulate a session of the encoder's mouse instead.")
+    ] = False,
+    video: Annotated[
+        Path | None, typer.Option(help="A video file that is shown in it.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="So much of it.")] = 60.0,
+    mask: Annotated[
+        Path | None, typer.Option(help="Figures also inside it, see `rtrecon mask`.")
+    ] = None,
+    controls: Annotated[
+        bool, typer.Option(help="Also what should fail, and unusual stimuli.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Held-out neurons, nulls, noise.")] = 1,
+) -> None:
+    """Tell how good a session's reconstruction is, and what that rests on."""
+    from rtrecon import evaluate as evaluating
+
+    if simulate == (session is not None):
+        raise UserError("give the folder of a recorded session, or --simulate")
+    if video is not None and not simulate:
+        raise UserError("--video is shown in a simulated session; add --simulate")
+    plan = evaluating.Plan(
+        session=session or evaluating.Simulation(seconds, video),
+        out=out,
+        encoders=encoder or [Path("demo")],
+        mask=mask,
+        controls=controls,
+        seed=seed,
+    )
+    with progress_bars("%") as progress:
+        found = evaluating.evaluate(plan, Stages(progress))
+    terminal.out.print(evaluating.evaluation_table(found))
+    for note in found.notes:
+        say(note)
+    say(f"{found.sentence()}; written to {out}")
