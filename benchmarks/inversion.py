@@ -110,18 +110,18 @@ def _further(items: list[Item], subjects: list[Subject]) -> dict[str, Any]:
 
 
 def _published(items: list[Item], shown: Array) -> dict[str, Scores]:
-    """One model on all clips; all models on those clips that all were run on.
+    """One model on all clips; all models on those few that all were run on.
 
-    The best smoothing is the one that suits these very clips best. For all models, the
-    live method and one model are scored on the same fewer clips.
+    On these, one model and the live method are scored too, to be compared with. The
+    best smoothing is the one that suits these very clips best.
     """
     first = [item for item in items if item.method == "published" and not item.model]
     clips = sorted({item.clip for item in items if item.model})
     one = kept(first)
     found = {
-        "published_one_r": _best_smoothed(one, shown),
-        "published_one_sigma05_r": _scores(_smoothed(one, SMOOTHING), shown),
-        "published_one_sigma0_r": _scores(one, shown),
+        "published_best_r": _best_smoothed(one, shown),
+        "published_sigma05_r": _scores(_smoothed(one, SMOOTHING), shown),
+        "published_sigma0_r": _scores(one, shown),
     }
     together = [
         kept([i for i in items if i.method == "published" and i.clip == clip]).mean(0)
@@ -131,9 +131,9 @@ def _published(items: list[Item], shown: Array) -> dict[str, Scores]:
     overlapping = kept([item for item in items if item.method == "stride"])
     live = kept([i for i in items if i.method == "live" and i.clip in clips], "lag24")
     return found | {
-        "published_best_r": _best_smoothed(several, fewer),
-        "published_sigma05_r": _scores(_smoothed(several, SMOOTHING), fewer),
-        "published_one_same_clips_r": _best_smoothed(one[clips], fewer),
+        "published_all_models_best_r": _best_smoothed(several, fewer),
+        "published_all_models_sigma05_r": _scores(_smoothed(several, SMOOTHING), fewer),
+        "published_one_model_same_clips_r": _best_smoothed(one[clips], fewer),
         "live_same_clips_r": _scores(live, fewer),
         "published_overlapping_windows_r": _best_smoothed(overlapping, shown[:1]),
         "published_windows_beside_r": _best_smoothed(one[:1], shown[:1]),
