@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon.config import RoiSettings, Settings, SettingsError
-from rtrecon.encoder.card import Card, find, read_card, require_same_neurons
+from rtrecon.encoder.card import (
+    LIVE_UNITS,
+    Card,
+    find,
+    read_card,
+    require_same_neurons,
+)
 from rtrecon.errors import UserError
 from rtrecon.rois import RoiSet
 from rtrecon.sources.masks import ACCEPTED, load_rois
@@ -64,6 +70,15 @@ def _require_planes(rois: RoiSet, n_planes: int) -> None:
         )
 
 
+def _require_live_units(card: Card) -> None:
+    if card.units != LIVE_UNITS:
+        raise SettingsError(
+            f"encoder.checkpoint = {card.path} was trained on {card.units}, but the "
+            f"front measures {LIVE_UNITS}; train one on a session that was recorded "
+            "here: rtrecon train --session SESSION, with --freeze-core for its core"
+        )
+
+
 def read_neurons(settings: Settings) -> Neurons:
     """Read what the settings name; raises UserError with a sentence."""
     path = settings.rois.path
@@ -77,6 +92,7 @@ def read_neurons(settings: Settings) -> Neurons:
             )
         return Neurons(None, path, settings.rois)
     card = read_card(find(settings.encoder.checkpoint))
+    _require_live_units(card)
     if path is not None:
         require_same_neurons(card, load_rois(path, card.rois.shape, settings.rois))
     return Neurons(card, path, settings.rois)

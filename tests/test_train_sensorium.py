@@ -10,12 +10,14 @@ import pytest
 import torch
 from matplotlib.image import imread
 
+from rtrecon.config import EncoderSettings, Settings
 from rtrecon.encoder.card import CheckpointError
 from rtrecon.encoder.checkpoint import load
 from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.fit import READOUTS, Recipe
 from rtrecon.encoder.spectrum import spectrum
 from rtrecon.errors import UserError
+from rtrecon.neurons import read_neurons
 from rtrecon.sensorium import layout
 from rtrecon.sensorium.folder import Folder
 from rtrecon.sensorium.simulated import Program, show, write_session
@@ -115,6 +117,12 @@ def test_a_checkpoint_comes_of_it(trained, folder):
     assert meta["rate_hz"] == 30
     assert meta["validation_r"] > 0.05
     assert not state_file(trained).exists()
+
+
+def test_the_front_refuses_it_for_its_units(trained):
+    settings = Settings(encoder=EncoderSettings(checkpoint=str(trained)))
+    with pytest.raises(UserError, match="trained on responses of a Sensorium"):
+        read_neurons(settings)
 
 
 def test_a_report_lies_beside_it(trained):

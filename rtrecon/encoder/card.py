@@ -16,6 +16,7 @@ from rtrecon.rois import RoiSet
 from rtrecon.wire import Array
 
 FORMAT = 1
+LIVE_UNITS = "dF/F per frame"  # of activity as the front deconvolves it
 MASK_KEYS = ("ids", "indptr", "rows", "cols", "weights", "planes")
 
 
@@ -35,6 +36,11 @@ class Card:
     rois: RoiSet
     mean_image: Array
     meta: dict[str, Any]
+
+    @property
+    def units(self) -> str:
+        """What activity was measured in when it was trained."""
+        return str(self.meta.get("units", LIVE_UNITS))
 
 
 def find(name: str) -> Path:

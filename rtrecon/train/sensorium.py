@@ -28,6 +28,7 @@ from rtrecon.train.material import (
 )
 from rtrecon.wire import Array
 
+UNITS = "responses of a Sensorium recording"
 _LEAST_TRIALS = 2
 
 
@@ -62,6 +63,7 @@ def read_material(folder: Folder, report: Report) -> Material:
         _ceiling(folder, validation),
         rate_hz=RATE_HZ,
         sensorium=folder.name,
+        units=UNITS,
         coordinates_um=folder.coordinates_um.tolist(),
     )
 
