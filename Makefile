@@ -5,6 +5,8 @@ ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/ready
+# Many tests wait for processes of their own, and while they do, another file is tested.
+TWO_AT_ONCE := -n 2 --dist loadfile
 PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
@@ -15,7 +17,7 @@ demo: $(READY)
 	$(BIN)/rtrecon demo $(ARGS)
 
 test: $(READY)
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest $(TWO_AT_ONCE) $(ARGS)
 
 test-long: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m long $(ARGS)
