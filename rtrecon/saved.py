@@ -25,6 +25,7 @@ from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import Settings
 from rtrecon.errors import UserError
 from rtrecon.record.session import NotARecording, Session, sessions
+from rtrecon.record.tables import short_id
 from rtrecon.reference import Depths, Known, Reference
 from rtrecon.rois import RoiSet
 from rtrecon.wire import Array
@@ -132,7 +133,8 @@ def load_state(path: Path, settings: Settings) -> State:
 
 def earlier_part(folder: Path, session: str, n_planes: int) -> Path | None:
     """Return the newest recording of a session that a restart can go on from."""
-    for path in reversed(sessions(folder)):
+    own = [path for path in sessions(folder) if short_id(session) in path.name]
+    for path in reversed(own):
         whole = all(
             file(path, plane).is_file()
             for plane in range(n_planes)

@@ -69,7 +69,6 @@ def test_a_station_stays_light(package: str, tmp_path: Path):
     assert imported(modules, FORBIDDEN[package], tmp_path) == ""
 
 
-@pytest.mark.skipif("rtrecon.cli" not in MODULES, reason="no command line yet")
 def test_the_command_line_explains_itself():
     done = subprocess.run(
         [sys.executable, "-m", "rtrecon", "--help"],

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from rtrecon.acquire.compiled import kernel
 from rtrecon.acquire.noise import RunningNoise
+from rtrecon.compiled import kernel
 from rtrecon.config import TracesSettings
 from rtrecon.wire import Array
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from rtrecon.acquire.compiled import kernel
+from rtrecon.compiled import kernel
 from rtrecon.wire import Array
 
 

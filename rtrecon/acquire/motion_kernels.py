@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from rtrecon.acquire.compiled import kernel, summing_kernel
+from rtrecon.compiled import kernel, summing_kernel
 from rtrecon.wire import Array
 
 

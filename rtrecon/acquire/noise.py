@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from rtrecon.acquire.compiled import kernel
 from rtrecon.acquire.rising import response
+from rtrecon.compiled import kernel
 from rtrecon.config import TracesSettings
 from rtrecon.wire import Array
 

@@ -60,6 +60,7 @@ class Registrar:
         self._scan_offset_px = scan_offset_px
         self._last = (0.0, 0.0)
         self._straight = np.empty(self.shape, np.float32)
+        self._straight_of: Array | None = None  # which frame that was
         self._line = np.empty(self.shape[1], np.float32)
         self._line_shifts = np.empty((self.shape[0], 2))
         self._search = self._search_in(levels(np.array(template, np.float32)))
@@ -79,14 +80,14 @@ class Registrar:
 
     def estimate(self, frame: Array) -> Shift:
         """Return the shift of one frame; ValueError where the frame cannot be one."""
-        frame = as_frame(frame, self.shape)
+        self._straight_of = None  # a buffer that is used again holds another frame
         peak = self._search.find(self._straightened(frame))
         score, rows = peak.score, None
         if self._strips and peak.found:
             rows = self._strips.find(peak)
             score = self._strips.score
         confidence = float(np.clip(score / self._search.own_score, -1.0, 1.0))
-        doubt = self._trust.judge(frame, peak, confidence)
+        doubt = self._trust.judge(as_frame(frame, self.shape), peak, confidence)
         if doubt:
             return self._doubted(confidence, doubt)
         self._last = (peak.y, peak.x)
@@ -98,7 +99,7 @@ class Registrar:
 
         Bilinear; a pixel that comes from outside the frame takes the nearest one.
         """
-        frame = self._straightened(as_frame(frame, self.shape))
+        frame = self._straightened(frame)
         if shift.rows_px is None:
             self._line_shifts[:] = shift.y_px, shift.x_px
         else:
@@ -119,10 +120,16 @@ class Registrar:
         return RigidSearch(scales, self._settings.max_shift_px)
 
     def _straightened(self, frame: Array) -> Array:
-        """Return the frame with its odd lines where they belong; overwritten."""
+        """Return the frame with its odd lines where they belong; overwritten.
+
+        Once for a frame that is estimated and then applied.
+        """
+        readable = as_frame(frame, self.shape)
         if not self._scan_offset_px:
-            return frame
-        kernels.straighten(frame, self._scan_offset_px, self._straight)
+            return readable
+        if self._straight_of is not frame:
+            kernels.straighten(readable, self._scan_offset_px, self._straight)
+            self._straight_of = frame
         return self._straight
 
     def _doubted(self, confidence: float, doubt: Doubt) -> Shift:

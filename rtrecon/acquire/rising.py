@@ -7,7 +7,7 @@ from math import exp
 
 import numpy as np
 
-from rtrecon.acquire.compiled import kernel
+from rtrecon.compiled import kernel
 from rtrecon.config import TracesSettings
 from rtrecon.wire import Array
 

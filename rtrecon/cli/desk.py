@@ -13,6 +13,16 @@ from rtrecon.cli import terminal
 from rtrecon.cli.terminal import Stages, progress_bars, say
 from rtrecon.errors import UserError
 
+SessionFolder = Annotated[Path, typer.Argument(help="Folder of a recorded session.")]
+Encoders = Annotated[
+    list[Path] | None,
+    typer.Option(help="Checkpoint; several for an ensemble; demo if not given."),
+]
+ReadoutOf = Annotated[
+    str | None, typer.Option(help="Whose readout of a published encoder.")
+]
+Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Of a published encoder.")]
+
 
 def rois(
     recording: Annotated[Path, typer.Argument(help="A TIFF recording.")],
@@ -153,14 +163,11 @@ def convert(
 
 
 def reconstruct(
-    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+    session: SessionFolder,
     out: Annotated[
         Path, typer.Option(help="Where results go; what is there is gone on with.")
     ],
-    encoder: Annotated[
-        list[Path] | None,
-        typer.Option(help="Checkpoint; of several, the movies are averaged."),
-    ] = None,
+    encoder: Encoders = None,
     method: Annotated[
         Literal["live", "map", "published"],
         typer.Option(help="live: replayed as it was; map, published: offline."),
@@ -177,12 +184,8 @@ def reconstruct(
     scheduler: Annotated[
         str | None, typer.Option(help="Dask cluster to work on, tcp://host:8786.")
     ] = None,
-    mouse: Annotated[
-        str | None, typer.Option(help="Whose readout of a published encoder.")
-    ] = None,
-    device: Annotated[
-        Literal["cpu", "cuda"], typer.Option(help="Of a published encoder.")
-    ] = "cpu",
+    mouse: ReadoutOf = None,
+    device: Device = "cpu",
 ) -> None:
     """Reconstruct a stretch of a recorded session; goes on if it was stopped."""
     from rtrecon.reconstruct.clips import stretch
@@ -206,17 +209,13 @@ def reconstruct(
 
 
 def mask(
-    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+    session: SessionFolder,
     encoder: Annotated[Path, typer.Option(help="An encoder not trained on it.")],
     out: Annotated[Path, typer.Option(help="Mask to write (.npy).")],
     steps: Annotated[int, typer.Option(help="Of the training.")] = 1000,
     seed: Annotated[int, typer.Option(help="Which trials are taken.")] = 0,
-    mouse: Annotated[
-        str | None, typer.Option(help="Whose readout of a published encoder.")
-    ] = None,
-    device: Annotated[
-        Literal["cpu", "cuda"], typer.Option(help="Of a published encoder.")
-    ] = "cpu",
+    mouse: ReadoutOf = None,
+    device: Device = "cpu",
 ) -> None:
     """Train the transparency mask of the published protocol: what neurons can see."""
     from rtrecon.reconstruct.mask_file import MaskPlan, make_mask
@@ -234,10 +233,7 @@ def evaluate(
     out: Annotated[
         Path, typer.Option(help="Folder for figures, page and report.")
     ] = Path("evaluation"),
-    encoder: Annotated[
-        list[Path] | None,
-        typer.Option(help="Checkpoint; several for an ensemble; demo if not given."),
-    ] = None,
+    encoder: Encoders = None,
     simulate: Annotated[
         bool, typer.Option(help="Simulate a session of the encoder's mouse instead.")
     ] = False,

@@ -9,32 +9,17 @@ compile at their first call, are cached on disk, run on one thread and hold no l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 
+from rtrecon.compiled import summing_kernel
 from rtrecon.encoder.compact import FLOOR, MEMORY
 from rtrecon.wire import Array
 
 _FLOOR, _ZERO = np.float32(FLOOR), np.float32(0)  # doubles would halve the speed
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def _kernel(function: _Function) -> _Function:
-    """Compile with sums reordered, so that they fill vector registers."""
-    compiled = numba.njit(
-        cache=True,
-        nogil=True,
-        error_model="numpy",
-        fastmath={"reassoc", "contract", "nsz"},
-    )(function)
-    return cast(_Function, compiled)
-
-
-@_kernel
+@summing_kernel
 def unroll(z: Array, before: Array, prior: tuple[Array, ...], frames: Array) -> None:
     """Do what `Prior.unroll` does, with frames (C, T) to fill.
 
@@ -48,7 +33,7 @@ def unroll(z: Array, before: Array, prior: tuple[Array, ...], frames: Array) -> 
             frames[c, t] = mean[c] + state
 
 
-@_kernel
+@summing_kernel
 def pull_frames(by_frame: Array, prior: tuple[Array, ...], by_z: Array) -> None:
     """Add to by_z (1 + T, C) what derivatives by_frame (C, T) mean for z."""
     _, rho, q, doubt = prior
@@ -60,7 +45,7 @@ def pull_frames(by_frame: Array, prior: tuple[Array, ...], by_z: Array) -> None:
         by_z[0, c] += doubt[c] * rho[c] * state
 
 
-@_kernel
+@summing_kernel
 def drive(seen: Array, taps: Array, halves: Array, channels: Array, out: Array) -> None:
     """Filter in time, half-square and sum: each neuron's drive, out (n, T).
 
@@ -80,7 +65,7 @@ def drive(seen: Array, taps: Array, halves: Array, channels: Array, out: Array) 
             out[i, t] = math.sqrt(energy)
 
 
-@_kernel
+@summing_kernel
 def pull_drive(
     by_drive: Array,
     drive: Array,
@@ -107,7 +92,7 @@ def pull_drive(
             _filter(channels[i], taps[i, f], by_seen[i, f])
 
 
-@_kernel
+@summing_kernel
 def _filter(signals: Array, taps: Array, out: Array) -> None:
     """Fill out (T,) with sums of MEMORY values of two signals (2, T + MEMORY - 1)."""
     a, b = signals[0], signals[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import threading
 from collections import deque
 from datetime import datetime
@@ -176,8 +175,7 @@ class Recorder:
 
 
 def _new_folder(parent: Path, moment: str, session: str) -> Path:
-    # The session id comes from outside: only its letters and digits reach a path.
-    name = f"{moment}_{re.sub('[^0-9A-Za-z]', '', session)[:8]}"
+    name = f"{moment}_{tables.short_id(session)}"
     parent.mkdir(parents=True, exist_ok=True)
     path, again = parent / name, itertools.count(2)
     while True:

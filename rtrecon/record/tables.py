@@ -11,6 +11,7 @@ A session's folder::
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,14 @@ class MovieRow(msgspec.Struct, frozen=True):
     steps: int
     t_frame: float  # s, receive time of the newest microscope frame used
     t: float  # s, when it was published
+
+
+def short_id(session: str) -> str:
+    """Return what a session's folder is named after, behind the moment it was made.
+
+    The id comes from outside: only its letters and digits reach a path.
+    """
+    return re.sub("[^0-9A-Za-z]", "", session)[:8]
 
 
 def fields(row: type[msgspec.Struct]) -> tuple[str, ...]:
