@@ -12,6 +12,9 @@ from rtrecon.errors import UserError
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 SEND_HWM = 32  # messages: about a second of frames at 30 Hz, and a bounded backlog
 RECEIVE_HWM = 64
+# What is published is small and comes in bursts, as after a calibration: several messages
+# for each frame that had to wait. Those who listen, busy for seconds, lose none of it.
+PUBLISH_HWM = 2000
 KEEPALIVE_IDLE_S = 5  # after which the system asks a silent peer if it is alive
 LINGER_MS = 500
 
@@ -56,8 +59,9 @@ def connect(context: Context, kind: int, address: str) -> Socket:
 def _socket(context: Context, kind: int) -> Socket:
     socket: Socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
-    socket.setsockopt(zmq.SNDHWM, SEND_HWM)
-    socket.setsockopt(zmq.RCVHWM, RECEIVE_HWM)
+    published = kind in (zmq.PUB, zmq.SUB)
+    socket.setsockopt(zmq.SNDHWM, PUBLISH_HWM if published else SEND_HWM)
+    socket.setsockopt(zmq.RCVHWM, PUBLISH_HWM if published else RECEIVE_HWM)
     socket.setsockopt(zmq.MAXMSGSIZE, 64 * 1024 * 1024 + 64 * 1024)
     # Not ZeroMQ's own heartbeats: a full receiver does not read them, so they cut a
     # healthy peer off, lose what is queued, and abort the process (libzmq #3937).

@@ -147,8 +147,13 @@ class Daemon(Program):
         """Listen until the condition holds; too late, say what the daemon said."""
         deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, f"in vain; it said:\n{self.said}"
+            assert time.monotonic() < deadline, f"in vain:\n{self.told()}"
             self.listen(0.05)
+
+    def told(self) -> str:
+        """What it said, and the last figures of each station: for a failing test."""
+        stations = [str(self.health(name)) for name in ("front", "inverter")]
+        return "\n".join([self.said, *stations])
 
     def all(self, kind: type[T]) -> list[T]:
         return [message for message, _ in self.heard if isinstance(message, kind)]

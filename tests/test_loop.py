@@ -69,7 +69,9 @@ def loop(tmp_path_factory, small_checkpoint):
             show(truth, sender, daemon)
             settled = len(truth) - settings.traces.deconvolve_lag_frames
             last_hop = settled - settled % settings.invert.hop_frames
-            daemon.until(lambda: daemon.all(wire.Movie)[-1].index >= last_hop - 1)
+            daemon.until(
+                lambda: daemon.all(wire.Movie)[-1].index >= last_hop - 1, SLOW_S
+            )
             daemon.ask("stop")
             daemon.process.wait()
             daemon.listen()

@@ -113,3 +113,19 @@ def test_a_subscriber_hears_every_topic(opened, free_address):
         pub.send_multipart([b"health", b"{}", b""])
         assert time.monotonic() < deadline
     assert sub.recv_multipart() == [b"health", b"{}", b""]
+
+
+def test_a_burst_reaches_a_listener_that_was_busy(opened, free_address):
+    """As after a calibration, while the listener computes for seconds."""
+    address = free_address()
+    pub = opened(sockets.bind, zmq.PUB, address)
+    sub = opened(sockets.connect, zmq.SUB, address)
+    while not sub.poll(20):
+        pub.send(b"hello")
+    activity = bytes(4 * 1000)
+    for _ in range(1500):
+        pub.send(activity, zmq.DONTWAIT)
+    heard = 0
+    while sub.poll(500):
+        heard += sub.recv() == activity
+    assert heard == 1500
