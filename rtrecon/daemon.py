@@ -7,11 +7,8 @@ It never waits for torch, a screen or a disk. What a session's messages go throu
 from __future__ import annotations
 
 import gc
-import json
-import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,18 +18,18 @@ from typing import Any
 import numpy as np
 import zmq
 
-from rtrecon import config, sockets, wire
+from rtrecon import recording, wire
 from rtrecon.acquire.chain import Chain
 from rtrecon.acquire.ingest import Ingest, Kind, Throttle, Verdict
 from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import Settings
 from rtrecon.control import Answer, Control, Request
+from rtrecon.doors import Doors
 from rtrecon.neurons import read_neurons
-from rtrecon.pipeline import REASONS, Arrived, Pipeline
+from rtrecon.pipeline import Arrived, Pipeline
 from rtrecon.publisher import Publisher
 from rtrecon.quality.memory import MemoryMeter
 from rtrecon.record.store import Recorder
-from rtrecon.record.tables import About
 from rtrecon.rois import from_pixels
 from rtrecon.saved import earlier_part
 from rtrecon.supervise import Child
@@ -60,10 +57,9 @@ class Front:
         self._settings = settings
         self._log = log
         self._neurons = read_neurons(settings)
-        self._context: sockets.Context = zmq.Context()
-        self._frames, self._results, self._requests, self._out = self._bind()
-        self._publisher = Publisher(self._out)
-        self._control = Control(self._requests, self._operations())
+        self._doors = Doors.bind(settings.wire)
+        self._publisher = Publisher(self._doors.out)
+        self._control = Control(self._doors.requests, self._operations())
         self._child = Child(settings) if self._neurons.card else None
         self._ingest = Ingest()
         self._throttle = Throttle()
@@ -82,9 +78,7 @@ class Front:
         self._warm_up()
         self._state = "waiting"
         self._log(f"ready: frames are expected at {self._settings.wire.frames}")
-        poller = zmq.Poller()
-        for socket in (self._frames, self._results, self._requests):
-            poller.register(socket, zmq.POLLIN)
+        poller = self._doors.poller()
         try:
             while not self._stopping:
                 poller.poll(0 if self._behind() else _POLL_MS)
@@ -98,27 +92,7 @@ class Front:
 
     def close(self) -> None:
         """Close the sockets."""
-        for socket in (self._frames, self._results, self._requests, self._out):
-            socket.close()
-        self._context.term()
-
-    def _bind(self) -> list[sockets.Socket]:
-        address = self._settings.wire
-        bound: list[sockets.Socket] = []
-        try:
-            for kind, name in (
-                (zmq.PULL, address.frames),
-                (zmq.PULL, address.results),
-                (zmq.ROUTER, address.control),
-                (zmq.PUB, address.publish),
-            ):
-                bound.append(sockets.bind(self._context, kind, name))
-        except sockets.AddressError:
-            for socket in bound:
-                socket.close()
-            self._context.term()
-            raise
-        return bound
+        self._doors.close()
 
     def _once(self, now_s: float) -> None:
         self._take_frames()
@@ -151,7 +125,7 @@ class Front:
     def _take_frames(self) -> None:
         for _ in range(_MAX_FRAMES):
             try:
-                parts = self._frames.recv_multipart(zmq.DONTWAIT)
+                parts = self._doors.frames.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
             self._accept(parts, time.time())
@@ -234,7 +208,7 @@ class Front:
         self._pipeline = pipeline
         self._resume(pipeline)
         if self._recording:
-            pipeline.recorder = self._new_recorder(pipeline)
+            pipeline.recorder = recording.new_recorder(pipeline, self._settings)
         self._event(
             "session",
             f"session from {start.source}: {layout}, {len(field.rois)} neurons",
@@ -282,11 +256,11 @@ class Front:
     def _take_results(self) -> None:
         for _ in range(_MAX_RESULTS):
             try:
-                parts = self._results.recv_multipart(zmq.DONTWAIT)
+                parts = self._doors.results.recv_multipart(zmq.DONTWAIT)
                 message, payload = wire.decode_published(parts)
                 recorder = self._recorder()
                 if recorder and message.session == self._publisher.session:
-                    _record_result(recorder, message, payload)
+                    recording.record_result(recorder, message, payload)
             except zmq.Again:
                 return
             except ValueError as error:
@@ -325,7 +299,7 @@ class Front:
             realtime_factor=pipeline.realtime_factor() if pipeline else 0.0,
             memory_mb=self._memory.now_mb(),
             peak_memory_mb=self._memory.peak_mb,
-            disk_free_gb=_disk_free_gb(self._settings),
+            disk_free_gb=recording.disk_free_gb(self._settings),
         )
         if recorder:
             recorder.health(health)
@@ -393,7 +367,9 @@ class Front:
         if not request.on:
             self._retire_recorder()
         elif self._pipeline and not self._pipeline.recorder:
-            self._pipeline.recorder = self._new_recorder(self._pipeline)
+            self._pipeline.recorder = recording.new_recorder(
+                self._pipeline, self._settings
+            )
         return {"sentence": f"recording is {'on' if request.on else 'off'}"}
 
     def _reference(self, _: Request) -> Answer:
@@ -417,26 +393,6 @@ class Front:
     def _recorder(self) -> Recorder | None:
         return self._pipeline.recorder if self._pipeline else None
 
-    def _new_recorder(self, pipeline: Pipeline) -> Recorder:
-        settings, start = self._settings, pipeline.start
-        rois = pipeline.field.rois
-        ids = rois.ids.tolist()
-        about = About(
-            session=start.session,
-            roi_ids=ids,
-            neuron_ids=ids,
-            reasons=REASONS,
-            roi_planes=rois.planes.tolist() if len(start.planes) > 1 else [],
-            rate_hz=start.rate_hz,
-            encoder_rate_hz=settings.align.rate_hz,
-            hop_frames=settings.invert.hop_frames,
-            window_frames=settings.invert.window_frames,
-            chunk_s=settings.record.chunk_s,
-            settings=json.loads(config.dump(settings)),
-            meta={"source": start.source, **start.meta},
-        )
-        return Recorder(Path(settings.record.folder), about)
-
     def _retire(self) -> None:
         """Let go of the session that is over."""
         self._retire_recorder()
@@ -445,11 +401,10 @@ class Front:
         self._pipeline = None
 
     def _retire_recorder(self) -> None:
-        """Let a recording finish by itself: its end may have to wait for a disk."""
         recorder = self._recorder()
         if self._pipeline and recorder:
             self._pipeline.recorder = None
-            threading.Thread(target=recorder.close, name="retire").start()
+            recording.retire(recorder)
 
 
 def _layout(start: wire.Start) -> str:
@@ -457,22 +412,6 @@ def _layout(start: wire.Start) -> str:
     planes = f"{len(start.planes)} planes of " if len(start.planes) > 1 else ""
     channels = f", channels {start.channels}" if len(start.channels) > 1 else ""
     return f"{planes}{lines} x {pixels} at {start.rate_hz:g} Hz{channels}"
-
-
-def _record_result(recorder: Recorder, message: wire.Published, payload: Array) -> None:
-    if isinstance(message, wire.Movie):
-        recorder.movie(message, payload)
-    elif isinstance(message, wire.Quality):
-        recorder.quality(message)
-    elif isinstance(message, wire.Health):
-        recorder.health(message)
-
-
-def _disk_free_gb(settings: Settings) -> float | None:
-    folder = Path(settings.record.folder)
-    if not settings.record.enabled or not folder.exists():
-        return None
-    return shutil.disk_usage(folder).free / 2**30
 
 
 @contextmanager
