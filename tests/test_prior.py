@@ -82,3 +82,16 @@ def test_without_innovation_the_movie_fades_towards_the_mean():
 def test_unrolled_white_noise_has_the_stationary_variance():
     frames = known().unroll(torch.randn(20_001, 4), MEAN)[1000:]
     np.testing.assert_allclose(frames.var(0), known().variance, rtol=0.25)
+
+
+def test_a_smooth_movie_is_judged_by_what_becomes_of_it_not_by_its_next_frame():
+    """Frames that all but equal the next have nothing to do with those 0.5 s later."""
+    lags = np.abs(np.subtract.outer(np.arange(CLIP_FRAMES), np.arange(CLIP_FRAMES)))
+    moving = np.exp(-(lags**2) / (2 * 6.0**2)) + 1e-6 * np.eye(CLIP_FRAMES)
+    clips = np.random.default_rng(0).multivariate_normal(
+        np.zeros(CLIP_FRAMES), moving, 400, method="cholesky"
+    )
+    prior = fit_prior(torch.from_numpy(clips.reshape(-1, 1)).float(), CLIP_FRAMES)
+    assert moving[0, 1] > 0.98
+    assert moving[0, 15] < 0.05
+    assert 0.85 < prior.rho[0] < 0.9

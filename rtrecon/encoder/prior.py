@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 RHO_LIMITS = (0.0, 0.995)
+SPAN_FRAMES = 36  # over which movies are compared with themselves: about a live window
+_N_RHO = 1000
 _FIRST_DOUBT = 0.5  # of each coefficient's s.d., until errors have been measured
 
 
@@ -49,13 +51,31 @@ class Prior:
 
 
 def fit_prior(coef: Tensor, clip_frames: int) -> Prior:
-    """Fit a prior to training movies (T, n_coef) cut every `clip_frames` frames."""
+    """Fit a prior to training movies (T, n_coef) cut every `clip_frames` frames.
+
+    rho is the one whose powers come closest to how a coefficient goes with itself over
+    a whole window. One frame alone would tell too much: movies move smoothly, and what
+    hardly changes within a frame may be gone within ten.
+    """
     n_clips = len(coef) // clip_frames
     clips = coef[: n_clips * clip_frames].reshape(n_clips, clip_frames, -1)
     mean = clips.mean((0, 1))
-    centred = clips - mean
-    variance = centred.square().mean((0, 1)) + 1e-6
-    product = (centred[:, 1:] * centred[:, :-1]).mean((0, 1))
-    rho = (product / variance).clamp(*RHO_LIMITS)
-    q = (variance * (1 - rho**2)).sqrt()
-    return Prior(mean, rho, q, doubt=_FIRST_DOUBT * variance.sqrt())
+    correlation, variance = _correlation(clips - mean)
+    lags = torch.arange(1, 1 + len(correlation))
+    rho = torch.linspace(*RHO_LIMITS, _N_RHO)
+    powers = rho[:, None] ** lags
+    # Squares of powers - correlation, summed over lags, but for what rho leaves alone.
+    misfit = powers.square().sum(1)[:, None] - 2 * powers @ correlation
+    best = rho[misfit.argmin(0)]
+    q = (variance * (1 - best**2)).sqrt()
+    return Prior(mean, best, q, doubt=_FIRST_DOUBT * variance.sqrt())
+
+
+def _correlation(clips: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (lags, n_coef) from one frame on, and (n_coef,) variance."""
+    variance = clips.square().mean((0, 1)) + 1e-6
+    span = min(SPAN_FRAMES, clips.shape[1] - 1)
+    products = [
+        (clips[:, lag:] * clips[:, :-lag]).mean((0, 1)) for lag in range(1, 1 + span)
+    ]
+    return torch.stack(products) / variance, variance
