@@ -12,14 +12,24 @@ import argparse
 import json
 import time
 import uuid
+from pathlib import Path
 
 import numpy as np
 import zmq
+import zmq.auth
 
 
-def open_socket(address: str) -> zmq.Socket:
-    """Return a socket that never blocks the microscope and holds about a second."""
+def open_socket(address: str, keys: Path | None = None) -> zmq.Socket:
+    """Return a socket that never blocks the microscope and holds about a second.
+
+    `keys`: a folder from `rtrecon keys`, for a daemon that has them.
+    """
     socket = zmq.Context.instance().socket(zmq.PUSH)
+    if keys:
+        socket.curve_serverkey, _ = zmq.auth.load_certificate(keys / "server.key")
+        socket.curve_publickey, socket.curve_secretkey = zmq.auth.load_certificate(
+            keys / "client.key_secret"
+        )
     socket.setsockopt(zmq.SNDHWM, 32)
     socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing piles up for a daemon not there yet
     socket.setsockopt(zmq.LINGER, 2000)  # ms that queued frames are given at the end
@@ -27,9 +37,9 @@ def open_socket(address: str) -> zmq.Socket:
     return socket
 
 
-def stream(frames: np.ndarray, address: str, rate_hz: float) -> tuple[int, int]:
+def stream(frames: np.ndarray, socket: zmq.Socket, rate_hz: float) -> tuple[int, int]:
     """Send frames (n, lines, pixels) at a rate; return how many were sent and lost."""
-    socket, session, seq = open_socket(address), str(uuid.uuid4()), 0
+    session, seq = str(uuid.uuid4()), 0
 
     def send(header: dict, payload: bytes = b"") -> bool:
         nonlocal seq
@@ -65,12 +75,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Send a movie as a microscope would.")
     parser.add_argument("movie", help=".npy, int16 or uint16 (n, lines, pixels)")
     parser.add_argument("--address", default="tcp://127.0.0.1:5560")
+    parser.add_argument("--keys", type=Path, help="folder from `rtrecon keys`")
     parser.add_argument("--rate", type=float, default=30.0, help="frames per second")
     options = parser.parse_args()
     frames = np.load(options.movie, mmap_mode="r", allow_pickle=False)
     if frames.ndim != 3 or frames.dtype.name not in ("int16", "uint16"):
         parser.error(f"{options.movie} is {frames.dtype} {list(frames.shape)}")
-    sent, lost = stream(frames, options.address, options.rate)
+    socket = open_socket(options.address, options.keys)
+    sent, lost = stream(frames, socket, options.rate)
     print(f"{sent} frames sent, {lost} lost")
 
 

@@ -1,0 +1,37 @@
+function image = scan_image(stripe, scan, i, c, k)
+%SCAN_IMAGE  The image of the i-th scan field's c-th channel and k-th depth.
+field = stripe.roiData{i};
+pixels = field.imageData{c}{k};
+if ~scan.transposed
+    pixels = pixels.';
+end
+if ~isa(pixels, 'int16') && ~isa(pixels, 'uint16')
+    % A display averaged over several frames makes int32 of them; the values are the same.
+    pixels = cast(pixels, scan.type);
+end
+roi = '';
+if scan.many_rois && numel(stripe.roiData) > 1
+    roi = roi_name(field, i);
+end
+image = struct('frame', floor((stripe.frameNumberAcqMode - 1) / scan.per_volume) + 1, ...
+               't', stripe.frameTimestamp, 'channel', field.channels(c), ...
+               'plane', plane_of(stripe, scan, field, k), 'roi', roi, ...
+               'shape', [size(pixels, 2), size(pixels, 1)], 'pixels', pixels);
+end
+
+function plane = plane_of(stripe, scan, field, k)
+% Counted from 0. By depth, or, where depths repeat or are told in another way, by place.
+plane = find(abs(scan.planes - field.zs(k)) < 1e-3) - 1;
+if ~isscalar(plane)
+    plane = mod(stripe.frameNumberAcqMode - 1, scan.per_volume);
+    plane = min(plane, numel(scan.planes) - 1);
+end
+end
+
+function name = roi_name(field, i)
+name = setting(field, 'hRoi.uuid', setting(field, 'hRoi.name', ''));
+if ~ischar(name) || isempty(name)
+    name = sprintf('%d', i);
+end
+name = name(1:min(end, 64));
+end
