@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import zmq
 
-from rtrecon import sockets
 from rtrecon.acquire.chain import Chain
 from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import InvertSettings, RecordSettings, Settings, WireSettings
 from rtrecon.encoder.checkpoint import load
 from rtrecon.errors import UserError
+from rtrecon.front.doors import Doors
+from rtrecon.front.neurons import Neurons, read_neurons
 from rtrecon.inverter import Inverter, silence
-from rtrecon.neurons import Neurons, read_neurons
+from rtrecon.react.rulebook import read_rules
 from rtrecon.wire import Array
 
 _SHAPE = (512, 512)  # tried where nothing says how large the field is
@@ -29,6 +29,7 @@ def check(settings: Settings) -> Iterator[str]:
     """Yield a sentence per thing that is right; raises UserError at the first wrong."""
     neurons = read_neurons(settings)
     yield from _neurons_found(neurons)
+    yield from _rules_make_sense(settings)
     yield from _ports_free(settings.wire)
     yield from _folder_writable(settings.record)
     yield from _front_speed(settings, neurons)
@@ -47,14 +48,18 @@ def _neurons_found(neurons: Neurons) -> Iterator[str]:
     )
 
 
+def _rules_make_sense(settings: Settings) -> Iterator[str]:
+    rules = read_rules(settings.react)
+    if rules:
+        yield f"rules: {len(settings.react.rules)} of the closed loop"
+
+
 def _ports_free(wire: WireSettings) -> Iterator[str]:
-    context: sockets.Context = zmq.Context()
-    try:
-        for address in (wire.frames, wire.publish, wire.control, wire.results):
-            sockets.bind(context, zmq.PULL, address).close(linger=0)
+    Doors.bind(wire).close()
+    for address in (wire.frames, wire.tcp, wire.publish, wire.control, wire.results):
+        if address != "off":
             yield f"port: {address} is free"
-    finally:
-        context.term()
+    yield f"keys: {wire.keys}" if wire.keys else "keys: none, for this computer only"
 
 
 def _folder_writable(record: RecordSettings) -> Iterator[str]:

@@ -23,14 +23,19 @@ import numpy as np
 import psutil
 
 from rtrecon import config
-from rtrecon.config import RecordSettings, RegisterSettings, Settings, WireSettings
-from rtrecon.control import ControlError, ask
+from rtrecon.config import (
+    RecordSettings,
+    RegisterSettings,
+    Settings,
+    SubjectSettings,
+    WireSettings,
+)
 from rtrecon.encoder.card import find, read_card
 from rtrecon.errors import UserError
 from rtrecon.priority import give_way
 from rtrecon.record.session import Session as Record
 from rtrecon.record.summary import summarise
-from rtrecon.sender import Sender
+from rtrecon.report import write_report
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.simulate.session import (
     Session,
@@ -40,6 +45,8 @@ from rtrecon.simulate.session import (
     stream,
 )
 from rtrecon.sources.video import read_clip, write_movie
+from rtrecon.transport.control import ControlError, ask
+from rtrecon.transport.sender import Sender
 from rtrecon.wire import Array
 
 _START_TIMEOUT_S = 60.0
@@ -124,12 +131,12 @@ def run(plan: Plan, log: Log, on_frame: OnFrame) -> dict[str, Any]:
         log("growing the mouse and preparing the session")
         session = _session(plan, settings)
         give_way()  # a real microscope takes none of the daemon's processor
-        sender = Sender(settings.wire.frames, **start_fields(session))
+        sender = Sender(settings.wire.frames, None, **start_fields(session))
         try:
             path = _stream(session, sender, companions, settings, on_frame)
         finally:
             sender.close()
-    log("adding up the figures and writing the movie")
+    log("adding up the figures, writing the movie and the report")
     record = Record(path)
     summary = _summary(record, sender, companions, began_s)
     _write(plan.out, record, summary)
@@ -192,11 +199,16 @@ def _settings(out: Path) -> Settings:
     )
     return Settings(
         wire=WireSettings(
-            frames=frames, publish=publish, control=control, results=results
+            frames=frames,
+            tcp="off",
+            publish=publish,
+            control=control,
+            results=results,
         ),
         register_=RegisterSettings(template_frames=_TEMPLATE_FRAMES),
         encoder=config.EncoderSettings(checkpoint="demo"),
-        record=RecordSettings(folder=str(out.resolve() / "session")),
+        subject=SubjectSettings(subject_id="simulated", species="Mus musculus"),
+        record=RecordSettings(folder=str(out.resolve() / "session"), report=False),
     )
 
 
@@ -282,6 +294,7 @@ def _write(out: Path, record: Record, summary: dict[str, Any]) -> None:
     pair = _side_by_side(record)
     if len(pair):
         write_movie(out / "reconstruction.mp4", pair, rate_hz=RATE_HZ, scale=_SCALE)
+    write_report(record.path, out / "report.html")
 
 
 def _side_by_side(record: Record) -> Array:

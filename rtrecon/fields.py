@@ -9,8 +9,8 @@ from pathlib import Path
 from rtrecon import config
 from rtrecon.acquire.field_report import compare_fields
 from rtrecon.errors import UserError
+from rtrecon.front.saved import load_reference, reference_file
 from rtrecon.record.session import Session
-from rtrecon.saved import load_reference, reference_file
 
 
 def field_reports(folder: Path) -> Iterator[str]:

@@ -16,25 +16,30 @@ import psutil
 import torch
 import zmq
 
-from rtrecon import sockets, wire
+from rtrecon import wire
 from rtrecon.config import InvertSettings, Settings
-from rtrecon.control import ControlError, ask_attached
 from rtrecon.encoder.card import find
 from rtrecon.encoder.checkpoint import Checkpoint, load
 from rtrecon.encoder.spectrum import Spectrum, spectrum
 from rtrecon.errors import UserError
 from rtrecon.invert.live import LiveInverter, Problem
-from rtrecon.publisher import Publisher
 from rtrecon.quality.judge import Judge
 from rtrecon.quality.latency import LatencyHistogram
 from rtrecon.quality.memory import MemoryMeter
+from rtrecon.transport import sockets
+from rtrecon.transport.control import ControlError, ask_attached
+from rtrecon.transport.keys import keys_of_client
+from rtrecon.transport.publisher import Publisher
 from rtrecon.wire import Array
 
 _POLL_MS = 100
 _HEALTH_EVERY_S = 1.0
 _QUALITY_EVERY_HOPS = 3
 _MAP_EVERY_HOPS = 24  # a multiple of the one above
+_SHOWN_HELD_OUT = 16  # neurons whose predictions are published, for whoever looks
 _MAX_BACKLOG_HOPS = 2  # more than this is skipped over, not caught up with
+# That may wait where nothing is skipped; the front waits when it is a window ahead.
+_PATIENT_WINDOWS = 10
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,8 @@ class Inverter:
 
     def refine(self, inversion: LiveInverter, deadline_s: float) -> int:
         """Take steps until the deadline (monotonic) or the limit; return how many."""
+        if self.settings.deterministic:
+            return self._all_steps(inversion)
         started, taken = time.monotonic(), 0
         while taken < self.settings.max_steps:
             now = time.monotonic()
@@ -125,6 +132,12 @@ class Inverter:
             inversion.step(min(1.0, (now - started) / max(1e-3, deadline_s - started)))
             taken += 1
         return taken
+
+    def _all_steps(self, inversion: LiveInverter) -> int:
+        count = self.settings.max_steps
+        for taken in range(count):
+            inversion.step(taken / count)
+        return count
 
     def _inversion(self, seed: int) -> LiveInverter:
         calibration = self._checkpoint.calibration
@@ -192,9 +205,10 @@ class Process:
         self._front = psutil.Process(psutil.Process().ppid())
         self._context: sockets.Context = zmq.Context()
         address = settings.wire
+        self._keys = keys = keys_of_client(address)
         self._control = address.control
-        self._inbox = sockets.connect(self._context, zmq.SUB, address.publish)
-        self._results = sockets.connect(self._context, zmq.PUSH, address.results)
+        self._inbox = sockets.connect(self._context, zmq.SUB, address.publish, keys)
+        self._results = sockets.connect(self._context, zmq.PUSH, address.results, keys)
         self._publisher = Publisher(self._results)
         self._health_due_s = 0.0
         self._begin("")
@@ -216,11 +230,13 @@ class Process:
     def _catch_up(self) -> None:
         """Take in what the front heard before this process was there."""
         try:
-            _, parts = ask_attached(self._control, "history")
+            _, parts = ask_attached(self._control, "history", self._keys)
         except ControlError:
             return  # a front that is only just starting has no past
         for first in range(0, len(parts), 3):
             self._take(*wire.decode_published(parts[first : first + 3]))
+        if self._settings.deterministic:
+            return  # nothing is passed over
         while len(self._backlog) > self._settings.hop_frames:
             self._inverter.advance(self._backlog.take(1))
 
@@ -232,7 +248,10 @@ class Process:
 
     def _begin(self, session: str) -> None:
         self._publisher.begin(session)
-        self._backlog = Backlog(self._settings.window_frames)
+        if self._settings.deterministic:
+            self._inverter = Inverter(self._checkpoint, self._settings)
+        room = _PATIENT_WINDOWS if self._settings.deterministic else 1
+        self._backlog = Backlog(room * self._settings.window_frames)
         self._latency = {
             name: LatencyHistogram()
             for name in ("activity_to_movie", "frame_to_movie", "hop")
@@ -268,7 +287,9 @@ class Process:
     def _hop(self) -> None:
         started = time.monotonic()
         hop = self._settings.hop_frames
-        while len(self._backlog) >= (_MAX_BACKLOG_HOPS + 1) * hop:
+        while not self._settings.deterministic and (
+            len(self._backlog) >= (_MAX_BACKLOG_HOPS + 1) * hop
+        ):
             skipped = self._backlog.take(hop)
             self._inverter.advance(skipped)
             self._misses += not skipped[-1].header.late
@@ -305,7 +326,8 @@ class Process:
 
     def _judge_hop(self, index: int, movie: Array, budget_s: float) -> None:
         live, null = self._inverter.live, self._inverter.null
-        self._judge.hop(index, movie, live.predict().numpy(), live.activity.numpy())
+        predicted = live.predict().numpy()
+        self._judge.hop(index, movie, predicted, live.activity.numpy())
         if null is not None:
             self._inverter.refine(null, time.monotonic() + budget_s)
             imagined = self._spectrum.to_pixels(null.frames())
@@ -313,9 +335,19 @@ class Process:
                 index, imagined, null.predict().numpy(), null.activity.numpy()
             )
         if self._hops % _QUALITY_EVERY_HOPS == 0:
-            self._send_quality(index)
+            self._send_quality(index, self._held_out(index, predicted))
 
-    def _send_quality(self, index: int) -> None:
+    def _held_out(self, index: int, predicted: Array) -> wire.HeldOut:
+        """Return what the oldest frames say, as many as became final since the last."""
+        count = _QUALITY_EVERY_HOPS * self._settings.hop_frames
+        shown = np.flatnonzero(self._inverter.held_out.numpy())[:_SHOWN_HELD_OUT]
+        return wire.HeldOut(
+            index=index - len(predicted) + 1,
+            neurons=shown.tolist(),
+            predicted=predicted[:count, shown].astype(float).round(3).tolist(),
+        )
+
+    def _send_quality(self, index: int, held_out: wire.HeldOut) -> None:
         with_map = self._hops % _MAP_EVERY_HOPS == 0
         verdict = self._judge.verdict()
         self._publisher.send(
@@ -332,6 +364,7 @@ class Process:
                 for block, r in enumerate(verdict.pixel_by_block)
                 if r is not None
             },
+            held_out=held_out,
             shape=self._identifiability.shape if with_map else None,
         )
 

@@ -7,35 +7,23 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from rtrecon.errors import UserError
-from rtrecon.sender import Sender
-from rtrecon.sources.tiff import RecordedFrame, ScanImageTiff
+from rtrecon import sources
+from rtrecon.outlet import Outlet
+from rtrecon.outlet import ReplayError as ReplayError
+from rtrecon.outlet import ReplayReport as ReplayReport
+from rtrecon.sources.recording import Hints, RecordedFrame, Recording
+from rtrecon.transport.keys import ClientKeys
 
 PREFETCH_FRAMES = 16  # read ahead, so that a slow disk does not make a frame late
 DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there, and to take what is queued
-END_TIMEOUT_S = 1.0  # for it to take the last word, which is only a hint
 
 T = TypeVar("T")
 Progress = Callable[[int, int | None], None]  # frames done, of how many
-
-
-class ReplayError(UserError):
-    """A replay that cannot go on; its text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class ReplayReport:
-    """What became of the frames. `notice` is a sentence where the file was cut."""
-
-    frames_sent: int
-    frames_dropped: int
-    wall_s: float
-    notice: str = ""
 
 
 def replay(
@@ -44,42 +32,55 @@ def replay(
     *,
     speed: float | None = 1.0,
     loops: int | None = 1,
-    channel: int | None = None,
+    hints: Hints | None = None,
+    keys: ClientKeys | None = None,
     on_progress: Progress | None = None,
 ) -> ReplayReport:
-    """Send a ScanImage TIFF file to the daemon at `address`, as a microscope would.
+    """Send a recording to the daemon at `address`, as a microscope would.
 
     At a `speed` frames leave at their recorded times divided by it, and what the daemon
     does not take in time is dropped and counted. With None each frame waits until it is
     taken, and none is lost. `loops` is how often the file is sent, None for ever;
-    numbers and times go on from one pass to the next. Without a `channel`, all that
-    were saved are sent. `on_progress` is told after each frame how many are done, of
-    how many. Raises `ReplayError` if no daemon takes
-    frames, `RecordingError` if the file cannot be read.
+    numbers and times go on from one pass to the next. `hints` tell what the file does
+    not, and what of it is sent. `keys` are a client's, where the daemon wants some.
+    `on_progress` is told after each frame how many are done, of how many. Raises
+    `ReplayError` if no daemon takes frames, `RecordingError` for a file not to be read.
     """
     _require_sense(speed, loops)
-    tell = on_progress or (lambda _done, _total: None)
-    with ScanImageTiff(path, channel) as recording:
-        sender = Sender(address, **_start(recording))
-        total = None if loops is None else loops * len(recording)
-        try:
-            if not sender.wait_for_daemon(DAEMON_TIMEOUT_S):
-                raise ReplayError(
-                    f"no daemon listens at {address}; start one with 'rtrecon run'"
-                )
-            sender.wait_s = DAEMON_TIMEOUT_S if speed is None else 0.0
-            began_s = time.monotonic()
-            # Closed here, for no thread may read a file that is closed.
-            with closing(_prefetched(_looped(recording, loops))) as frames:
-                for frame in _paced(frames, speed):
-                    _send(sender, frame)
-                    tell(sender.sent + sender.dropped, total)
-            wall_s = time.monotonic() - began_s
-            return ReplayReport(sender.sent, sender.dropped, wall_s, recording.notice)
-        finally:
-            sender.wait_s = END_TIMEOUT_S
-            sender.end("replay over")
-            sender.close(DAEMON_TIMEOUT_S)
+    wait_s = DAEMON_TIMEOUT_S if speed is None else 0.0
+    outlet = Outlet(address, keys, DAEMON_TIMEOUT_S, wait_s, "replay of ")
+    with sources.open(path, hints) as recording:
+        once = recording.n_frames
+        total = None if loops is None or once is None else loops * once
+        told = _told(on_progress, total)
+        # Closed here, for no thread may read a file that is closed.
+        with closing(_prefetched(_looped(recording, loops))) as frames:
+            return outlet.send(recording, _paced(frames, speed), told)
+
+
+def forward(
+    recording: Recording,
+    address: str,
+    *,
+    keys: ClientKeys | None = None,
+    may_wait: bool = False,
+    on_progress: Progress | None = None,
+) -> ReplayReport:
+    """Send what comes from a live source to the daemon at once, until it ends.
+
+    What the daemon does not take is dropped and counted, so that the source need not
+    wait; unless it `may_wait`, like a file. Closes the source. Raises `ReplayError` if
+    no daemon takes frames, `RecordingError` if the source fails.
+    """
+    wait_s = DAEMON_TIMEOUT_S if may_wait else 0.0
+    outlet = Outlet(address, keys, DAEMON_TIMEOUT_S, wait_s)
+    with recording:
+        told = _told(on_progress, recording.n_frames)
+        return outlet.send(recording, recording.frames(), told)
+
+
+def _told(on_progress: Progress | None, total: int | None) -> Callable[[int], None]:
+    return lambda done: on_progress(done, total) if on_progress else None
 
 
 def _require_sense(speed: float | None, loops: int | None) -> None:
@@ -89,33 +90,7 @@ def _require_sense(speed: float | None, loops: int | None) -> None:
         raise ReplayError(f"{loops} loops would send nothing; give 1 or more")
 
 
-def _start(recording: ScanImageTiff) -> dict[str, object]:
-    return {
-        "source": f"replay of {recording.path.name}",
-        "rate_hz": recording.rate_hz,
-        "shape": recording.shape,
-        "dtype": recording.dtype.name,
-        "channels": list(recording.channels),
-        "planes": list(recording.planes),
-    }
-
-
-def _send(sender: Sender, frame: RecordedFrame) -> None:
-    taken = sender.frame(
-        frame.pixels,
-        frame.number,
-        frame.t_s,
-        channel=frame.channel,
-        plane=frame.plane,
-    )
-    if sender.wait_s and not taken:
-        raise ReplayError(
-            f"the daemon took no frame for {sender.wait_s:g} s, at frame "
-            f"{frame.number}; is it still running?"
-        )
-
-
-def _looped(recording: ScanImageTiff, loops: int | None) -> Iterator[RecordedFrame]:
+def _looped(recording: Recording, loops: int | None) -> Iterator[RecordedFrame]:
     """Yield the file's frames again and again; numbers and times keep growing."""
     number, t_s = 0, 0.0  # what is added in this pass
     for _ in count() if loops is None else range(loops):
@@ -124,9 +99,10 @@ def _looped(recording: ScanImageTiff, loops: int | None) -> Iterator[RecordedFra
             last = replace(frame, number=frame.number + number, t_s=frame.t_s + t_s)
             first = first or last
             yield last
-        if first is not None and last is not None:
-            number += last.number - first.number + 1
-            t_s += last.t_s - first.t_s + 1.0 / recording.rate_hz
+        if first is None or last is None:
+            return  # what is captured, or live, comes once
+        number += last.number - first.number + 1
+        t_s += last.t_s - first.t_s + 1.0 / recording.rate_hz
 
 
 def _prefetched(frames: Iterator[T]) -> Generator[T, None, None]:

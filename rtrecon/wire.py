@@ -16,6 +16,8 @@ import numpy as np
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 PIXEL_TYPES = ("int16", "uint16")
+PixelType = Literal["int16", "uint16"]
+RateType = Literal["float32"]  # of spikes, in sessions without images
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,26 +45,31 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Start(Header, frozen=True, tag="start"):
-    """A session begins; repeated about once a second for a daemon that comes late."""
+    """A session begins; repeated about once a second for a daemon that comes late.
+
+    Of spikes in place of images, `units` are the ids of all that are told of: each
+    frame is then one bin, float32 of shape [1, units], the rate of each of them.
+    """
 
     source: str
     rate_hz: Hertz
     shape: tuple[int, int]  # lines, pixels
-    dtype: Literal["int16", "uint16"] = "int16"
+    dtype: PixelType | RateType = "int16"
     channels: list[int] = msgspec.field(default_factory=lambda: [1])
     planes: list[float] = msgspec.field(default_factory=lambda: [0.0])  # z, um
     rois: list[Any] | None = None
+    units: list[int] | None = None
     meta: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Frame(Header, frozen=True, tag="frame"):
-    """One image: payload is pixels, row-major [lines, pixels]."""
+    """One image: payload is pixels, row-major [lines, pixels]; or a bin of rates."""
 
     frame: Count  # the microscope's own counter
     t: Seconds  # the microscope's clock
     t_send: Seconds  # the sender's wall clock
     shape: tuple[int, int]
-    dtype: Literal["int16", "uint16"] = "int16"
+    dtype: PixelType | RateType = "int16"
     channel: int = 1
     plane: int = 0
     roi: str | None = None
@@ -81,9 +88,13 @@ class Stimulus(Header, frozen=True, tag="stimulus"):
 
 
 class Behavior(Header, frozen=True, tag="behavior"):
-    """A behaviour sample; whatever is not measured is left out."""
+    """A behaviour sample; whatever is not measured is left out.
 
-    t: Seconds
+    `t` is the microscope's clock; where it is not known, `t_send` is the sender's.
+    """
+
+    t: Seconds | None = None
+    t_send: Seconds | None = None
     pupil_dilation: Measure | None = None
     running_speed: Measure | None = None
     pupil_x: Measure | None = None
@@ -91,12 +102,16 @@ class Behavior(Header, frozen=True, tag="behavior"):
 
 
 class Sync(Header, frozen=True, tag="sync"):
-    """An edge of a digital line, seen on the microscope's clock."""
+    """An edge of a digital line, seen on the microscope's clock.
 
-    t: Seconds
+    `t` is left out by a program that made or saw the edge on its own clock, `t_send`:
+    so the daemon learns that clock.
+    """
+
     t_send: Seconds
     line: int
     value: int
+    t: Seconds | None = None
 
 
 class End(Header, frozen=True, tag="end"):
@@ -141,6 +156,8 @@ class Activity(Outgoing, frozen=True, tag="activity"):
     t_frame: float  # s, daemon's wall clock when that frame was received
     behavior: tuple[float | None, float | None] = (None, None)  # dilation, speed
     late: bool = False  # the frame had to wait until there was a reference
+    # When the newest frame known by then was received: deconvolution looks ahead.
+    t_newest: float | None = None
 
 
 class Movie(Outgoing, frozen=True, tag="movie"):
@@ -166,6 +183,18 @@ class Seen(Outgoing, frozen=True, tag="stimulus"):
     shape: tuple[int, int]
 
 
+class HeldOut(msgspec.Struct, frozen=True):
+    """What the movie says that some of the held-out neurons should do.
+
+    predicted: per encoder frame, the first of them `index`, a value for each of the
+    neurons, in the units of their activity.
+    """
+
+    index: int
+    neurons: list[Count]  # rows of the activity payload
+    predicted: list[list[float]]
+
+
 class Quality(Outgoing, frozen=True, tag="quality"):
     """How far the movie can be trusted: payload float32 identifiability map or empty.
 
@@ -180,6 +209,7 @@ class Quality(Outgoing, frozen=True, tag="quality"):
     pixel_correlation: float | None = None
     null_pixel_correlation: float | None = None
     pixel_correlation_by_lag: dict[str, float] = msgspec.field(default_factory=dict)
+    held_out: HeldOut | None = None
     shape: tuple[int, int] | None = None
 
 
@@ -204,7 +234,7 @@ class Gaps(msgspec.Struct, frozen=True):
 class Health(Outgoing, frozen=True, tag="health"):
     """How a process is doing; one message per station process."""
 
-    station: Literal["front", "inverter"]
+    station: Literal["front", "inverter", "reactor"]
     state: str  # one word: waiting, calibrating, running, idle, restarting, ...
     rate_hz: float = 0.0
     frames_received: int = 0
@@ -231,6 +261,8 @@ class Event(Outgoing, frozen=True, tag="event"):
     rule: str = ""
     value: float | None = None
     frame: int | None = None
+    t_frame: float | None = None  # receive time of the newest frame that a rule knew
+    dry_run: bool = False  # told only: no output was touched
 
 
 Published = Field | Activity | Movie | Seen | Quality | Health | Event
@@ -263,6 +295,7 @@ def decode(parts: list[Any]) -> tuple[Incoming, Array]:
     message = _header(_incoming, header)
     if isinstance(message, Start):
         _size_bytes(message.shape, message.dtype)
+        _require_units(message)
     if isinstance(message, Frame):
         return message, _pixels(payload, message.shape, message.dtype)
     if isinstance(message, Stimulus) and len(payload):
@@ -339,6 +372,20 @@ def _size_bytes(shape: tuple[int, ...], dtype: str) -> int:
             f"more than the {MAX_PAYLOAD_BYTES} allowed"
         )
     return expected
+
+
+def _require_units(start: Start) -> None:
+    if start.units is None:
+        kept = start.dtype in PIXEL_TYPES
+    else:
+        n = len(start.units)
+        rates = start.dtype == "float32" and start.shape == (1, n)
+        kept = rates and len(set(start.units)) == n
+    if not kept:
+        raise WireError(
+            f"start of {start.dtype} {list(start.shape)}: frames are int16 or uint16 "
+            "images, or, with distinct 'units', float32 rates of shape [1, units]"
+        )
 
 
 def _pixels(payload: memoryview, shape: tuple[int, ...], dtype: str) -> Array:

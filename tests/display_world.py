@@ -19,6 +19,8 @@ RATE_HZ = 30
 WINDOW, HOP = 24, 6  # frames: still changing, and new per movie message
 FIELD_SHAPE = (128, 128)
 STEP = 4
+QUALITY_HOPS = 3  # per quality message
+N_HELD_OUT = 16  # neurons whose predictions are published
 
 Timed = tuple[float, wire.Published, wire.Array]
 
@@ -51,19 +53,33 @@ class World:
                 seq[topic] += 1
                 yield i / RATE_HZ, *through_bytes(message_with(message, **own), payload)
 
+    def rates(self, index):
+        """Return the rates that activity (n_neurons,) at a frame is drawn from."""
+        every = np.arange(self.n_neurons)
+        waves = np.sin(every * 0.7 + index / RATE_HZ * (1 + every % 5))
+        return np.exp(1.5 * waves - 1.5)
+
+    def _held_out(self, index, rng):
+        """The movie's oldest hops: true rates, and noise in place of skill."""
+        neurons = np.linspace(0, self.n_neurons - 1, N_HELD_OUT).astype(int)
+        first = index - WINDOW - HOP + 1
+        told = range(first, first + QUALITY_HOPS * HOP)
+        rates = np.stack([self.rates(i)[neurons] for i in told])
+        noise = rng.exponential(0.3, rates.shape)
+        predicted = self.skill * rates + (1 - self.skill) * noise
+        return wire.HeldOut(first, neurons.tolist(), predicted.tolist())
+
     def _at(self, i, stimulus, movie, field, rng):
         base = {"session": "", "seq": 0, "t": 0.0}
         t_s = i / RATE_HZ
-        waves = np.sin(
-            np.arange(self.n_neurons) * 0.7 + t_s * (1 + np.arange(self.n_neurons) % 5)
-        )
-        spikes = rng.poisson(np.exp(1.5 * waves - 1.5)).astype(np.float32)
+        rates = self.rates(i)
+        spikes = rng.poisson(rates).astype(np.float32)
         yield wire.Activity(**base, index=i, frame=i, t_frame=0.0), spikes
         yield (
             wire.Seen(**base, index=i, clip="natural", shape=stimulus[i].shape),
             stimulus[i],
         )
-        if i % 3 == 0:
+        if i % 6 == 0:
             shift = (
                 1.5 * np.sin(t_s / 4) + 6 * np.exp(-((t_s - 8) ** 2) * 8),
                 np.cos(t_s / 3),
@@ -77,6 +93,7 @@ class World:
                     shift_px=tuple(map(float, shift)),
                     confidence=0.83,
                     step=STEP,
+                    z=float(1.5 + np.sin(t_s / 5)),
                 ),
                 moved,
             )
@@ -94,7 +111,8 @@ class World:
                 ),
                 frames,
             )
-            yield self._quality(base, i, rng)
+            if (i // HOP) % QUALITY_HOPS == 0:
+                yield self._quality(base, i, rng)
         if i % RATE_HZ == 0:
             yield self._front(base, i), b""
             yield self._inverter(base), b""
@@ -126,6 +144,7 @@ class World:
             null_correlation=null + noise[1],
             pixel_correlation=0.85 * self.skill + noise[2],
             null_pixel_correlation=noise[3],
+            held_out=self._held_out(i, rng),
             shape=(36, 64),
         )
         return message, trust.astype(np.float32)

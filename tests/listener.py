@@ -7,7 +7,8 @@ import time
 
 import zmq
 
-from rtrecon import sockets, wire
+from rtrecon import wire
+from rtrecon.transport import sockets
 
 
 class Listener:

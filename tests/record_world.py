@@ -1,11 +1,12 @@
 """A session whose every number is known: frame i has i in everything.
 
 Run as a program it records such a session in real time until it is killed, and says
-before each frame which one comes.
+before each frame which one comes; or until its disk is full.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from itertools import count
@@ -82,8 +83,31 @@ def record(recorder: Recorder, i: int) -> None:
     recorder.event(event(f"frame {i}"))
 
 
+def until_full(recorder: Recorder) -> None:
+    """Record on a disk that takes no file larger than a movie chunk, and say how."""
+    import resource
+
+    while not (recorder.path / "about.json").exists():
+        time.sleep(0.01)
+    limit = 3 * WINDOW * IMAGE[0] * IMAGE[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    for i in count():
+        recorder.event(event("x" * 2000))
+        record(recorder, i)
+        time.sleep(0.005)
+        if recorder.failure:
+            break
+    record(recorder, i + 1)
+    recorder.close()
+    told = {"failure": recorder.failure, "lost": recorder.lost, "frames": i}
+    print(json.dumps(told))
+
+
 def main() -> None:
     recorder = Recorder(Path(sys.argv[1]), about(chunk_s=float(sys.argv[2])))
+    if "--full-disk" in sys.argv:
+        until_full(recorder)
+        return
     started = time.monotonic()
     for i in count():
         time.sleep(max(0.0, started + i / RATE_HZ - time.monotonic()))

@@ -20,7 +20,7 @@ import field_world
 import numpy as np
 import zmq
 
-from rtrecon import config, control, sockets, wire
+from rtrecon import config, wire
 from rtrecon.config import (
     RecordSettings,
     RegisterSettings,
@@ -30,8 +30,10 @@ from rtrecon.config import (
 )
 from rtrecon.record.session import Session as Record
 from rtrecon.record.session import sessions
-from rtrecon.sender import Sender
 from rtrecon.simulate.session import Session, stream
+from rtrecon.transport import control, sockets
+from rtrecon.transport.keys import keys_of_client
+from rtrecon.transport.sender import Sender
 
 SHAPE, RATE_HZ = (128, 128), 30.0  # of the small microscope below
 N_TEMPLATE = 12  # frames kept for a template before any is processed
@@ -54,7 +56,7 @@ def rtrecon(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def settings_in(folder: Path, **sections: object) -> Settings:
     """Settings on free ports, recording into the folder."""
-    names = ("frames", "publish", "control", "results")
+    names = ("frames", "tcp", "publish", "control", "results")
     with contextlib.ExitStack() as probes:
         held = [probes.enter_context(socket.socket()) for _ in names]
         for probe in held:
@@ -65,7 +67,9 @@ def settings_in(folder: Path, **sections: object) -> Settings:
     }
     given = {
         "wire": WireSettings(**addresses, idle_timeout_s=1.0),
-        "record": RecordSettings(folder=str(folder / "recordings"), chunk_s=0.5),
+        "record": RecordSettings(
+            folder=str(folder / "recordings"), chunk_s=0.5, report=False
+        ),
         "register_": RegisterSettings(template_frames=N_TEMPLATE),
     }
     return Settings(**(given | sections))
@@ -117,7 +121,10 @@ class Daemon(Program):
         file.write_text(config.dump(settings), encoding="utf-8")
         super().__init__(folder / "daemon.log", "run", file)
         self._context = zmq.Context()
-        self._ear = sockets.connect(self._context, zmq.SUB, settings.wire.publish)
+        self._keys = keys_of_client(settings.wire)
+        self._ear = sockets.connect(
+            self._context, zmq.SUB, settings.wire.publish, self._keys
+        )
 
     def __enter__(self):
         try:
@@ -134,7 +141,7 @@ class Daemon(Program):
         self._context.term()
 
     def ask(self, op: str, **fields: object) -> dict:
-        return control.ask(self.settings.wire.control, op, **fields)
+        return control.ask(self.settings.wire.control, op, self._keys, **fields)
 
     def listen(self, wait_s: float = 0.0) -> None:
         """Take in what has been published; wait at most so long for the first."""
@@ -191,9 +198,9 @@ class Scope:
     ) -> None:
         self.daemon = daemon
         self.frames = small_frames()
-        self.sender = Sender(
-            daemon.settings.wire.frames, source="scope", rate_hz=rate_hz, shape=shape
-        )
+        doors = daemon.settings.wire
+        start = {"source": "scope", "rate_hz": rate_hz, "shape": shape}
+        self.sender = Sender(doors.frames, keys_of_client(doors), **start)
         self.session = self.sender.session
         self.sender.wait_s = PROMPT_S if wait else 0.0
         self._rate_hz = rate_hz

@@ -26,7 +26,15 @@ from rtrecon.sources.video import read_clip
 OPTIONS = {
     "run": (),
     "display": ("--publish", "--control", "--snapshot", "--headless"),
-    "replay": ("--to", "--speed", "--loops", "--channel"),
+    "replay": (
+        "--to",
+        "--speed",
+        "--loops",
+        "--channel",
+        "--rate-hz",
+        "--shape",
+        "--follow",
+    ),
     "train": ("--out", "--minutes", "--neurons", "--epochs", "--settings"),
     "demo": ("--seconds", "--headless", "--out", "--video", "--seed"),
     "check": (),
@@ -263,9 +271,11 @@ def test_check_says_what_is_in_place_and_how_fast_it_is(tmp_path, small_checkpoi
         [
             rf"encoder: {small_checkpoint.name}, 60 neurons, validation r 0\.\d+",
             rf"port: {settings.wire.frames} is free",
+            rf"port: {settings.wire.tcp} is free",
             rf"port: {settings.wire.publish} is free",
             rf"port: {settings.wire.control} is free",
             rf"port: {settings.wire.results} is free",
+            r"keys: none, for this computer only",
             rf"recording: {settings.record.folder} can be written",
             r"front: .* ms .* for 128 x 128 and 60 neurons: sustains \d+ frames per",
             r"inverter: \d+ steps in each hop of 167 ms on cpu",
@@ -293,8 +303,9 @@ def test_the_demo_leaves_its_figures_a_video_a_picture_and_the_session(tmp_path)
     clip = read_clip(out / "reconstruction.mp4")
     assert len(clip) > 60
     assert clip.std() > 10
+    assert (out / "report.html").stat().st_size > 100_000
     picture = QImage(str(out / "live.png"))
-    assert (picture.width(), picture.height()) == (1280, 800)
+    assert (picture.width(), picture.height()) == (1440, 900)
     (path,) = sessions(out / "session")
     assert len(Record(path).frames) == n_sent
 

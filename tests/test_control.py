@@ -11,13 +11,14 @@ import pytest
 import zmq
 from rig import N_TEMPLATE, PROMPT_S, Daemon, Scope, small_frames, small_settings
 
-from rtrecon import sockets, wire
-from rtrecon.control import ControlError, ask, ask_attached
+from rtrecon import wire
 from rtrecon.record.session import Session as Record
+from rtrecon.transport import sockets
+from rtrecon.transport.control import ControlError, ask, ask_attached
 
 # what is sent -> words of the answer, which is never silence
 REFUSED = {
-    "an unknown op": (b'{"op": "fly"}', "unknown op 'fly'; known: .*mark, record"),
+    "an unknown op": (b'{"op": "fly"}', "unknown op 'fly'; known: .*masks, neurons"),
     "no op": (b"{}", "does not parse: .*`op`"),
     "no object": (b"[1]", "does not parse"),
     "no JSON": (b"{op: stop}", "does not parse"),

@@ -13,16 +13,16 @@ import pytest
 import zmq
 
 from rtrecon import wire
-from rtrecon.display.client import Asker, Listener
-from rtrecon.sockets import AddressError
+from rtrecon.display.client import Answer, Asker, Listener, masks_of
+from rtrecon.transport.sockets import AddressError
 
 TIMEOUT_S = 5.0
 ACTIVITY = np.arange(4, dtype=np.float32)
 
 
-def activity(seq: int, session: str = "s") -> list:
+def activity(seq: int, session: str = "s", late: bool = False) -> list:
     message = wire.Activity(
-        session=session, seq=seq, t=0.0, index=seq, frame=seq, t_frame=0.0
+        session=session, seq=seq, t=0.0, index=seq, frame=seq, t_frame=0.0, late=late
     )
     return wire.encode_published(message, ACTIVITY)
 
@@ -110,6 +110,22 @@ def test_what_got_lost_on_the_way_is_counted(listen):
     assert listener.missed == 3
 
 
+def test_several_listen_at_once_and_none_minds_when_another_leaves(listen):
+    with bound(zmq.PUB) as daemon, zmq.Context() as context:
+        stays, leaves = (
+            listen(address_of(daemon)),
+            Listener(context, address_of(daemon)),
+        )
+        for listener in (stays, leaves):
+            first_heard(daemon, listener, activity(0))
+        leaves.close()
+        stays.receive()
+        for seq in (1, 2, 3):
+            daemon.send_multipart(activity(seq))
+        assert seqs_until(stays, last=3) == [1, 2, 3]
+    assert stays.missed == 0
+
+
 def test_a_restarted_daemon_is_heard_again_and_nothing_counts_as_missed(listen):
     with bound(zmq.PUB) as daemon:
         address = address_of(daemon)
@@ -135,6 +151,39 @@ def movie(final: int) -> wire.Movie:
     )
 
 
+def test_stations_that_number_their_own_messages_are_not_mistaken(listen):
+    def health(station: str, seq: int) -> list:
+        message = wire.Health(
+            session="s", seq=seq, t=0.0, station=station, state="running"
+        )
+        return wire.encode_published(message)
+
+    with bound(zmq.PUB) as daemon:
+        listener = listen(address_of(daemon))
+        first_heard(daemon, listener, activity(0))
+        for nth in range(5):
+            daemon.send_multipart(health("front", 900 + nth))
+            daemon.send_multipart(health("inverter", nth))
+        daemon.send_multipart(activity(1))
+        seqs_until(listener, last=1)
+    assert listener.missed == 0
+
+
+# messages 1, 2 and 6 come, of which so many are late -> how many count as missed
+BURSTS = {"no burst": (0, 3), "in a burst": (3, 0), "at its end": (2, 0)}
+
+
+@pytest.mark.parametrize(("n_late", "missed"), BURSTS.values(), ids=BURSTS)
+def test_what_a_catching_up_daemon_drops_is_no_alarm(listen, n_late, missed):
+    with bound(zmq.PUB) as daemon:
+        listener = listen(address_of(daemon))
+        first_heard(daemon, listener, activity(0))
+        for nth, seq in enumerate((1, 2, 6)):
+            daemon.send_multipart(activity(seq, late=nth < n_late))
+        assert seqs_until(listener, last=6) == [1, 2, 6]
+    assert listener.missed == missed
+
+
 BAD = {  # three parts, what the complaint says
     "not json": ([b"movie", b"{", b""], "does not parse"),
     "another topic's header": ([b"field", *activity(0)[1:]], "carries a activity"),
@@ -146,6 +195,19 @@ BAD = {  # three parts, what the complaint says
     "more final frames than frames": (
         wire.encode_published(movie(3), np.zeros((2, 3, 4), np.uint8)),
         "3 of its 2 frames",
+    ),
+    "predictions of nobody": (
+        wire.encode_published(
+            wire.Quality(
+                session="s",
+                seq=0,
+                t=0.0,
+                index=9,
+                lag=0.5,
+                held_out=wire.HeldOut(0, [3, 4], [[0.5, 0.5], [0.5]]),
+            )
+        ),
+        "[1, 2] values per frame for 2 held-out neurons",
     ),
     "floats cut in half": ([*activity(0)[:2], b"12345"], "5 bytes"),
     "two parts": ([b"movie", b"{}"], "2 parts"),
@@ -178,9 +240,9 @@ def test_a_request_reaches_the_daemon_and_its_answer_comes_back(answer, shown):
         assert until(lambda: asker.ask("mark", note="now"))
         *route, request = daemon.recv_multipart()
         assert json.loads(request) == {"op": "mark", "note": "now"}
-        assert asker.answer() == ""
+        assert asker.answer() is None
         daemon.send_multipart([*route, answer])
-        assert shown in until(asker.answer)
+        assert shown in until(asker.answer).sentence
 
 
 def test_without_a_daemon_a_request_is_not_kept_for_later():
@@ -193,3 +255,23 @@ def test_an_address_that_is_none_is_refused_in_words():
         for make in (Listener, Asker):
             with pytest.raises(AddressError, match="is not an address"):
                 make(context, "localhost")
+
+
+LABELS = np.arange(6, dtype="<u2").tobytes()
+NO_MASKS = {  # fields of the answer, what is attached
+    "a daemon that does not know": ({"ok": False}, []),
+    "nothing attached": ({"masks": [1, 2, 3]}, []),
+    "too few": ({"masks": [1, 2, 4]}, [LABELS]),
+    "half a label": ({"masks": [1, 2, 3]}, [LABELS[:-1]]),
+    "nonsense": ({"masks": "all"}, [LABELS]),
+}
+
+
+def test_masks_come_as_planes_of_labels():
+    labels = masks_of(Answer("", {"masks": [1, 2, 3]}, [LABELS]))
+    np.testing.assert_array_equal(labels, [[[0, 1, 2], [3, 4, 5]]])
+
+
+@pytest.mark.parametrize(("fields", "attached"), NO_MASKS.values(), ids=NO_MASKS)
+def test_an_answer_without_masks_is_none(fields, attached):
+    assert masks_of(Answer("", fields, attached)) is None

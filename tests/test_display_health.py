@@ -59,6 +59,14 @@ CASES = {  # the messages, the label, its value, whether it asks for a look
         "412 / – MB",
         False,
     ),
+    "disk": (health("front", disk_free_gb=380.6), "disk left", "381 GB", False),
+    "scarce disk": (health("front", disk_free_gb=3.2), "disk left", "3 GB", True),
+    "not all recorded": (
+        health("front", disk_free_gb=50.0, lost={"record": 1}),
+        "disk left",
+        "50 GB",
+        True,
+    ),
 }
 
 

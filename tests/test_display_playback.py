@@ -7,7 +7,7 @@ import pytest
 
 from rtrecon import wire
 from rtrecon.display import playback
-from rtrecon.display.playback import Playback, faded
+from rtrecon.display.playback import Playback
 
 HOP, WINDOW, HOP_S = 6, 12, 0.2  # frames new and still changing; s between messages
 SHAPE = (36, 64)
@@ -66,22 +66,57 @@ def test_a_frame_is_shown_only_once_it_is_final_and_is_the_right_one():
         np.testing.assert_array_equal(moment.reconstruction, numbered(moment.index))
 
 
-def test_beside_it_stands_the_stimulus_of_the_same_moment():
+@pytest.mark.parametrize("behind", [None, 0, HOP])
+def test_beside_it_stands_the_stimulus_of_the_same_moment(behind):
     playback = Playback()
     for i in range(80):
         playback.see(seen(i), numbered(i))
     playback.add(*hop(70), now_s=0)
-    for provisional in (False, True):
-        moment = playback.moment(0.05, provisional)
-        np.testing.assert_array_equal(moment.stimulus, numbered(moment.index))
+    moment = playback.moment(0.05, behind)
+    np.testing.assert_array_equal(moment.stimulus, numbered(moment.index))
 
 
-def test_the_newest_frame_can_be_asked_for_and_is_called_provisional():
+# how far behind the newest frame -> which is shown of those up to 70, is it final
+LAGS = {
+    "none": (0, 70, False),
+    "a hop": (HOP, 64, False),
+    "until final": (None, 58, True),
+    "longer than that": (99, 58, True),
+}
+
+
+@pytest.mark.parametrize(("behind", "index", "final"), LAGS.values(), ids=LAGS)
+def test_the_lag_can_be_chosen(behind, index, final):
     playback = Playback()
     playback.add(*hop(70), now_s=0)
-    moment = playback.moment(0.05, provisional=True)
-    assert (moment.index, moment.final) == (70, False)
-    assert moment.age_s == pytest.approx(0.05, abs=1e-6)
+    moment = playback.moment(0.05, behind)
+    assert (moment.index, moment.final) == (index, final)
+    assert moment.age_s == pytest.approx((70 - index) / 30 + 0.05)
+
+
+def test_what_may_still_change_is_replaced_by_what_comes_of_it():
+    playback = Playback()
+    message, frames = hop(70)
+    playback.add(message, frames // 2, now_s=0)
+    playback.add(*hop(76), now_s=0.2)
+    refined = playback.at(65, now_s=0.2)
+    np.testing.assert_array_equal(refined.reconstruction, numbered(65))
+
+
+def test_the_past_can_be_looked_at_and_taken_out():
+    playback = Playback()
+    for index in range(40, 140):
+        playback.see(seen(index), numbered(index))
+    played(playback, n_hops=9)
+    span = playback.span
+    assert (span.oldest, span.final, span.newest, span.hop) == (43, 96, 108, HOP)
+    assert playback.at(80, 0.0).final
+    assert playback.at(20, 0.0) is None
+    pairs = list(playback.stretch(50, 59))
+    assert len(pairs) == 10
+    for index, (made, stimulus) in enumerate(pairs, 50):
+        np.testing.assert_array_equal(made, numbered(index))
+        np.testing.assert_array_equal(stimulus, numbered(index))
 
 
 def test_before_anything_is_final_the_newest_is_shown():
@@ -125,23 +160,3 @@ def test_memory_is_bounded_in_frames_and_in_bytes(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(playback, "MOST_BYTES", 3 * numbered(0).nbytes)
     ring.put(50, numbered(50))
     assert [ring.near(i) is None for i in (45, 48, 50)] == [True, False, False]
-
-
-TRUST = [  # trust of the pixel, its gray, what is shown
-    (1.0, 200, 200),
-    (0.5, 227, 177),
-    (0.0, 10, 127),
-    (np.nan, 10, 127),
-    (7.0, 30, 30),
-]
-
-
-@pytest.mark.parametrize(("trust", "gray", "shown"), TRUST)
-def test_contrast_fades_where_the_data_cannot_tell(trust, gray, shown):
-    image = np.array([[gray]], np.uint8)
-    assert faded(image, np.array([[trust]], np.float32))[0, 0] == shown
-
-
-def test_a_trust_map_of_another_shape_changes_nothing():
-    image = numbered(9)
-    assert faded(image, np.zeros((2, 2), np.float32)) is image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.display.raster import COLUMNS, MOST_ROWS, Raster
+from rtrecon.display.raster import COLUMNS, MOST_ROWS, ORDERS, Raster
 
 
 def with_noise(n_neurons: int, n_frames: int) -> Raster:
@@ -66,3 +66,38 @@ def test_counting_from_the_start_again_clears_the_past():
     raster = with_noise(4, 200)
     raster.add(0, np.ones(4, np.float32))
     assert not raster.picture()[:, :-1].any()
+
+
+def test_rows_are_sorted_by_how_busy_they_are():
+    raster = Raster(4)
+    rng = np.random.default_rng(2)
+    often = np.array([0.1, 0.6, 0.3, 0.9])
+    for i in range(COLUMNS):
+        raster.add(i, (rng.random(4) < often).astype(np.float32))
+    raster.sort("busiest on top")
+    bright = raster.picture().mean(1)
+    assert (np.diff(bright) < 0).all()
+    raster.sort("as recorded")
+    np.testing.assert_array_equal(np.argsort(raster.picture().mean(1)), [0, 2, 1, 3])
+
+
+def test_neurons_that_do_alike_become_neighbours():
+    raster = Raster(40)
+    for i in range(COLUMNS):
+        phase = 2 * np.pi * (i / 60 + np.arange(40) % 4 / 4)  # four groups, mixed
+        raster.add(i, np.sin(phase).astype(np.float32))
+    before = raster.picture().astype(float)
+    raster.sort("alike together")
+    after = raster.picture().astype(float)
+    assert (
+        np.abs(np.diff(after, axis=0)).mean()
+        < 0.3 * np.abs(np.diff(before, axis=0)).mean()
+    )
+
+
+@pytest.mark.parametrize("n_neurons", [1, 2])
+def test_a_raster_of_hardly_anybody_can_be_sorted(n_neurons: int):
+    raster = with_noise(n_neurons, 40)
+    for order in ORDERS:
+        raster.sort(order)
+        assert len(raster.picture()) == n_neurons

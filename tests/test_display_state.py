@@ -42,26 +42,26 @@ SILENCES = {  # what goes missing and since when (s), last messages, the notice
         (wire.Movie,),
         2,
         [health("inverter", "restarting")],
-        "Inverter silent for 3 s\n(inverter restarting)",
+        "Inverter silent for 3 s\nthe inverter is started again",
     ),
     "inverter never came": (
         (wire.Movie, wire.Health),
         0,
         [health("inverter", "starting")],
-        "No movie yet\n(inverter starting)",
+        "No movie yet\ninverter starting",
     ),
     "no encoder, no inverter": ((wire.Movie, wire.Health), 0, [], "No movie yet"),
     "microscope stops": (
         EVERYTHING,
         2,
         [health("front", "idle")],
-        "No activity for 3 s\n(front idle)",
+        "No activity for 3 s\nthe session has ended, or the scan is paused",
     ),
     "microscope not started": (
         EVERYTHING,
         0,
         [health("front", "waiting")],
-        "No activity yet\n(front waiting)",
+        "No activity yet\nthe daemon is ready for the first frame",
     ),
     "daemon says goodbye": ((), 0, [event("shutdown")], "The daemon has shut down"),
 }
@@ -84,7 +84,7 @@ def test_daemon_never_heard():
 def test_daemon_gone_is_said_and_heals_by_itself():
     state = after(World(seconds=SECONDS))
     gone_s = START_S + SECONDS + SILENT_S + 4
-    assert state.notice(gone_s) == "Daemon silent for 6 s"
+    assert state.notice(gone_s).startswith("Daemon silent for 6 s\n")
     for _, message, payload in World(seconds=SECONDS, session="session-2").messages():
         state.take(message, payload, gone_s)
     assert state.notice(gone_s) == ""
@@ -101,7 +101,8 @@ def test_a_daemon_that_shut_down_and_came_again_is_back():
 def test_everything_of_a_world_can_be_drawn():
     world = World(seconds=SECONDS, n_neurons=300)
     state = after(world)
-    field, image = state.field
+    plane = state.planes[0]
+    field, image = plane.field, plane.image
     moment = state.playback.moment(START_S + SECONDS)
     assert image.shape == field.shape
     assert field.step == STEP
@@ -112,9 +113,10 @@ def test_everything_of_a_world_can_be_drawn():
     )
     assert verdict(state.quality, START_S + SECONDS).word == "GOOD"
     assert state.trust.shape == (36, 64)
-    assert [shift.t_s for shift in state.motion] == sorted(
-        shift.t_s for shift in state.motion
-    )
+    times = [shift.t_s for shift in plane.motion]
+    assert times == sorted(times)
+    assert 0 < plane.motion[-1].z < 3
+    assert len(state.held_out.traces()) == 4
     assert state.event.endswith("Template taken from 100 frames.")
 
 
@@ -127,8 +129,8 @@ def test_a_new_session_begins_empty():
     assert state.raster.n_neurons == 7
     assert state.playback.moment(START_S + SECONDS) is None
     assert not state.quality
-    assert not state.motion
-    assert state.field is None
+    assert not state.planes
+    assert state.held_out is None
 
 
 def test_a_straggler_of_the_session_before_is_dropped():

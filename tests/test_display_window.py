@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,23 +10,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
-from display_world import World
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QLabel
+from display_world import Timed, World
+from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QLabel, QSplitter
 from pytestqt.qtbot import QtBot
 
 from rtrecon import wire
 from rtrecon.display import screen
-from rtrecon.display.client import Asker, Listener
+from rtrecon.display.client import Asker, Client
+from rtrecon.display.layout import SIZE
 from rtrecon.display.options import DisplayOptions
-from rtrecon.display.window import SIZE, Window
-from rtrecon.rois import from_pixels
+from rtrecon.display.view import View
+from rtrecon.display.window import Window
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytestmark = pytest.mark.skipif(bool(screen.defect()), reason=screen.defect())
@@ -47,25 +50,32 @@ STATES = {  # skill of the world (none = nothing heard), s of silence, notice, w
 @pytest.fixture
 def window_for(qtbot: QtBot) -> Iterator[Callable[..., Window]]:
     """A function that opens a window with the options given, addressed to nobody."""
+    windows = []  # or one could be collected as garbage while Qt still paints it
     with zmq.Context() as context, ExitStack() as sockets:
 
         def opened(publish: str = NOBODY, control: str = NOBODY, **options) -> Window:
-            window = Window(
-                DisplayOptions(publish, control, **options),
-                sockets.enter_context(closing(Listener(context, publish))),
-                sockets.enter_context(closing(Asker(context, control))),
-            )
+            client = sockets.enter_context(closing(Client(context, (publish, control))))
+            window = Window(DisplayOptions(publish, control, **options), client)
             qtbot.addWidget(window)
             window.show()
+            windows.append(window)
             return window
 
         yield opened
+        for window in windows:
+            window.close()
+
+
+@cache
+def told(skill: float) -> list[Timed]:
+    """What a world of that skill tells."""
+    return list(World(skill=skill, seconds=SECONDS).messages())
 
 
 def shown(window: Window, skill: float | None, silent_s: float = 0.0) -> Window:
     """The window after a world of that skill was heard, and then nothing."""
     if skill is not None:
-        for t_s, message, payload in World(skill=skill, seconds=SECONDS).messages():
+        for t_s, message, payload in told(skill):
             window.state.take(message, payload, START_S + t_s)
     window.draw(START_S + SECONDS + silent_s)
     return window
@@ -75,12 +85,19 @@ def middle_of(picture: QImage) -> int:
     return picture.pixelColor(picture.width() // 2, picture.height() // 2).red()
 
 
+def brightness(picture: QImage) -> float:
+    """Mean of all pixels, 0..255."""
+    gray = picture.convertToFormat(QImage.Format.Format_Grayscale8)
+    rows = np.frombuffer(gray.constBits(), np.uint8).reshape(gray.height(), -1)
+    return float(rows[:, : gray.width()].mean())
+
+
 @pytest.mark.parametrize(
     ("skill", "silent_s", "notice", "word"), STATES.values(), ids=STATES
 )
 def test_each_state_is_said_plainly(window_for, skill, silent_s, notice, word):
     window = shown(window_for(), skill, silent_s)
-    assert window.movie.picture.notice == notice
+    assert window.movie.picture.notice.split("\n")[0] == notice
     assert window.quality.word.text() == word
     assert (window.stimulus.picture.pixels is None) == bool(notice)
 
@@ -89,8 +106,12 @@ def test_figures_of_a_daemon_that_is_gone_are_not_shown_as_if_they_held(window_f
     window = shown(window_for(), skill=0.85)
     values = window.health.findChildren(QLabel, "value")
     assert [value.text() for value in values][:2] == ["30.0", "4.2 / 7.9 ms"]
+    live = window.raster.grab().toImage()
     window.draw(START_S + SECONDS + 7)
     assert {value.text() for value in values} == {"–"}
+    assert brightness(window.raster.grab().toImage()) < 0.8 * brightness(live)
+    window.draw(START_S + SECONDS)
+    assert window.raster.grab().toImage() == live
 
 
 @pytest.mark.parametrize("skill", [None, 0.85])
@@ -100,7 +121,8 @@ def test_all_text_fits_into_the_window(window_for, qapp, skill):
     qapp.processEvents()
     assert (window.width(), window.height()) == SIZE
     for label in window.findChildren(QLabel):
-        assert label is window.sentence or label.sizeHint().width() <= label.width()
+        fits = label.sizeHint().width() <= label.width() or label.wordWrap()
+        assert fits or label is window.sentence, label.text()
     assert window.sentence.text().endswith("…")
 
 
@@ -122,30 +144,248 @@ def test_movie_and_stimulus_have_the_same_size_and_the_same_moment(window_for):
 
 def test_without_a_known_stimulus_that_is_said(window_for):
     window = window_for()
-    for t_s, message, payload in World(seconds=3.0).messages():
+    for t_s, message, payload in told(0.85):
         if not isinstance(message, wire.Seen):
             window.state.take(message, payload, START_S + t_s)
-    window.draw(START_S + 3.0)
+    window.draw(START_S + SECONDS)
     assert window.stimulus.note.text() == "not known"
     assert window.stimulus.picture.pixels is None
 
 
-def test_keys_choose_the_newest_frame_and_fade_the_unsure(window_for, qtbot: QtBot):
+def test_keys_choose_how_settled_the_movie_is(window_for, qtbot: QtBot):
     window = shown(window_for(), skill=0.85)
+    notes = []
+    for key in (Qt.Key.Key_L, Qt.Key.Key_Down, Qt.Key.Key_L):
+        notes.append(window.movie.note.text())
+        qtbot.keyClick(window, key)
+        window.draw(START_S + SECONDS)
+    assert [note.split(", ")[0] for note in notes] == ["final", *["PROVISIONAL"] * 2]
+    ages_s = [float(note.split()[-3]) for note in notes]
+    assert ages_s[0] > ages_s[2] > ages_s[1]
     assert window.movie.note.text().startswith("final")
-    whole = window.movie.picture.pixels
+
+
+def test_what_the_data_cannot_tell_is_let_through(window_for, qtbot: QtBot):
+    window = shown(window_for(), skill=0.85)
+    whole = window.movie.picture.grab().toImage()
     qtbot.keyClick(window, Qt.Key.Key_T)
     window.draw(START_S + SECONDS)
-    assert window.movie.picture.pixels.std() < 0.8 * whole.std()
-    qtbot.keyClick(window, Qt.Key.Key_L)
+    faded = window.movie.picture.grab().toImage()
+    corner, middle = (60, 60), (whole.width() // 2, whole.height() // 2)
+    assert is_gray(whole.pixelColor(*corner))
+    assert not is_gray(faded.pixelColor(*corner))
+    assert is_gray(faded.pixelColor(*middle))
+    assert "hatched: not told by the data" in window.movie.note.text()
+
+
+def is_gray(color: QColor) -> bool:
+    return max(color.red(), color.green(), color.blue()) - color.red() < 8
+
+
+def test_contrast_is_the_reconstructions_and_is_said(window_for, qtbot: QtBot):
+    window = shown(window_for(), skill=0.85)
+    before = window.movie.picture.grab().toImage()
+    qtbot.keyClick(window, Qt.Key.Key_Minus)
     window.draw(START_S + SECONDS)
-    assert window.movie.note.text().startswith("PROVISIONAL")
+    after = window.movie.picture.grab().toImage()
+    for picture in (before, after):
+        assert middle_of(picture) > 0
+    assert spread(after) < 0.8 * spread(before)
+    assert window.movie.note.text().endswith("contrast x 0.7")
+
+
+def spread(picture: QImage) -> float:
+    columns = range(20, picture.width() - 20, 20)
+    return float(np.std([picture.pixelColor(x, 150).red() for x in columns]))
+
+
+def test_a_held_movie_stands_still_whatever_comes_and_can_be_scrubbed(
+    window_for, qtbot: QtBot
+):
+    window = shown(window_for(), skill=0.85)
+    live = window.movie.picture.pixels
+    qtbot.keyClick(window, Qt.Key.Key_Space)
+    window.draw(START_S + SECONDS + 30)  # the daemon is gone by now
+    assert window.movie.picture.pixels is live
+    assert window.movie.picture.notice == ""
+    assert window.movie.note.text().startswith("HELD, final")
+    assert "the last 6 s are kept (1 MB)" in window.sentence.toolTip()
+    for key, moved in ((Qt.Key.Key_Left, -30), (Qt.Key.Key_Right, 0)):
+        at = window.view.held
+        qtbot.keyClick(window, key)
+        assert window.view.held in (at - 30, at + 30)
+        window.draw(START_S + SECONDS + 30)
+        assert (window.movie.picture.pixels is live) == (moved == 0)
+    qtbot.keyClick(window, Qt.Key.Key_Space)
+    window.draw(START_S + SECONDS + 30)
+    assert window.movie.picture.notice.startswith("Daemon silent for 30 s")
+
+
+def test_a_click_into_the_line_of_time_goes_there(window_for, qtbot: QtBot):
+    window = shown(window_for(), skill=0.85)
+    strip = window.strip
+    for x, index in ((14, 59), (strip.width() - 14, 179), (strip.width() // 2, 92)):
+        qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(x, 30))
+        assert window.view.held == pytest.approx(index, abs=1)
+        window.draw(START_S + SECONDS)
+
+
+def test_rows_of_activity_are_sorted_on_request(window_for, qtbot: QtBot):
+    window = shown(window_for(), skill=0.85)
+    pictures, notes = [], []
+    for _ in range(4):
+        pictures.append(window.raster.grab().toImage())
+        notes.append(window.raster.note.text())
+        qtbot.keyClick(window, Qt.Key.Key_O)
+        window.draw(START_S + SECONDS)
+    assert notes[1:3] == ["busiest on top", "alike together"]
+    assert pictures[3] == pictures[0]
+    assert pictures[1] != pictures[0] != pictures[2] != pictures[1]
+
+
+def test_planes_are_shown_one_after_the_other(window_for, qtbot: QtBot):
+    window = shown(window_for(), skill=0.85)
+    deeper = wire.Field(
+        session="session-1",
+        seq=0,
+        t=0.0,
+        frame=9,
+        shape=(2, 2),
+        shift_px=(0.0, 0.0),
+        confidence=0.5,
+        plane=3,
+    )
+    window.state.take(deeper, np.full((2, 2), 9, np.uint8), START_S + SECONDS)
+    notes = []
+    for _ in range(3):
+        window.draw(START_S + SECONDS)
+        notes.append(window.field.note.text())
+        qtbot.keyClick(window, Qt.Key.Key_P)
+    first, other = "plane 1 of 2, match 0.83", "plane 4 of 2, match 0.50"
+    assert notes == [first, other, first]
+
+
+def test_the_help_lists_every_key(window_for, qtbot: QtBot):
+    window = window_for()
+    assert window.help.isHidden()
+    qtbot.keyClick(window, Qt.Key.Key_Question)
+    assert window.help.isVisible()
+    assert window.rect().contains(window.help.geometry())
+    for name in ("Space", "← →", "↑ ↓", "L", "T", "O", "P", "S", "C", "M", "F"):
+        assert f"<b>{name}</b>" in window.help.text()
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert window.help.isHidden()
+
+
+def test_pictures_and_clips_are_saved_on_request(window_for, qtbot, tmp_path: Path):
+    window = shown(window_for(folder=tmp_path), skill=0.85)
+    qtbot.keyClick(window, Qt.Key.Key_S)
+    assert window.sentence.toolTip().startswith("Picture saved")
+    qtbot.keyClick(window, Qt.Key.Key_C)
+
+    def saved() -> bool:
+        window.listen(START_S + SECONDS)
+        return window.sentence.toolTip().startswith("Clip saved")
+
+    assert until(saved)
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".mp4", ".png"]
+
+
+# -- what is asked of the daemon -----------------------------------------------------
+
+
+@pytest.fixture
+def asked() -> Iterator[zmq.Socket]:
+    """A daemon's control socket, on a free port."""
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as daemon:
+        daemon.linger = 0
+        daemon.rcvtimeo = 30_000
+        daemon.bind("tcp://127.0.0.1:0")
+        yield daemon
+
+
+def connected(daemon: zmq.Socket, asker: Asker) -> None:
+    """Wait until what is asked gets through."""
+    while not asker.ask("status"):
+        time.sleep(0.01)
+    daemon.recv_multipart()
+
+
+def test_a_note_reaches_the_daemon(window_for, qtbot: QtBot, asked: zmq.Socket):
+    window = window_for(control=asked.getsockopt_string(zmq.LAST_ENDPOINT))
+    connected(asked, window._client.asker)
+    qtbot.keyClick(window, Qt.Key.Key_M)
+    assert window.note.isVisible()
+    qtbot.keyClicks(window.note, "grating 90 deg? L T")
+    qtbot.keyClick(window.note, Qt.Key.Key_Return)
+    *route, request = asked.recv_multipart()
+    assert json.loads(request) == {"op": "mark", "note": "grating 90 deg? L T"}
+    assert window.note.isHidden()
+    assert window.view == View()  # letters of a note are no commands
+    asked.send_multipart([*route, b'{"ok": true, "sentence": "noted"}'])
+
+    def answered() -> bool:
+        window.listen(START_S)
+        return window.sentence.text() == "noted"
+
+    assert until(answered)
+
+
+def test_a_note_can_be_given_up(window_for, qtbot: QtBot):
+    window = window_for()
+    qtbot.keyClick(window, Qt.Key.Key_M)
+    qtbot.keyClick(window.note, Qt.Key.Key_Escape)
+    assert window.note.isHidden()
+    assert window.sentence.text() == ""
 
 
 def test_a_mark_that_nobody_takes_is_not_passed_over(window_for, qtbot: QtBot):
     window = window_for()
     qtbot.keyClick(window, Qt.Key.Key_M)
+    qtbot.keyClick(window.note, Qt.Key.Key_Return)
     assert "not marked: no daemon answers" in window.sentence.text()
+
+
+def test_regions_are_outlined_on_the_field(window_for, asked: zmq.Socket):
+    window = window_for(control=asked.getsockopt_string(zmq.LAST_ENDPOINT))
+    connected(asked, window._client.masks)
+    plain = shown(window, skill=0.85).field.picture.grab().toImage()
+    window.listen(START_S + SECONDS)
+    *route, request = asked.recv_multipart()
+    assert json.loads(request) == {"op": "masks"}
+    labels = np.zeros((1, 64, 64), "<u2")
+    labels[0, 20:40, 20:40] = 1
+    answer = b'{"ok": true, "sentence": "1 neuron", "masks": [1, 64, 64]}'
+    asked.send_multipart([*route, answer, labels.tobytes()])
+
+    def outlined() -> bool:
+        window.listen(START_S + SECONDS)
+        window.draw(START_S + SECONDS)
+        return window.field.picture.grab().toImage() != plain
+
+    assert until(outlined)
+
+
+# -- what stays ----------------------------------------------------------------------
+
+
+def test_the_layout_is_remembered_where_asked_for(window_for, tmp_path: Path):
+    form, scope = QSettings.Format.IniFormat, QSettings.Scope.UserScope
+    QSettings.setPath(form, scope, str(tmp_path))
+    one = window_for(remember=True)
+    usual = upper_share(one)
+    one.findChild(QSplitter, "rows").setSizes([450, 350])
+    one.resize(SIZE[0] - 100, SIZE[1] - 100)
+    assert upper_share(one) < usual - 0.02
+    one.close()
+    again, other = window_for(remember=True), window_for()
+    assert upper_share(again) == pytest.approx(upper_share(one), abs=0.01)
+    assert upper_share(other) == pytest.approx(usual, abs=0.01)
+
+
+def upper_share(window: Window) -> float:
+    sizes = window.findChild(QSplitter, "rows").sizes()
+    return float(sizes[0] / sum(sizes))
 
 
 def test_what_arrives_is_drawn_and_what_cannot_be_is_said(window_for, free_address):
@@ -168,14 +408,6 @@ def test_what_arrives_is_drawn_and_what_cannot_be_is_said(window_for, free_addre
         assert until(heard)
         assert until(lambda: heard() and bool(window.sentence.toolTip()))
     assert window.sentence.toolTip().startswith("A message was refused: header")
-
-
-def test_roi_centres_are_marked_on_the_field(window_for):
-    point = np.array([256]), np.array([256]), np.ones(1)
-    rois = from_pixels(np.array([7]), (512, 512), [point])
-    plain, marked = window_for(), window_for(rois=rois)
-    pictures = [shown(w, skill=0.85).field.picture for w in (plain, marked)]
-    assert pictures[0].grab().toImage() != pictures[1].grab().toImage()
 
 
 def test_the_snapshot_is_the_window_and_never_half_written(window_for, tmp_path: Path):

@@ -27,10 +27,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from small_world import new_session, world_of
 
-from rtrecon import sockets, wire
+from rtrecon import wire
 from rtrecon.config import EncoderSettings, RecordSettings
-from rtrecon.sender import Sender
 from rtrecon.simulate.session import start_fields
+from rtrecon.transport import sockets
+from rtrecon.transport.sender import Sender
 
 FRAME = b'{"v": 1, "type": "frame", "session": "s", "seq": 0, "t": 0, "t_send": 0, '
 # A frame that another sender never sent right: its parts.

@@ -15,9 +15,9 @@ from rig import rtrecon
 
 from rtrecon import config
 from rtrecon.config import RegisterSettings, Settings
+from rtrecon.front.reference import Known, find_reference
+from rtrecon.front.saved import reference_file, save_reference
 from rtrecon.record.store import Recorder
-from rtrecon.reference import Known, find_reference
-from rtrecon.saved import reference_file, save_reference
 from rtrecon.sources.masks import load_rois
 
 SHAPE = (256, 256)

@@ -13,8 +13,8 @@ from rtrecon import wire
 from rtrecon.config import EncoderSettings
 from rtrecon.record.session import Session as Record
 from rtrecon.record.summary import summarise
-from rtrecon.sender import Sender
 from rtrecon.simulate.session import Session, start_fields
+from rtrecon.transport.sender import Sender
 
 SECONDS = 13.0
 SETTLED = 60  # frames; until then baselines are finding their level

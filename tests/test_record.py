@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
+import json
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -125,6 +130,40 @@ def test_a_daemon_without_neurons_records_its_frames(tmp_path: Path):
     assert len(Session(recorder.path).frames) == 1
 
 
+def test_the_session_says_what_it_was_made_with(tmp_path: Path):
+    encoder = tmp_path / "encoder.safetensors"
+    encoder.write_bytes(b"weights")
+    settings = {"encoder": {"checkpoint": str(encoder)}}
+    recorder = Recorder(tmp_path / "recordings", world.about(settings=settings))
+    about = recorded(recorder, 1).about
+    assert about.checkpoint_sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert about.libraries["numpy"] == np.__version__
+    assert about.machine.cores == os.cpu_count()
+    assert about.machine.memory_gb > 0
+
+
+def test_the_session_does_not_say_whose_machine_it_was(recorder: Recorder):
+    session = recorded(recorder, 1)
+    told = str(session.about.machine).lower()
+    for name in (socket.gethostname(), getpass.getuser()):
+        assert name.lower() not in told.split()
+
+
+def test_reconstructions_can_be_left_out(tmp_path: Path):
+    recorder = Recorder(tmp_path, world.about(keeps_movie=False))
+    session = recorded(recorder, 30)
+    assert len(session.movie) == 0
+    assert len(session.frames) == len(session.stimulus) == 30
+
+
+def test_a_clip_is_noted_where_it_begins(recorder: Recorder):
+    for i, clip in enumerate(["a", "a", "b", "a"]):
+        recorder.stimulus(i, world.stimulus(i), clip)
+    recorder.close()
+    clips = Session(recorder.path).clips
+    assert clips == [tables.Clip(0, "a"), tables.Clip(2, "b"), tables.Clip(3, "a")]
+
+
 # -- folders -------------------------------------------------------------------------
 
 
@@ -186,6 +225,46 @@ def test_a_disk_that_fails_stops_recording_and_nothing_else(recorder: Recorder):
     (frames / "values").unlink()
     (frames / "values-away").rename(frames / "values")
     assert len(Session(recorder.path).frames) >= 24
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_disk_that_is_full_stops_recording_and_nothing_else(tmp_path: Path):
+    """No file may grow further than this: the system itself refuses to write."""
+    done = subprocess.run(
+        [sys.executable, world.__file__, str(tmp_path), "0.2", "--full-disk"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert "stopped: [Errno" in told["failure"]
+    assert told["lost"] > 0
+    session = Session(session_module.sessions(tmp_path)[0])
+    kept = session.frames["frame"]
+    assert 0 < len(kept) < told["frames"]
+    assert np.array_equal(kept, np.arange(len(kept)))
+    assert np.array_equal(session.frames.values()[:, 0, 0], kept)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes")
+def test_a_disk_that_stands_still_costs_only_what_the_queue_cannot_hold(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+):
+    """Writing to a pipe waits until somebody reads it, like a disk that hangs."""
+    monkeypatch.setattr(store, "QUEUE_LIMIT", 50)
+    stuck = recorder.path / tables.LINES["events"]
+    os.mkfifo(stuck)
+    recorder.event(world.event("stuck"))
+    wait_until(lambda: not recorder._queue)
+    for i in range(80):
+        recorder.frame(world.frame_row(i), world.traces(i))
+    assert recorder.lost == 30
+    with stuck.open("rb") as reader:  # the disk is back
+        recorder.close(WAIT_S)
+        assert b"stuck" in reader.read()
+    assert recorder.failure is None
+    assert Session(recorder.path).frames["frame"].tolist() == list(range(50))
 
 
 def test_closing_waits_only_so_long_and_says_what_may_be_missing(recorder: Recorder):

@@ -10,8 +10,8 @@ import tifffile
 from field_world import field
 
 from rtrecon.config import RegisterSettings, Settings, TracesSettings
-from rtrecon.reference import Known, find_reference, stored_reference
-from rtrecon.saved import load_reference, save_reference
+from rtrecon.front.reference import Known, find_reference, stored_reference
+from rtrecon.front.saved import load_reference, save_reference
 
 SHAPE = (256, 256)
 SETTINGS = Settings(register_=RegisterSettings(template_frames=20))

@@ -9,7 +9,7 @@ from rig import N_TEMPLATE, SLOW_S, Daemon, Scope, small_settings
 from rtrecon import config
 from rtrecon.config import TracesSettings
 from rtrecon.errors import UserError
-from rtrecon.saved import earlier_part, load_state, state_file
+from rtrecon.front.saved import earlier_part, load_state, state_file
 
 N_BEFORE, N_AFTER = N_TEMPLATE + 60, 40
 

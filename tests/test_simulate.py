@@ -11,7 +11,6 @@ import pytest
 from listener import Listener
 
 from rtrecon import wire
-from rtrecon.sender import Sender
 from rtrecon.simulate.behavior import Behavior
 from rtrecon.simulate.microscope import make_field
 from rtrecon.simulate.mouse import KINDS, make_mouse
@@ -23,6 +22,7 @@ from rtrecon.simulate.session import (
     stream,
 )
 from rtrecon.sources.video import read_clip
+from rtrecon.transport.sender import Sender
 
 CLIP_FRAMES = 150
 N_NEURONS = 120

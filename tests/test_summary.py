@@ -26,6 +26,7 @@ KEYS = {
     "latency_ms",
     "realtime_factor",
     "steps_per_hop",
+    "align_error_ms",
     "deadline_misses",
     "pixel_correlation",
     "activity_correlation",

@@ -9,7 +9,7 @@ import pytest
 from rig import PROMPT_S, rtrecon, settings_in
 
 from rtrecon.config import EncoderSettings
-from rtrecon.supervise import Child
+from rtrecon.front.supervise import Child
 
 OLD_S = 100.0  # long enough to count as having worked
 

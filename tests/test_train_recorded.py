@@ -17,10 +17,10 @@ from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.fit import Recipe
 from rtrecon.encoder.spectrum import spectrum
 from rtrecon.errors import UserError
+from rtrecon.front.reference import Known, Reference
+from rtrecon.front.saved import reference_file, save_reference
 from rtrecon.record.store import Recorder
 from rtrecon.record.tables import ActivityRow
-from rtrecon.reference import Known, Reference
-from rtrecon.saved import reference_file, save_reference
 from rtrecon.train import train_recorded
 from rtrecon.train.recorded import read_material
 from rtrecon.train.split import SETTLE_FRAMES

@@ -17,7 +17,7 @@ from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.fit import READOUTS, Recipe
 from rtrecon.encoder.spectrum import spectrum
 from rtrecon.errors import UserError
-from rtrecon.neurons import read_neurons
+from rtrecon.front.neurons import read_neurons
 from rtrecon.sensorium import layout
 from rtrecon.sensorium.folder import Folder
 from rtrecon.sensorium.simulated import Program, show, write_session

@@ -10,7 +10,7 @@ import pytest
 from rig import N_TEMPLATE, PROMPT_S, RATE_HZ, SHAPE, Daemon, settings_in
 
 from rtrecon.config import RegisterSettings, RoiSettings, TracesSettings
-from rtrecon.sender import Sender
+from rtrecon.transport.sender import Sender
 
 GREEN, RED = 1, 2  # the neurons' activity; a dye that does not change
 N_VOLUMES = 90

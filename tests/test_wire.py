@@ -21,7 +21,7 @@ GOLDEN = {
     "start": (
         b'{"type":"start","session":"s","seq":0,"v":1,"source":"rig","rate_hz":30.0,'
         b'"shape":[2,3],"dtype":"int16","channels":[1],"planes":[0.0],"rois":null,'
-        b'"meta":{"zoom":1.5}}',
+        b'"units":null,"meta":{"zoom":1.5}}',
         b"",
         wire.Start(
             session="s",
@@ -54,8 +54,8 @@ GOLDEN = {
         wire.Stimulus(session="s", seq=2, clip="c", index=3, t=0.5, shape=(1, 2)),
     ),
     "behavior": (
-        b'{"type":"behavior","session":"s","seq":3,"v":1,"t":0.5,"pupil_dilation":null,'
-        b'"running_speed":-1.5,"pupil_x":null,"pupil_y":null}',
+        b'{"type":"behavior","session":"s","seq":3,"v":1,"t":0.5,"t_send":null,'
+        b'"pupil_dilation":null,"running_speed":-1.5,"pupil_x":null,"pupil_y":null}',
         b"",
         wire.Behavior(session="s", seq=3, t=0.5, running_speed=-1.5),
     ),
@@ -97,6 +97,15 @@ PUBLISHED = {
     ),
     "stimulus": (wire.Seen(**OUT, index=1, clip="c", shape=(2, 3)), IMAGE),
     "quality": (wire.Quality(**OUT, index=1, lag=0.4), np.empty(0, np.uint8)),
+    "quality with predictions": (
+        wire.Quality(
+            **OUT,
+            index=1,
+            lag=0.4,
+            held_out=wire.HeldOut(-3, [4, 9], [[0.5, 0.25], [1.0, -0.5]]),
+        ),
+        np.empty(0, np.uint8),
+    ),
     "quality with a map": (
         wire.Quality(**OUT, index=1, lag=0.4, shape=(2, 3), null_correlation=0.1),
         MAP,

@@ -96,6 +96,10 @@ class Ingest:
         self._undecoded += 1
         return self._refused(reason)
 
+    def refuse(self, message: wire.Incoming, reason: str) -> Verdict:
+        """Count a message that was understood, but is not wanted, for `reason`."""
+        return self._refused(reason, self._follow_seq(message))
+
     def _accept_start(self, start: wire.Start) -> Verdict:
         if start.session in self._ended:
             return self._refused(

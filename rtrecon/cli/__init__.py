@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from rtrecon.cli import desk, live, terminal
+from rtrecon.cli import bridge, companions, desk, live, react, share, sources, terminal
 from rtrecon.errors import UserError
 
 app = typer.Typer(
@@ -24,6 +24,12 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         live.demo,
         live.check,
         live.field,
+        bridge.keys,
+        sources.scanimage,
+        sources.micromanager,
+        sources.capture,
+        companions.openephys,
+        companions.lsl,
     ),
     "At the desk": (
         desk.evaluate,
@@ -33,11 +39,17 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         desk.mask,
         desk.convert,
     ),
+    "Record and share": (
+        share.report,
+        share.export,
+        share.wipe,
+    ),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
 app.command(hidden=True)(live.invert)
+app.command(hidden=True)(react.reactor)
 
 
 def main() -> None:

@@ -9,16 +9,28 @@ from typing import Annotated
 import typer
 
 from rtrecon import config
-from rtrecon.cli import terminal
+from rtrecon.cli import sources, terminal
+from rtrecon.cli.again import is_session, send_session
 from rtrecon.cli.terminal import progress_bars, say
 
 ConfigPath = Annotated[Path, typer.Argument(help="Settings file (TOML).")]
+KeyFolder = Annotated[
+    Path | None, typer.Option(help="Key folder, where the daemon wants keys.")
+]
 
 
-def run(settings: ConfigPath) -> None:
+def run(
+    settings: ConfigPath,
+    deterministic: Annotated[
+        bool, typer.Option(help="So that a replay gives the same movie again.")
+    ] = False,
+) -> None:
     """Run the daemon: frames in, activity, movie and quality out."""
     given = config.load(settings)  # a mistake is told before anything heavy is loaded
-    from rtrecon import daemon
+    if deterministic:
+        invert = given.invert.model_copy(update={"deterministic": True})
+        given = given.model_copy(update={"invert": invert})
+    from rtrecon.front import daemon
 
     daemon.run(given, say)
 
@@ -30,9 +42,13 @@ def display(
     control: Annotated[
         str, typer.Option(help="Where the daemon takes requests.")
     ] = "tcp://127.0.0.1:5563",
+    keys: KeyFolder = None,
     snapshot: Annotated[
         Path | None, typer.Option(help="PNG of the window, kept up to date.")
     ] = None,
+    folder: Annotated[
+        Path, typer.Option(help="For pictures and clips that you save.")
+    ] = Path("snapshots"),
     headless: Annotated[bool, typer.Option(help="Draw without a screen.")] = False,
     close_with_daemon: Annotated[
         bool, typer.Option(help="Close when the daemon stops.")
@@ -40,19 +56,25 @@ def display(
 ) -> None:
     """Show the live movie; attaches to a running daemon at any time."""
     from rtrecon import display as station
+    from rtrecon.transport.keys import client_keys
 
     options = station.DisplayOptions(
         publish=publish,
         control=control,
+        keys=client_keys(keys) if keys else None,
         snapshot=snapshot,
+        folder=folder,
         headless=headless,
+        remember=not headless,
         close_with_daemon=close_with_daemon,
     )
     raise typer.Exit(station.run(options))
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A ScanImage TIFF recording.")],
+    file: Annotated[
+        Path, typer.Argument(help="A recording of any kind, or a session's folder.")
+    ],
     to: Annotated[
         str, typer.Option(help="Where the daemon takes frames.")
     ] = "tcp://127.0.0.1:5560",
@@ -64,10 +86,33 @@ def replay(
         int | None,
         typer.Option(help="Channel number; all that were saved if not given."),
     ] = None,
+    rate_hz: sources.Rate = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Lines x pixels, where nothing else tells.")
+    ] = None,
+    field: Annotated[
+        str | None, typer.Option(help="Which scan field; the first if not given.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="A TIFF that is still being written.")
+    ] = False,
+    silence: sources.Silence = 10.0,
+    keys: KeyFolder = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(help="Images of a session that was recorded without."),
+    ] = None,
 ) -> None:
     """Stream a recording to the daemon as if the microscope were running."""
+    if is_session(file):
+        return send_session(file, to, speed, frames, keys)
     from rtrecon.replay import replay as send
+    from rtrecon.sources.recording import Hints
+    from rtrecon.transport.keys import client_keys
 
+    hints = Hints(channel, rate_hz, sources.size(shape), field)
+    if follow:
+        return sources.follow(file, hints, silence, (to, keys))
     with progress_bars("frames") as progress:
         task = progress.add_task("replay", total=None)
 
@@ -79,15 +124,11 @@ def replay(
             to,
             speed=speed or None,
             loops=loops or None,
-            channel=channel,
+            hints=hints,
+            keys=client_keys(keys) if keys else None,
             on_progress=told,
         )
-    if report.notice:
-        terminal.err.print(report.notice)
-    say(
-        f"{report.frames_sent} frames sent, {report.frames_dropped} dropped, "
-        f"{report.wall_s:.1f} s"
-    )
+    sources.tell_report(report)
 
 
 def demo(
@@ -117,12 +158,26 @@ def demo(
     say(f"results are in {out}")
 
 
-def check(settings: ConfigPath) -> None:
+def check(
+    settings: ConfigPath,
+    seconds: Annotated[
+        float | None, typer.Argument(help="How long to listen; else until Ctrl-C.")
+    ] = None,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="Say what senders send.")
+    ] = False,
+) -> None:
     """Validate settings, files and ports; say what this machine sustains."""
     given = config.load(settings)
-    from rtrecon import check as checking
+    if listen:
+        from rtrecon.listen import listen as heard
 
-    for line in checking.check(given):
+        lines = heard(given.wire, seconds)
+    else:
+        from rtrecon.check import check as checked
+
+        lines = checked(given)
+    for line in lines:
         say(line)
 
 

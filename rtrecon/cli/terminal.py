@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from rich.console import Console
@@ -55,7 +55,12 @@ def progress_bars(unit: str) -> Iterator[Progress]:
 
 
 def say(sentence: str) -> None:
-    """Print a sentence with the time of day."""
+    """Print a sentence with the time of day; lost where it goes to a full disk.
+
+    Parts of it may come from outside: what could steer a terminal is not printed.
+    """
     now = datetime.now().strftime("%H:%M:%S")
-    out.print(f"[dim]{now}[/dim] ", end="")
-    out.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    harmless = "".join(c if c.isprintable() or c == "\n" else "?" for c in sentence)
+    with suppress(OSError):
+        out.print(f"[dim]{now}[/dim] ", end="")
+        out.print(harmless, markup=False, highlight=False, soft_wrap=True)

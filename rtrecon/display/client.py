@@ -1,15 +1,26 @@
-"""The display's two sockets: what it hears, and the little that it asks for."""
+"""The display's sockets: what it hears, and the little that it asks for."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import zmq
 
-from rtrecon import sockets, wire
+from rtrecon import wire
+from rtrecon.transport import sockets
+from rtrecon.transport.keys import ClientKeys
 
-MOST_PER_CALL = 1000  # messages: a flood must not keep the window from drawing
+MOST_PER_CALL = 250  # messages: a flood must not keep the window from drawing
+
+
+class Answer(NamedTuple):
+    """What the daemon said to a request; `fields` are all that the JSON held."""
+
+    sentence: str
+    fields: dict[str, Any]
+    attached: list[bytes]
 
 
 class Listener:
@@ -17,15 +28,23 @@ class Listener:
 
     The daemon may come later, go, and come again. `missed` counts messages lost on
     the way here, `refused` those that did not keep to the contract; `complaint` says
-    what was wrong with the last of these.
+    what was wrong with the last of these. While the daemon catches up with frames that
+    had to wait, it publishes more than anybody can draw: what goes missing then is not
+    counted.
     """
 
-    def __init__(self, context: sockets.Context, address: str) -> None:
+    def __init__(
+        self,
+        context: sockets.Context,
+        address: str,
+        keys: ClientKeys | None = None,
+    ) -> None:
         self.missed = 0
         self.refused = 0
         self.complaint = ""
-        self._last: dict[type, wire.Published] = {}
-        self._socket = sockets.connect(context, zmq.SUB, address)
+        self._catching_up = False
+        self._last: dict[tuple[type, str], tuple[wire.Published, bool]] = {}
+        self._socket = sockets.connect(context, zmq.SUB, address, keys)
 
     def receive(self) -> list[tuple[wire.Published, wire.Array]]:
         """Return all that waits, oldest first; an empty list if nothing does."""
@@ -51,17 +70,26 @@ class Listener:
         self._socket.close(linger=0)
 
     def _count_missed(self, message: wire.Published) -> None:
-        last = self._last.get(type(message))
-        if last is not None and last.session == message.session:
+        if isinstance(message, wire.Activity):
+            self._catching_up = message.late
+        # Each station numbers its own messages.
+        key = type(message), message.station if isinstance(message, wire.Health) else ""
+        last, caught_up_then = self._last.get(key, (None, False))
+        if last is not None and last.session == message.session and caught_up_then:
             self.missed += max(0, message.seq - last.seq - 1)
-        self._last[type(message)] = message
+        self._last[key] = message, not self._catching_up
 
 
 class Asker:
     """Asks the daemon for something; the answer comes when it comes."""
 
-    def __init__(self, context: sockets.Context, address: str) -> None:
-        self._socket = sockets.connect(context, zmq.DEALER, address)
+    def __init__(
+        self,
+        context: sockets.Context,
+        address: str,
+        keys: ClientKeys | None = None,
+    ) -> None:
+        self._socket = sockets.connect(context, zmq.DEALER, address, keys)
 
     def ask(self, op: str, **fields: Any) -> bool:
         """Send a request; False if no daemon is there to take it."""
@@ -72,20 +100,58 @@ class Asker:
             return False
         return True
 
-    def answer(self) -> str:
-        """Return the sentence of an answer that has come; empty if none has."""
+    def answer(self) -> Answer | None:
+        """Return an answer that has come; None if none has."""
         try:
             parts = self._socket.recv_multipart(zmq.DONTWAIT)
         except zmq.Again:
-            return ""
+            return None
         try:
-            return str(json.loads(parts[-1])["sentence"])
+            _, raw, *attached = parts
+            fields = json.loads(raw)
+            return Answer(str(fields["sentence"]), fields, attached)
         except (ValueError, KeyError, TypeError):
-            return "The daemon's answer cannot be read; are both of one version?"
+            sentence = "The daemon's answer cannot be read; are both of one version?"
+            return Answer(sentence, {}, [])
 
     def close(self) -> None:
         """Stop asking; a request on its way is given up."""
         self._socket.close(linger=0)
+
+
+class Client:
+    """All sockets of one display: what is heard, what a person asks, what it asks."""
+
+    def __init__(
+        self,
+        context: sockets.Context,
+        addresses: tuple[str, str],
+        keys: ClientKeys | None = None,
+    ) -> None:
+        """`addresses`: where the daemon publishes, and where it takes requests."""
+        publish, control = addresses
+        self.listener = Listener(context, publish, keys)
+        self.asker = Asker(context, control, keys)
+        self.masks = Asker(context, control, keys)
+
+    def close(self) -> None:
+        """Close all of them."""
+        for socket in (self.listener, self.asker, self.masks):
+            socket.close()
+
+
+def masks_of(answer: Answer) -> wire.Array | None:
+    """Return the masks in an answer: (planes, lines, pixels), 0 where no neuron is.
+
+    None where there are none, as from a daemon that does not know the request.
+    """
+    try:
+        shape = tuple(int(side) for side in answer.fields["masks"])
+        planes, lines, pixels = shape
+        labels = np.frombuffer(answer.attached[0], "<u2")
+        return labels.reshape(planes, lines, pixels)
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
 
 
 def _require_drawable(message: wire.Published, payload: wire.Array) -> None:
@@ -99,3 +165,11 @@ def _require_drawable(message: wire.Published, payload: wire.Array) -> None:
             f"movie message says that {message.final} of its {len(payload)} frames "
             "are final"
         )
+    held_out = message.held_out if isinstance(message, wire.Quality) else None
+    if held_out is not None:
+        values, neurons = {len(row) for row in held_out.predicted}, held_out.neurons
+        if values - {len(neurons)}:
+            raise wire.WireError(
+                f"quality message predicts {sorted(values)} values per frame for "
+                f"{len(neurons)} held-out neurons"
+            )

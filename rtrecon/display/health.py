@@ -8,6 +8,7 @@ from typing import NamedTuple
 from rtrecon.wire import Health
 
 NOTHING = "–"
+_SCARCE_GB = 10.0
 
 
 class Figure(NamedTuple):
@@ -30,6 +31,7 @@ def figures(health: Mapping[str, Health]) -> list[Figure]:
         _steps(inverter),
         _misses(health),
         _memory(front, inverter),
+        _disk(front),
     ]
 
 
@@ -95,9 +97,18 @@ def _memory(front: Health | None, inverter: Health | None) -> Figure:
     if front is None and inverter is None:
         return Figure(label)
     used = [NOTHING if h is None else f"{h.memory_mb:.0f}" for h in (front, inverter)]
-    disk = front.disk_free_gb if front is not None else None
-    hint = "" if disk is None else f"{disk:.0f} GB of disk left"
-    return Figure(label, f"{' / '.join(used)} MB", False, hint)
+    return Figure(label, f"{' / '.join(used)} MB")
+
+
+def _disk(front: Health | None) -> Figure:
+    label = "disk left"
+    free_gb = front.disk_free_gb if front is not None else None
+    if front is None or free_gb is None:
+        return Figure(label)
+    unwritten = front.lost.get("record", 0)
+    hint = f"rows that could not be recorded: {unwritten}"
+    alarm = free_gb < _SCARCE_GB or unwritten > 0
+    return Figure(label, f"{free_gb:.0f} GB", alarm, hint)
 
 
 def _short(ms: float) -> str:

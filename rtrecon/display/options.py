@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtrecon.errors import UserError
-from rtrecon.rois import RoiSet
+from rtrecon.transport.keys import ClientKeys
 
 
 class DisplayError(UserError):
@@ -18,13 +18,16 @@ class DisplayOptions:
     """Where to listen and what to do besides showing.
 
     publish, control: the daemon's addresses. snapshot: a PNG of the window, replaced
-    about every two seconds and at the end. headless: draw without a screen.
-    rois: masks whose centres are marked on the field.
+    about every two seconds and at the end. keys: a client's, where the daemon wants
+    some. headless: draw without a screen. folder: for pictures and clips that somebody
+    saves. remember: the window opens where and as it was left.
     """
 
     publish: str = "tcp://127.0.0.1:5562"
     control: str = "tcp://127.0.0.1:5563"
+    keys: ClientKeys | None = None
     snapshot: Path | None = None
     headless: bool = False
     close_with_daemon: bool = False
-    rois: RoiSet | None = None
+    folder: Path = Path("snapshots")
+    remember: bool = False

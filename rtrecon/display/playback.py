@@ -1,7 +1,9 @@
 """Which frame of the reconstruction to show now, and the stimulus that belongs to it.
 
-Final frames arrive in bursts, one per hop of the inversion. They are played out evenly,
-so that the movie moves as it moved for the mouse, one hop later than it could be shown.
+Frames arrive in bursts, one per hop of the inversion. They are played out evenly, so
+that the movie moves as it moved for the mouse, one hop later than it could be shown.
+Each frame is first provisional, refined by every hop, and final once it is old enough;
+what is shown may be as young or as settled as somebody likes, or minutes old.
 """
 
 from __future__ import annotations
@@ -10,17 +12,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from rtrecon.wire import Array, Movie, Seen
 
 RATE_HZ = 30.0  # encoder frames per second of the experiment
-MOST_FRAMES = 600  # 20 s: more than any lag worth showing
-MOST_BYTES = 64 * 2**20
+HISTORY_S = 180.0  # how far back one can look
+MOST_BYTES = (
+    64 * 2**20
+)  # of movie, and as much of stimuli; larger frames, fewer of them
+MOST_FRAMES = int(HISTORY_S * RATE_HZ)
 LONGEST_HOP_S = 1.0  # a longer silence is a stall, not the pace of the movie
 LARGEST_BACKLOG = 60  # frames; older ones are skipped, the newest win
 NEARBY_FRAMES = 3  # how far back to look for a frame that went missing
-MEAN_GRAY = 127  # what the inversion starts from where it knows nothing
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,30 @@ class Moment:
     stimulus: Array | None
 
 
+@dataclass(frozen=True)
+class Span:
+    """What is kept, in encoder frames: final until `final`, provisional from there."""
+
+    oldest: int
+    final: int
+    newest: int
+    hop: int  # frames that come at a time
+    bytes: int
+
+    @property
+    def provisional(self) -> int:
+        """How many frames are not final yet."""
+        return self.newest - self.final
+
+
 class Playback:
-    """The last final frames, the newest provisional one and the stimuli, bounded."""
+    """The last minutes of movie and stimuli, bounded in frames and in bytes."""
 
     def __init__(self) -> None:
-        self._finals = _Ring()
+        self._frames = _Ring()
         self._stimuli = _Ring()
-        self._newest: tuple[Movie, Array] | None = None
-        self._newest_final = -1
-        self._position = -math.inf  # in encoder frames
+        self._newest: Movie | None = None
+        self._head = -math.inf  # plays towards the newest frame, in encoder frames
         self._pace_hz = RATE_HZ
         self._arrived_s = 0.0
         self._advanced_s = 0.0
@@ -57,89 +74,108 @@ class Playback:
 
     def add(self, movie: Movie, frames: Array, now_s: float) -> None:
         """Take one hop of the inversion, frames uint8 (n, height, width)."""
+        if self._newest is not None and movie.index <= self._newest.index:
+            self._frames = _Ring()  # the daemon counts from the start again
         first = movie.index - len(frames) + 1
-        for i in range(movie.final):
-            self._finals.put(first + i, frames[i])
+        for i, frame in enumerate(frames):
+            self._frames.put(first + i, frame)
         self._advance(now_s)
-        self._aim(first + movie.final - 1, now_s)
-        self._newest = movie, frames[-1]
+        self._aim(movie.index, now_s)
+        self._newest = movie
         self._arrived_s = now_s
 
-    def moment(self, now_s: float, provisional: bool = False) -> Moment | None:
-        """Return what to show: the final frame now due, or the newest one of all.
+    @property
+    def span(self) -> Span | None:
+        """What is kept; None before any movie."""
+        if self._newest is None:
+            return None
+        movie = self._newest
+        return Span(
+            oldest=self._frames.oldest,
+            final=_newest_final(movie),
+            newest=movie.index,
+            hop=max(1, movie.final),
+            bytes=self._frames.bytes + self._stimuli.bytes,
+        )
 
-        Before any frame is final the newest is all there is; None before any movie.
+    def moment(self, now_s: float, behind: int | None = None) -> Moment | None:
+        """Return the frame due now, `behind` frames after the newest; None = final.
+
+        Before any frame is final, the oldest provisional one; None before any movie.
         """
         if self._newest is None:
             return None
         self._advance(now_s)
-        due = self._finals.near(int(self._position))
-        if provisional or due is None:
-            movie, image = self._newest
-            behind = self._newest_final - movie.index
-            return self._moment(movie.index, image, behind, now_s)
-        index, image = due
-        return self._moment(index, image, self._newest_final - index, now_s)
+        unsettled = self._newest.index - _newest_final(self._newest)
+        late = unsettled if behind is None else min(behind, unsettled)
+        return self.at(max(int(self._head) - late, self._frames.oldest), now_s)
 
-    def _moment(self, index: int, image: Array, behind: int, now_s: float) -> Moment:
-        assert self._newest is not None
+    def at(self, index: int, now_s: float) -> Moment | None:
+        """Return the frame at `index`, or one just before it; None where none is."""
+        found = self._frames.near(index)
+        if found is None or self._newest is None:
+            return None
+        index, image = found
         seen = self._stimuli.near(index)
-        age_s = self._newest[0].lag + now_s - self._arrived_s + behind / RATE_HZ
+        ahead = _newest_final(self._newest) - index
+        age_s = self._newest.lag + now_s - self._arrived_s + ahead / RATE_HZ
         return Moment(
             index=index,
-            final=behind >= 0,
+            final=ahead >= 0,
             age_s=max(age_s, 0.0),
             reconstruction=image,
             stimulus=None if seen is None else seen[1],
         )
 
-    def _aim(self, newest_final: int, now_s: float) -> None:
-        """Set the pace so that the new final frames last until the next hop."""
-        if not self._position <= newest_final <= self._position + LARGEST_BACKLOG:
-            self._position = float(newest_final)
+    def stretch(self, first: int, last: int) -> Iterator[tuple[Array, Array | None]]:
+        """Yield (reconstruction, stimulus) of the frames from first to last."""
+        for index in range(first, last + 1):
+            moment = self.at(index, 0.0)
+            if moment is not None:
+                yield moment.reconstruction, moment.stimulus
+
+    def _aim(self, newest: int, now_s: float) -> None:
+        """Set the pace so that the new frames last until the next hop."""
+        if not self._head <= newest <= self._head + LARGEST_BACKLOG:
+            self._head = float(newest)
         hop_s = min(max(now_s - self._arrived_s, 1 / RATE_HZ), LONGEST_HOP_S)
-        self._pace_hz = (newest_final - self._position) / hop_s
-        self._newest_final = newest_final
+        self._pace_hz = (newest - self._head) / hop_s
 
     def _advance(self, now_s: float) -> None:
-        step = self._pace_hz * (now_s - self._advanced_s)
-        self._position = min(self._position + step, float(self._newest_final))
+        if self._newest is not None:
+            step = self._pace_hz * (now_s - self._advanced_s)
+            self._head = min(self._head + step, float(self._newest.index))
         self._advanced_s = now_s
 
 
-def faded(image: Array, trust: Array | None) -> Array:
-    """Return the image with contrast only where the data, not the prior, decided it.
-
-    image: uint8 (height, width). trust: float32 of the same shape, 0..1; None or
-    another shape leaves the image as it is.
-    """
-    if trust is None or trust.shape != image.shape:
-        return image
-    known = np.clip(np.nan_to_num(trust), 0, 1)
-    return np.asarray(MEAN_GRAY + known * (image - float(MEAN_GRAY)), np.uint8)
+def _newest_final(movie: Movie) -> int:
+    return movie.index - movie.shape[0] + movie.final
 
 
 class _Ring:
     """Frames by encoder index; the oldest go when there are too many or too large."""
 
     def __init__(self) -> None:
+        self.bytes = 0
         self._frames: dict[int, Array] = {}
-        self._bytes = 0
+
+    @property
+    def oldest(self) -> int:
+        """The encoder frame that will go first."""
+        return next(iter(self._frames))
 
     def put(self, index: int, image: Array) -> None:
-        replaced = self._frames.pop(index, None)
-        self._bytes -= 0 if replaced is None else replaced.nbytes
+        """Keep an image; one that was there before is replaced, in its place."""
+        replaced = self._frames.get(index)
+        self.bytes += image.nbytes - (0 if replaced is None else replaced.nbytes)
         # A copy, for a view would keep the whole message it came in.
         self._frames[index] = image.copy()
-        self._bytes += image.nbytes
-        while len(self._frames) > MOST_FRAMES or self._bytes > MOST_BYTES:
-            self._bytes -= self._frames.pop(next(iter(self._frames))).nbytes
+        while len(self._frames) > MOST_FRAMES or self.bytes > MOST_BYTES:
+            self.bytes -= self._frames.pop(self.oldest).nbytes
 
     def near(self, index: int) -> tuple[int, Array] | None:
         """Return the frame at `index`, or one just before it that is still close."""
-        return next(self._backwards(index), None)
-
-    def _backwards(self, index: int) -> Iterator[tuple[int, Array]]:
         for candidate in range(index, index - NEARBY_FRAMES, -1):
             if candidate in self._frames:
-                yield candidate, self._frames[candidate]
+                return candidate, self._frames[candidate]
+        return None

@@ -11,7 +11,10 @@ import time
 from collections import Counter, deque
 from typing import NamedTuple
 
+import numpy as np
+
 from rtrecon import wire
+from rtrecon.display.held_out import HeldOutTraces
 from rtrecon.display.playback import Playback
 from rtrecon.display.raster import Raster
 from rtrecon.display.verdict import Judged, judged
@@ -21,15 +24,43 @@ SILENT_S = 2.0
 QUALITY_S = 120.0
 MOTION_S = 30.0
 _MOST_POINTS = 4000  # bounds the histories, whatever the rate of messages
+_MOST_PLANES = 64
 _NEVER = -math.inf
+_SILENCE = "is it still running, and can it be reached?"
+_DOING = {  # station and state, in other words where one word says too little
+    ("front", "waiting"): "the daemon is ready for the first frame",
+    ("front", "calibrating"): "a reference is being made of the first frames",
+    ("front", "idle"): "the session has ended, or the scan is paused",
+    ("inverter", "waiting"): "the inverter waits for its first activity",
+    ("inverter", "restarting"): "the inverter is started again",
+}
 
 
 class Shift(NamedTuple):
-    """Where a frame lay relative to the template, in camera pixels."""
+    """Where a frame lay relative to the template, in camera pixels.
+
+    z: how much deeper than the reference, in um or planes; NaN where nothing tells it.
+    """
 
     t_s: float
     y_px: float
     x_px: float
+    z: float
+
+
+class Plane:
+    """One plane's newest registered field and how the brain moved in it."""
+
+    def __init__(self) -> None:
+        self.field: wire.Field | None = None
+        self.image: Array = np.zeros((1, 1), np.uint8)
+        self.motion: deque[Shift] = deque(maxlen=_MOST_POINTS)
+
+    def take(self, field: wire.Field, image: Array, now_s: float) -> None:
+        """Learn the newest field, image uint8 of its shape."""
+        self.field, self.image = field, image
+        z = math.nan if field.z is None else field.z
+        self.motion.append(Shift(now_s, *field.shift_px, z))
 
 
 class State:
@@ -42,6 +73,7 @@ class State:
         self.changes: Counter[str] = Counter()
         self.health: dict[str, wire.Health] = {}
         self.event = ""
+        self.events: Counter[str] = Counter()  # by name
         self.daemon_stopped = False
         self._heard_s = _NEVER
         self._begin("")
@@ -50,9 +82,9 @@ class State:
         self.session = session
         self.playback = Playback()
         self.raster: Raster | None = None
-        self.field: tuple[wire.Field, Array] | None = None
+        self.planes: dict[int, Plane] = {}
+        self.held_out: HeldOutTraces | None = None
         self.trust: Array | None = None  # float32 (height, width), 0..1
-        self.motion: deque[Shift] = deque(maxlen=_MOST_POINTS)
         self.quality: deque[Judged] = deque(maxlen=_MOST_POINTS)
         self._activity_s = self._movie_s = _NEVER
         self.changes.update(wire.TOPICS)
@@ -74,7 +106,7 @@ class State:
         if self.daemon_stopped:
             return "The daemon has shut down"
         if self.gone(now_s):
-            return f"Daemon silent for {now_s - self._heard_s:.0f} s"
+            return f"Daemon silent for {now_s - self._heard_s:.0f} s\n{_SILENCE}"
         if now_s - self._activity_s > SILENT_S:
             return self._no_activity(now_s)
         if now_s - self._movie_s > SILENT_S:
@@ -98,6 +130,7 @@ class State:
     def _take_event(self, event: wire.Event) -> None:
         clock = time.strftime("%H:%M:%S", time.localtime(event.t))
         self.event = f"{clock}  {event.message or event.name}"
+        self.events[event.name] += 1
         self.daemon_stopped = event.name == "shutdown"
         self.changes["event"] += 1
 
@@ -109,10 +142,8 @@ class State:
     def _take_data(self, message: Published, payload: Array, now_s: float) -> None:
         self.daemon_stopped = False
         match message:
-            case wire.Field(plane=0):  # one field is shown: the first plane's
-                self.field = message, payload
-                self.motion.append(Shift(now_s, *message.shift_px))
-                self.changes["field"] += 1
+            case wire.Field():
+                self._take_field(message, payload, now_s)
             case wire.Activity():
                 self._take_activity(message, payload)
                 self._activity_s = now_s
@@ -124,17 +155,31 @@ class State:
             case wire.Quality():
                 self._take_quality(message, payload, now_s)
 
+    def _take_field(self, field: wire.Field, image: Array, now_s: float) -> None:
+        if len(self.planes) < _MOST_PLANES or field.plane in self.planes:
+            self.planes.setdefault(field.plane, Plane()).take(field, image, now_s)
+            self.changes["field"] += 1
+
     def _take_activity(self, message: wire.Activity, activity: Array) -> None:
         if self.raster is None or self.raster.n_neurons != len(activity):
             self.raster = Raster(len(activity))
         self.raster.add(message.index, activity)
+        if self.held_out is not None:
+            self.held_out.observe(message.index, activity)
         self.changes["activity"] += 1
 
     def _take_quality(self, message: wire.Quality, trust: Array, now_s: float) -> None:
         self.quality.append(judged(message, now_s))
+        if message.held_out is not None:
+            self._take_held_out(message.held_out)
         if trust.size:
             self.trust = trust
         self.changes["quality"] += 1
+
+    def _take_held_out(self, told: wire.HeldOut) -> None:
+        if self.held_out is None or self.held_out.neurons != told.neurons:
+            self.held_out = HeldOutTraces(told.neurons)
+        self.held_out.predict(told)
 
     def _no_activity(self, now_s: float) -> str:
         doing = self._doing("front")
@@ -152,4 +197,4 @@ class State:
         health = self.health.get(station)
         if health is None or health.state == "running":
             return ""
-        return f"\n({station} {health.state})"
+        return f"\n{_DOING.get((station, health.state), f'{station} {health.state}')}"

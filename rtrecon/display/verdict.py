@@ -29,6 +29,13 @@ RULE = (
     f"NO DATA: nothing judged for {STALE_S:.0f} s, or no null level."
 )
 
+SAYS: dict[Word, str] = {
+    "GOOD": "well above chance, on neurons it never saw",
+    "FAIR": "just above chance, on neurons it never saw",
+    "POOR": "no better than chance: do not trust the movie",
+    "NO DATA": "",
+}
+
 
 class Judged(NamedTuple):
     """The correlations published at one time; NaN where one was not."""

@@ -10,34 +10,30 @@ from contextlib import closing, contextmanager
 
 import pyqtgraph as pg
 import zmq
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
-from rtrecon.display import screen, theme
-from rtrecon.display.client import Asker, Listener
+from rtrecon.display import layout, screen, theme
+from rtrecon.display.client import Client, masks_of
+from rtrecon.display.commands import Binding, Commands, help_text
+from rtrecon.display.front_page import FrontPage
 from rtrecon.display.health import figures, states
 from rtrecon.display.options import DisplayError, DisplayOptions
-from rtrecon.display.panels import (
-    FieldPanel,
-    HealthLine,
-    PicturePanel,
-    QualityPanel,
-    RasterPanel,
-    label,
-)
-from rtrecon.display.playback import faded
+from rtrecon.display.picture import Look
+from rtrecon.display.playback import Moment
+from rtrecon.display.saving import Saver, write_png
 from rtrecon.display.state import State
 from rtrecon.display.verdict import verdict
-from rtrecon.wire import Health
+from rtrecon.display.view import View
+from rtrecon.wire import Array
 
 __all__ = ["DisplayError", "DisplayOptions", "Window", "run"]
 
-SIZE = (1280, 800)
 TICK_MS = 33  # 30 redraws per second at most
-PLOTS_EVERY = 3  # ticks: ten times a second is enough for what moves slowly
+PLOTS_EVERY = 5  # ticks: six times a second is enough for what moves slowly
 SNAPSHOT_MS = 2000
-KEYS = "L: newest or final frames    T: fade what the data cannot tell    M: mark"
+MISSED_S = 10.0  # for so long is told that messages were missed
 
 
 def run(options: DisplayOptions) -> int:
@@ -46,36 +42,60 @@ def run(options: DisplayOptions) -> int:
     Returns 0. Raises `DisplayError`, or `AddressError`, with a sentence.
     """
     app = screen.application(options.headless)
+    addresses = options.publish, options.control
     with (
         zmq.Context() as context,
-        closing(Listener(context, options.publish)) as listener,
-        closing(Asker(context, options.control)) as asker,
+        closing(Client(context, addresses, options.keys)) as client,
     ):
-        window = Window(options, listener, asker)
+        window = Window(options, client)
         with _closed_by_signals(window):
             window.show()
             window.start()
             return int(app.exec())
 
 
-class Window(QWidget):
-    """Draws a `State`: `listen` feeds it, `draw` shows it, a timer calls both."""
+class Window(FrontPage):
+    """Draws a `State`: `listen` feeds it, `draw` shows it, a timer calls both.
 
-    def __init__(
-        self, options: DisplayOptions, listener: Listener, asker: Asker
-    ) -> None:
-        super().__init__()
+    `drawn` is emitted with every tick of the timer.
+    """
+
+    drawn = Signal()
+
+    def __init__(self, options: DisplayOptions, client: Client) -> None:
         pg.setConfigOptions(antialias=True)
+        super().__init__()
         self.state = State()
+        self.view = View()
         self._options = options
-        self._listener = listener
-        self._asker = asker
-        self._provisional = False  # show the newest frame, not the newest final one
-        self._fade = False  # take contrast away where the data cannot tell
+        self._client = client
+        self._saver = Saver(options.folder)
+        self._commands = Commands(
+            self.state, self.view, client.asker, self._saver, self.say, self.grab
+        )
+        self._bindings = [
+            *self._commands.bindings(),
+            Binding(Qt.Key.Key_M, self.write_note, "M", "mark: a note for the record"),
+            Binding(Qt.Key.Key_F, self.fill_screen, "F", "fill the screen"),
+            Binding(
+                Qt.Key.Key_Question,
+                self.show_help,
+                "?",
+                "show these keys, Esc hides them",
+            ),
+            Binding(Qt.Key.Key_Escape, self.dismiss),
+        ]
+        self.help.setText(help_text(self._bindings))
+        self.note.returnPressed.connect(self._mark)
+        self.strip.asked.connect(self._commands.stand_at)
         self._drawn: Counter[str] = Counter()
+        self._masks_asked: tuple[str, int] = "", 0
+        self._masks: Array | None = None
+        self._missed, self._missed_s = 0, -MISSED_S
         self._gone = False
         self._ticks = 0
-        self._lay_out()
+        if options.remember:
+            layout.restore(self, layout.memory())
 
     def start(self) -> None:
         """Begin to listen and draw, and to write snapshots where asked to."""
@@ -85,13 +105,19 @@ class Window(QWidget):
 
     def listen(self, now_s: float) -> None:
         """Take in all messages that wait."""
-        for message, payload in self._listener.receive():
+        listener = self._client.listener
+        for message, payload in listener.receive():
             self.state.take(message, payload, now_s)
-        self.state.changes["refused"] = self._listener.refused
+        self.state.changes["refused"] = listener.refused
         if self._changed("refused"):
-            self.say(f"A message was refused: {self._listener.complaint}")
-        if answer := self._asker.answer():
-            self.say(answer)
+            self.say(f"A message was refused: {listener.complaint}")
+        if listener.missed != self._missed:
+            self._missed, self._missed_s = listener.missed, now_s
+        if answer := self._client.asker.answer():
+            self.say(answer.sentence)
+        if told := self._saver.told():
+            self.say(told)
+        self._learn_masks()
 
     def draw(self, now_s: float) -> None:
         """Show the state as it is at `now_s`."""
@@ -103,35 +129,27 @@ class Window(QWidget):
         path = self._options.snapshot
         if path is None:
             return
-        # Renamed when complete, so that nobody ever reads half a picture.
-        unfinished = path.with_name(f".{path.name}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not self.grab().save(str(unfinished), "PNG"):
-                raise OSError("is the disk full?")
-            unfinished.replace(path)
+            write_png(path, self.grab())
         except OSError as error:
             self.say(f"Snapshot {path} cannot be written: {error}")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Act on the keys that the bottom line lists; called by Qt."""
-        match event.key():
-            case Qt.Key.Key_L:
-                self._provisional = not self._provisional
-            case Qt.Key.Key_T:
-                self._fade = not self._fade
-            case Qt.Key.Key_M:
-                self._mark()
-            case Qt.Key.Key_Question:
-                self.say(KEYS)
-            case _:
-                super().keyPressEvent(event)
+        """Do what the key is bound to; called by Qt."""
+        calls = [each.call for each in self._bindings if each.key == event.key()]
+        for call in calls:
+            call()
+        if not calls:
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop, and leave a last snapshot; called by Qt."""
+        """Stop, finish what is being saved, and remember the layout; called by Qt."""
         for timer in self.findChildren(QTimer):
             timer.stop()
         self._keep_snapshot()
+        self._saver.close()
+        if self._options.remember:
+            layout.keep(self, layout.memory())
         super().closeEvent(event)
 
     def _keep_snapshot(self) -> None:
@@ -148,46 +166,82 @@ class Window(QWidget):
         self._ticks += 1
         if self._ticks % PLOTS_EVERY == 0:
             self._draw_plots(now_s)
+        self.drawn.emit()
         if self.state.daemon_stopped and self._options.close_with_daemon:
             self.close()
 
     def _draw_pictures(self, now_s: float) -> None:
-        notice = self.state.notice(now_s)
-        moment = self.state.playback.moment(now_s, self._provisional)
+        view, playback = self.view, self.state.playback
+        moment = view.moment(playback, now_s)
+        # Who holds the movie wants to see it, whatever becomes of the daemon.
+        notice = "" if view.held is not None and moment else self.state.notice(now_s)
         if moment is None:
             self.movie.picture.draw(None, notice)
             self.stimulus.picture.draw(None)
             return
-        trust = self.state.trust if self._fade else None
-        self.movie.picture.draw(faded(moment.reconstruction, trust), notice)
+        look = Look(
+            view.gain,
+            self.state.trust if view.fade else None,
+            theme.FINAL if moment.final else theme.PROVISIONAL,
+            dashed=not moment.final,
+        )
+        self.movie.picture.draw(moment.reconstruction, notice, look)
         # A stimulus that stands still beside a notice would pass for a live one.
         self.stimulus.picture.draw(None if notice else moment.stimulus)
-        kind = "final" if moment.final else "PROVISIONAL"
-        self.movie.note.setText(f"{kind}, seen {moment.age_s:.1f} s ago")
+        self.movie.note.setText(self._movie_note(moment))
         known = moment.stimulus is not None
         self.stimulus.note.setText("" if known else "not known")
+        self.strip.draw(playback.span, moment.index, view.held is not None)
+
+    def _movie_note(self, moment: Moment) -> str:
+        held = "HELD, " if self.view.held is not None else ""
+        kind = "final" if moment.final else "PROVISIONAL"
+        contrast = f", contrast x {self.view.gain:g}" if self.view.gain != 1 else ""
+        faded = ", hatched: not told by the data" if self.view.fade else ""
+        return f"{held}{kind}, seen {moment.age_s:.1f} s ago{contrast}{faded}"
 
     def _draw_plots(self, now_s: float) -> None:
         state = self.state
         found = verdict(state.quality, now_s)
         if self._changed("quality") or found.word != self.quality.word.text():
             self.quality.draw(state.quality, found)
-        if self._changed("field") and state.field is not None:
-            self.field.draw(*state.field, state.motion)
+            self.held_out.draw(state.held_out.traces() if state.held_out else [])
+        plane = state.planes.get(self.view.plane)
+        if self._changed("field") and plane is not None:
+            self.field.draw(plane, len(state.planes))
+            self._outline()
         if self._changed("activity") and state.raster is not None:
-            self.raster.draw(state.raster)
+            self.raster.draw(state.raster, self.view.order)
         gone = state.gone(now_s)
         if self._changed("health") or gone != self._gone:
             self._gone = gone
-            self._draw_health({} if gone else state.health)
+            self.stale(gone)
+            self.health.draw(figures({} if gone else state.health))
+        self._draw_states(now_s)
         if self._changed("event"):
             self.say(state.event)
 
-    def _draw_health(self, health: dict[str, Health]) -> None:
-        self.health.draw(figures(health))
-        missed = self._listener.missed
-        lost = f"display missed {missed} messages, " if missed else ""
-        self._states.setText(f"{lost}{states(health)}    ? keys")
+    def _draw_states(self, now_s: float) -> None:
+        lately = now_s - self._missed_s < MISSED_S
+        missed = f"this window missed {self._missed} messages" if lately else ""
+        doing = "" if self._gone else states(self.state.health)
+        told = ", ".join(part for part in (missed, doing) if part)
+        self.states.setText(f"{told}    ? keys")
+
+    def _learn_masks(self) -> None:
+        """Ask for the masks once a session has a field, and again with a new one."""
+        key = self.state.session, self.state.events["reference"]
+        if self.state.planes and key != self._masks_asked:
+            self._masks_asked = key
+            self._client.masks.ask("masks")
+        if answer := self._client.masks.answer():
+            self._masks = masks_of(answer)
+            self.state.changes["field"] += 1
+
+    def _outline(self) -> None:
+        masks, plane = self._masks, self.view.plane
+        known = masks is not None and plane < len(masks)
+        self.field.outline(masks[plane] if masks is not None and known else None)
 
     def _changed(self, topic: str) -> bool:
         newest = self.state.changes[topic]
@@ -196,43 +250,8 @@ class Window(QWidget):
         return changed
 
     def _mark(self) -> None:
-        clock = time.strftime("%H:%M:%S")
-        if self._asker.ask("mark", note=f"marked on the display at {clock}"):
-            self.say(f"{clock}  mark sent")
-        else:
-            self.say(f"{clock}  not marked: no daemon answers")
-
-    def say(self, sentence: str) -> None:
-        """Show a sentence on the bottom line, shortened to fit; whole as a tooltip."""
-        fits = self.sentence.fontMetrics().elidedText(
-            sentence, Qt.TextElideMode.ElideRight, self.sentence.width()
-        )
-        self.sentence.setText(fits)
-        self.sentence.setToolTip(sentence)
-
-    def _lay_out(self) -> None:
-        self.setWindowTitle("rtrecon")
-        self.setStyleSheet(theme.STYLE)
-        self.movie = PicturePanel("Reconstruction")
-        self.stimulus = PicturePanel("Stimulus at the same moment")
-        rois = self._options.rois
-        self.field = FieldPanel(None if rois is None else rois.centers())
-        self.quality, self.raster = QualityPanel(), RasterPanel()
-        self.health, self.sentence = HealthLine(), label("")
-        self._states = label("? keys", "note")
-        # A long sentence must not widen the window.
-        self.sentence.setSizePolicy(
-            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
-        )
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(10, 10, 10, 8)
-        rows.setSpacing(8)
-        rows.addLayout(_side_by_side((self.movie, 1), (self.stimulus, 1)), 390)
-        plots = (self.quality, 35), (self.field, 39), (self.raster, 26)
-        rows.addLayout(_side_by_side(*plots), 309)
-        rows.addWidget(self.health)
-        rows.addLayout(_side_by_side((self.sentence, 1), (self._states, 0)))
-        self.resize(*SIZE)
+        self._commands.mark(self.note.text())
+        self.dismiss()
 
     def _every(self, interval_ms: int, call: Callable[[], None]) -> None:
         timer = QTimer(self)
@@ -241,16 +260,8 @@ class Window(QWidget):
         timer.start(interval_ms)
 
 
-def _side_by_side(*parts: tuple[QWidget, int]) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(8)
-    for widget, stretch in parts:
-        row.addWidget(widget, stretch)
-    return row
-
-
 @contextmanager
-def _closed_by_signals(window: Window) -> Iterator[None]:
+def _closed_by_signals(window: QWidget) -> Iterator[None]:
     """Close the window on Ctrl-C or a request to end; its timer lets Python notice."""
     numbers = signal.SIGINT, signal.SIGTERM
     before = [signal.signal(number, lambda *_: window.close()) for number in numbers]

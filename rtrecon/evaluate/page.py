@@ -11,18 +11,17 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
+from rtrecon.document import BLUE, GRAY, VERMILION, filmstrip
 from rtrecon.evaluate.evaluation import Evaluation
 from rtrecon.evaluate.figures import Row, Table
 from rtrecon.evaluate.scores import Made
 from rtrecon.evaluate.study import LIVE, NULL
 from rtrecon.wire import Array
 
-_BLUE, _VERMILION, _GRAY = "#0072B2", "#D55E00", "#999999"  # any colour vision
-_COLORS = {"video_r": _BLUE, "held_out_r": _VERMILION}
+_COLORS = {"video_r": BLUE, "held_out_r": VERMILION}
 _NAMES = {"video_r": "movie", "held_out_r": "held-out neurons"}
 _A4_INCH = (8.27, 11.69)
-_N_FRAMES, _GAP_PX = 6, 2
-_LIGHT = 127.0  # gray where there is nothing
+_N_FRAMES = 6
 _HEIGHTS = (1.0, 1.7, 0.8, 0.75, 0.75)
 _WIDTH = 0.38  # of a bar
 _CURVES = {
@@ -63,14 +62,8 @@ def mosaic(made: Made) -> Array:
     known = known if len(known) else np.arange(len(made.movie))
     chosen = known[np.linspace(0, len(known) - 1, _N_FRAMES).astype(int)]
     shown = made.clip.shown
-    rows = [] if shown is None else [_side_by_side(shown[chosen])]
-    return np.concatenate([*rows, _side_by_side(made.movie[chosen])])
-
-
-def _side_by_side(frames: Array) -> Array:
-    gray = np.rint(np.nan_to_num(frames, nan=_LIGHT).clip(0, 255)).astype(np.uint8)
-    framed = np.pad(gray, ((0, 0), (0, _GAP_PX), (0, _GAP_PX)), constant_values=255)
-    return np.concatenate(list(framed), axis=1)
+    rows = [] if shown is None else [filmstrip(shown[chosen])]
+    return np.concatenate([*rows, filmstrip(made.movie[chosen])])
 
 
 def _headline(evaluation: Evaluation) -> str:
@@ -144,7 +137,7 @@ def _bars(axes: Axes, table: Table, null: Row) -> None:
         level = null[name].mean
         if level is not None:
             axes.axvline(level, color=color, linestyle=":", linewidth=1)
-    axes.axvline(0, color=_GRAY, linewidth=0.8)
+    axes.axvline(0, color=GRAY, linewidth=0.8)
     counts = [max(figure.clips for figure in row.values()) for row in table.values()]
     axes.set_yticks(
         places,

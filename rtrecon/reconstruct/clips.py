@@ -11,7 +11,8 @@ import numpy as np
 from rtrecon.encoder.protocol import VISIBLE
 from rtrecon.errors import UserError
 from rtrecon.reconstruct.target import Target
-from rtrecon.record.session import Session, Table
+from rtrecon.record.session import Session
+from rtrecon.record.table import Table
 from rtrecon.wire import Array
 
 CLIP_FRAMES = 300  # ten seconds, as published

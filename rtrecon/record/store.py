@@ -16,6 +16,12 @@ import numpy as np
 import rtrecon
 from rtrecon import wire
 from rtrecon.record import tables
+from rtrecon.record.incoming import IncomingLog
+from rtrecon.record.provenance import (
+    checkpoint_sha256,
+    library_versions,
+    this_machine,
+)
 from rtrecon.record.tables import (
     About,
     ActivityRow,
@@ -23,6 +29,7 @@ from rtrecon.record.tables import (
     FrameRow,
     MovieRow,
     StimulusRow,
+    SyncRow,
 )
 from rtrecon.record.writer import Writer
 from rtrecon.wire import Array
@@ -36,18 +43,18 @@ class Recorder:
 
     Every method only copies and queues; one thread writes. The queue's policy is *drop
     newest, counted* (`lost`). If the disk fails, `failure` says how in a sentence,
-    what was written stays, and whatever comes after counts as lost.
+    what was written stays, and whatever comes after counts as lost. With `frames`, all
+    that comes in is kept as well, so that the session can be replayed.
     """
 
-    def __init__(self, folder: Path, about: About) -> None:
+    def __init__(self, folder: Path, about: About, *, frames: bool = False) -> None:
         self.lost = 0
         self.failure: str | None = None
         self.path = folder
         now = datetime.now().astimezone()
-        self._about = msgspec.structs.replace(
-            about, started=now.isoformat(), version=rtrecon.__version__
-        )
+        self._about = msgspec.structs.replace(about, started=now.isoformat())
         self._specs = tables.specs(about)
+        self._clip = ""
         self._queue: deque[tuple[str, Any, Any]] = deque()
         self._stop = threading.Event()
         try:
@@ -55,8 +62,21 @@ class Recorder:
         except OSError as error:
             self._fail(error)
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
+        self._log: IncomingLog | None = None
         if not self.failure:
             self._thread.start()
+            if frames:
+                self._log = IncomingLog(self.path / tables.INCOMING, self._fail)
+
+    @property
+    def incoming_lost(self) -> int:
+        """How many messages were not kept, of all that came in."""
+        return self._log.lost if self._log else 0
+
+    def incoming(self, parts: list[Any], t_received: float) -> None:
+        """Take a message's two parts as they came, where all that comes in is kept."""
+        if self._log:
+            self._log.put(parts, t_received)
 
     def frame(self, row: FrameRow, traces: tuple[Array, Array, Array]) -> None:
         """Take one microscope frame; traces: cell, neuropil, dF/F, each (n_roi,).
@@ -69,8 +89,11 @@ class Recorder:
         """Take one encoder frame's activity; values: (n_neuron,)."""
         self._row("activity", row, values)
 
-    def stimulus(self, index: int, image: Array) -> None:
+    def stimulus(self, index: int, image: Array, clip: str = "") -> None:
         """Take the stimulus at encoder frame `index`; image: uint8 (height, width)."""
+        if clip != self._clip:
+            self._clip = clip
+            self._put("clips", tables.Clip(index, clip))
         self._row("stimulus", StimulusRow(index), image)
 
     def behavior(self, message: wire.Behavior) -> None:
@@ -79,8 +102,18 @@ class Recorder:
         row = BehaviorRow(*[math.nan if value is None else value for value in measured])
         self._row("behavior", row)
 
+    def sync(self, message: wire.Sync) -> None:
+        """Take an edge of a digital line as it came."""
+        t = math.nan if message.t is None else message.t
+        self._row("sync", SyncRow(t, message.t_send, message.line, message.value))
+
     def movie(self, message: wire.Movie, window: Array) -> None:
-        """Take one hop's window, uint8 (at most window_frames, height, width)."""
+        """Take one hop's window, uint8 (at most window_frames, height, width).
+
+        Let go of where the session does not keep its movie.
+        """
+        if not self._about.keeps_movie:
+            return
         expected = self._about.window_frames
         if len(window) > expected:
             raise ValueError(
@@ -118,7 +151,8 @@ class Recorder:
         if not self._thread.ident:
             return
         self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        kept = self._log is None or self._log.close(timeout_s)
+        if self._thread.is_alive() or not kept:
             self.failure = (
                 f"recording in {self.path} could not be finished within {timeout_s} s; "
                 "is the disk very slow? Its last seconds may be missing"
@@ -152,7 +186,7 @@ class Recorder:
 
     def _run(self) -> None:
         try:
-            writer = Writer(self.path, self._about)
+            writer = Writer(self.path, _with_origins(self._about))
             while not self._stop.wait(TICK_S):
                 self._drain(writer)
                 writer.flush(older_than_s=self._about.chunk_s)
@@ -166,12 +200,26 @@ class Recorder:
             writer.write(*self._queue.popleft())
 
     def _fail(self, error: Exception) -> None:
+        if self.failure:
+            return
         self.failure = (
             f"recording in {self.path} stopped: {error}; what was written before is "
             "kept. Make room or choose another folder, then switch recording on again"
         )
         self.lost += len(self._queue)
         self._queue.clear()
+
+
+def _with_origins(about: About) -> About:
+    """Return it with versions, machine and the encoder's hash, which take a while."""
+    encoder = about.settings.get("encoder", {})
+    return msgspec.structs.replace(
+        about,
+        version=rtrecon.__version__,
+        libraries=library_versions(),
+        machine=this_machine(),
+        checkpoint_sha256=checkpoint_sha256(encoder.get("checkpoint")),
+    )
 
 
 def _new_folder(parent: Path, moment: str, session: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +10,9 @@ import numpy as np
 from rich.table import Table as RichTable
 
 from rtrecon import wire
+from rtrecon.record.pairs import Pairs
 from rtrecon.record.session import Session
+from rtrecon.record.told import told_at_lag, told_finally
 from rtrecon.wire import Array
 
 LAGS_FRAMES = (3, 6, 12, 24)
@@ -37,6 +38,7 @@ def summarise(session: Session, extra: Summary | None = None) -> Summary:
         "latency_ms": _latencies(session),
         "realtime_factor": _last(h.realtime_factor for h in front if _running(h)),
         "steps_per_hop": _mean(session.movie["steps"]),
+        "align_error_ms": _align_error(front),
         "deadline_misses": _last(health.deadline_misses for health in inverter),
         "pixel_correlation": _pixel_correlations(session),
         **_qualities(session),
@@ -51,9 +53,17 @@ def summarise(session: Session, extra: Summary | None = None) -> Summary:
 def summary_table(summary: Summary) -> RichTable:
     """Return the figures as a plain table for `rich.print`."""
     table = RichTable("figure", "value", box=None, pad_edge=False)
-    for name, value in _flat(summary):
-        table.add_row(name, "not known" if value is None else _short(value))
+    for name, value in figures(summary):
+        table.add_row(name, value)
     return table
+
+
+def figures(summary: Summary) -> list[tuple[str, str]]:
+    """Return each figure's name and value for a reader."""
+    return [
+        (name, "not known" if value is None else _short(value))
+        for name, value in _flat(summary)
+    ]
 
 
 def _latencies(session: Session) -> Summary:
@@ -68,10 +78,18 @@ def _latencies(session: Session) -> Summary:
         "hop": np.empty(0),
         "frame_to_movie": 1e3 * (movie["t"] - movie["t_frame"]),
     }
+    if "frame_to_event" in measured:
+        rows["frame_to_event"] = np.empty(0)  # where there were rules to react by
     return {
         name: _chosen(measured[name]) if name in measured else _percentiles(values)
         for name, values in rows.items()
     }
+
+
+def _align_error(front: list[wire.Health]) -> dict[str, float] | None:
+    """Return how well other clocks are known; None where all tell the microscope's."""
+    told = _last(health.latency_ms.get("align_error") for health in front)
+    return _chosen(told) if told is not None and told.n else None
 
 
 def _chosen(latency: wire.Percentiles) -> dict[str, float]:
@@ -89,22 +107,21 @@ def _pixel_correlations(session: Session) -> dict[str, float | None] | None:
     """Return r with the stimulus for each lag in encoder frames, and when final."""
     if not len(session.stimulus):
         return None
-    by_lag = {
-        str(lag): _with_stimulus(session, *session.movie_at_lag(lag))
-        for lag in LAGS_FRAMES
+    movies = {str(lag): told_at_lag(session.movie, lag) for lag in LAGS_FRAMES}
+    movies["final"] = told_finally(session.movie)
+    return {
+        age: _with_stimulus(Pairs.of(session, told)) for age, told in movies.items()
     }
-    return {**by_lag, "final": _with_stimulus(session, *session.final_movie())}
 
 
-def _with_stimulus(session: Session, indices: Array, frames: Array) -> float | None:
-    shown = session.stimulus["index"].astype(np.int64)
-    _, ours, theirs = np.intersect1d(indices, shown, return_indices=True)
-    every = max(1, math.ceil(len(ours) / MOST_FRAMES))
-    a = frames[ours[::every]].ravel()
-    b = session.stimulus.values()[theirs[::every]].ravel()
-    if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
+def _with_stimulus(pairs: Pairs) -> float | None:
+    blocks = list(pairs.blocks(MOST_FRAMES))
+    if not blocks:
         return None
-    return float(np.corrcoef(a, b)[0, 1])
+    made, shown = (np.concatenate(part).ravel() for part in zip(*blocks, strict=True))
+    if np.ptp(made) == 0 or np.ptp(shown) == 0:
+        return None
+    return float(np.corrcoef(made, shown)[0, 1])
 
 
 def _qualities(session: Session) -> Summary:

@@ -6,6 +6,8 @@ A session's folder::
     arrays.zarr/      one group per table: `rows` (n, columns) float64 and, for most,
                       `values` (n, ...): what each row measured
     events.jsonl      one published message per line; likewise quality and health
+    clips.jsonl       where in the stimulus another clip begins
+    incoming.rtr      all that came in, where `record.frames` is on
 """
 
 from __future__ import annotations
@@ -18,11 +20,20 @@ from typing import Any
 
 import msgspec
 
+from rtrecon.record.provenance import Machine
+
 FORMAT = 1
 ABOUT = "about.json"
 ARRAYS = "arrays.zarr"
-LINES = {"events": "events.jsonl", "quality": "quality.jsonl", "health": "health.jsonl"}
+INCOMING = "incoming.rtr"  # see `incoming`; there only where frames were recorded
+LINES = {
+    "events": "events.jsonl",
+    "quality": "quality.jsonl",
+    "health": "health.jsonl",
+    "clips": "clips.jsonl",
+}
 TRACES = ("cell", "neuropil", "dff")  # order of the second axis of frames' values
+_EDGES_HZ = 10.0  # so often a digital line is expected to change
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +42,9 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     `settings` and `meta` are free JSON; `roi_ids` and `neuron_ids` give the order of
     the traces and of the activity (in the encoder's order, so they may differ).
     `roi_planes` says in which plane each ROI lies; empty where there is only one.
-    `reasons` are those that `FrameRow.reason` counts in.
+    `reasons` are those that `FrameRow.reason` counts in. The recorder fills in
+    when it `started` (ISO 8601), the `version` of rtrecon and those of libraries, the
+    machine, and the hash of the encoder's file.
     """
 
     session: str
@@ -47,9 +60,20 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     chunk_s: float = 1.0
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     meta: dict[str, Any] = msgspec.field(default_factory=dict)
-    started: str = ""  # ISO 8601, filled in by the recorder
-    version: str = ""  # of rtrecon, likewise
+    keeps_movie: bool = True  # whether reconstructions are recorded
+    started: str = ""
+    version: str = ""
+    libraries: dict[str, str] = msgspec.field(default_factory=dict)
+    machine: Machine = Machine()
+    checkpoint_sha256: str | None = None
     format: int = FORMAT
+
+
+class Clip(msgspec.Struct, frozen=True):
+    """From encoder frame `index` on, the stimulus is of this clip."""
+
+    index: int
+    name: str
 
 
 class FrameRow(msgspec.Struct, frozen=True):
@@ -97,6 +121,15 @@ class BehaviorRow(msgspec.Struct, frozen=True):
     running_speed: float
     pupil_x: float
     pupil_y: float
+
+
+class SyncRow(msgspec.Struct, frozen=True):
+    """An edge of a digital line as it came; no values."""
+
+    t: float  # s, the microscope's clock; NaN where another program saw the edge
+    t_send: float  # s, the clock of whoever told
+    line: int
+    value: int
 
 
 class MovieRow(msgspec.Struct, frozen=True):
@@ -154,6 +187,7 @@ def specs(about: About) -> dict[str, TableSpec]:
         "activity": TableSpec(fields(ActivityRow), encoder_hz, activity),
         "stimulus": TableSpec(fields(StimulusRow), encoder_hz, image, "|u1"),
         "behavior": TableSpec(fields(BehaviorRow), encoder_hz),
+        "sync": TableSpec(fields(SyncRow), _EDGES_HZ),
         "movie": TableSpec(
             fields(MovieRow), encoder_hz / about.hop_frames, window, "|u1"
         ),

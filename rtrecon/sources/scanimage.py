@@ -7,11 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from rtrecon.errors import UserError
-
-
-class RecordingError(UserError):
-    """A recording that cannot be replayed; its text says which and why."""
+from rtrecon.sources.recording import RecordingError as RecordingError
+from rtrecon.sources.scan_fields import ScanField, scan_fields
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,8 @@ class Header:
     planes. announced: images of each channel that were asked for, of which fewer are
     there after an abort; None where there was no limit. numbered: whether each frame
     says its own number and time. planes: depths in um. flyback: images of each volume,
-    after the last plane, that are of none.
+    after the last plane, that are of none. fields: those that lie one below the other
+    in each page; empty where the page is the field.
     """
 
     channels: tuple[int, ...]
@@ -32,6 +30,7 @@ class Header:
     numbered: bool
     planes: tuple[float, ...] = (0.0,)
     flyback: int = 0
+    fields: tuple[ScanField, ...] = ()
 
     @property
     def volume(self) -> int:
@@ -40,18 +39,16 @@ class Header:
 
 
 def read_header(settings: dict[str, Any], roi_groups: dict[str, Any]) -> Header:
-    """Interpret the settings of ScanImage 2016 and later, keys like 'SI.acqState'.
+    """Interpret the settings of ScanImage 5.1 and later, keys like 'SI.acqState'.
 
-    Raises `RecordingError` for a slow stack, which is no movie, for several scan fields
-    in one page, and for a missing setting.
+    Raises `RecordingError` for a slow stack, which is no movie, for scan fields whose
+    places in the page are not known, and for a missing setting.
     """
-    n_fields = _count_fields(roi_groups)
-    if _is_on(settings, "hRoiManager.mroiEnable") and n_fields > 1:
-        raise RecordingError(f"it holds {n_fields} scan fields; only one can be")
     average = int(settings.get("SI.hScan2D.logAverageFactor", 1))
     planes, flyback = _planes(settings)
     limit = "numVolumes" if len(planes) > 1 else "framesPerSlice"
     announced = _limit(settings.get(f"SI.hStackManager.{limit}"), average)
+    fields = _fields(settings, roi_groups)
     try:
         image_hz = float(settings["SI.hRoiManager.scanFrameRate"]) / average
         return Header(
@@ -61,49 +58,32 @@ def read_header(settings: dict[str, Any], roi_groups: dict[str, Any]) -> Header:
             numbered=True,
             planes=planes,
             flyback=flyback,
+            fields=fields,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"its ScanImage settings lack {error}") from None
 
 
-def read_old_header(description: str) -> Header:
-    """Interpret the settings of ScanImage 3, `state.name=value` in every page.
-
-    These files number no frame: frames are taken to follow each other at the rate.
-    """
-    pairs = re.findall(
-        r"^state\.acq\.(\w+)=(.*)$", "\n".join(description.split("\r")), re.M
-    )
-    settings = dict(pairs)
-    try:
-        n_slices, rate_hz = int(settings["numberOfZSlices"]), settings["frameRate"]
-        header = Header(
-            channels=tuple(
-                i for i in range(1, 5) if settings.get(f"savingChannel{i}") == "1"
-            ),
-            rate_hz=float(rate_hz),
-            announced=int(settings["numberOfFrames"]),
-            numbered=False,
-        )
-    except (KeyError, ValueError) as error:
-        raise RecordingError(
-            f"its settings lack {error}; ScanImage 3.8 and those since 2016 can be read"
-        ) from None
-    if n_slices > 1 or not header.channels:
-        raise RecordingError(
-            f"it holds {n_slices} planes of {len(header.channels)} channels; one plane "
-            "and at least one channel are needed"
-        )
-    return header
-
-
 def frame_stamp(description: str) -> tuple[int, float]:
     """Return the number and the time in s that a frame's own text gives it."""
-    number = re.search(r"^frameNumbers\s*=\s*(\d+)", description, re.M)
-    time_s = re.search(r"^frameTimestamps_sec\s*=\s*([-+.\deE]+)", description, re.M)
+    number = re.search(r"^(?:frameNumbers|Frame Number)\s*=\s*(\d+)", description, re.M)
+    time_s = re.search(
+        r"^(?:frameTimestamps_sec|Frame Timestamp\(s\))\s*=\s*([-+.\deE]+)",
+        description,
+        re.M,
+    )
     if number is None or time_s is None:
         raise RecordingError("a frame carries no frameNumbers or frameTimestamps_sec")
     return int(number[1]), float(time_s[1])
+
+
+def place_in_acquisition(description: str) -> int:
+    """Return how many images of the acquisition came before; 0 if it is not said.
+
+    A file that goes on where another was full may begin in the midst of a volume.
+    """
+    number = re.search(r"^frameNumberAcquisition\s*=\s*(\d+)", description, re.M)
+    return int(number[1]) - 1 if number else 0
 
 
 def _planes(settings: dict[str, Any]) -> tuple[tuple[float, ...], int]:
@@ -143,10 +123,13 @@ def _is_on(settings: dict[str, Any], name: str) -> bool:
     return bool(settings.get(f"SI.{name}", False))
 
 
-def _count_fields(roi_groups: dict[str, Any]) -> int:
-    """Count scan fields; MATLAB's JSON writes a list of one as the thing itself."""
-    rois = (roi_groups.get("imagingRoiGroup") or {}).get("rois")
-    return len(rois) if isinstance(rois, list) else 1
+def _fields(
+    settings: dict[str, Any], roi_groups: dict[str, Any]
+) -> tuple[ScanField, ...]:
+    if not _is_on(settings, "hRoiManager.mroiEnable"):
+        return ()
+    fields = scan_fields(roi_groups)
+    return fields if len(fields) > 1 else ()
 
 
 def _channels(saved: Any) -> tuple[int, ...]:

@@ -2,88 +2,57 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 
 import tifffile
 
-from rtrecon.sources.scanimage import (
-    Header,
-    RecordingError,
-    frame_stamp,
-    read_header,
-    read_old_header,
-)
-from rtrecon.wire import PIXEL_TYPES, Array
+from rtrecon.sources.images import FrameError, Images, Pages
+from rtrecon.sources.old_scanimage import read_old_header
+from rtrecon.sources.recording import RecordedFrame, Recording, RecordingError
+from rtrecon.sources.scanimage import Header, read_header
+from rtrecon.wire import Array
 
-RATE_FRAMES = 33  # frames whose intervals give the rate; a pause in one is outvoted
+_LINKED_BYTES = 2**31  # of a classic TIFF file whose links reach all pages
 
 
-@dataclass(frozen=True)
-class RecordedFrame:
-    """One image: number and time in s as recorded, pixels (lines, pixels).
+class ScanImageTiff(Recording):
+    """A ScanImage TIFF file, open for reading.
 
-    Of several planes, the number is that of the volume. plane counts from 0, channel
-    from 1, as on the wire.
+    channels: one, if one is asked for, else all that were saved. Of several scan
+    `field`s one is read: the first if none is named. rate_hz is of the recorded times.
+    `notice` is a sentence if the file is cut short. Its length is that of `frames`.
+    Raises `RecordingError` with a sentence for what cannot be replayed.
     """
 
-    number: int
-    t_s: float
-    pixels: Array
-    plane: int = 0
-    channel: int = 1
+    n_frames: int
 
-
-class ScanImageTiff:
-    """A ScanImage TIFF file, open for reading; a context manager.
-
-    shape (lines, pixels), dtype, rate_hz (from the recorded times; of volumes, where
-    there are several planes), planes (depths in um), channels (those read: one, if one
-    is asked for, else all that were saved) and `notice`: a sentence if the file is cut
-    short, else empty. Its length is that of `frames`. Memory does not grow with the
-    file. Raises `RecordingError` with a sentence for what cannot be replayed.
-    """
-
-    def __init__(self, path: Path | str, channel: int | None = None) -> None:
+    def __init__(
+        self, path: Path | str, channel: int | None = None, field: str | None = None
+    ) -> None:
         self.path = Path(path)
-        self._pages: _Pages | None = None
-        tiff = _open(self.path)
+        self.name = self.path.name
+        self._pages: Pages | None = None
+        tiff = open_tiff(self.path)
         try:
-            self._header = _header(tiff)
-            self.planes = self._header.planes
-            self.channels = self._chosen(channel)
+            header = tiff_header(tiff)
             n_pages, is_cut = _whole_pages(tiff)
-            self._n_images = n_pages // len(self._header.channels)
-            self.notice = self._notice() if is_cut else ""
-            self.shape, self.dtype = self._pixel_layout(tiff)
+            self._images = Images(header, _first_page(tiff, n_pages), channel, field)
+            self._n_images = n_pages // len(header.channels)
+            if not self._n_images:
+                raise RecordingError("there is no whole frame in it")
             self._pages = self._reader(tiff, is_cut)
-            self.rate_hz = self._rate_hz()
+            self._tell(is_cut)
         except RecordingError as error:
             tiff.close()
             self.close()
             raise RecordingError(f"{self.path} cannot be replayed: {error}") from None
 
     def __len__(self) -> int:
-        whole, rest = divmod(self._n_images, self._header.volume)
-        n_planes = len(self.planes)
-        return len(self.channels) * (whole * n_planes + min(rest, n_planes))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        return self.n_frames
 
     def close(self) -> None:
         """Close the file; frames cannot be read any more."""
@@ -94,89 +63,41 @@ class ScanImageTiff:
     def frames(self) -> Iterator[RecordedFrame]:
         """Yield the frames in order, the channels of an image one after the other."""
         for i in range(self._n_images):
-            plane = i % self._header.volume
-            if plane < len(self.planes):
-                yield from self._channels_of(i, plane)
+            try:
+                yield from self._images.frames(self._open_pages(), i)
+            except FrameError as error:
+                raise RecordingError(f"{self.path}: {error}") from None
 
-    def _channels_of(self, i: int, plane: int) -> Iterator[RecordedFrame]:
-        number, t_s = self._stamp(i)
-        for channel in self.channels:
-            pixels = self._open_pages().pixels(self._page(i, channel))
-            if pixels.shape != self.shape or pixels.dtype != self.dtype:
-                raise RecordingError(
-                    f"{self.path}: frame {number} is {pixels.dtype} "
-                    f"{list(pixels.shape)}, the first was {self.dtype} "
-                    f"{list(self.shape)}"
-                )
-            yield RecordedFrame(number, t_s, pixels, plane, channel)
-
-    def _open_pages(self) -> _Pages:
+    def _open_pages(self) -> Pages:
         if self._pages is None:
             raise RecordingError(f"{self.path} is closed")
         return self._pages
 
-    def _page(self, i: int, channel: int) -> int:
-        saved = self._header.channels
-        return i * len(saved) + saved.index(channel)
+    def _tell(self, is_cut: bool) -> None:
+        images, pages = self._images, self._open_pages()
+        images.begin(pages)
+        self.shape, self.dtype = images.shape, images.dtype
+        self.channels, self.planes = images.channels, images.planes
+        self.n_frames = images.count(self._n_images)
+        self.rate_hz = images.rate_hz(pages, self._n_images)
+        self.notice = self._cut_notice() if is_cut else images.notice
 
-    def _stamp(self, i: int) -> tuple[int, float]:
-        if not self._header.numbered:
-            return i + 1, i / self._header.rate_hz
-        page = self._page(i, self.channels[0])
-        number, t_s = frame_stamp(self._open_pages().description(page))
-        return (number - 1) // self._header.volume + 1, t_s
-
-    def _chosen(self, channel: int | None) -> tuple[int, ...]:
-        saved = self._header.channels
-        if channel is None:
-            return saved
-        if channel not in saved:
-            known = ", ".join(map(str, saved))
-            raise RecordingError(
-                f"channel {channel} was not saved; choose from {known}"
-            )
-        return (channel,)
-
-    def _notice(self) -> str:
-        missing = (self._header.announced or 0) - len(self) // len(self.channels)
-        rest = f"{missing} of the {self._header.announced} announced are missing"
+    def _cut_notice(self) -> str:
+        announced = self._images.header.announced
+        missing = (announced or 0) - len(self) // len(self.channels)
+        rest = f"{missing} of the {announced} announced are missing"
         return (
             f"{self.path} is cut short: {self._n_images} whole frames are there, "
             f"{rest if missing > 0 else 'the rest is missing'}"
         )
 
-    def _pixel_layout(self, tiff: tifffile.TiffFile) -> tuple[tuple[int, int], Any]:
-        if not self._n_images:
-            raise RecordingError("there is no whole frame in it")
-        page, dtype = tiff.pages.first, tiff.pages.first.dtype
-        if len(page.shape) != 2 or dtype is None or dtype.name not in PIXEL_TYPES:
-            raise RecordingError(
-                f"its pixels are {dtype} {list(page.shape)}; "
-                f"{' or '.join(PIXEL_TYPES)} (lines, pixels) can be"
-            )
-        return (page.shape[0], page.shape[1]), dtype.newbyteorder("=")
-
-    def _reader(self, tiff: tifffile.TiffFile, is_cut: bool) -> _Pages:
+    def _reader(self, tiff: tifffile.TiffFile, is_cut: bool) -> Pages:
         if not is_cut and _is_plain(tiff) and (fast := _fast_pages(self.path)):
             tiff.close()
             return fast
         pages = _TifffilePages(tiff)
         pages.pixels(0)
         return pages
-
-    def _rate_hz(self) -> float:
-        step = self._header.volume  # the first plane alone
-        images = range(0, self._n_images, step)[:RATE_FRAMES]
-        times = [self._stamp(i)[1] for i in images]
-        steps = [later - t for t, later in itertools.pairwise(times)]
-        period_s = statistics.median(steps) if steps else 0.0
-        return 1.0 / period_s if period_s > 0 else self._header.rate_hz
-
-
-class _Pages(Protocol):
-    def pixels(self, page: int) -> Array: ...
-    def description(self, page: int) -> str: ...
-    def close(self) -> None: ...
 
 
 class _TifffilePages:
@@ -221,7 +142,7 @@ class _FastPages:
         self._reader.close()
 
 
-def _fast_pages(path: Path) -> _Pages | None:
+def _fast_pages(path: Path) -> Pages | None:
     """Return None where the reader's library does not load or refuses the file."""
     try:
         from ScanImageTiffReader import ScanImageTiffReader
@@ -241,7 +162,8 @@ def _is_plain(tiff: tifffile.TiffFile) -> bool:
     )
 
 
-def _open(path: Path) -> tifffile.TiffFile:
+def open_tiff(path: Path) -> tifffile.TiffFile:
+    """Open a TIFF file of whatever kind; raises `RecordingError`."""
     if not path.is_file():
         raise RecordingError(f"recording {path} does not exist")
     if not path.stat().st_size:
@@ -249,25 +171,50 @@ def _open(path: Path) -> tifffile.TiffFile:
     log = logging.getLogger("tifffile")
     if not log.handlers:  # what it would print about a cut file, `notice` says better
         log.addHandler(logging.NullHandler())
+    # Of old files it guesses where pages lie, and may miss the last one. That is needed
+    # only where they are too large for the links between pages.
+    guesses = path.stat().st_size >= _LINKED_BYTES
     try:
-        tiff = tifffile.TiffFile(path)
+        tiff = tifffile.TiffFile(path, is_scanimage=None if guesses else False)
     except Exception as error:  # damaged files break it in many ways
         raise RecordingError(f"{path} is not a readable TIFF file: {error}") from None
     return tiff
 
 
-def _header(tiff: tifffile.TiffFile) -> Header:
+def is_scanimage(tiff: tifffile.TiffFile) -> bool:
+    """Tell whether ScanImage wrote it; also if its first page is damaged."""
     try:
-        is_scanimage, description = tiff.is_scanimage, tiff.pages.first.description
-        metadata = tiff.scanimage_metadata or {}
+        return bool(tiff.pages.first.is_scanimage)
+    except Exception:  # damaged files break it in many ways
+        return True
+
+
+def tiff_header(tiff: tifffile.TiffFile) -> Header:
+    """Read what ScanImage says in an open file; raises `RecordingError`."""
+    try:
+        by_scanimage, text = tiff.pages.first.is_scanimage, tiff.pages.first.description
+        settings, roi_groups = _settings(tiff)
     except Exception as error:  # as above
         raise RecordingError(f"its first page cannot be read: {error}") from None
-    if not is_scanimage:
+    if not by_scanimage:
         raise RecordingError("ScanImage did not write it")
-    settings = metadata.get("FrameData")
-    if isinstance(settings, dict):
-        return read_header(settings, metadata.get("RoiGroups") or {})
-    return read_old_header(description)
+    return read_header(settings, roi_groups) if settings else read_old_header(text)
+
+
+def _settings(tiff: tifffile.TiffFile) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return settings and ROI groups from the file's own block, or the first page."""
+    with suppress(TypeError, ValueError):  # there is no such block
+        settings, groups, _ = tifffile.read_scanimage_metadata(tiff.filehandle)
+        return settings, groups.get("RoiGroups") or {}
+    software = tiff.pages.first.software
+    return (tifffile.matlabstr2py(software) if software.startswith("SI.") else {}), {}
+
+
+def _first_page(tiff: tifffile.TiffFile, n_pages: int) -> tuple[tuple[int, ...], Any]:
+    """Return the shape and the pixel type of the first page, if it is there."""
+    if not n_pages:
+        raise RecordingError("there is no whole frame in it")
+    return tiff.pages.first.shape, tiff.pages.first.dtype
 
 
 def _whole_pages(tiff: tifffile.TiffFile) -> tuple[int, bool]:

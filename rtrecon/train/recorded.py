@@ -13,8 +13,8 @@ from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.fit import Recipe
 from rtrecon.encoder.spectrum import SHAPE
 from rtrecon.errors import UserError
+from rtrecon.front.saved import load_reference, reference_file
 from rtrecon.record.session import NotARecording, Session
-from rtrecon.saved import load_reference, reference_file
 from rtrecon.train.calibration import Report
 from rtrecon.train.fitting import FROM_NOTHING, Start, prepare, train_material
 from rtrecon.train.material import (

@@ -1,0 +1,1 @@
+"""Electrophysiology: spikes in place of images."""

@@ -1,0 +1,1 @@
+"""The front: frames in, activity out, everything counted and recorded."""

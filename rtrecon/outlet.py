@@ -1,0 +1,102 @@
+"""A recording's way to the daemon: start, every frame, end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rtrecon.errors import UserError
+from rtrecon.sources.recording import RecordedFrame, Recording
+from rtrecon.transport.keys import ClientKeys
+from rtrecon.transport.sender import Sender
+
+END_TIMEOUT_S = 1.0  # for the daemon to take the last word, which is only a hint
+
+Told = Callable[[int], None]  # how many frames are done
+
+
+class ReplayError(UserError):
+    """A replay that cannot go on; its text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """What became of the frames. `notice` is a sentence where the file was cut."""
+
+    frames_sent: int
+    frames_dropped: int
+    wall_s: float
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """Where frames go, and how long anything waits there.
+
+    timeout_s: for a daemon to be there, and to take what is queued in the end. wait_s:
+    for each frame to be taken, else it is a `ReplayError`; 0 = it is dropped and
+    counted instead, so that nobody waits. keys: a client's, where the daemon wants
+    some. prefix: of the recording's name, as the daemon is told it.
+    """
+
+    address: str
+    keys: ClientKeys | None
+    timeout_s: float
+    wait_s: float = 0.0
+    prefix: str = ""
+
+    def send(
+        self, recording: Recording, frames: Iterable[RecordedFrame], told: Told
+    ) -> ReplayReport:
+        """Send frames of a recording to the end, or until one cannot be read.
+
+        `told` is called after each. Raises `ReplayError`, and what the frames raise.
+        """
+        sender = Sender(self.address, self.keys, **self._start(recording))
+        try:
+            self._wait_for_daemon(sender)
+            began_s = time.monotonic()
+            for frame in frames:
+                _send(sender, frame)
+                told(sender.sent + sender.dropped)
+            wall_s = time.monotonic() - began_s
+            return ReplayReport(sender.sent, sender.dropped, wall_s, recording.notice)
+        finally:
+            sender.wait_s = END_TIMEOUT_S
+            sender.end("replay over")
+            sender.close(self.timeout_s)
+
+    def _wait_for_daemon(self, sender: Sender) -> None:
+        if not sender.wait_for_daemon(self.timeout_s):
+            raise ReplayError(
+                f"no daemon listens at {self.address}; start one with 'rtrecon run'"
+                + (", and let it know this key" if self.keys else "")
+            )
+        sender.wait_s = self.wait_s
+
+    def _start(self, recording: Recording) -> dict[str, object]:
+        return {
+            "source": f"{self.prefix}{recording.name}",
+            "rate_hz": recording.rate_hz,
+            "shape": recording.shape,
+            "dtype": recording.dtype.name,
+            "channels": list(recording.channels),
+            "planes": list(recording.planes),
+        }
+
+
+def _send(sender: Sender, frame: RecordedFrame) -> None:
+    taken = sender.frame(
+        frame.pixels,
+        frame.number,
+        frame.t_s,
+        channel=frame.channel,
+        plane=frame.plane,
+        roi=frame.roi,
+    )
+    if sender.wait_s and not taken:
+        raise ReplayError(
+            f"the daemon took no frame for {sender.wait_s:g} s, at frame "
+            f"{frame.number}; is it still running?"
+        )

@@ -1,0 +1,111 @@
+"""A session that was recorded, again: frames and all beside them, at any speed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import zmq
+from msgspec.structs import replace
+
+from rtrecon import wire
+from rtrecon.cues import Cue, from_log, from_tables
+from rtrecon.record.session import Session
+from rtrecon.replay import ReplayError, ReplayReport
+from rtrecon.sources.recording import Recording
+from rtrecon.transport import sockets
+from rtrecon.transport.keys import ClientKeys
+from rtrecon.wire import Array
+
+DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there
+TAKE_TIMEOUT_S = 120.0  # for one that waits for its inverter to take the next message
+_EXACT = 2**10  # a time moved by parts of this is as exact as it was
+
+Progress = Callable[[int, int | None], None]  # frames done, of how many
+
+
+def replay_session(
+    folder: Path,
+    address: str,
+    *,
+    speed: float | None = 1.0,
+    images: Recording | None = None,
+    keys: ClientKeys | None = None,
+    on_progress: Progress | None = None,
+) -> ReplayReport:
+    """Send a recorded session to the daemon at `address`.
+
+    Messages leave at their times divided by `speed`, or as soon as they are taken with
+    None; none is dropped: a daemon that is slower than that makes the rest late.
+    `images` stands in where frames were not recorded. Raises `NotARecording`,
+    `NothingToReplay`, or `ReplayError` where no daemon takes what is sent.
+    """
+    if speed is not None and not speed > 0:
+        raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
+    session = Session(folder)
+    cues = from_tables(session, images) if images else from_log(session)
+    tell = on_progress or (lambda _done, _total: None)
+    total, frames, began_s = len(session.frames), 0, time.monotonic()
+    with _Door(address, keys) as door:
+        for message, payload in _as_new(_paced(cues, speed)):
+            door.send(message, payload)
+            frames += isinstance(message, wire.Frame)
+            tell(frames, total)
+    return ReplayReport(frames, 0, time.monotonic() - began_s)
+
+
+def _paced(cues: Iterator[Cue], speed: float | None) -> Iterator[Cue]:
+    """Yield each message when it is due; deadlines are absolute, so none drifts."""
+    began_s, first_s = 0.0, None
+    for cue in cues:
+        if first_s is None:
+            began_s, first_s = time.monotonic(), cue.due_s
+        if speed is not None:
+            due_s = began_s + (cue.due_s - first_s) / speed
+            time.sleep(max(0.0, due_s - time.monotonic()))
+        yield cue
+
+
+def _as_new(cues: Iterator[Cue]) -> Iterator[tuple[wire.Incoming, Array]]:
+    """Yield messages as of senders of today: a session that has ended is over."""
+    names: dict[str, str] = {}
+    later_s: float | None = None  # the same for all: no clock changes against another
+    for cue in cues:
+        if later_s is None:
+            later_s = round((time.time() - cue.due_s) * _EXACT) / _EXACT
+        message = cue.message
+        name = names.setdefault(message.session, str(uuid.uuid4()))
+        message = replace(message, session=name)
+        t_send = getattr(message, "t_send", None)
+        if t_send is not None:
+            message = replace(message, t_send=t_send + later_s)
+        yield message, cue.payload
+
+
+class _Door:
+    """The daemon's door: every message waits until it is taken."""
+
+    def __init__(self, address: str, keys: ClientKeys | None) -> None:
+        self._address = address
+        self._timeout_s = DAEMON_TIMEOUT_S
+        self._context: sockets.Context = zmq.Context()
+        self._socket = sockets.connect(self._context, zmq.PUSH, address, keys)
+
+    def __enter__(self) -> _Door:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close(linger=round(1000 * TAKE_TIMEOUT_S))
+        self._context.term()
+
+    def send(self, message: wire.Incoming, payload: Array) -> None:
+        """Send, as soon as there is room; `ReplayError` if there is none for long."""
+        if not self._socket.poll(round(1000 * self._timeout_s), zmq.POLLOUT):
+            raise ReplayError(
+                f"no daemon took a message at {self._address} for {self._timeout_s:g} "
+                "s; is 'rtrecon run' up?"
+            )
+        self._timeout_s = TAKE_TIMEOUT_S
+        self._socket.send_multipart(wire.encode(message, payload))

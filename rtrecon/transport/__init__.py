@@ -1,0 +1,1 @@
+"""How bytes go from one program to another: sockets, keys, framing, requests."""
