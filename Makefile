@@ -11,7 +11,7 @@ PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 
-.PHONY: demo test test-long lint bench-loop bench-front bench-inversion clean
+.PHONY: demo test test-long lint bench-loop bench-front bench-inversion bench-bridge bench-screen clean
 
 demo: $(READY)
 	$(BIN)/rtrecon demo $(ARGS)
@@ -36,6 +36,12 @@ bench-front: $(PEERS)
 
 bench-inversion: $(READY)
 	$(BIN)/python benchmarks/inversion.py $(if $(QUICK),--plan quick) $(ARGS)
+
+bench-bridge: $(PEERS)
+	.venv-bench/bin/python benchmarks/bridge.py $(ARGS)
+
+bench-screen: $(READY)
+	$(BIN)/python benchmarks/screen.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

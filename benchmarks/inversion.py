@@ -87,6 +87,7 @@ def _scored(items: list[Item], subjects: list[Subject]) -> dict[str, Scores]:
         "cnn_r": _scores(made("cnn")[0], shown),
         "null_r": _scores(made("null"), shown),
         "scrambled_r": _scores(made("scrambled"), shown),
+        "scrambled_within_clips_r": _scores(made("shuffled"), shown),
         "cross_animal_r": _scores(made("cross"), _shown(other)),
     }
 

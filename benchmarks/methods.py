@@ -21,6 +21,7 @@ from rtrecon.reconstruct.offline import STEPS_PER_HOP, reconstruct_live, reconst
 from rtrecon.reconstruct.published import reconstruct_published
 from rtrecon.reconstruct.rates import CompactRates
 from rtrecon.reconstruct.settings import PublishedSettings
+from rtrecon.reconstruct.target import Target
 from rtrecon.simulate.movie import RATE_HZ
 from rtrecon.wire import Array
 
@@ -66,7 +67,7 @@ def work(subjects: Sequence[Subject], cache: Path) -> list[Item]:
         for clip in range(subject.plan.n_clips)
     ]
     items += [Item(cache, own, method, None) for method in ("ridge", "cnn")]
-    for method in ("null", "scrambled", "map"):
+    for method in ("null", "scrambled", "shuffled", "map"):
         items += [Item(cache, own, method, clip) for clip in clips]
     items += [Item(cache, own, "cross", clip, source=other) for clip in clips]
     items += [Item(cache, own, "published", clip) for clip in clips]
@@ -136,15 +137,27 @@ def _null(item: Item, subject: Subject, clip: Clip) -> _Movies:
     """Every neuron given another's activity."""
     rng = np.random.default_rng([item.clip, 1])
     order = rng.permutation(clip.target.activity.shape[1])
-    permuted = replace(clip.target, activity=clip.target.activity[:, order])
+    permuted = _with(clip, clip.target.activity[:, order])
     return _live(item, subject, replace(clip, target=permuted))
 
 
 def _scrambled(item: Item, subject: Subject, clip: Clip) -> _Movies:
-    """Frames of the activity in any order: what is told of when is gone."""
+    """Frames of the activity from anywhere in the session: when is gone."""
+    rng = np.random.default_rng([item.clip, 2])
+    others = [other.target.activity for other in subject.test if other is not clip]
+    drawn = rng.choice(np.concatenate(others), len(clip.target))
+    return _live(item, subject, replace(clip, target=_with(clip, drawn)))
+
+
+def _shuffled(item: Item, subject: Subject, clip: Clip) -> _Movies:
+    """Frames of the activity in any order; what stood still all along survives."""
     order = np.random.default_rng([item.clip, 2]).permutation(len(clip.target))
-    scrambled = replace(clip.target, activity=clip.target.activity[order])
-    return _live(item, subject, replace(clip, target=scrambled))
+    shuffled = _with(clip, clip.target.activity[order])
+    return _live(item, subject, replace(clip, target=shuffled))
+
+
+def _with(clip: Clip, activity: Array) -> Target:
+    return replace(clip.target, activity=activity)
 
 
 def _map(item: Item, subject: Subject, clip: Clip) -> _Movies:
@@ -173,6 +186,7 @@ _METHODS: dict[str, Callable[[Item, Subject, Clip], _Movies]] = {
     "cross": _live,
     "null": _null,
     "scrambled": _scrambled,
+    "shuffled": _shuffled,
     "map": _map,
     "published": _published,
     "stride": _overlapping,

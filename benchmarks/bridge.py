@@ -1,0 +1,115 @@
+"""The bridge, measured: every way into the daemon, how long, how much, what is lost.
+
+    python benchmarks/bridge.py [--soak-seconds 1800] [--inputs 10000000] [--parts ...]
+
+Writes `benchmarks/results/bridge.json`. Parts for which this machine lacks the programs
+(GNU Octave) are left out and said so; figures of parts not asked for are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import clocks
+import hops
+import octave
+import replaying
+from loop import RESULTS, machine
+from rich import print as show
+from rich.console import Console
+from rich.table import Table
+
+from rtrecon.errors import UserError
+
+sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
+import run as fuzzing
+
+FILE = RESULTS / "bridge.json"
+
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    arguments = _arguments()
+    parts: dict[str, Callable[[], Figures]] = {
+        "wire": lambda: _wire(arguments.seconds),
+        "octave": lambda: octave.measure(arguments.frames),
+        "clocks": clocks.measure,
+        "replay": lambda: {"replay_fps": replaying.measure()},
+        "soak": lambda: _soak(arguments.soak_seconds),
+        "fuzz": lambda: fuzzing.fuzz(arguments.inputs),
+    }
+    found = json.loads(FILE.read_text()) if FILE.exists() else {}
+    for name in arguments.parts or parts:
+        try:
+            figures = parts[name]()
+        except UserError as error:
+            show(f"{name}: left out, {error}")
+            continue
+        _print(name, figures)
+        found |= figures
+        FILE.write_text(json.dumps({**found, "machine": machine()}, indent=2) + "\n")
+    show(f"written to {FILE}")
+
+
+def _wire(seconds: float) -> Figures:
+    by_transport = hops.transports(seconds)
+    usual = by_transport["ZeroMQ"]
+    return {
+        "wire_ms_p50": usual["hop_ms_p50"],
+        "wire_ms_p99": usual["hop_ms_p99"],
+        "wire": by_transport,
+    }
+
+
+def _soak(seconds: float) -> Figures:
+    figures = hops.soak(seconds)
+    return {
+        "soak_seconds": seconds,
+        "soak_frames": figures["sent"],
+        "soak_lost": figures["lost"] + figures["dropped"],
+        "soak": figures,
+    }
+
+
+def _print(name: str, figures: Figures) -> None:
+    """Print nested figures as a table of their own, the rest as a list."""
+    console = Console()
+    plain = Table(name, "", box=None)
+    for key, value in figures.items():
+        if isinstance(value, dict) and value:
+            console.print(_nested(key, value))
+        else:
+            plain.add_row(key, f"{value}")
+    console.print(plain)
+
+
+def _nested(title: str, rows: dict[str, Any]) -> Table:
+    first = next(iter(rows.values()))
+    columns = list(first) if isinstance(first, dict) else ["figure"]
+    table = Table(title, *columns, box=None)
+    for name, row in rows.items():
+        values = row.values() if isinstance(row, dict) else [row]
+        cells = (f"{v:.4g}" if isinstance(v, float) else f"{v}" for v in values)
+        table.add_row(name, *cells)
+    return table
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = ("wire", "octave", "clocks", "replay", "soak", "fuzz")
+    parser.add_argument("--parts", nargs="+", choices=names, help="all if not given")
+    parser.add_argument("--seconds", type=float, default=30.0, help="per transport")
+    parser.add_argument("--soak-seconds", type=float, default=1800.0)
+    parser.add_argument("--frames", type=int, default=900, help="per Octave run")
+    parser.add_argument("--inputs", type=int, default=fuzzing.INPUTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

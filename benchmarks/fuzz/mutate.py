@@ -1,0 +1,93 @@
+"""Bytes made worse: by bits and slices, and by what JSON and our headers could hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from random import Random
+
+from rtrecon import wire
+
+MAX_BYTES = 4096
+_VALUES = [
+    *(b"0", b"-1", b"1", b"0.5", b"1e999", b"-1e-999", b"NaN", b"Infinity"),
+    *(b"9007199254740993", b"18446744073709551616", b"99999999999999999999999"),
+    *(b"null", b"true", b'""', b'"x"', b"[]", b"{}", b"[[[[", b'{"a":', b"[1,2]"),
+    *(b'"\\ud800"', b'"\xed\xa0\x80"', b'"../../etc"', b'"\\u0000"', b'"int16"'),
+]
+_BYTES = [b"\0", b"\xff", b"\x7f", b"\x80", b"RTR1", b"\xff\xff\xff\xff", b"\0\0\0\0"]
+_NAMES = sorted(
+    {
+        name.encode()
+        for kind in (*wire.Incoming.__args__, *wire.Published.__args__)
+        for name in ("type", *kind.__struct_fields__)
+    }
+)
+_TOKEN = re.compile(rb'-?\d[\d.eE+-]*|"[^"]*"|true|null')
+
+Change = Callable[[bytes, list[bytes], Random], bytes]
+
+
+def mutated(data: bytes, seeds: list[bytes], rng: Random) -> bytes:
+    """Return the data changed in one to six ways, at most `MAX_BYTES` long."""
+    for _ in range(1 + int(rng.random() ** 2 * 6)):
+        data = rng.choice(_CHANGES)(data, seeds, rng)
+    return data[:MAX_BYTES]
+
+
+def _place(data: bytes, rng: Random) -> int:
+    return rng.randrange(len(data) + 1)
+
+
+def _bit(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    if not data:
+        return b"\0"
+    changed = bytearray(data)
+    changed[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def _without_a_slice(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    start = _place(data, rng)
+    return data[:start] + data[start + rng.randrange(1, 16) :]
+
+
+def _with_a_slice_twice(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    start, to = _place(data, rng), _place(data, rng)
+    return data[:to] + data[start : start + rng.randrange(1, 64)] + data[to:]
+
+
+def _with_odd_bytes(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    start = _place(data, rng)
+    return data[:start] + rng.choice(_BYTES) + data[start + rng.randrange(3) :]
+
+
+def _with_half_of_another(data: bytes, seeds: list[bytes], rng: Random) -> bytes:
+    other = rng.choice(seeds)
+    return data[: _place(data, rng)] + other[_place(other, rng) :]
+
+
+def _with_another_value(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    found = list(_TOKEN.finditer(data))
+    if not found:
+        return data + rng.choice(_VALUES)
+    chosen = rng.choice(found)
+    return data[: chosen.start()] + rng.choice(_VALUES) + data[chosen.end() :]
+
+
+def _with_another_field(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    start = data.find(b"{") + 1
+    field = b'"' + rng.choice(_NAMES) + b'":' + rng.choice(_VALUES) + b","
+    return data[:start] + field + data[start:]
+
+
+_CHANGES: tuple[Change, ...] = (
+    _bit,
+    _without_a_slice,
+    _with_a_slice_twice,
+    _with_odd_bytes,
+    _with_half_of_another,
+    _with_another_value,
+    _with_another_value,
+    _with_another_field,
+)

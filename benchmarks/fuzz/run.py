@@ -1,0 +1,78 @@
+"""All that takes bytes from outside, fuzzed: millions of inputs, on all cores.
+
+    python benchmarks/fuzz/run.py [--inputs 10000000] [--out FOLDER]
+
+Guided by coverage where atheris is installed, by the structure of our messages in any
+case. Inputs that fail are kept in FOLDER. Writes `benchmarks/results/fuzz.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich import print as show
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
+INPUTS = 10_000_000
+# Parts of all inputs; what is slow gets fewer.
+SHARES = {"headers": 4, "requests": 3, "published": 2, "session": 1, "stream": 1}
+
+
+def main() -> None:
+    arguments = _arguments()
+    found = fuzz(arguments.inputs, arguments.out)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "fuzz.json").write_text(json.dumps(found, indent=2) + "\n")
+    show(found)
+    sys.exit(bool(found["fuzz_crashes"]))
+
+
+def fuzz(inputs: int, out: Path | None = None) -> dict[str, Any]:
+    """Give each target its share of the inputs; return counts and rates."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = (out or Path(scratch)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        part = -(-inputs // sum(SHARES.values()))
+        runs = {name: part * share for name, share in SHARES.items()}
+        began_s = time.monotonic()
+        with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
+            ends = workers.map(lambda run: _ended(*run, folder), runs.items())
+            ended = dict(zip(runs, ends, strict=True))
+        took_s = time.monotonic() - began_s
+    failed = {name: words for name, (status, words) in ended.items() if status}
+    return {
+        "fuzz_inputs": sum(runs.values()),
+        "fuzz_crashes": len(failed),
+        "fuzz_inputs_per_s": round(sum(runs.values()) / took_s),
+        "fuzz_engine": "atheris" if find_spec("atheris") else "unguided",
+        "fuzz_failures": failed,
+    }
+
+
+def _ended(name: str, runs: int, folder: Path) -> tuple[int, str]:
+    """Run one worker to its end; return its status and its last words."""
+    command = [sys.executable, HERE / "worker.py", name, str(runs), "1", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr[-2000:]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=INPUTS)
+    parser.add_argument("--out", type=Path, help="keep inputs that fail here")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The MATLAB sender, measured under GNU Octave: frames per second, ms in the callback.
+
+    python benchmarks/octave.py [--frames 900]
+
+The user function is called as ScanImage calls it, with 512 x 512 int16 images; the
+daemon's own doors take what it sends. Needs `octave-cli` with Java, and JeroMQ's jar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich import print as show
+
+from rtrecon import wire
+from rtrecon.config import WireSettings
+from rtrecon.errors import UserError
+from rtrecon.front.doors import Doors
+
+PLAYER = Path(__file__).parent / "octave_play"
+BRIDGE = Path(__file__).parents[1] / "bridge" / "matlab"
+JEROMQ = Path("/usr/share/java/jeromq.jar")  # of Debian's libjeromq-java
+ADDRESS = "tcp://127.0.0.1:{}"
+PORTS = {"tcp": 55611, "jeromq": 55601}
+LINES, RATE_HZ = 512, 30.0
+N_WARM = 60  # first calls, in which Octave reads files and Java compiles
+PATIENCE_S = 300.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one play gave: frames that arrived, by when, and what each call cost."""
+
+    arrived_s: list[float]
+    cost_ms: np.ndarray
+
+    @property
+    def fps(self) -> float:
+        """Frames that arrived per second, after the first ones."""
+        warm = self.arrived_s[min(N_WARM, len(self.arrived_s) // 2) :]
+        return (len(warm) - 1) / (warm[-1] - warm[0])
+
+
+def measure(n_frames: int) -> dict[str, float]:
+    """Return fps as fast as it goes, and ms in the callback at 30 Hz, by transport.
+
+    `callback_ms_*` are of framed TCP, the default. Raises UserError without Octave.
+    """
+    found: dict[str, float] = {}
+    for transport, prefix in (("tcp", ""), ("jeromq", "jeromq_")):
+        found[f"octave_{transport}_fps"] = round(_run(transport, n_frames, 0.0).fps, 1)
+        paced = _run(transport, n_frames, RATE_HZ)
+        p50, p99 = np.percentile(paced.cost_ms[N_WARM:], [50, 99])
+        found[f"{prefix}callback_ms_p50"] = round(float(p50), 3)
+        found[f"{prefix}callback_ms_p99"] = round(float(p99), 3)
+        found[f"octave_{transport}_lost"] = n_frames - len(paced.arrived_s)
+    return found
+
+
+def _run(transport: str, n_frames: int, rate_hz: float) -> Run:
+    addresses = {name: ADDRESS.format(port) for name, port in PORTS.items()}
+    doors = Doors.bind(
+        WireSettings(
+            frames=addresses["jeromq"],
+            tcp=addresses["tcp"],
+            publish=ADDRESS.format(55620),
+            control=ADDRESS.format(55630),
+            results=ADDRESS.format(55640),
+        )
+    )
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            result = Path(scratch) / "cost.json"
+            arguments = (
+                f"'transport', '{transport}', 'address', '{addresses[transport]}'"
+            )
+            play = _start(
+                f"callbacks('{result.as_posix()}', {n_frames}, {rate_hz}, {LINES}, "
+                f"{arguments})"
+            )
+            arrived_s = _arrivals(doors, play)
+            return Run(arrived_s, np.array(json.loads(result.read_text())))
+    finally:
+        doors.close()
+
+
+def _start(call: str) -> subprocess.Popen[bytes]:
+    octave = shutil.which("octave-cli")
+    if not octave or not JEROMQ.exists():
+        raise UserError(
+            "this needs GNU Octave with Java, and JeroMQ; on Debian: apt install "
+            "octave default-jre-headless libjeromq-java"
+        )
+    paths = f"addpath('{BRIDGE.as_posix()}'); addpath('{PLAYER.as_posix()}')"
+    code = f"{paths}\njavaaddpath('{JEROMQ.as_posix()}')\n{call}\nexit"
+    return subprocess.Popen([octave, "--quiet", "--no-init-file", "--eval", code])
+
+
+def _arrivals(doors: Doors, play: subprocess.Popen[bytes]) -> list[float]:
+    """Take frames in until the play ends; return when each came."""
+    arrived_s: list[float] = []
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        if doors.frames.poll(100):
+            message, _ = wire.decode(doors.frames.recv_multipart())
+            arrived_s += [time.monotonic()] * isinstance(message, wire.Frame)
+        elif play.poll() is not None:
+            return arrived_s
+    play.kill()
+    raise UserError(f"Octave did not end within {PATIENCE_S:g} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=900, help="per run, of four")
+    show(measure(parser.parse_args().frames))
+
+
+if __name__ == "__main__":
+    main()
