@@ -28,7 +28,8 @@ from rtrecon.wire import Array
 
 CACHE = Path(__file__).parent / "cache"
 CLIP_FRAMES = train.CLIP_FRAMES  # five seconds; every movie is made of such clips
-_TRAINING_SEED, _TEST_SEED = 100, 9000  # of movies, behaviour and noise
+_TRAINING_SEED, _TUNING_SEED, _TEST_SEED = 100, 5000, 9000  # of movies and noise
+_N_TUNING_CLIPS = 8
 _SETTLE_CLIPS = 2  # at a session's start, while baselines find their level
 
 
@@ -96,6 +97,12 @@ def prepare(plan: Plan, cache: Path, progress: Progress) -> Subject:
     )
 
 
+def tuning_clips(plan: Plan, cache: Path, progress: Progress) -> list[Clip]:
+    """Return clips to choose by, of movies that are neither trained nor tested on."""
+    made = _Making(plan, cache / plan.name, progress)
+    return _clips(_cut(made.tuning()))
+
+
 class _Making:
     """What a mouse needs, kept in its folder."""
 
@@ -112,6 +119,10 @@ class _Making:
     def test(self) -> dict[str, Array]:
         n_clips = _SETTLE_CLIPS + self._plan.n_clips
         return self._recorded("test", n_clips, _TEST_SEED)
+
+    def tuning(self) -> dict[str, Array]:
+        n_clips = _SETTLE_CLIPS + _N_TUNING_CLIPS
+        return self._recorded("tuning", n_clips, _TUNING_SEED)
 
     def encoder(self, number: int) -> Checkpoint:
         path = self._folder / f"encoder{number}.safetensors"

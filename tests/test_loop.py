@@ -208,7 +208,9 @@ def test_a_daemon_that_comes_late_learns_the_session(tmp_path):
         Scope(late, wait=False) as scope,
     ):
         scope.scan_until(lambda: late.events("session"), SLOW_S)
-        scope.scan_until(lambda: late.health().frames_processed >= 30)
+        scope.scan_until(
+            lambda: late.health() and late.health().frames_processed >= 30, SLOW_S
+        )
         late.until(lambda: numbers(late, scope)[-1:] == [scope.sent])
         late.until(lambda: late.health().state == "idle")
     first = int(numbers(late, scope)[0])

@@ -197,8 +197,10 @@ def test_a_silent_publisher_is_told_by_the_command(tmp_path, free_address):
 
 
 @pytest.fixture
-def core():
+def core(monkeypatch):
     """A Micro-Manager core with a camera written in Python; no device drivers."""
+    # Else it looks for Qt, which tests of the display may have started here.
+    monkeypatch.setenv("PYMM_SIGNALS_BACKEND", "psygnal")
     unicore = pytest.importorskip(
         "pymmcore_plus.experimental.unicore", reason="pymmcore-plus is not installed"
     )

@@ -50,17 +50,17 @@ class Prior:
         return torch.stack(frames).add_(self.mean)
 
 
-def fit_prior(coef: Tensor, clip_frames: int) -> Prior:
+def fit_prior(coef: Tensor, clip_frames: int, span_frames: int = SPAN_FRAMES) -> Prior:
     """Fit a prior to training movies (T, n_coef) cut every `clip_frames` frames.
 
     rho is the one whose powers come closest to how a coefficient goes with itself over
-    a whole window. One frame alone would tell too much: movies move smoothly, and what
-    hardly changes within a frame may be gone within ten.
+    the span, a whole window. One frame alone would tell too much: movies move smoothly,
+    and what hardly changes within a frame may be gone within ten.
     """
     n_clips = len(coef) // clip_frames
     clips = coef[: n_clips * clip_frames].reshape(n_clips, clip_frames, -1)
     mean = clips.mean((0, 1))
-    correlation, variance = _correlation(clips - mean)
+    correlation, variance = _correlation(clips - mean, span_frames)
     lags = torch.arange(1, 1 + len(correlation))
     rho = torch.linspace(*RHO_LIMITS, _N_RHO)
     powers = rho[:, None] ** lags
@@ -71,10 +71,10 @@ def fit_prior(coef: Tensor, clip_frames: int) -> Prior:
     return Prior(mean, best, q, doubt=_FIRST_DOUBT * variance.sqrt())
 
 
-def _correlation(clips: Tensor) -> tuple[Tensor, Tensor]:
+def _correlation(clips: Tensor, span_frames: int) -> tuple[Tensor, Tensor]:
     """Return (lags, n_coef) from one frame on, and (n_coef,) variance."""
     variance = clips.square().mean((0, 1)) + 1e-6
-    span = min(SPAN_FRAMES, clips.shape[1] - 1)
+    span = min(span_frames, clips.shape[1] - 1)
     products = [
         (clips[:, lag:] * clips[:, :-lag]).mean((0, 1)) for lag in range(1, 1 + span)
     ]
