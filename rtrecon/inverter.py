@@ -318,6 +318,7 @@ class Process:
             shape=pixels.shape,
             steps=steps,
             t_frame=newest.t_frame,
+            told=self._inverter.live.told().double().numpy().round(3).tolist(),
         )
         if not newest.late:
             now = time.time()

@@ -164,7 +164,9 @@ class Movie(Outgoing, frozen=True, tag="movie"):
     """Reconstructed frames, newest last: payload uint8 (n, height, width).
 
     `index` is the encoder frame of the newest one, `final` how many of the leading
-    frames will not change again, `lag` the age in s of the newest final frame.
+    frames will not change again, `lag` the age in s of the newest final frame. `told`
+    says per frame, 0..1, how much of what activity can tell of it is there: less of the
+    newest, and where activity was lost.
     """
 
     index: int
@@ -173,6 +175,7 @@ class Movie(Outgoing, frozen=True, tag="movie"):
     shape: tuple[int, int, int]
     steps: int  # optimiser steps done in this hop
     t_frame: float  # receive time of the newest microscope frame used
+    told: list[float] | None = None
 
 
 class Seen(Outgoing, frozen=True, tag="stimulus"):

@@ -26,6 +26,7 @@ N_FRAMES, RATE_HZ = 336, 30.0
 WINDOW, HOP = record_world.WINDOW, record_world.HOP
 T0_S = 50.0  # of the first frame, on the microscope's clock
 UNTRUSTED = range(40, 45)
+HALF_TOLD = range(150, 180)  # half of the activity that tells of these is lost
 LOST_BEFORE = 100  # three frames are missing from the microscope's counter
 CLIPS = {0: "leaves", 200: "gratings"}
 SUBJECT = SubjectSettings(
@@ -154,10 +155,15 @@ def _tell(recorder: Recorder, i: int, movie: np.ndarray, wall_s: float) -> None:
     )
     if i % HOP != HOP - 1 or i < WINDOW:
         return
-    window = movie[i + 1 - WINDOW : i + 1]
+    window = range(i + 1 - WINDOW, i + 1)
     received_s = wall_s + i / RATE_HZ
-    told = record_world.movie(i, t_frame=received_s, t=received_s + 0.15)
-    recorder.movie(told, window)
+    message = record_world.movie(
+        i,
+        t_frame=received_s,
+        t=received_s + 0.15,
+        told=[0.5 if frame in HALF_TOLD else 1.0 for frame in window],
+    )
+    recorder.movie(message, movie[window.start : window.stop])
     good = i < N_FRAMES // 2
     recorder.quality(
         wire.Quality(

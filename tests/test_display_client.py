@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
@@ -195,6 +196,13 @@ BAD = {  # three parts, what the complaint says
     "more final frames than frames": (
         wire.encode_published(movie(3), np.zeros((2, 3, 4), np.uint8)),
         "3 of its 2 frames",
+    ),
+    "told of other frames than there are": (
+        wire.encode_published(
+            msgspec.structs.replace(movie(1), told=[1.0] * 3),
+            np.zeros((2, 3, 4), np.uint8),
+        ),
+        "has 2 frames and says of 3",
     ),
     "predictions of nobody": (
         wire.encode_published(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -32,6 +33,19 @@ def hop(newest: int, final: int = HOP, n: int = HOP + WINDOW):
         t_frame=0.0,
     )
     return message, frames
+
+
+def test_what_activity_does_not_tell_is_known_per_frame():
+    playback = Playback()
+    message, frames = hop(60, n=4)
+    told = [1.0, 0.25, 1.0, 0.5]
+    playback.add(msgspec.structs.replace(message, told=told), frames, now_s=0)
+    assert [playback.at(i, 0.0).told for i in range(57, 61)] == told
+    message, frames = hop(61, n=4)  # it is told later, and replaces what was
+    playback.add(msgspec.structs.replace(message, told=None), frames, now_s=0.1)
+    later = msgspec.structs.replace(message, index=62, told=[1.0, 1.0, 0.75, 0.5])
+    playback.add(later, frames, now_s=0.2)
+    assert [playback.at(i, 0.0).told for i in (58, 60, 61, 62)] == [0.25, 1, 0.75, 0.5]
 
 
 def seen(index: int) -> wire.Seen:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
@@ -176,6 +177,23 @@ def test_what_the_data_cannot_tell_is_let_through(window_for, qtbot: QtBot):
     assert not is_gray(faded.pixelColor(*corner))
     assert is_gray(faded.pixelColor(*middle))
     assert "hatched: not told by the data" in window.movie.note.text()
+
+
+def test_where_activity_was_lost_the_movie_says_that_it_is_a_guess(
+    window_for, qtbot: QtBot
+):
+    window = window_for()
+    for t_s, message, payload in told(0.85):
+        lost = message
+        if isinstance(message, wire.Movie):
+            lost = msgspec.structs.replace(message, told=[0.0] * len(payload))
+        window.state.take(lost, payload, START_S + t_s)
+    window.draw(START_S + SECONDS)
+    assert window.movie.note.text().startswith("EXTRAPOLATED, final")
+    qtbot.keyClick(window, Qt.Key.Key_T)
+    window.draw(START_S + SECONDS)
+    faded = window.movie.picture.grab().toImage()
+    assert not is_gray(faded.pixelColor(faded.width() // 2, faded.height() // 2))
 
 
 def is_gray(color: QColor) -> bool:

@@ -199,6 +199,35 @@ def test_where_all_is_lost_the_prior_goes_on(problem, activity, behavior, prior)
     assert (frames[-1] / spread).abs().mean() < 0.2
 
 
+def test_how_much_of_each_frame_is_told(problem, activity, behavior):
+    inverter = LiveInverter(problem, WINDOW)
+    np.testing.assert_array_equal(inverter.told(), np.zeros(WINDOW))
+    streamed(inverter, activity[: 2 * WINDOW], behavior[: 2 * WINDOW])
+    all_there = inverter.told()
+    settled = slice(0, WINDOW - MEMORY + 1)
+    np.testing.assert_allclose(all_there[settled], 1, atol=1e-6)
+    # The youngest are answered in frames that are still to come.
+    assert (all_there[settled.stop :].diff() < 0).all()
+    assert all_there[-1] < 0.05
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_lost_activity_tells_less_of_what_was_shown_just_before(
+    problem, activity, behavior, share
+):
+    lossy = activity[: 2 * WINDOW].clone()
+    hole = slice(WINDOW + 2, WINDOW + 2 + MEMORY)
+    lost = problem.weight.cumsum(0) <= share * problem.weight.sum() * 1.001
+    lossy[hole, lost] = torch.nan
+    inverter = LiveInverter(problem, WINDOW)
+    streamed(inverter, lossy, behavior[: 2 * WINDOW])
+    told = inverter.told()
+    kept = 1 - problem.weight[lost].sum() / problem.weight.sum()
+    np.testing.assert_allclose(told[2], kept, atol=1e-5)
+    assert told[0] > kept + 0.01  # its first answers are there
+    assert told[14] > 0.99  # after the hole nothing is missing
+
+
 def test_after_a_hole_it_finds_the_movie_again(problem, activity, behavior, movie):
     lossy = activity.clone()
     lossy[LOST] = torch.nan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -94,6 +95,16 @@ def test_what_was_not_measured_is_nan(recorder: Recorder):
     behavior = Session(recorder.path).behavior
     assert behavior["running_speed"].tolist() == [2.0]
     assert np.isnan(behavior["pupil_x"]).all()
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [(None, math.nan), ([0.5, 1.0, 0.0], 0.75), ([], math.nan)]
+)
+def test_how_much_of_the_final_frames_was_told_is_kept(recorder, told, kept):
+    message = world.movie(9, n_frames=3, final=2, told=told)
+    recorder.movie(message, np.zeros(message.shape, np.uint8))
+    recorder.close()
+    np.testing.assert_array_equal(Session(recorder.path).movie["told"], [kept])
 
 
 def test_messages_come_back_as_they_were_published(recorder: Recorder):

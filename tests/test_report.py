@@ -80,6 +80,7 @@ def test_it_says_what_matters(page):
         "Last, First",
         "light leak",
         "eyes closed",
+        "0.5 s of the movie are told by no activity",
     ):
         assert sentence in said
 

@@ -165,6 +165,12 @@ def _require_drawable(message: wire.Published, payload: wire.Array) -> None:
             f"movie message says that {message.final} of its {len(payload)} frames "
             "are final"
         )
+    told = message.told if isinstance(message, wire.Movie) else None
+    if told is not None and len(told) != len(payload):
+        raise wire.WireError(
+            f"movie message has {len(payload)} frames and says of {len(told)} how much "
+            "of them is told"
+        )
     held_out = message.held_out if isinstance(message, wire.Quality) else None
     if held_out is not None:
         values, neurons = {len(row) for row in held_out.predicted}, held_out.neurons

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PySide6.QtCore import QPoint, QRect, Qt
@@ -23,12 +23,13 @@ class Look:
     """How pixels are shown: contrast about mean gray, and how opaque each one is.
 
     trust: float32 (height, width), 0 = transparent, 1 = opaque; None or another shape
-    than the picture's = opaque throughout. border: a colour; dashed for what may still
-    change.
+    than the picture's = opaque throughout. told: 0..1, the same for all of the picture.
+    border: a colour; dashed for what may still change.
     """
 
     gain: float = 1.0
     trust: Array | None = None
+    told: float = 1.0
     border: str = ""
     dashed: bool = False
 
@@ -83,8 +84,8 @@ class Picture(QWidget):
 
     def _paint_pixels(self, painter: QPainter, pixels: Array) -> None:
         place = self._place(*pixels.shape)
-        shown, trust = _stronger(pixels, self.look), self.look.trust
-        if trust is not None and trust.shape == pixels.shape:
+        shown, trust = _stronger(pixels, self.look), _trust(pixels, self.look)
+        if trust is not None:
             painter.fillRect(place, QColor(theme.BEHIND))
             painter.fillRect(place, _see_through())
             painter.drawImage(
@@ -132,12 +133,17 @@ class Picture(QWidget):
 
 
 def _alike(one: Look, other: Look) -> bool:
-    same = (one.gain, one.border, one.dashed) == (
-        other.gain,
-        other.border,
-        other.dashed,
-    )
+    same = replace(one, trust=None) == replace(other, trust=None)
     return same and one.trust is other.trust
+
+
+def _trust(pixels: Array, look: Look) -> Array | None:
+    """Return how opaque each pixel is; None where all of them are."""
+    if look.trust is not None and look.trust.shape == pixels.shape:
+        return look.trust * np.float32(look.told)
+    if look.told < 1:
+        return np.full(pixels.shape, look.told, np.float32)
+    return None
 
 
 def _stronger(pixels: Array, look: Look) -> Array:

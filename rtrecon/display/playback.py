@@ -30,7 +30,7 @@ class Moment:
     """One encoder frame: what was reconstructed and, where known, what was shown.
 
     age_s: how long ago the mouse's activity was recorded. reconstruction, stimulus:
-    uint8 (height, width).
+    uint8 (height, width). told: 0..1, how much of it activity tells; see `Movie`.
     """
 
     index: int
@@ -38,6 +38,7 @@ class Moment:
     age_s: float
     reconstruction: Array
     stimulus: Array | None
+    told: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Playback:
     def __init__(self) -> None:
         self._frames = _Ring()
         self._stimuli = _Ring()
+        self._told: dict[int, float] = {}  # of the frames of which it is not all
         self._newest: Movie | None = None
         self._head = -math.inf  # plays towards the newest frame, in encoder frames
         self._pace_hz = RATE_HZ
@@ -75,10 +77,12 @@ class Playback:
     def add(self, movie: Movie, frames: Array, now_s: float) -> None:
         """Take one hop of the inversion, frames uint8 (n, height, width)."""
         if self._newest is not None and movie.index <= self._newest.index:
-            self._frames = _Ring()  # the daemon counts from the start again
+            # The daemon counts from the start again.
+            self._frames, self._told = _Ring(), {}
         first = movie.index - len(frames) + 1
         for i, frame in enumerate(frames):
             self._frames.put(first + i, frame)
+        self._learn(first, movie.told or [])
         self._advance(now_s)
         self._aim(movie.index, now_s)
         self._newest = movie
@@ -125,6 +129,7 @@ class Playback:
             age_s=max(age_s, 0.0),
             reconstruction=image,
             stimulus=None if seen is None else seen[1],
+            told=self._told.get(index, 1.0),
         )
 
     def stretch(self, first: int, last: int) -> Iterator[tuple[Array, Array | None]]:
@@ -133,6 +138,15 @@ class Playback:
             moment = self.at(index, 0.0)
             if moment is not None:
                 yield moment.reconstruction, moment.stimulus
+
+    def _learn(self, first: int, told: list[float]) -> None:
+        """Remember what is not wholly told, of frames that are still kept."""
+        for index, share in enumerate(told, first):
+            self._told.pop(index, None)
+            if share < 1:
+                self._told[index] = share
+        while self._told and next(iter(self._told)) < self._frames.oldest:
+            del self._told[next(iter(self._told))]
 
     def _aim(self, newest: int, now_s: float) -> None:
         """Set the pace so that the new frames last until the next hop."""

@@ -33,6 +33,7 @@ __all__ = ["DisplayError", "DisplayOptions", "Window", "run"]
 TICK_MS = 33  # 30 redraws per second at most
 PLOTS_EVERY = 5  # ticks: six times a second is enough for what moves slowly
 SNAPSHOT_MS = 2000
+_GUESSED = 0.5  # below, more than half of what would tell a frame is not there
 MISSED_S = 10.0  # for so long is told that messages were missed
 
 
@@ -182,6 +183,7 @@ class Window(FrontPage):
         look = Look(
             view.gain,
             self.state.trust if view.fade else None,
+            moment.told if view.fade else 1.0,
             theme.FINAL if moment.final else theme.PROVISIONAL,
             dashed=not moment.final,
         )
@@ -198,7 +200,9 @@ class Window(FrontPage):
         kind = "final" if moment.final else "PROVISIONAL"
         contrast = f", contrast x {self.view.gain:g}" if self.view.gain != 1 else ""
         faded = ", hatched: not told by the data" if self.view.fade else ""
-        return f"{held}{kind}, seen {moment.age_s:.1f} s ago{contrast}{faded}"
+        guess = "EXTRAPOLATED, " if moment.told < _GUESSED else ""
+        age = f"seen {moment.age_s:.1f} s ago"
+        return f"{held}{guess}{kind}, {age}{contrast}{faded}"
 
     def _draw_plots(self, now_s: float) -> None:
         state = self.state

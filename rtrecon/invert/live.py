@@ -38,6 +38,7 @@ class LiveInverter:
         self.z = self._fresh(1 + window_frames)
         self._moments = torch.zeros_like(self.z), torch.zeros_like(self.z)
         self._past = problem.prior.mean.repeat(MEMORY - 1, 1)
+        self._share, self._reach = _evidence(problem)
         self._objective: Objective | FusedObjective = (
             FusedObjective(problem, window_frames)
             if problem.device.type == "cpu"
@@ -91,6 +92,17 @@ class LiveInverter:
         """Return the activity (W, n) that the window's movie would cause."""
         return self._objective.predict(self.z).cpu()
 
+    def told(self) -> Tensor:
+        """Return (W,) 0..1: how much of what activity can tell of each frame is there.
+
+        A frame is answered in the MEMORY frames of activity from its own on. Where it
+        is 0, the movie is the prior's alone.
+        """
+        known = torch.isfinite(self.activity).float() @ self._share
+        to_come = torch.zeros(MEMORY - 1)
+        answers = torch.cat([known, to_come]).unfold(0, MEMORY, 1)
+        return (answers @ self._reach).clamp(0, 1)
+
     def _frames(self) -> Tensor:
         return self.problem.prior.unroll(self.z, self._past[-1])
 
@@ -104,3 +116,13 @@ class LiveInverter:
         shape = n_frames, len(self.problem.prior.mean)
         noise = torch.randn(shape, generator=self._generator)
         return noise.mul_(_START).to(self.problem.device)
+
+
+def _evidence(problem: Problem) -> tuple[Tensor, Tensor]:
+    """Return each neuron's share of all evidence (n,), and each delay's (MEMORY,)."""
+    weight = problem.weight.cpu()
+    share = weight / weight.sum().clamp_min(_EPSILON)
+    with torch.no_grad():
+        energy = problem.encoder.taps().cpu().square().sum((0, 1)).flip(0)
+    by_delay = energy / energy.sum(0).clamp_min(_EPSILON) @ share
+    return share, by_delay / by_delay.sum().clamp_min(_EPSILON)

@@ -130,6 +130,7 @@ class Recorder:
             steps=message.steps,
             t_frame=message.t_frame,
             t=message.t,
+            told=_mean((message.told or [])[: message.final]),
         )
         self._row("movie", row, padded)
 
@@ -208,6 +209,10 @@ class Recorder:
         )
         self.lost += len(self._queue)
         self._queue.clear()
+
+
+def _mean(shares: list[float]) -> float:
+    return sum(shares) / len(shares) if shares else math.nan
 
 
 def _with_origins(about: About) -> About:

@@ -145,6 +145,7 @@ class MovieRow(msgspec.Struct, frozen=True):
     steps: int
     t_frame: float  # s, receive time of the newest microscope frame used
     t: float  # s, when it was published
+    told: float = math.nan  # of the final ones: see `wire.Movie`; their mean
 
 
 def short_id(session: str) -> str:

@@ -48,7 +48,8 @@ def _head(session: Session, summary: Summary) -> Iterator[str]:
     told = [
         f"{began:%d %B %Y, %H:%M}, {_clock(lasted_s)} at {about.rate_hz:.4g} Hz from "
         f"{about.meta.get('source', 'an unknown sender')}; "
-        f"{len(about.neuron_ids)} neurons. {_losses(session, summary)}",
+        f"{len(about.neuron_ids)} neurons. {_losses(session, summary)}"
+        f"{_extrapolated(session)}",
         _whose(session),
     ]
     yield from (f"<p>{text(line)}</p>" for line in told if line)
@@ -87,6 +88,17 @@ def _losses(session: Session, summary: Summary) -> str:
         f"{received} frames received, {processed} processed; {gaps['wire']} lost on "
         f"the wire, {gaps['source']} before it; {untrusted} not trusted."
     )
+
+
+def _extrapolated(session: Session) -> str:
+    """Return how much of the final movie rests on activity that was lost."""
+    movie = session.movie
+    if "told" not in movie.columns:  # recorded by an older version
+        return ""
+    first = movie["index"] - movie["count"] + 1
+    untold = (1 - np.nan_to_num(movie["told"], nan=1.0)) * movie["final"]
+    lost_s = untold[first >= 0].sum() / session.about.encoder_rate_hz
+    return f" {lost_s:.1f} s of the movie are told by no activity." if lost_s >= 0.05 else ""
 
 
 def _whose(session: Session) -> str:
