@@ -14,7 +14,12 @@ import record_world
 
 from rtrecon import config, rois, wire
 from rtrecon.acquire.neuropil import with_rings
-from rtrecon.config import ExperimentSettings, Settings, SubjectSettings
+from rtrecon.config import (
+    ExperimentSettings,
+    ReactSettings,
+    Settings,
+    SubjectSettings,
+)
 from rtrecon.front.reference import Known, Reference
 from rtrecon.front.saved import reference_file, save_reference
 from rtrecon.record.store import Recorder
@@ -26,6 +31,16 @@ N_FRAMES, RATE_HZ = 336, 30.0
 WINDOW, HOP = record_world.WINDOW, record_world.HOP
 T0_S = 50.0  # of the first frame, on the microscope's clock
 UNTRUSTED = range(40, 45)
+REACT = ReactSettings.model_validate(
+    {
+        "rules": [
+            {"name": "loud", "when": "mean(activity[7, 3]) > 2"},
+            {"name": "grating seen", "when": "similarity(grating) > 0.3"},
+        ],
+        "targets": {"grating": "grating.mp4"},
+    }
+)
+REACTION_S = {"loud": 0.004, "grating seen": 0.15}  # from a frame to the rule's event
 HALF_TOLD = range(150, 180)  # half of the activity that tells of these is lost
 LOST_BEFORE = 100  # three frames are missing from the microscope's counter
 CLIPS = {0: "leaves", 200: "gratings"}
@@ -103,7 +118,7 @@ def recorded(
 
 
 def _about(n_planes: int, **changes: object):
-    settings = Settings(subject=SUBJECT, experiment=EXPERIMENT)
+    settings = Settings(subject=SUBJECT, experiment=EXPERIMENT, react=REACT)
     ids = _ids(n_planes).tolist()
     planes = [plane for plane in range(n_planes) for _ in IDS[plane]]
     known = {
@@ -181,3 +196,14 @@ def _tell(recorder: Recorder, i: int, movie: np.ndarray, wall_s: float) -> None:
             session="s", seq=0, t=received_s, name="mark", message="eyes closed"
         )
         recorder.event(event)
+    for rule, late_s in REACTION_S.items():
+        recorder.event(
+            wire.Event(
+                session="s",
+                seq=0,
+                t=received_s + late_s * (1 + i / N_FRAMES),
+                name="reaction",
+                rule=rule,
+                t_frame=received_s,
+            )
+        )

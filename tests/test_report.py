@@ -16,6 +16,7 @@ from rtrecon.errors import UserError
 from rtrecon.record.session import Session
 from rtrecon.record.store import Recorder
 from rtrecon.report import write_report
+from rtrecon.report.plots import latencies
 from rtrecon.report.scenes import SCENE_S, best_and_worst, recovered
 from rtrecon.sources.video import read_clip
 
@@ -90,6 +91,14 @@ def test_its_plots_are_drawn(page):
     svg = [base64.b64decode(source.partition(",")[2]).decode() for source in drawn]
     assert len(svg) == 3
     assert all(len(re.findall("<path", one)) > 20 for one in svg)
+
+
+def test_how_fast_rules_were_is_drawn_by_what_they_read(session):
+    titles = {axes.get_xlabel(): axes.get_title() for axes in latencies(session).axes}
+    for what, rule in (("activity", "loud"), ("movie", "grating seen")):
+        title = titles[f"frame to event, {what} rules, ms"]
+        (median_ms,) = re.findall(r"p50 ([\d.]+)", title)
+        assert float(median_ms) == pytest.approx(1500 * world.REACTION_S[rule], rel=0.1)
 
 
 def test_its_clips_play(page, tmp_path):

@@ -98,7 +98,11 @@ def _extrapolated(session: Session) -> str:
     first = movie["index"] - movie["count"] + 1
     untold = (1 - np.nan_to_num(movie["told"], nan=1.0)) * movie["final"]
     lost_s = untold[first >= 0].sum() / session.about.encoder_rate_hz
-    return f" {lost_s:.1f} s of the movie are told by no activity." if lost_s >= 0.05 else ""
+    return (
+        f" {lost_s:.1f} s of the movie are told by no activity."
+        if lost_s >= 0.05
+        else ""
+    )
 
 
 def _whose(session: Session) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +16,7 @@ from rtrecon.wire import Array
 _WIDTH_INCH = 8.0
 _MOST_POINTS = 600  # of a line: as many as one can see
 _N_BINS = 60
+_IN_A_ROW = 3
 _TICKS_MS = [
     digit * 10.0**power for power in range(-3, 6) for digit in (1, 1.5, 2, 3, 5, 7)
 ]
@@ -44,19 +47,23 @@ def quality(session: Session, summary: Summary, recovered: Array | None) -> Figu
 
 
 def latencies(session: Session) -> Figure:
-    """Draw how long each step took, and how steadily movies came."""
+    """Draw how long each step took, how steadily movies came, how fast rules were."""
     frames, late = session.frames, _late(session)
     movie_s, newest_s = session.movie["t"], session.movie["t_frame"]
     live = newest_s >= frames["t_received"][late : late + 1].min(initial=np.inf)
-    figure = _figure(2.2)
     parts = {
         "frame to traces, ms": frames["latency_ms"][late:],
         "frame to movie, ms": 1e3 * (movie_s - newest_s)[live],
         "between movies, ms": 1e3 * np.diff(movie_s[live]),
+        **_reactions(session),
     }
-    all_axes = figure.subplots(1, 3)
-    for axes, (label, values) in zip(all_axes, parts.items(), strict=True):
+    rows = math.ceil(len(parts) / _IN_A_ROW)
+    figure = _figure(2.2 * rows)
+    all_axes = figure.subplots(rows, _IN_A_ROW).ravel()
+    for axes, (label, values) in zip(all_axes, parts.items(), strict=False):
         _histogram(axes, values, label)
+    for axes in all_axes[len(parts) :]:
+        axes.set_axis_off()
     return figure
 
 
@@ -130,6 +137,23 @@ def _late(session: Session) -> int:
         return 0
     counted = told[-1].latency_ms["frame_to_traces"].n
     return max(0, len(session.frames) - counted) if counted else 0
+
+
+def _reactions(session: Session) -> dict[str, Array]:
+    """Return how long from a frame to the events that rules told because of it.
+
+    Rules on activity apart from rules on the movie, which waits for its hop. Rules on
+    anything else know no frame.
+    """
+    rules = session.about.settings.get("react", {}).get("rules", [])
+    on_activity = {rule["name"] for rule in rules if "activity" in rule["when"]}
+    found: dict[str, list[float]] = {}
+    for event in session.events:
+        if event.rule and event.t_frame is not None:
+            what = "activity" if event.rule in on_activity else "movie"
+            label = f"frame to event, {what} rules, ms"
+            found.setdefault(label, []).append(1e3 * (event.t - event.t_frame))
+    return {label: np.array(found[label]) for label in sorted(found)}
 
 
 def _histogram(axes: Axes, values_ms: Array, label: str) -> None:
