@@ -32,12 +32,16 @@ def check(settings: Settings) -> Iterator[str]:
     yield from _rules_make_sense(settings)
     yield from _ports_free(settings.wire)
     yield from _folder_writable(settings.record)
-    yield from _front_speed(settings, neurons)
+    if not neurons.are_units:
+        yield from _front_speed(settings, neurons)
     if neurons.card is not None:
         yield from _inverter_speed(settings, neurons.card.path)
 
 
 def _neurons_found(neurons: Neurons) -> Iterator[str]:
+    if neurons.card is None and neurons.are_units:
+        yield "units: whatever the session tells of; no encoder, so no movie"
+        return
     if neurons.card is None:
         yield f"masks: {neurons.path}; no encoder, so traces but no movie"
         return

@@ -60,6 +60,13 @@ class RoiSet:
         return from_pixels(self.ids[places], self.shape, chosen, self.planes[places])
 
 
+def on_a_line(ids: Array) -> RoiSet:
+    """Build a set for units, which have no masks: a pixel of one line each."""
+    line, weight = np.zeros(1, np.int32), np.ones(1, np.float32)
+    places = [(line, np.array([place]), weight) for place in range(len(ids))]
+    return from_pixels(ids, (1, len(ids)), places)
+
+
 def from_pixels(
     ids: Array,
     shape: tuple[int, int],

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,21 @@ import small_world
 from rig import SLOW_S, Daemon, Program, Scope, settings_in
 
 from rtrecon import wire
-from rtrecon.config import RoiSettings
+from rtrecon.check import check
+from rtrecon.config import EncoderSettings, InvertSettings, RoiSettings
+from rtrecon.encoder.card import LIVE_UNITS, RATE_UNITS
+from rtrecon.encoder.checkpoint import save
 from rtrecon.ephys.bins import PATIENCE_S, Bins
 from rtrecon.ephys.bridge import read_units
 from rtrecon.ephys.open_ephys import Edge, NotOpenEphys, Passed, Spike, read
 from rtrecon.errors import UserError
 from rtrecon.front.neurons import Neurons
+from rtrecon.transport.sender import Sender
 
 RATE_HZ = 30.0  # of bins: one block of the publisher is one bin
 LOST_BLOCK = 200  # whose message of samples never arrives
 N_BINS = 150
+FAST = InvertSettings(max_steps=2)
 
 
 def message(kind: bytes, header: dict, data: bytes = b"") -> list[bytes]:
@@ -163,11 +169,24 @@ def test_units_keep_their_ids_and_order():
 
 def test_an_encoder_wants_its_own_neurons():
     card = small_world.untrained(Path("none"), [4, 2], (20, 30)).card
+    card.meta["units"] = RATE_UNITS
     neurons = Neurons(card, None, RoiSettings())
     assert neurons.of(start([4, 2])).rois.ids.tolist() == [4, 2]
     for other in ([2, 4], [4], [4, 2, 9]):
         with pytest.raises(UserError, match="in the encoder's order"):
             neurons.of(start(other))
+
+
+@pytest.mark.parametrize("trained_on", [LIVE_UNITS, RATE_UNITS])
+def test_an_encoder_of_spikes_is_none_of_images_nor_the_reverse(trained_on):
+    card = small_world.untrained(Path("none"), [4, 2], (20, 30)).card
+    card.meta["units"] = trained_on
+    neurons = Neurons(card, None, RoiSettings())
+    images = start([4, 2], units=None, shape=(20, 30), dtype="int16")
+    fits, other = (images, start([4, 2]))[:: 1 if trained_on == LIVE_UNITS else -1]
+    assert neurons.of(fits).rois.ids.tolist() == [4, 2]
+    with pytest.raises(UserError, match=f"was trained on {trained_on}, but"):
+        neurons.of(other)
 
 
 REFUSED = [
@@ -273,3 +292,42 @@ def test_images_are_refused_where_units_were_announced(tmp_path):
         scope.scan(1)
         daemon.until(lambda: daemon.events("refused"))
         assert "rois.units = true" in daemon.events("refused")[0].message
+
+
+def test_spikes_become_a_movie(tmp_path):
+    """Of an encoder that was never trained: what counts is that they get there."""
+    ids, encoder = list(range(40)), tmp_path / "units.safetensors"
+    made = small_world.untrained(encoder, ids, (1, len(ids)))
+    made.card.meta["units"] = RATE_UNITS
+    save(made)
+    settings = settings_in(
+        tmp_path, encoder=EncoderSettings(checkpoint=str(encoder)), invert=FAST
+    )
+    start_of_units = {"shape": (1, 40), "dtype": "float32", "units": ids}
+    layout = {"source": "test", "rate_hz": RATE_HZ, **start_of_units}
+    spikes = np.random.default_rng(0).poisson(0.1, (4 * N_BINS, 1, 40))
+    with (
+        Daemon(tmp_path, settings) as daemon,
+        contextlib.closing(Sender(settings.wire.frames, **layout)) as sender,
+    ):
+        daemon.until(lambda: daemon.ask("status")["inverting"], SLOW_S)
+        assert sender.wait_for_daemon(SLOW_S)
+        bins = iter(enumerate(spikes.astype(np.float32)))
+
+        def a_movie_comes() -> bool:
+            number, counts = next(bins)
+            sender.frame(counts, number, number / RATE_HZ)
+            time.sleep(1 / RATE_HZ)
+            return bool(daemon.all(wire.Movie))
+
+        daemon.until(a_movie_comes, SLOW_S)
+        (movie, *_) = daemon.all(wire.Movie)
+    assert movie.shape[1:] == (36, 64)
+    assert 0 < max(movie.told) <= 1
+
+
+def test_settings_for_spikes_pass_the_check(tmp_path):
+    settings = settings_in(tmp_path, rois=RoiSettings(units=True))
+    found = list(check(settings))
+    assert "units: whatever the session tells of; no encoder, so no movie" in found
+    assert not any(line.startswith("front:") for line in found)

@@ -9,14 +9,16 @@ import pytest
 import torch
 from record_world import about
 
-from rtrecon import config, rois
+from rtrecon import config, rois, wire
 from rtrecon.acquire.neuropil import with_rings
-from rtrecon.config import Settings
+from rtrecon.config import EncoderSettings, Settings
+from rtrecon.encoder.card import RATE_UNITS
 from rtrecon.encoder.checkpoint import load
 from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.fit import Recipe
 from rtrecon.encoder.spectrum import spectrum
 from rtrecon.errors import UserError
+from rtrecon.front.neurons import read_neurons
 from rtrecon.front.reference import Known, Reference
 from rtrecon.front.saved import reference_file, save_reference
 from rtrecon.record.store import Recorder
@@ -135,6 +137,26 @@ def test_a_checkpoint_comes_of_it(session, tmp_path):
     assert meta["session"] == session.name
     assert meta["traces"] == SETTINGS.traces.model_dump(mode="json")
     assert any("running speed was not measured" in word for word in told)
+
+
+def test_a_session_of_spikes_is_trained_on_without_masks(tmp_path):
+    session, out = recorded(tmp_path, rates=True), tmp_path / "units.safetensors"
+    reference_file(session, 0).unlink()
+    train_recorded(session, Recipe(1, 300), out, lambda *word: None)
+    card = load(out).card
+    assert card.units == RATE_UNITS
+    assert card.rois.ids.tolist() == IDS
+    settings = Settings(encoder=EncoderSettings(checkpoint=str(out)))
+    start = wire.Start(
+        session="s",
+        seq=0,
+        source="spikes",
+        rate_hz=30.0,
+        shape=(1, 3),
+        dtype="float32",
+        units=IDS,
+    )
+    assert read_neurons(settings).of(start).rois.ids.tolist() == IDS
 
 
 # what is recorded -> words of the refusal

@@ -17,6 +17,7 @@ from rtrecon.wire import Array
 
 FORMAT = 1
 LIVE_UNITS = "dF/F per frame"  # of activity as the front deconvolves it
+RATE_UNITS = "spikes per bin"  # where spikes come in place of images
 MASK_KEYS = ("ids", "indptr", "rows", "cols", "weights", "planes")
 
 

@@ -86,8 +86,7 @@ class Front:
     def run(self) -> None:
         """Warm up, then serve until asked to stop."""
         self._stations.start(time.monotonic())
-        card = self._neurons.card
-        warm_up(card.rois.shape if card else None, self._settings)
+        warm_up(self._neurons.shape, self._settings)
         self._state = "waiting"
         self._log(f"ready: frames are expected at {self._settings.wire.frames}")
         poller = self._doors.poller()

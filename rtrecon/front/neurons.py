@@ -10,13 +10,14 @@ import numpy as np
 from rtrecon.config import RoiSettings, Settings, SettingsError
 from rtrecon.encoder.card import (
     LIVE_UNITS,
+    RATE_UNITS,
     Card,
     find,
     read_card,
     require_same_neurons,
 )
 from rtrecon.errors import UserError
-from rtrecon.rois import RoiSet, from_pixels
+from rtrecon.rois import RoiSet, on_a_line
 from rtrecon.sources.masks import ACCEPTED, load_rois
 from rtrecon.wire import Array, Start
 
@@ -44,6 +45,16 @@ class Neurons:
     path: str | None
     settings: RoiSettings
 
+    @property
+    def are_units(self) -> bool:
+        """Whether rates of units are to come, and no images."""
+        return self.card.units == RATE_UNITS if self.card else self.path is None
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """(lines, pixels) of the encoder's field; None where there is none."""
+        return self.card.rois.shape if self.card and not self.are_units else None
+
     def of(self, start: Start) -> Field:
         """Return the neurons of a session of images or of units; UserError if none."""
         if start.units is not None:
@@ -51,15 +62,14 @@ class Neurons:
         return self.field(start.shape, len(start.planes))
 
     def _units(self, ids: Array) -> Field:
-        if self.card is not None and ids.tolist() != self.card.rois.ids.tolist():
-            raise UserError(
-                f"the session tells of {len(ids)} units, the encoder knows "
-                f"{len(self.card.rois)} neurons; send those, in the encoder's order"
-            )
-        # Each unit is a pixel of the one line in which rates come.
-        line, weight = np.zeros(1, np.int32), np.ones(1, np.float32)
-        places = [(line, np.array([place]), weight) for place in range(len(ids))]
-        return Field(from_pixels(ids, (1, len(ids)), places), (None,))
+        if self.card is not None:
+            _require_units(self.card, RATE_UNITS)
+            if ids.tolist() != self.card.rois.ids.tolist():
+                raise UserError(
+                    f"the session tells of {len(ids)} units, the encoder knows "
+                    f"{len(self.card.rois)} neurons; send those, in the encoder's order"
+                )
+        return Field(on_a_line(ids), (None,))
 
     def field(self, shape: tuple[int, int], n_planes: int) -> Field:
         """Return what lies on a field of (lines, pixels); UserError if another."""
@@ -72,6 +82,7 @@ class Neurons:
             rois = load_rois(self.path, shape, self.settings)
             _require_planes(rois, n_planes)
             return Field(rois, (None,) * n_planes)
+        _require_units(self.card, LIVE_UNITS)
         planes, lines, pixels = self.card.mean_image.shape
         if (planes, lines, pixels) != (n_planes, *shape):
             raise UserError(
@@ -91,12 +102,13 @@ def _require_planes(rois: RoiSet, n_planes: int) -> None:
         )
 
 
-def _require_live_units(card: Card) -> None:
-    if card.units != LIVE_UNITS:
+def _require_units(card: Card, *measured: str) -> None:
+    if card.units not in measured:
         raise SettingsError(
             f"encoder.checkpoint = {card.path} was trained on {card.units}, but the "
-            f"front measures {LIVE_UNITS}; train one on a session that was recorded "
-            "here: rtrecon train --session SESSION, with --freeze-core for its core"
+            f"front measures {' or '.join(measured)}; train one on a session that was "
+            "recorded here: rtrecon train --session SESSION, with --freeze-core for "
+            "its core"
         )
 
 
@@ -113,7 +125,7 @@ def read_neurons(settings: Settings) -> Neurons:
             )
         return Neurons(None, path, settings.rois)
     card = read_card(find(settings.encoder.checkpoint))
-    _require_live_units(card)
+    _require_units(card, LIVE_UNITS, RATE_UNITS)
     if path is not None:
         require_same_neurons(card, load_rois(path, card.rois.shape, settings.rois))
     return Neurons(card, path, settings.rois)

@@ -67,6 +67,7 @@ def _about(pipeline: Pipeline, settings: Settings) -> About:
         neuron_ids=ids,
         reasons=REASONS,
         roi_planes=rois.planes.tolist() if len(start.planes) > 1 else [],
+        rates=start.units is not None,
         rate_hz=start.rate_hz,
         encoder_rate_hz=settings.align.rate_hz,
         hop_frames=settings.invert.hop_frames,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon import config, rois
+from rtrecon.encoder.card import LIVE_UNITS, RATE_UNITS
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.fit import Recipe
 from rtrecon.encoder.spectrum import SHAPE
@@ -63,6 +64,7 @@ def read_material(path: Path) -> Material:
     return with_meta(
         material,
         None,
+        units=RATE_UNITS if about.rates else LIVE_UNITS,
         rate_hz=about.encoder_rate_hz,
         traces=about.settings.get("traces", {}),
         session=path.resolve().name,
@@ -115,6 +117,9 @@ def _rows(indices: Array, run: Array) -> slice:
 
 def _neurons(session: Session) -> Neurons:
     """Return the session's masks in the order of its activity, and its templates."""
+    if session.about.rates:
+        units = rois.on_a_line(np.array(session.about.neuron_ids))
+        return Neurons(units, np.zeros((1, *units.shape), np.float32))
     settings = config.parse(json.dumps(session.about.settings))
     n_planes = 1 + max(session.about.roi_planes, default=0)
     references = [
