@@ -136,7 +136,7 @@ def test_an_inverter_that_cannot_start_is_given_up_on(tmp_path, small_checkpoint
         return any("no movie until the daemon is restarted" in word for word in told)
 
     with Daemon(tmp_path, settings, wait=False) as daemon, Scope(daemon) as scope:
-        scope.scan_until(given_up, SLOW_S)
+        scope.scan_until(given_up, 3 * SLOW_S)  # it is tried three times
         health = scope.until_processed()
         assert daemon.ask("status")["inverter_pid"] is None
     assert health.frames_processed == scope.sent
