@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from rig import Daemon, settings_in
 SHAPE, RATE_HZ, FAST_HZ = (512, 512), 30.0, 200.0
 N_DIFFERENT = 20  # frames, sent again and again
 WARM_S = 3.0  # in which the reference is made; not counted
+BEHIND_S = 0.2  # of the newest activity, once nothing waits any more
 PATIENCE_S = 60.0
 
 Figures = dict[str, float]
@@ -101,9 +103,9 @@ def _run(daemon: Daemon, transport: str, rate_hz: float, seconds: float) -> Figu
     """Send until the daemon is warm, then for so many seconds, of which to tell."""
     with _sender(daemon, transport) as sender:
         scan = _scan(daemon, sender, rate_hz)
-        while next(scan) < WARM_S * rate_hz or not _is_running(daemon, sender.session):
+        warm, behind = WARM_S * rate_hz, BEHIND_S * rate_hz
+        while (first := next(scan)) < warm or _waiting(daemon, sender) > behind:
             pass
-        first = next(scan)
         for _ in track(range(round(seconds * rate_hz)), f"{transport}, {rate_hz:g} Hz"):
             next(scan)
         daemon.until(lambda: _is_done(daemon, sender), PATIENCE_S)
@@ -122,9 +124,16 @@ def _scan(
         yield number
 
 
-def _is_running(daemon: Daemon, session: str) -> bool:
-    health = daemon.health()
-    return bool(health and (health.session, health.state) == (session, "running"))
+def _waiting(daemon: Daemon, sender: Sender | FramedSender) -> float:
+    """Return how many frames are sent and their activity is not told yet."""
+    newest = next((m for m, _ in reversed(daemon.heard) if _is_activity(m)), None)
+    if newest is None or newest.session != sender.session:
+        return inf
+    return sender.sent - newest.frame
+
+
+def _is_activity(message: wire.Published) -> bool:
+    return isinstance(message, wire.Activity)
 
 
 def _is_done(daemon: Daemon, sender: Sender | FramedSender) -> bool:

@@ -102,8 +102,8 @@ def _further(items: list[Item], subjects: list[Subject]) -> dict[str, Any]:
         "hop_p99_over_hop": _hop_share(),
         "encoder_fraction_of_ceiling": _fraction_of_ceiling(own),
         "models": own.plan.n_models,
-        "live_by_mouse": {
-            subject.plan.name: _live(items, subject)
+        "by_mouse": {
+            subject.plan.name: _by_mouse(items, subject)
             for subject in subjects
             if subject.encoders
         },
@@ -111,43 +111,45 @@ def _further(items: list[Item], subjects: list[Subject]) -> dict[str, Any]:
 
 
 def _published(items: list[Item], shown: Array) -> dict[str, Scores]:
-    """One model on all clips; all models on those few that all were run on.
+    """All models together, as published, and one alone.
 
-    On these, one model and the live method are scored too, to be compared with. The
-    best smoothing is the one that suits these very clips best.
+    The best smoothing is the one that suits these very clips best.
     """
-    first = [item for item in items if item.method == "published" and not item.model]
-    clips = sorted({item.clip for item in items if item.model})
-    one = kept(first)
-    found = {
-        "published_best_r": _best_smoothed(one, shown),
-        "published_sigma05_r": _scores(_smoothed(one, SMOOTHING), shown),
-        "published_sigma0_r": _scores(one, shown),
-    }
-    together = [
-        kept([i for i in items if i.method == "published" and i.clip == clip]).mean(0)
-        for clip in clips
+    own = [item for item in items if item.method == "published"]
+    by_model = [
+        kept([item for item in own if item.model == model])
+        for model in sorted({item.model for item in own})
     ]
-    several, fewer = np.stack(together), shown[clips]
+    one, together = by_model[0], np.mean(by_model, axis=0)
     overlapping = kept([item for item in items if item.method == "stride"])
-    live = kept([i for i in items if i.method == "live" and i.clip in clips], "lag24")
-    return found | {
-        "published_all_models_best_r": _best_smoothed(several, fewer),
-        "published_all_models_sigma05_r": _scores(_smoothed(several, SMOOTHING), fewer),
-        "published_one_model_same_clips_r": _best_smoothed(one[clips], fewer),
-        "live_same_clips_r": _scores(live, fewer),
+    return {
+        "published_best_r": _best_smoothed(together, shown),
+        "published_sigma05_r": _scores(_smoothed(together, SMOOTHING), shown),
+        "published_sigma0_r": _scores(together, shown),
+        "published_one_model_best_r": _best_smoothed(one, shown),
+        "published_one_model_sigma05_r": _scores(_smoothed(one, SMOOTHING), shown),
         "published_overlapping_windows_r": _best_smoothed(overlapping, shown[:1]),
         "published_windows_beside_r": _best_smoothed(one[:1], shown[:1]),
     }
 
 
-def _live(items: list[Item], subject: Subject) -> dict[str, Scores]:
+def _by_mouse(items: list[Item], subject: Subject) -> dict[str, Scores]:
+    """Live at each age of the frames, and one model of the published protocol.
+
+    Where that was run on fewer clips, live is scored on those, too.
+    """
     own = [item for item in items if item.plan == subject.plan]
-    own = [item for item in own if item.method == "live"]
+    live = [item for item in own if item.method == "live"]
+    one = [item for item in own if item.method == "published" and not item.model]
     shown = _shown(subject)
-    by_lag = {f"lag{k}": kept(own, f"lag{k}") for k in methods.LAGS_FRAMES}
-    movies = by_lag | {"final": kept(own)}
-    return {name: _scores(movie, shown) for name, movie in movies.items()}
+    by_lag = {f"lag{k}": kept(live, f"lag{k}") for k in methods.LAGS_FRAMES}
+    movies = by_lag | {"final": kept(live)}
+    found = {name: _scores(movie, shown) for name, movie in movies.items()}
+    fewer = shown[: len(one)]
+    found["published_one_model_best"] = _best_smoothed(kept(one), fewer)
+    if len(one) < len(live):
+        found["lag24_same_clips"] = _scores(by_lag["lag24"][: len(one)], fewer)
+    return found
 
 
 def _shown(subject: Subject) -> Array:

@@ -29,7 +29,6 @@ from rtrecon.wire import Array
 # `stride` in the figures, where one clip is done both ways).
 BESIDE = PublishedSettings(stride_frames=32)
 OVERLAPPING = PublishedSettings()
-N_ENSEMBLE_CLIPS = 2  # all models of the published protocol take hours
 LAGS_FRAMES = (3, 6, 12, 24)
 HOP_MS = 1e3 * InvertSettings().hop_frames / RATE_HZ
 
@@ -70,11 +69,11 @@ def work(subjects: Sequence[Subject], cache: Path) -> list[Item]:
     for method in ("null", "scrambled", "shuffled", "map"):
         items += [Item(cache, own, method, clip) for clip in clips]
     items += [Item(cache, own, "cross", clip, source=other) for clip in clips]
-    items += [Item(cache, own, "published", clip) for clip in clips]
     items += [
-        Item(cache, own, "published", clip, model)
-        for clip in clips[:N_ENSEMBLE_CLIPS]
-        for model in range(1, own.n_models)
+        Item(cache, subject.plan, "published", clip, model)
+        for subject in subjects
+        for clip in range(subject.plan.n_published or subject.plan.n_clips)
+        for model in range(subject.plan.n_models)
     ]
     return [*items, Item(cache, own, "stride", 0)]
 

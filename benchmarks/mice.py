@@ -38,7 +38,8 @@ class Plan:
     """One mouse: who it is, how long it is recorded, how many encoders are fitted.
 
     Without encoders it lends its activity alone. Encoders of one mouse differ by the
-    seed of their fit.
+    seed of their fit. n_published: clips that the published protocol is run on, whose
+    time goes with neurons; 0 = all.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Plan:
     minutes: float = 20.0
     n_models: int = 1
     n_clips: int = 10
+    n_published: int = 0
     epochs: int = 12
 
 
@@ -58,7 +60,7 @@ WHOLE = (
 MORE = (
     Plan("A", seed=0, n_models=7),
     Plan("B", seed=1),
-    Plan("C", seed=2, n_neurons=4000, side_px=1024, minutes=12.0),
+    Plan("C", seed=2, n_neurons=4000, side_px=1024, minutes=12.0, n_published=4),
 )
 QUICK = (
     Plan("a", seed=0, n_neurons=300, side_px=288, minutes=6.0, n_models=2, n_clips=3),

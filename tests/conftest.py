@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
+from filelock import FileLock
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -82,10 +83,15 @@ def _running(contexts: weakref.WeakSet[zmq.Context]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The path of an encoder of a small simulated mouse; see `small_world`."""
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The path of an encoder of a small simulated mouse; see `small_world`.
+
+    Whichever worker needs it first trains it, the others wait for that one.
+    """
     import small_world  # brings torch, which most tests do without
 
-    return small_world.train_small(
-        tmp_path_factory.mktemp("encoder") / "small.safetensors"
-    )
+    folder = tmp_path_factory.getbasetemp()
+    common = folder if worker_id == "master" else folder.parent
+    path = common / "small.safetensors"
+    with FileLock(path.with_suffix(".lock")):
+        return path if path.exists() else small_world.train_small(path)

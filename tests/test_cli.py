@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
+import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from subprocess import CompletedProcess
+from unittest.mock import patch
 
 import pytest
 from PySide6.QtGui import QImage
@@ -16,7 +20,7 @@ from scanimage_file import pages, write_scanimage
 from typer.main import get_command
 
 from rtrecon import config
-from rtrecon.cli import app
+from rtrecon.cli import app, main
 from rtrecon.config import EncoderSettings, Settings, WireSettings
 from rtrecon.record.session import Session as Record
 from rtrecon.record.session import sessions
@@ -39,7 +43,9 @@ OPTIONS = {
     "demo": ("--seconds", "--headless", "--out", "--video", "--seed"),
     "check": (),
 }
-AT_ONCE = 2  # commands, each of which spends its time importing
+# Answered by a process of its own, as a user gets it; all others are answered in this
+# one, for what takes a process its time is importing.
+AS_PROCESSES = {"no settings file", "an address that is none", "replay"}
 
 
 def toml(text: str) -> Callable[[Path], list[object]]:
@@ -206,9 +212,31 @@ def answers(tmp_path_factory, replay_to_nobody):
     asked = {command: [command, "--help"] for command in OPTIONS}
     for place, (case, (arguments, _)) in enumerate(MISTAKES.items()):
         asked[case] = arguments(tmp_path_factory.mktemp(f"mistake{place}"))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(lambda arguments: rtrecon(*arguments), asked.values())
-        return dict(zip(asked, answers, strict=True))
+    return {
+        case: rtrecon(*given) if case in AS_PROCESSES else answered_here(*given)
+        for case, given in asked.items()
+    }
+
+
+def answered_here(*arguments: object) -> CompletedProcess[str]:
+    """What `rtrecon` would answer, without a process."""
+    given = ["rtrecon", *map(str, arguments)]
+    said, complained = io.StringIO(), io.StringIO()
+    with (
+        redirect_stdout(said),
+        redirect_stderr(complained),
+        patch.object(sys, "argv", given),
+    ):
+        code = ended_with(main)
+    return CompletedProcess(given, code, said.getvalue(), complained.getvalue())
+
+
+def ended_with(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
 
 
 @pytest.mark.parametrize("case", MISTAKES)
