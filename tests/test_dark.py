@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import theilslopes
 
-from rtrecon.acquire.dark import find_dark
+from rtrecon.acquire.dark import find_dark, robust_slope
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SHAPE, N_FRAMES = (96, 96), 60
@@ -31,6 +32,15 @@ DETECTORS = {
     "too much taken off": (-120.0, 60.0, 5.0),
     "a low gain": (100.0, 8.0, 1.0),
 }
+
+
+@pytest.mark.parametrize("n_points", [5, 40, 41])
+def test_the_slope_and_its_limits_are_those_of_scipy(n_points):
+    rng = np.random.default_rng(n_points)
+    x = rng.permutation(n_points) + rng.random()
+    y = 3 * x + rng.normal(0, 2, n_points)
+    slope, _, low, high = theilslopes(y, x)
+    assert robust_slope(x, y) == pytest.approx((slope, low, high))
 
 
 @pytest.mark.parametrize("name", DETECTORS)

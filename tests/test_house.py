@@ -22,6 +22,8 @@ MODULES = sorted(
 FORBIDDEN = {
     "rtrecon.display": ("torch", "numba"),
     "rtrecon.acquire": ("torch", "PySide6", "pyqtgraph"),
+    # Slow to import: a daemon that is started again is soon there.
+    "rtrecon.front": ("torch", "PySide6", "scipy.stats", "av", "matplotlib"),
     "rtrecon.quality": ("torch", "PySide6", "pyqtgraph"),
     "rtrecon.record": ("torch", "PySide6", "pyqtgraph"),
     "rtrecon.sources": ("torch", "PySide6", "pyqtgraph"),

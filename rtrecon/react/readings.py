@@ -16,7 +16,6 @@ from rtrecon.react import condition
 from rtrecon.react.likeness import Target
 from rtrecon.react.published import Field
 from rtrecon.sources.npy import read_numbers
-from rtrecon.sources.video import read_clip
 from rtrecon.wire import Array
 
 # A clip to look for is compared with every movie update, between two frames.
@@ -117,6 +116,8 @@ def _clip(path: Path) -> Array:
             )
         clip = np.stack([to_encoder_frame(image) for image in images])
     else:
+        from rtrecon.sources.video import read_clip  # slow to import
+
         clip = read_clip(path)
     if len(clip) > _MAX_CLIP_FRAMES:
         raise UserError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
 import numpy as np
 import tifffile
 
@@ -56,6 +55,8 @@ def _read(path: Path) -> Array:
 
 
 def _read_png(path: Path) -> Array:
+    import av  # slow to import, and only needed here
+
     with av.open(str(path)) as file:
         image = next(file.decode(video=0))
     if image.format.name not in ("gray", "gray16be"):
