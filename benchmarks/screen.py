@@ -1,8 +1,9 @@
 """What the screen, the record and the closed loop cost, and what the record is worth.
 
-    python benchmarks/screen.py [--seconds 60] [--pairs 3] [--soak-minutes 30]
+    python benchmarks/screen.py [--parts ...] [--pairs 5] [--soak-minutes 30]
 
-Writes `benchmarks/results/screen.json`, and the soak's memory as `screen.png`.
+Writes `benchmarks/results/screen.json`, and the soak's memory as `screen.png`; figures
+of parts not asked for are kept.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from rich.table import Table
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+FILE = RESULTS / "screen.json"
 BARE = Attached()
 EVERYTHING = Attached(displays=3, record=True, react=react.rules())
 
@@ -34,17 +37,20 @@ Figures = dict[str, Any]
 
 def main() -> None:
     arguments = _arguments()
-    figures = redraw.measure()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        figures |= _front(arguments, folder)
-        figures |= recorded.measure()
-        figures |= _soak(arguments.soak_minutes, folder)
-    show(_table(figures))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "screen.json"
-    path.write_text(json.dumps({**figures, "machine": machine()}, indent=2) + "\n")
-    show(f"written to {path}")
+    parts: dict[str, Callable[[Path], Figures]] = {
+        "redraw": lambda _: redraw.measure(),
+        "front": lambda folder: _front(arguments, folder),
+        "recorded": lambda _: recorded.measure(),
+        "soak": lambda folder: _soak(arguments.soak_minutes, folder),
+    }
+    figures = json.loads(FILE.read_text()) if FILE.exists() else {}
+    for name in arguments.parts or parts:
+        with tempfile.TemporaryDirectory() as scratch:
+            found = parts[name](Path(scratch))
+        show(_table(found))
+        figures |= {**found, "machine": machine()}
+        FILE.write_text(json.dumps(figures, indent=2) + "\n")
+    show(f"written to {FILE}")
 
 
 def _front(arguments: argparse.Namespace, folder: Path) -> Figures:
@@ -88,7 +94,6 @@ def _plot(found: Found) -> None:
         axes.plot(minutes, held_mb, label=name)
     axes.set(xlabel="minutes", ylabel="memory, MB", ylim=(0, None))
     figure.legend(loc="outside upper center", ncols=4)
-    RESULTS.mkdir(exist_ok=True)
     figure.savefig(RESULTS / "screen.png", dpi=120)
     plt.close(figure)
 
@@ -103,8 +108,10 @@ def _table(figures: Figures) -> Table:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    names = ("redraw", "front", "recorded", "soak")
+    parser.add_argument("--parts", nargs="+", choices=names, help="all if not given")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each run")
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--soak-minutes", type=float, default=30.0)
     return parser.parse_args()
 

@@ -11,14 +11,14 @@ from rig import PROMPT_S, rtrecon, settings_in
 from rtrecon.config import EncoderSettings
 from rtrecon.front.supervise import Child
 
-OLD_S = 100.0  # long enough to count as having worked
+OLD_S = 100.0  # after its first word: long enough to count as having worked
 
 
 @pytest.fixture
 def child(tmp_path):
     settings = settings_in(tmp_path, encoder=EncoderSettings(checkpoint="demo"))
     child = Child(settings)
-    child.start(0.0)
+    child.start()
     yield child
     if child.pid is not None:
         psutil.Process(child.pid).kill()
@@ -44,6 +44,7 @@ def test_a_child_runs_below_the_loop_that_may_not_wait(child):
 
 def test_a_dead_child_is_told_once_and_comes_again_a_little_later(child):
     first = child.pid
+    child.spoke(0.0)
     loss = killed(child, OLD_S)
     assert not loss.final
     assert "starting it again" in loss.sentence
@@ -55,9 +56,16 @@ def test_a_dead_child_is_told_once_and_comes_again_a_little_later(child):
     assert child.restarts == 1
 
 
-def test_one_that_keeps_dying_young_is_given_up_on(child):
+@pytest.mark.parametrize(
+    ("slow_s", "speaks"), [(0.0, True), (0.0, False), (OLD_S, False)]
+)
+def test_one_that_keeps_dying_young_is_given_up_on(child, slow_s, speaks):
+    """Young is who just said its first word, or has not said one, however long ago."""
     now_s = 0.0
     for _ in range(2):
+        if speaks:
+            child.spoke(now_s)
+        now_s += slow_s
         assert not killed(child, now_s).final
         now_s += 1.0
         child.check(now_s)
@@ -72,6 +80,7 @@ def test_one_that_keeps_dying_young_is_given_up_on(child):
 def test_one_that_dies_now_and_then_is_never_given_up_on(child):
     now_s = 0.0
     for restarts in range(4):
+        child.spoke(now_s)
         now_s += OLD_S
         assert not killed(child, now_s).final
         child.check(now_s + 1.0)

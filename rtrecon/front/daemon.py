@@ -85,7 +85,7 @@ class Front:
 
     def run(self) -> None:
         """Warm up, then serve until asked to stop."""
-        self._stations.start(time.monotonic())
+        self._stations.start()
         warm_up(self._neurons.shape, self._settings)
         self._state = "waiting"
         self._log(f"ready: frames are expected at {self._settings.wire.frames}")
@@ -311,8 +311,9 @@ class Front:
             recording.record_result(recorder, message, payload)
         if isinstance(message, wire.Movie):
             self._pace.told(message.index)
+        if isinstance(message, wire.Health):
+            self._stations.spoke(message.station, time.monotonic())
         if isinstance(message, wire.Health) and message.station == "inverter":
-            self._stations.inverting = True
             self._watch.health(time.monotonic())
         self._publisher.forward(parts)
         if isinstance(message, wire.Event) and not message.rule:

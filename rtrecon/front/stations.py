@@ -19,10 +19,17 @@ class Stations:
         self._reactor = Child(settings, REACTOR) if reacts else None
         self.inverting = False
 
-    def start(self, now_s: float) -> None:
+    def start(self) -> None:
         """Start all."""
         for _, child in self._children():
-            child.start(now_s)
+            child.start()
+
+    def spoke(self, station: str, now_s: float) -> None:
+        """Learn that one of them is up: it told its health."""
+        for name, child in self._children():
+            if name == station:
+                child.spoke(now_s)
+                self.inverting |= child is self.inverter
 
     def stop(self) -> None:
         """End all."""

@@ -11,7 +11,7 @@ from rtrecon.config import Settings
 from rtrecon.priority import give_way
 
 _RETRY_S = 0.5
-_MAX_FAILURES = 3  # in a row, each within `_YOUNG_S` of its start
+_MAX_FAILURES = 3  # in a row, each within `_YOUNG_S` of its first word, or before it
 _YOUNG_S = 10.0
 
 
@@ -49,7 +49,7 @@ class Child:
         self._settings = settings
         self._duty = duty
         self._process: subprocess.Popen[bytes] | None = None
-        self._started_s = 0.0
+        self._spoke_s: float | None = None
         self._start_at_s: float | None = None
         self._failures = 0
         self.restarts = 0
@@ -59,7 +59,7 @@ class Child:
         """Process id while it runs."""
         return self._process.pid if self._process else None
 
-    def start(self, now_s: float) -> None:
+    def start(self) -> None:
         """Start the process."""
         command = [sys.executable, "-m", "rtrecon", self._duty.command]
         process = subprocess.Popen(command, stdin=subprocess.PIPE)
@@ -68,18 +68,23 @@ class Child:
         process.stdin.close()
         if self._duty.gives_way:
             give_way(process.pid)
-        self._process, self._started_s, self._start_at_s = process, now_s, None
+        self._process, self._spoke_s, self._start_at_s = process, None, None
+
+    def spoke(self, now_s: float) -> None:
+        """Learn that it is up; how long that took says nothing of its health."""
+        if self._spoke_s is None:
+            self._spoke_s = now_s
 
     def check(self, now_s: float) -> Loss | None:
         """Notice an end, or start again when it is time; call it often."""
         if self._start_at_s is not None and now_s >= self._start_at_s:
             self.restarts += 1
-            self.start(now_s)
+            self.start()
         if self._process is None or self._process.poll() is None:
             return None
         code, name = self._process.returncode, self._duty.name
         self._process = None
-        young = now_s - self._started_s < _YOUNG_S
+        young = self._spoke_s is None or now_s - self._spoke_s < _YOUNG_S
         self._failures = self._failures + 1 if young else 1
         if young and self._failures >= _MAX_FAILURES:
             return Loss(
