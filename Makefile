@@ -11,7 +11,7 @@ PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 
-.PHONY: demo test test-long lint bench-loop bench-front bench-inversion bench-bridge bench-screen gallery clean
+.PHONY: demo test test-long lint bench-loop bench-front bench-inversion bench-bridge bench-screen bench-gpu gallery clean
 
 demo: $(READY)
 	$(BIN)/rtrecon demo $(ARGS)
@@ -42,6 +42,9 @@ bench-bridge: $(PEERS)
 
 bench-screen: $(READY)
 	$(BIN)/python benchmarks/screen.py $(ARGS)
+
+bench-gpu: $(READY)
+	$(BIN)/python benchmarks/gpu.py $(if $(QUICK),--quick) $(ARGS)
 
 # The pictures of the README: a real daemon, a simulated mouse.
 gallery: $(READY)

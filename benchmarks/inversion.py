@@ -111,23 +111,26 @@ def _further(items: list[Item], subjects: list[Subject]) -> dict[str, Any]:
 
 
 def _published(items: list[Item], shown: Array) -> dict[str, Scores]:
-    """All models together, as published, and one alone.
+    """One model on all clips; all models on those few that all were run on.
 
-    The best smoothing is the one that suits these very clips best.
+    On these, one model and the live method are scored too, to be compared with. The
+    best smoothing is the one that suits these very clips best.
     """
     own = [item for item in items if item.method == "published"]
-    by_model = [
-        kept([item for item in own if item.model == model])
-        for model in sorted({item.model for item in own})
-    ]
-    one, together = by_model[0], np.mean(by_model, axis=0)
+    one = kept([item for item in own if not item.model])
+    clips = sorted({item.clip for item in own if item.model})
+    several = np.stack([kept([i for i in own if i.clip == c]).mean(0) for c in clips])
+    fewer = shown[clips]
+    live = kept([i for i in items if i.method == "live" and i.clip in clips], "lag24")
     overlapping = kept([item for item in items if item.method == "stride"])
     return {
-        "published_best_r": _best_smoothed(together, shown),
-        "published_sigma05_r": _scores(_smoothed(together, SMOOTHING), shown),
-        "published_sigma0_r": _scores(together, shown),
-        "published_one_model_best_r": _best_smoothed(one, shown),
-        "published_one_model_sigma05_r": _scores(_smoothed(one, SMOOTHING), shown),
+        "published_best_r": _best_smoothed(one, shown),
+        "published_sigma05_r": _scores(_smoothed(one, SMOOTHING), shown),
+        "published_sigma0_r": _scores(one, shown),
+        "published_all_models_best_r": _best_smoothed(several, fewer),
+        "published_all_models_sigma05_r": _scores(_smoothed(several, SMOOTHING), fewer),
+        "published_one_model_same_clips_r": _best_smoothed(one[clips], fewer),
+        "live_same_clips_r": _scores(live, fewer),
         "published_overlapping_windows_r": _best_smoothed(overlapping, shown[:1]),
         "published_windows_beside_r": _best_smoothed(one[:1], shown[:1]),
     }

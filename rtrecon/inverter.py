@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import psutil
 import torch
 import zmq
 
@@ -22,7 +21,9 @@ from rtrecon.encoder.card import find
 from rtrecon.encoder.checkpoint import Checkpoint, load
 from rtrecon.encoder.spectrum import Spectrum, spectrum
 from rtrecon.errors import UserError
+from rtrecon.invert import device
 from rtrecon.invert.live import LiveInverter, Problem
+from rtrecon.parent import Parent
 from rtrecon.quality.judge import Judge
 from rtrecon.quality.latency import LatencyHistogram
 from rtrecon.quality.memory import MemoryMeter
@@ -130,8 +131,18 @@ class Inverter:
             if taken and now + (now - started) / taken > deadline_s:
                 break
             inversion.step(min(1.0, (now - started) / max(1e-3, deadline_s - started)))
+            inversion.settle()
             taken += 1
         return taken
+
+    def notes(self) -> list[str]:
+        """Return and forget what is to be told of the device's memory."""
+        found = []
+        for inversion in (self.live, self.null):
+            if inversion is not None:
+                found += inversion.notes
+                inversion.notes.clear()
+        return found
 
     def _all_steps(self, inversion: LiveInverter) -> int:
         count = self.settings.max_steps
@@ -151,10 +162,7 @@ class Inverter:
         """Return (h, 2) z-scored; what is not known takes its mean in training."""
         calibration = self._checkpoint.calibration
         raw = np.array([sample.header.behavior for sample in samples], np.float32)
-        scaled = (torch.from_numpy(raw) - calibration.behavior_mean) / (
-            calibration.behavior_sd
-        )
-        return torch.nan_to_num(scaled).clamp(-4, 4)
+        return calibration.scaled(torch.from_numpy(raw))
 
 
 def _require(device: str) -> None:
@@ -185,10 +193,11 @@ def silence(inverter: Inverter, n_frames: int) -> list[Sample]:
 class Process:
     """The loop around an `Inverter`: sockets, clock, counters."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, front: Parent) -> None:
         checkpoint = load(find(settings.encoder.checkpoint or "demo"))
         self._checkpoint = checkpoint
         torch.set_num_threads(settings.invert.threads)
+        device.choose(repeatable=settings.invert.deterministic)
         self._settings = settings.invert
         self._rate_hz = settings.align.rate_hz
         self._hop_s = self._settings.hop_frames / self._rate_hz
@@ -202,7 +211,7 @@ class Process:
             self._settings.window_frames,
         )
         self._memory = MemoryMeter()
-        self._front = psutil.Process(psutil.Process().ppid())
+        self._front = front
         self._context: sockets.Context = zmq.Context()
         address = settings.wire
         self._keys = keys = keys_of_client(address)
@@ -217,7 +226,7 @@ class Process:
         """Invert until the front goes away or says so."""
         self._warm_up()
         self._catch_up()
-        while self._front.is_running():
+        while self._front.is_there():
             for message, payload in self._received():
                 if isinstance(message, wire.Event) and message.name == "shutdown":
                     return
@@ -301,11 +310,16 @@ class Process:
         movie = self._spectrum.to_pixels(self._inverter.live.frames())
         self._publish_movie(samples[-1].header, movie, taken)
         self._judge_hop(samples[-1].header.index, movie, budget_s)
+        self._tell(self._inverter)
         self._hops, self._steps = self._hops + 1, self._steps + taken
         taken_s = time.monotonic() - started
         self._latency["hop"].add(taken_s * 1e3)
         if taken_s > self._hop_s:
             self._misses += not samples[-1].header.late
+
+    def _tell(self, inverter: Inverter) -> None:
+        for note in inverter.notes():
+            self._publisher.send(wire.Event, name="memory", message=note)
 
     def _publish_movie(self, newest: wire.Activity, movie: Array, steps: int) -> None:
         pixels = np.rint(movie).astype(np.uint8)
@@ -392,11 +406,12 @@ class Process:
             if inversion is not None:
                 spare.refine(inversion, time.monotonic() + 0.5)
                 inversion.predict()
+        self._tell(spare)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, front: Parent) -> None:
     """Run the inverter until its front goes away."""
-    process = Process(settings)
+    process = Process(settings, front)
     try:
         process.run()
     finally:

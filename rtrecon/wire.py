@@ -17,7 +17,7 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 PIXEL_TYPES = ("int16", "uint16")
 PixelType = Literal["int16", "uint16"]
-RateType = Literal["float32"]  # of spikes, in sessions without images
+RateType = Literal["float32"]  # of rates, in sessions without images
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -47,8 +47,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 class Start(Header, frozen=True, tag="start"):
     """A session begins; repeated about once a second for a daemon that comes late.
 
-    Of spikes in place of images, `units` are the ids of all that are told of: each
-    frame is then one bin, float32 of shape [1, units], the rate of each of them.
+    Of rates in place of images, `units` are the ids of all that are told of: each frame
+    is then one bin, float32 of shape [1, units], the rate of each of them. `rates_in`
+    is what they are measured in, "spikes per bin" where it is left out: an encoder was
+    trained on the same.
     """
 
     source: str
@@ -59,6 +61,7 @@ class Start(Header, frozen=True, tag="start"):
     planes: list[float] = msgspec.field(default_factory=lambda: [0.0])  # z, um
     rois: list[Any] | None = None
     units: list[int] | None = None
+    rates_in: Name | None = None
     meta: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

@@ -177,16 +177,28 @@ def test_an_encoder_wants_its_own_neurons():
             neurons.of(start(other))
 
 
-@pytest.mark.parametrize("trained_on", [LIVE_UNITS, RATE_UNITS])
-def test_an_encoder_of_spikes_is_none_of_images_nor_the_reverse(trained_on):
+# what an encoder was trained on -> what a session of that says
+SESSIONS = {
+    LIVE_UNITS: {"units": None, "shape": (20, 30), "dtype": "int16"},
+    RATE_UNITS: {},
+    "photons per bin": {"rates_in": "photons per bin"},
+}
+
+
+@pytest.mark.parametrize("trained_on", SESSIONS)
+def test_an_encoder_wants_what_it_was_trained_on(trained_on):
     card = small_world.untrained(Path("none"), [4, 2], (20, 30)).card
     card.meta["units"] = trained_on
     neurons = Neurons(card, None, RoiSettings())
-    images = start([4, 2], units=None, shape=(20, 30), dtype="int16")
-    fits, other = (images, start([4, 2]))[:: 1 if trained_on == LIVE_UNITS else -1]
-    assert neurons.of(fits).rois.ids.tolist() == [4, 2]
-    with pytest.raises(UserError, match=f"was trained on {trained_on}, but"):
-        neurons.of(other)
+    for told, fields in SESSIONS.items():
+        if told == trained_on:
+            assert neurons.of(start([4, 2], **fields)).rois.ids.tolist() == [4, 2]
+        else:
+            words = (
+                f"was trained on {trained_on}, but (rates come in|images give) {told}"
+            )
+            with pytest.raises(UserError, match=words):
+                neurons.of(start([4, 2], **fields))
 
 
 REFUSED = [

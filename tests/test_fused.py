@@ -57,7 +57,7 @@ def test_objective_and_slope_are_those_of_autograd(size, seed):
     for _ in range(3):  # buffers are used again
         z = innovations(problem, window)
         (expected, expected_slope), (value, slope) = reference.slope(z), fused.slope(z)
-        assert value == pytest.approx(expected, rel=RELATIVE)
+        assert value == pytest.approx(float(expected), rel=RELATIVE)
         assert_alike(slope, expected_slope)
         assert_alike(slope[0], expected_slope[0])  # the frame before the window
 
@@ -80,7 +80,7 @@ def test_a_new_window_replaces_all_of_the_old():
     fused.take(*other)
     expected, expected_slope = both(problem, other)[0].slope(z)
     value, slope = fused.slope(z)
-    assert value == pytest.approx(expected, rel=RELATIVE)
+    assert value == pytest.approx(float(expected), rel=RELATIVE)
     assert_alike(slope, expected_slope)
 
 
@@ -110,7 +110,7 @@ def test_what_is_missing_or_weightless_does_not_count(which):
     reference, fused = both(problem, window)
     z = innovations(problem, window)
     (expected, expected_slope), (value, slope) = reference.slope(z), fused.slope(z)
-    assert value == pytest.approx(expected, rel=RELATIVE), name
+    assert value == pytest.approx(float(expected), rel=RELATIVE), name
     assert_alike(slope, expected_slope)
     if name.startswith("all"):
         assert_alike(slope, z)  # the prior alone speaks

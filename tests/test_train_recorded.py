@@ -137,24 +137,27 @@ def test_a_checkpoint_comes_of_it(session, tmp_path):
     assert meta["session"] == session.name
     assert meta["traces"] == SETTINGS.traces.model_dump(mode="json")
     assert any("running speed was not measured" in word for word in told)
+    assert "running speed was not measured" in meta["notes"][0]
 
 
-def test_a_session_of_spikes_is_trained_on_without_masks(tmp_path):
-    session, out = recorded(tmp_path, rates=True), tmp_path / "units.safetensors"
+@pytest.mark.parametrize("measured_in", [RATE_UNITS, "photons per bin"])
+def test_a_session_of_rates_is_trained_on_without_masks(tmp_path, measured_in):
+    session, out = recorded(tmp_path, rates_in=measured_in), tmp_path / "e.safetensors"
     reference_file(session, 0).unlink()
     train_recorded(session, Recipe(1, 300), out, lambda *word: None)
     card = load(out).card
-    assert card.units == RATE_UNITS
+    assert card.units == measured_in
     assert card.rois.ids.tolist() == IDS
     settings = Settings(encoder=EncoderSettings(checkpoint=str(out)))
     start = wire.Start(
         session="s",
         seq=0,
-        source="spikes",
+        source="rates",
         rate_hz=30.0,
         shape=(1, 3),
         dtype="float32",
         units=IDS,
+        rates_in=measured_in,
     )
     assert read_neurons(settings).of(start).rois.ids.tolist() == IDS
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from rtrecon.config import EncoderSettings, Settings
+from rtrecon import wire
+from rtrecon.config import EncoderSettings, RoiSettings, Settings
 from rtrecon.encoder.card import CheckpointError
 from rtrecon.encoder.checkpoint import load
 from rtrecon.encoder.compact import MEMORY
@@ -20,6 +21,7 @@ from rtrecon.errors import UserError
 from rtrecon.front.neurons import read_neurons
 from rtrecon.sensorium import layout
 from rtrecon.sensorium.folder import Folder
+from rtrecon.sensorium.replay import start_fields
 from rtrecon.sensorium.simulated import Program, show, write_session
 from rtrecon.sensorium.trial import Trial
 from rtrecon.sensorium.write import Neurons, write_folder
@@ -119,9 +121,24 @@ def test_a_checkpoint_comes_of_it(trained, folder):
     assert not state_file(trained).exists()
 
 
-def test_the_front_refuses_it_for_its_units(trained):
+def test_the_front_takes_it_for_the_same_responses_alone(trained, folder):
     settings = Settings(encoder=EncoderSettings(checkpoint=str(trained)))
-    with pytest.raises(UserError, match="trained on responses of a Sensorium"):
+    neurons, fields = read_neurons(settings), start_fields(Folder(folder))
+    same = wire.Start(session="s", seq=0, **fields)
+    assert neurons.of(same).rois.ids.tolist() == fields["units"]
+    spikes = wire.Start(session="s", seq=0, **(fields | {"rates_in": None}))
+    with pytest.raises(UserError, match=r"responses of a Sensorium .* come in spikes"):
+        neurons.of(spikes)
+
+
+def test_masks_do_not_go_with_it(trained, tmp_path):
+    masks = tmp_path / "regions.json"
+    masks.write_text('[{"coordinates": [[0, 0]]}]')
+    settings = Settings(
+        encoder=EncoderSettings(checkpoint=str(trained)),
+        rois=RoiSettings(path=str(masks)),
+    )
+    with pytest.raises(UserError, match="of a Sensorium recording, but images give"):
         read_neurons(settings)
 
 

@@ -21,7 +21,7 @@ GOLDEN = {
     "start": (
         b'{"type":"start","session":"s","seq":0,"v":1,"source":"rig","rate_hz":30.0,'
         b'"shape":[2,3],"dtype":"int16","channels":[1],"planes":[0.0],"rois":null,'
-        b'"units":null,"meta":{"zoom":1.5}}',
+        b'"units":null,"rates_in":null,"meta":{"zoom":1.5}}',
         b"",
         wire.Start(
             session="s",

@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 import typer
 
-from rtrecon.cli import bridge, companions, desk, live, react, share, sources, terminal
+from rtrecon.cli import (
+    bridge,
+    companions,
+    desk,
+    live,
+    share,
+    sources,
+    stations,
+    terminal,
+)
 from rtrecon.errors import UserError
 
 app = typer.Typer(
@@ -38,6 +47,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         desk.train,
         desk.mask,
         desk.convert,
+        desk.adapt,
     ),
     "Record and share": (
         share.report,
@@ -48,8 +58,8 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
-app.command(hidden=True)(live.invert)
-app.command(hidden=True)(react.reactor)
+app.command(hidden=True)(stations.invert)
+app.command(hidden=True)(stations.reactor)
 
 
 def main() -> None:

@@ -1,11 +1,16 @@
-"""A recorded session, sent again: the part of `rtrecon replay` that is about those."""
+"""What was recorded, sent again: the part of `rtrecon replay` that is about folders."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtrecon.cli.terminal import progress_bars, say
+
+if TYPE_CHECKING:
+    from rtrecon.sensorium.replay import Choice
 
 
 def is_session(path: Path) -> bool:
@@ -13,6 +18,13 @@ def is_session(path: Path) -> bool:
     from rtrecon.record.tables import ABOUT
 
     return (path / ABOUT).is_file()
+
+
+def is_sensorium(path: Path) -> bool:
+    """Tell whether this is the folder of a mouse of Sensorium 2023."""
+    from rtrecon.sensorium.layout import TIERS_FILE
+
+    return (path / TIERS_FILE).parent.is_dir()
 
 
 def send_session(
@@ -23,12 +35,7 @@ def send_session(
     from rtrecon.session_replay import replay_session
     from rtrecon.transport.keys import client_keys
 
-    with ExitStack() as opened, progress_bars("frames") as progress:
-        task = progress.add_task("replay", total=None)
-
-        def told(done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total)
-
+    with ExitStack() as opened, counted() as told:
         report = replay_session(
             folder,
             to,
@@ -38,3 +45,36 @@ def send_session(
             on_progress=told,
         )
     say(f"{report.frames_sent} frames sent, {report.wall_s:.1f} s")
+
+
+def send_sensorium(
+    folder: Path, to: str, choice: Choice, often: tuple[float, int], keys: Path | None
+) -> None:
+    """Send trials of a folder to the daemon; often: at which speed, how many times."""
+    from rtrecon.sensorium.replay import replay_folder
+    from rtrecon.transport.keys import client_keys
+
+    speed, loops = often
+    with counted() as told:
+        report = replay_folder(
+            folder,
+            to,
+            choice=choice,
+            speed=speed or None,
+            loops=loops or None,
+            keys=client_keys(keys) if keys else None,
+            on_progress=told,
+        )
+    say(f"{report.frames_sent} frames sent, {report.wall_s:.1f} s")
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[int, int | None], None]]:
+    """Show how many frames are done."""
+    with progress_bars("frames") as progress:
+        task = progress.add_task("replay", total=None)
+
+        def told(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield told

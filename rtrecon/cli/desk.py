@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,14 +105,20 @@ def train(
     cutmix: Annotated[
         float, typer.Option(help="Share of batches that are mixed, 0 to 1.")
     ] = 0.0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="auto: a GPU, if there is one."),
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(help="auto: bfloat16 on a GPU made for it."),
+    ] = "auto",
 ) -> None:
     """Train a compact encoder on a simulated, a recorded or a Sensorium session."""
     from rtrecon import train as training
     from rtrecon.encoder.card import find
     from rtrecon.encoder.fit import READOUTS, Recipe
 
-    if sensorium and session:
-        raise UserError("give --sensorium or --session, not both")
     recipe = replace(
         READOUTS if freeze_core else Recipe(),
         epochs=epochs,
@@ -118,9 +126,11 @@ def train(
         average=average,
         cutmix=cutmix,
     )
-    start = training.Start(resume, find(freeze_core) if freeze_core else None)
-    with progress_bars("%") as progress:
-        told = Stages(progress)
+    core = find(freeze_core) if freeze_core else None
+    with training.join(device, precision) as place, _told_by(place.leads) as told:
+        if sensorium and session:
+            raise UserError("give --sensorium or --session, not both")
+        start = training.Start(resume, core, place)
         if sensorium:
             made = training.train_sensorium(sensorium, recipe, out, told, start)
         elif session:
@@ -129,10 +139,23 @@ def train(
             plan = training.SimulatedTraining(minutes, neurons, side_px, mouse)
             used = config.load(settings) if settings else config.Settings()
             made = training.train_simulated(plan, recipe, used, out, told, start)
-    say(
-        f"{out} written: {len(made.card.rois)} neurons, "
-        f"r = {made.card.meta['validation_r']} on clips not trained on"
-    )
+    if place.leads:
+        for note in made.card.meta["notes"]:
+            say(note)
+        say(
+            f"{out} written: {len(made.card.rois)} neurons, "
+            f"r = {made.card.meta['validation_r']} on clips not trained on"
+        )
+
+
+@contextmanager
+def _told_by(one: bool) -> Iterator[Callable[[str, float, str], None]]:
+    """Tell of the stages of a work, if this is the one process that does."""
+    if not one:
+        yield lambda *_: None
+        return
+    with progress_bars("%") as progress:
+        yield Stages(progress)
 
 
 def convert(
@@ -159,6 +182,51 @@ def convert(
     say(
         f"{out} written: {len(sources)} models of mouse {converted}, "
         f"{converted.n_neurons} neurons"
+    )
+
+
+def adapt(
+    published: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Published encoders, one or an ensemble; converted or not."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Checkpoint to write (.safetensors).")],
+    sensorium: Annotated[
+        Path | None, typer.Option(help="Sensorium 2023 folder of their mouse.")
+    ] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="Or a session that we recorded of it.")
+    ] = None,
+    mouse: ReadoutOf = None,
+    frames: Annotated[
+        int, typer.Option(help="To calibrate with; without a GPU, few: it takes long.")
+    ] = 900,
+    stride_frames: Annotated[
+        int,
+        typer.Option(
+            help="Between windows that answer, 1 to 32; fewer: better, slower."
+        ),
+    ] = 16,
+    device: Device = "cpu",
+) -> None:
+    """Make published encoders fit for live and map: a prior, and what they know."""
+    from rtrecon.train import adapted
+
+    plan = adapted.Plan(published, out, mouse, frames, stride_frames, device)
+    with progress_bars("%") as progress:
+        told = Stages(progress)
+        if sensorium and not session:
+            made = adapted.adapt_to_sensorium(plan, sensorium, told)
+        elif session and not sensorium:
+            made = adapted.adapt_to_session(plan, session, told)
+        else:
+            raise UserError("give one recording: either --sensorium or --session")
+    say(
+        f"{out} written: {len(made.card.rois)} neurons, "
+        f"r = {made.card.meta['validation_r']}; it refers to {len(published)} files, "
+        "keep them"
     )
 
 

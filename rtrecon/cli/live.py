@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,13 @@ import typer
 
 from rtrecon import config
 from rtrecon.cli import sources, terminal
-from rtrecon.cli.again import is_session, send_session
+from rtrecon.cli.again import (
+    counted,
+    is_sensorium,
+    is_session,
+    send_sensorium,
+    send_session,
+)
 from rtrecon.cli.terminal import progress_bars, say
 
 ConfigPath = Annotated[Path, typer.Argument(help="Settings file (TOML).")]
@@ -73,7 +78,8 @@ def display(
 
 def replay(
     file: Annotated[
-        Path, typer.Argument(help="A recording of any kind, or a session's folder.")
+        Path,
+        typer.Argument(help="A recording, or the folder of a session or a mouse."),
     ],
     to: Annotated[
         str, typer.Option(help="Where the daemon takes frames.")
@@ -102,10 +108,22 @@ def replay(
         Path | None,
         typer.Option(help="Images of a session that was recorded without."),
     ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="Of Sensorium trials; if not given, those not trained on."),
+    ] = None,
+    trial: Annotated[
+        list[int] | None, typer.Option(help="Sensorium trial by number; or several.")
+    ] = None,
 ) -> None:
     """Stream a recording to the daemon as if the microscope were running."""
     if is_session(file):
         return send_session(file, to, speed, frames, keys)
+    if is_sensorium(file):
+        from rtrecon.sensorium.replay import Choice
+
+        choice = Choice(tier, tuple(trial or ()))
+        return send_sensorium(file, to, choice, (speed, loops), keys)
     from rtrecon.replay import replay as send
     from rtrecon.sources.recording import Hints
     from rtrecon.transport.keys import client_keys
@@ -113,12 +131,7 @@ def replay(
     hints = Hints(channel, rate_hz, sources.size(shape), field)
     if follow:
         return sources.follow(file, hints, silence, (to, keys))
-    with progress_bars("frames") as progress:
-        task = progress.add_task("replay", total=None)
-
-        def told(done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total)
-
+    with counted() as told:
         report = send(
             file,
             to,
@@ -189,10 +202,3 @@ def field(
 
     for line in field_reports(session):
         say(line)
-
-
-def invert() -> None:
-    """Run the inverter on settings from standard input (started by the daemon)."""
-    from rtrecon import inverter
-
-    inverter.run(config.parse(sys.stdin.read()))

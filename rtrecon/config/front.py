@@ -150,5 +150,5 @@ class RoiSettings(Section):
     )
     transpose: bool = Field(False, description="exchange rows and columns of the masks")
     units: bool = Field(
-        False, description="rates of spikes will come, not images: no masks needed"
+        False, description="rates of units will come, not images: no masks needed"
     )

@@ -95,6 +95,16 @@ def require_same_neurons(card: Card, rois: RoiSet) -> None:
         )
 
 
+def make_room(path: Path) -> None:
+    """Make the folder of a checkpoint to come; `CheckpointError` if it cannot be."""
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; give a file to write instead")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be written: {error}") from None
+
+
 def _fit_together(masks: list[Array], mean_image: Array) -> bool:
     """Tell whether kernels can trust the masks, for those look at no bounds."""
     ids, indptr, rows, cols, weights, planes = masks

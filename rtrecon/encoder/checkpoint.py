@@ -1,4 +1,7 @@
-"""Checkpoints: encoder, prior and calibration beside the neurons they belong to."""
+"""Checkpoints: encoder, prior and calibration beside the neurons they belong to.
+
+The encoder is a compact one, or a published one in files of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rtrecon.encoder.card import FORMAT, MASK_KEYS, Card, CheckpointError, read_card
+from rtrecon.encoder.card import (
+    FORMAT,
+    MASK_KEYS,
+    Card,
+    CheckpointError,
+    make_room,
+    read_card,
+)
 from rtrecon.encoder.compact import Compact
+from rtrecon.encoder.live_published import Fit, LivePublished
 from rtrecon.encoder.prior import Prior
+from rtrecon.encoder.published import SPAN
+from rtrecon.encoder.referred import Reference, open_published, reference_of
 from rtrecon.encoder.spectrum import SHAPE, spectrum
 
+MOST_SD = 4.0  # of behaviour; what is further out was never trained on
 _PRIOR_KEYS = ("mean", "rho", "q", "doubt")
 _CALIBRATION_KEYS = ("dispersion", "behavior_mean", "behavior_sd", "identifiability")
 _COMPACTED = ("model.filters", "identifiability")  # halves the file, costs nothing
@@ -37,25 +51,32 @@ class Calibration:
     identifiability: Tensor
     temperature: float
 
+    def scaled(self, behavior: Tensor) -> Tensor:
+        """Return behaviour (..., 2) z-scored from what was recorded; NaN is the mean.
+
+        What no training saw is held at `MOST_SD`.
+        """
+        spread = (behavior - self.behavior_mean) / self.behavior_sd
+        return torch.nan_to_num(spread).clamp(-MOST_SD, MOST_SD)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that `rtrecon train` makes and the inverter needs; frozen weights."""
+    """All that `rtrecon train` or `adapt` makes and the inverter needs; frozen."""
 
     card: Card
-    model: Compact
+    model: Compact | LivePublished
     prior: Prior
     calibration: Calibration
 
-
-def make_room(path: Path) -> None:
-    """Make the folder of a checkpoint to come; `CheckpointError` if it cannot be."""
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; give a file to write instead")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path} cannot be written: {error}") from None
+    def compact(self) -> Compact:
+        """Return its model; `CheckpointError` where that is a published encoder."""
+        if isinstance(self.model, Compact):
+            return self.model
+        raise CheckpointError(
+            f"checkpoint {self.card.path} is for a published encoder, and has no "
+            "compact one; give one that `rtrecon train` made"
+        )
 
 
 def save(checkpoint: Checkpoint) -> None:
@@ -68,7 +89,7 @@ def save(checkpoint: Checkpoint) -> None:
         f"masks.{k}": torch.from_numpy(getattr(card.rois, k)) for k in MASK_KEYS
     }
     tensors["mean_image"] = torch.from_numpy(card.mean_image)
-    for key in _COMPACTED:
+    for key in tensors.keys() & _COMPACTED:
         tensors[key] = tensors[key].half()
     meta = {
         **card.meta,
@@ -83,24 +104,35 @@ def save(checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; raises `CheckpointError` with a sentence."""
+    """Read a checkpoint, and what it refers to; `CheckpointError` with a sentence."""
     card = read_card(path)
+    reference = reference_of(card)
     try:
         tensors = {key: _single(value) for key, value in load_file(path).items()}
-        _require_shapes(tensors, len(card.rois))
-        model = Compact(spectrum().n_coef, len(card.rois))
-        model.load_state_dict(_under("model.", tensors))
+        _require_shapes(tensors, len(card.rois), reference)
         prior = Prior(*(tensors[f"prior.{key}"] for key in _PRIOR_KEYS))
         calibration = Calibration(
             **{key: tensors[key] for key in _CALIBRATION_KEYS},
             temperature=float(card.meta["temperature"]),
         )
+        own = _under("model.", tensors)
+        if reference is None:
+            return Checkpoint(card, _compact(card, own), prior, calibration)
+        fit = Fit(calibration.behavior_mean, calibration.behavior_sd, **own)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"checkpoint {path} does not hold a whole encoder: {error}; train it anew "
             "or use the version that made it"
         ) from None
-    return Checkpoint(card, model.requires_grad_(False), prior, calibration)
+    published = open_published(card, reference)
+    model = LivePublished(published, fit, reference.stride_frames)
+    return Checkpoint(card, model, prior, calibration)
+
+
+def _compact(card: Card, tensors: dict[str, Tensor]) -> Compact:
+    model = Compact(spectrum().n_coef, len(card.rois))
+    model.load_state_dict(tensors)
+    return model.requires_grad_(False)
 
 
 def _single(tensor: Tensor) -> Tensor:
@@ -115,7 +147,9 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _require_shapes(tensors: dict[str, Tensor], n_neurons: int) -> None:
+def _require_shapes(
+    tensors: dict[str, Tensor], n_neurons: int, reference: Reference | None
+) -> None:
     """Check what torch does not when it loads; ValueError says what is wrong."""
     n_coef = spectrum().n_coef
     expected: dict[str, tuple[int, ...]] = {
@@ -123,6 +157,9 @@ def _require_shapes(tensors: dict[str, Tensor], n_neurons: int) -> None:
     }
     expected |= {"dispersion": (n_neurons,), "identifiability": SHAPE}
     expected |= {"behavior_mean": (2,), "behavior_sd": (2,)}
+    if reference is not None:
+        expected |= {"model.gain": (n_neurons,), "model.floor": (n_neurons,)}
+        expected |= {"model.reach": (SPAN,)}
     for key, shape in expected.items():
         found = tuple(tensors[key].shape)
         if found != shape:

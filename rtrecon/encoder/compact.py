@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtrecon.encoder.spectrum import SHAPE
+from rtrecon.errors import UserError
 
 MEMORY = 12  # frames that an answer depends on, the present one included
 N_KERNELS = 4
@@ -33,6 +34,8 @@ class Compact(nn.Module):
     log_power, log_scale, offset (n,). gain (2, n): log gain by z-scored behaviour
     (pupil dilation, running speed). gather (n, g), spread (g, n): the pool.
     """
+
+    past_frames = MEMORY - 1
 
     filters: Tensor
     gather: Tensor
@@ -59,6 +62,28 @@ class Compact(nn.Module):
     def n_neurons(self) -> int:
         """Number of neurons."""
         return len(self.rest)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies."""
+        return self.rest.device
+
+    def expect(self, frames: Tensor, behavior: Tensor) -> Tensor:
+        """Return (T, n) from frames (past_frames + T, C); see `LiveEncoder`."""
+        n_frames = len(frames) - self.past_frames
+        return self.answer(self.look(frames), behavior[-n_frames:])
+
+    def reach(self) -> Tensor:
+        """Return (MEMORY, n): the energy of taps, newest frame first, as shares."""
+        energy = self.taps().square().sum((0, 1)).flip(0)
+        return energy / energy.sum(0).clamp(min=FLOOR)
+
+    def ease(self) -> str:
+        """Refuse: what is so small cannot be done in parts."""
+        raise UserError(
+            f"{self.device} has too little memory for a window of {self.n_neurons} "
+            "neurons; end what else uses it, or set invert.device = 'cpu'"
+        )
 
     def look(self, coef: Tensor) -> Tensor:
         """Return (T, 2 n): what the spatial filters see in frames (T, C)."""
@@ -88,7 +113,7 @@ class Compact(nn.Module):
 
     def taps(self) -> Tensor:
         """Return (2 channels, 2 filters, MEMORY, n): mixed kernels, oldest first."""
-        kernels = temporal_kernels().flip(1)
+        kernels = temporal_kernels().to(self.device).flip(1)
         return torch.einsum("cfkn,kd->cfdn", self.mix, kernels)
 
     def set_pool(self, centers: np.ndarray) -> None:

@@ -16,8 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rtrecon.encoder.card import CheckpointError
-from rtrecon.encoder.checkpoint import make_room
+from rtrecon.encoder.card import CheckpointError, make_room
 from rtrecon.encoder.dwiseneuro import Architecture
 from rtrecon.encoder.mice import Mouse, choose
 from rtrecon.encoder.published_file import (

@@ -19,11 +19,11 @@ def cutmix(
 ) -> Data:
     """Return `part` with a box of `other`, of as many frames.
 
-    looks: windows (n, 2304) of the neurons, and the spectrum's basis. The box covers
-    any share of the screen, all alike likely.
+    looks: windows (n, 2304) of the neurons, and the spectrum's basis, on the device of
+    the parts. The box covers any share of the screen, all alike likely.
     """
     window, basis = looks
-    box = _box(rng)
+    box = _box(rng).to(basis.device)
     share = (window * box).sum(1) / window.sum(1)
     pasted = ((other.coef - part.coef) @ basis * box) @ basis.T
     return Data(

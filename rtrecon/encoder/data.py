@@ -23,19 +23,39 @@ class Data:
     behavior: Tensor
     activity: Tensor
 
+    @property
+    def n_answers(self) -> int:
+        """How many frames can be answered for: all whose memory is there, too."""
+        return len(self) - MEMORY + 1
+
     def part(self, start: int, stop: int) -> Data:
         """Return frames start to stop."""
         own = slice(start, stop)
         return Data(self.coef[own], self.behavior[own], self.activity[own])
 
-    def parts(self, n_frames: int) -> Iterator[Data]:
+    def parts(self, n_frames: int, past_frames: int = MEMORY - 1) -> Iterator[Data]:
         """Yield stretches that answer for up to `n_frames` each.
 
-        Each begins with the frames that its first answer remembers, so that every frame
+        Each begins with the past that its first answer rests on, so that every frame
         that can be answered for is answered for once.
         """
-        for start in range(0, len(self) - MEMORY + 1, n_frames):
-            yield self.part(start, start + n_frames + MEMORY - 1)
+        for start in range(0, len(self) - past_frames, n_frames):
+            yield self.part(start, start + n_frames + past_frames)
+
+    def share(self, place: int, n_shares: int) -> Data:
+        """Return one of as many stretches that answer for about as many frames each."""
+        first, end = (self.n_answers * at // n_shares for at in (place, place + 1))
+        return self.part(first, end + MEMORY - 1)
+
+    def to(self, device: torch.device) -> Data:
+        """Return the same on a device; on a GPU it may still be on its way there."""
+        if device.type == "cpu":
+            return self
+        coef, behavior, activity = (
+            tensor.pin_memory().to(device, non_blocking=True)
+            for tensor in (self.coef, self.behavior, self.activity)
+        )
+        return Data(coef, behavior, activity)
 
     def mean(self) -> Tensor:
         """Return (n,) mean activity; 0 of a neuron of which nothing is known."""

@@ -1,4 +1,8 @@
-"""Training of the compact encoder: screen, then gradient descent end to end."""
+"""Training of the compact encoder: screen, then gradient descent end to end.
+
+The data lie in main memory, whatever their size, and go to the device batch by batch:
+copying one takes less time than learning from it, and overlaps with it.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,18 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rtrecon.encoder import unfinished
-from rtrecon.encoder.compact import MEMORY, Compact
+from rtrecon.encoder.compact import Compact
 from rtrecon.encoder.core import Core
 from rtrecon.encoder.cutmix import cutmix
 from rtrecon.encoder.data import Data
+from rtrecon.encoder.gradient import Gradient, poisson_misfit
+from rtrecon.encoder.memory import say_nothing
 from rtrecon.encoder.patches import windows
+from rtrecon.encoder.place import ALONE, Place
 from rtrecon.encoder.score import correlation, mean_r
 from rtrecon.encoder.spectrum import spectrum
 from rtrecon.encoder.trainee import Trainee, begin, blank
+from rtrecon.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,12 @@ READOUTS = Recipe(epochs=12, batch_frames=300, decay=3e-3)
 
 @dataclass(frozen=True)
 class Job:
-    """What to train on, and how.
+    """What to train on, how and where.
 
     core: known from other neurons; its filters stay as they are. state: file that
-    keeps training after every epoch; where it exists, training goes on from it.
+    keeps training after every epoch; where it exists, training goes on from it,
+    wherever and by however many processes it was begun. say: told what somebody should
+    know.
     """
 
     training: Data
@@ -61,6 +71,8 @@ class Job:
     recipe: Recipe
     core: Core | None = None
     state: Path | None = None
+    place: Place = ALONE
+    say: Callable[[str], None] = say_nothing
 
 
 @dataclass(frozen=True)
@@ -74,20 +86,33 @@ class Progress:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The encoder of the epoch that predicts the validation clips best, and the way."""
+    """The encoder of the epoch that predicts the validation clips best, and the way.
+
+    It is on the CPU, wherever it was trained.
+    """
 
     model: Compact
     history: list[Progress]
 
 
 def train(job: Job, report: Callable[[Progress], None]) -> Fitted:
-    """Train until the last epoch, or until patience ends; the seed decides all."""
+    """Train until the last epoch, or until patience ends.
+
+    The seed decides all; on another device, or among more processes, all but rounding.
+    """
     torch.manual_seed(job.recipe.seed)
-    fitting = _Fitting(job)
-    while not fitting.over:
-        progress = fitting.epoch()
-        fitting.keep()
-        report(progress)
+    try:
+        fitting = _Fitting(job)
+        while not fitting.over:
+            progress = fitting.epoch()
+            fitting.keep()
+            report(progress)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"{job.place.device} has no memory for an encoder of "
+            f"{job.training.activity.shape[1]} neurons; end what else uses it, or "
+            "train with --device cpu"
+        ) from None
     return Fitted(fitting.best, fitting.history)
 
 
@@ -95,15 +120,16 @@ class _Fitting:
     """Training under way, and everything that its next epoch depends on."""
 
     def __init__(self, job: Job) -> None:
-        self._job, recipe = job, job.recipe
+        self._job, self._place, recipe = job, job.place, job.recipe
         self._work = _work(job)
         kept = unfinished.load(job.state, self._work) if job.state else None
         self._trainee = (
-            begin(job.training, job.core)
+            begin(job.training, job.core, job.place)
             if kept is None
-            else blank(kept["centers"].numpy(), job.core)
+            else blank(kept["centers"].numpy(), job.core, job.place)
         )
-        self._windows = windows(self._trainee.centers)
+        looks = windows(self._trainee.centers), spectrum().basis
+        self._looks = looks[0].to(job.place.device), looks[1].to(job.place.device)
         self._n_frames = min(recipe.batch_frames, len(job.training))
         self._starts = self._n_frames * np.arange(len(job.training) // self._n_frames)
         self._average = AveragedModel(
@@ -118,9 +144,10 @@ class _Fitting:
             recipe.epochs * len(self._starts),
             pct_start=0.1,
         )
-        self._weight = 1 / (job.training.mean() + 1e-3)
+        self._weight = (1 / (job.training.mean() + 1e-3)).to(job.place.device)
+        self._gradient = Gradient(self._trainee, self._loss, job.place, job.say)
         self.history: list[Progress] = []
-        self.best = self._trainee.encoder()
+        self.best = self._trainee.encoder().cpu()
         if kept is not None:
             self._restore(kept)
 
@@ -136,16 +163,20 @@ class _Fitting:
         """Go through the data once, and judge what came of it."""
         # Its own generator: an epoch is the same where training stopped before it.
         rng = np.random.default_rng([self._job.recipe.seed, len(self.history)])
-        misfits = [
-            self._step(self._batch(start, rng))
-            for start in rng.permutation(self._starts)
-        ]
+        misfits = torch.stack(
+            [
+                self._step(self._batch(start, rng))
+                for start in rng.permutation(self._starts)
+            ]
+        )
+        self._place.sum([misfits])
         encoder = self._judged().encoder()
-        r = mean_r(correlation(encoder, self._job.validation))
+        r = self._place.told(lambda: mean_r(correlation(encoder, self._job.validation)))
         before = [progress.validation_r for progress in self.history]
         if r > max(before, default=-1.0):
-            self.best = encoder
-        self.history.append(Progress(len(before) + 1, float(np.mean(misfits)), r))
+            self.best = encoder.cpu()
+        misfit = float(np.mean(misfits.double().cpu().numpy()))
+        self.history.append(Progress(len(before) + 1, misfit, r))
         return self.history[-1]
 
     def _judged(self) -> Trainee:
@@ -154,7 +185,7 @@ class _Fitting:
 
     def keep(self) -> None:
         """Keep all that `_restore` needs, as tensors and plain values."""
-        if self._job.state is None:
+        if self._job.state is None or not self._place.leads:
             return
         state = {
             "centers": torch.from_numpy(self._trainee.centers),
@@ -178,30 +209,28 @@ class _Fitting:
         }
 
     def _batch(self, start: int, rng: np.random.Generator) -> Data:
-        part = self._job.training.part(start, start + self._n_frames)
+        part = self._frames(start)
         if rng.random() >= self._job.recipe.cutmix:
             return part
         other = int(rng.choice(self._starts))
-        pasted = self._job.training.part(other, other + self._n_frames)
-        return cutmix(part, pasted, (self._windows, spectrum().basis), rng)
+        return cutmix(part, self._frames(other), self._looks, rng)
 
-    def _step(self, data: Data) -> float:
-        misfit = _misfit(self._trainee(data), data, self._weight)
-        self._optimiser.zero_grad()
-        decay = self._job.recipe.decay * self._trainee.spatial.energy()
-        (misfit + decay).backward()
+    def _frames(self, start: int) -> Data:
+        part = self._job.training.part(start, start + self._n_frames)
+        return part.to(self._place.device)
+
+    def _step(self, data: Data) -> Tensor:
+        misfit = self._gradient.of(data)
         self._optimiser.step()
         self._schedule.step()
         self._average.update_parameters(self._trainee)
-        return float(misfit.detach())
+        return misfit
 
-
-def _misfit(expected: Tensor, data: Data, weight: Tensor) -> Tensor:
-    """Poisson misfit summed over neurons, each weighted to count alike."""
-    recorded = data.activity[MEMORY - 1 :]
-    known = ~recorded.isnan()
-    per_frame = (expected - recorded.nan_to_num() * expected.log()) * known
-    return (per_frame.mean(0) * weight).sum()
+    def _loss(self, data: Data) -> tuple[Tensor, Tensor]:
+        with self._place.autocast():
+            expected = self._trainee(data)
+        misfit = poisson_misfit(expected.float(), data, self._weight)
+        return misfit, misfit + self._job.recipe.decay * self._trainee.spatial.energy()
 
 
 def _work(job: Job) -> dict[str, Any]:

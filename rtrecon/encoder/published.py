@@ -7,7 +7,8 @@ mean counts. Windows look ahead: what a frame is told to cause depends on later 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,13 +27,35 @@ SPAN = STEP * (WINDOW - 1) + 1  # frames from the first of a window to its last
 _MARGIN = (PADDED[0] - VISIBLE[0]) // 2  # rows of padding, above and below
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a movie that are asked, and how their answers are blended.
+
+    frames: (windows, 16), places in the movie. blend: (told, windows * 16), by frame to
+    be told of: the share of each answer; none at all where no window tells.
+    """
+
+    frames: Tensor
+    blend: Tensor
+
+    def to(self, device: torch.device) -> Windows:
+        """Return them on a device."""
+        return Windows(self.frames.to(device), self.blend.to(device))
+
+    def split(self, size: int) -> Iterator[Windows]:
+        """Yield so many at a time; what they make of a frame adds up."""
+        frames, blends = self.frames.split(size), self.blend.split(size * WINDOW, 1)
+        yield from map(Windows, frames, blends)
+
+
 class Published:
     """Expected activity of one mouse's neurons, as its several models have it.
 
     An `Encoder`; weights are frozen, batch norms folded. windows: how many go through
     a model at once; two are the even and the odd frames of `SPAN` + 1. recompute: pass
     forward again for the gradient, and need the memory of one pass, not of all.
-    dtype: bfloat16 computes in it where that is safe; fast on GPUs only.
+    dtype: bfloat16 computes in it where that is safe; fast on GPUs only. The three may
+    be changed at any time.
     """
 
     past_frames = 0
@@ -50,10 +73,23 @@ class Published:
         require_same_neurons(models)
         self.mouse, self.neuron_ids = models[0].mouse, models[0].neuron_ids.numpy()
         self.n_neurons = self.mouse.n_neurons
-        self.device, self._windows = torch.device(device), windows
-        self._recompute, self._dtype = recompute, dtype
-        self._networks = [_network(model).to(self.device) for model in models]
-        self._usual = _usual_behavior(models[0])
+        self.windows, self.recompute, self.dtype = windows, recompute, dtype
+        self.usual = _usual_behavior(models[0])
+        self._networks = [_network(model) for model in models]
+        self.to(device)
+
+    def to(self, device: str | torch.device) -> Published:
+        """Move it to a device, and return it; UserError if it is too small."""
+        self.device = torch.device(device)
+        try:
+            for network in self._networks:
+                network.to(self.device)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"{device} has no memory for {len(self._networks)} models of the "
+                "published encoder; end what else uses it, give fewer, or use the CPU"
+            ) from None
+        return self
 
     def rates(self, video: Tensor, behavior: Tensor) -> Tensor:
         """Return (..., T, n) expected activity >= 0; see `Encoder.rates`.
@@ -64,14 +100,39 @@ class Published:
         another size, too short, or behaviour whose mean is not known either.
         """
         movie, told = self._movie(video), self._told(behavior)
-        frames = window_frames(movie.shape[1]).to(self.device)
-        total = movie.new_zeros(*movie.shape[:2], self.n_neurons)
-        for some in frames.split(self._windows):
-            answers = self._mean_answer(movie[:, some], told[:, some])
-            total = total.index_add(1, some.flatten(), answers)
-        count = torch.bincount(frames.flatten(), minlength=movie.shape[1]).clamp(min=1)
-        blended = total / count[:, None]
-        return blended.reshape(*video.shape[:-2], self.n_neurons)
+        windows = blended(window_frames(movie.shape[1]), movie.shape[1])
+        answers = self.answers(movie, told, windows.to(self.device))
+        return answers.reshape(*video.shape[:-2], self.n_neurons)
+
+    def answers(self, movie: Tensor, told: Tensor, windows: Windows) -> Tensor:
+        """Return (movies, told, n) expected activity >= 0, all of it on the device.
+
+        movie: (movies, T, 64, 64), 0..255. told: (movies, T, k, 1, 1), or planes, no
+        number of it NaN.
+        """
+        total = movie.new_zeros(len(movie), len(windows.blend), self.n_neurons)
+        for some in windows.split(self.windows):
+            frames = some.frames
+            answers = self._mean_answer(movie[:, frames], told[:, frames])
+            total = total + some.blend @ answers
+        return total
+
+    def ease(self, n_windows: int) -> str:
+        """Need less memory for so many windows; see `LiveEncoder.ease`."""
+        at_once = min(self.windows, n_windows)
+        if self.recompute and at_once == 1:
+            raise UserError(
+                f"{self.device} has too little memory even for one window of the "
+                "published encoder at a time; use a larger one, or the CPU"
+            )
+        if self.recompute:
+            at_once = (at_once + 1) // 2
+        self.recompute, self.windows = True, at_once
+        return (
+            f"{self.device} ran out of memory: from now on {at_once} windows of the "
+            "published encoder go through it at once, and forward twice, which is "
+            "slower and changes nothing else"
+        )
 
     def _movie(self, video: Tensor) -> Tensor:
         """Return (movies, T, 64, 64) on the device."""
@@ -93,15 +154,15 @@ class Published:
         planes = (
             behavior if behavior.shape[-2:] == PADDED else behavior[..., None, None]
         )
-        lacking = len(self._usual) - planes.shape[-3]
+        lacking = len(self.usual) - planes.shape[-3]
         if lacking < 0:
             raise UserError(
-                f"this encoder is told {len(self._usual)} values per frame (pupil "
+                f"this encoder is told {len(self.usual)} values per frame (pupil "
                 "dilation, running speed, pupil centre x and y), not "
                 f"{planes.shape[-3]}; leave out what it does not know"
             )
         planes = functional.pad(planes, (0, 0, 0, 0, 0, lacking), value=torch.nan)
-        told = torch.where(planes.isfinite(), planes, self._usual)
+        told = torch.where(planes.isfinite(), planes, self.usual[:, None, None])
         if not told.isfinite().all():
             raise UserError(
                 f"what mouse {self.mouse} did is not known throughout, nor is what it "
@@ -119,13 +180,16 @@ class Published:
 
     def _answer(self, network: DwiseNeuro, movie: Tensor, told: Tensor) -> Tensor:
         def answer(movie: Tensor, told: Tensor) -> Tensor:
-            plain = self._dtype == torch.float32
-            with torch.autocast(self.device.type, self._dtype, enabled=not plain):
+            plain = self.dtype == torch.float32
+            with torch.autocast(self.device.type, self.dtype, enabled=not plain):
                 return network(movie, told, self.mouse.index).float()
 
-        if not (self._recompute and torch.is_grad_enabled()):
+        if not (self.recompute and torch.is_grad_enabled()):
             return answer(movie, told)
-        return checkpoint(answer, movie, told, use_reentrant=False)
+        # Nothing in it is random: no state of a generator has to be looked at.
+        return checkpoint(
+            answer, movie, told, use_reentrant=False, preserve_rng_state=False
+        )
 
 
 def load_published(
@@ -153,6 +217,18 @@ def window_frames(n_frames: int) -> Tensor:
     return starts[:, None] + STEP * torch.arange(WINDOW)
 
 
+def blended(frames: Tensor, n_frames: int, first: int = 0) -> Windows:
+    """Return windows whose mean tells of each frame from `first` on.
+
+    frames: (windows, 16), places among `n_frames`.
+    """
+    places = frames.flatten()
+    counts = torch.zeros(n_frames, len(places))
+    counts[places, torch.arange(len(places))] = 1
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    return Windows(frames, shares[first:])
+
+
 def padded(frames: Tensor) -> Tensor:
     """Return (..., 64, 64): visible frames between rows of zero; others as they are."""
     if frames.shape[-2:] == PADDED:
@@ -168,9 +244,9 @@ def _network(model: Model) -> DwiseNeuro:
 
 
 def _usual_behavior(model: Model) -> Tensor:
-    """Return (k, 1, 1): the mean in training of all that it is told; NaN if unknown."""
+    """Return (k,): the mean in training of all that it is told; NaN if unknown."""
     n_told = model.sizes.in_channels - 1
-    usual = torch.full((n_told, 1, 1), torch.nan)
+    usual = torch.full((n_told,), torch.nan)
     mean = torch.tensor(model.mouse.behavior_mean[:n_told])
-    usual[: len(mean), 0, 0] = mean
+    usual[: len(mean)] = mean
     return usual

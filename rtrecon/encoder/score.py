@@ -1,41 +1,44 @@
-"""How well a compact encoder predicts activity that it was not fitted to.
+"""How well an encoder predicts activity that it was not fitted to.
 
 Everything is summed up a stretch at a time, so that a recording of any length and
-thousands of neurons takes the memory of a minute.
+thousands of neurons takes the memory of a minute. Data lie in main memory; the encoder
+predicts on whatever device it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.data import Data
+from rtrecon.encoder.memory import in_memory
+from rtrecon.encoder.protocol import LiveEncoder
 from rtrecon.wire import Array
 
 _FRAMES = 936  # predicted at a time: whole blocks of the encoder's convolution
 
 
-def predict(model: Compact, data: Data) -> Array:
-    """Return (T - MEMORY + 1, n) predicted activity."""
-    return np.concatenate([expected for expected, _ in _pairs(model, data)])
+def predict(encoder: LiveEncoder, data: Data) -> Array:
+    """Return (T - past_frames, n) predicted activity."""
+    return np.concatenate([expected for expected, _ in _pairs(encoder, data)])
 
 
-def correlation(model: Compact, data: Data) -> Array:
+def correlation(encoder: LiveEncoder, data: Data) -> Array:
     """Return (n,) Pearson r of predicted and recorded activity; NaN if constant."""
-    return _pearson(_pairs(model, data))
+    return _pearson(_pairs(encoder, data))
 
 
-def dispersion(model: Compact, data: Data) -> Tensor:
+def dispersion(encoder: LiveEncoder, data: Data) -> Tensor:
     """Return (n,) variance of activity per mean, around the prediction; 1 if unknown.
 
     One is what counted events have (Poisson).
     """
     total = count = np.zeros(data.activity.shape[1])
-    for expected, recorded in _pairs(model, data):
+    for expected, recorded in _pairs(encoder, data):
         pearson_chi2 = (recorded - expected) ** 2 / expected
         total = total + np.nansum(pearson_chi2, 0, dtype=np.float64)
         count = count + np.isfinite(recorded).sum(0)
@@ -74,10 +77,12 @@ def _pearson(pairs: Iterator[tuple[Array, Array]]) -> Array:
         return np.asarray((n * xy - x * y) / np.sqrt(spread))
 
 
-def _pairs(model: Compact, data: Data) -> Iterator[tuple[Array, Array]]:
+def _pairs(encoder: LiveEncoder, data: Data) -> Iterator[tuple[Array, Array]]:
     """Yield (expected, recorded) activity, (T, n) each, a stretch at a time."""
-    for part in data.parts(_FRAMES):
+    past_frames = encoder.past_frames
+    for part in data.parts(_FRAMES, past_frames):
+        given = part.to(encoder.device)
+        ask = partial(encoder.expect, given.coef, given.behavior)
         with torch.no_grad():
-            seen = model.look(part.coef)
-            expected = model.answer(seen, part.behavior[MEMORY - 1 :])
-        yield expected.numpy(), part.activity[MEMORY - 1 :].numpy()
+            expected = in_memory(encoder, ask)
+        yield expected.cpu().numpy(), part.activity[past_frames:].numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,6 +14,7 @@ from rtrecon.encoder.core import TUNING, Core
 from rtrecon.encoder.data import Data
 from rtrecon.encoder.match import Match, Mixtures, match
 from rtrecon.encoder.patches import Patches
+from rtrecon.encoder.place import Place
 from rtrecon.encoder.screen import Guess, screen
 from rtrecon.encoder.spectrum import spectrum
 from rtrecon.wire import Array
@@ -43,16 +45,29 @@ class Trainee(nn.Module):
         return model.requires_grad_(False)
 
 
-def blank(centers: Array, core: Core | None) -> Trainee:
+def blank(centers: Array, core: Core | None, place: Place) -> Trainee:
     """Return one that has learned nothing yet."""
     low = spectrum()
-    return Trainee(
-        centers, Mixtures(low, centers, core) if core else Patches(low, centers)
-    )
+    spatial = Mixtures(low, centers, core) if core else Patches(low, centers)
+    return Trainee(centers, spatial).to(place.device)
 
 
-def begin(data: Data, core: Core | None) -> Trainee:
-    """Look where the neurons look, and return what training starts from."""
+def begin(data: Data, core: Core | None, place: Place) -> Trainee:
+    """Look where the neurons look, and return what training starts from.
+
+    The leader looks, and tells the others.
+    """
+    begun = _begun(data, core).to(place.device) if place.leads else None
+    n_neurons = data.activity.shape[1]
+    found = begun.centers if begun else np.zeros((n_neurons, 2))
+    centers = torch.from_numpy(found).to(place.device)
+    place.spread([centers])
+    trainee = begun or blank(centers.cpu().numpy(), core, place)
+    place.spread(trainee.state_dict().values())
+    return trainee
+
+
+def _begun(data: Data, core: Core | None) -> Trainee:
     # A mean tells nothing: where activity is not known, it says so.
     activity = torch.where(data.activity.isnan(), data.mean(), data.activity)
     if core is None:

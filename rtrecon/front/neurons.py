@@ -48,7 +48,7 @@ class Neurons:
     @property
     def are_units(self) -> bool:
         """Whether rates of units are to come, and no images."""
-        return self.card.units == RATE_UNITS if self.card else self.path is None
+        return self.card.units != LIVE_UNITS if self.card else self.path is None
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -58,12 +58,12 @@ class Neurons:
     def of(self, start: Start) -> Field:
         """Return the neurons of a session of images or of units; UserError if none."""
         if start.units is not None:
-            return self._units(np.array(start.units, np.int64))
+            return self._units(np.array(start.units, np.int64), rates_in(start))
         return self.field(start.shape, len(start.planes))
 
-    def _units(self, ids: Array) -> Field:
+    def _units(self, ids: Array, measured_in: str | None) -> Field:
         if self.card is not None:
-            _require_units(self.card, RATE_UNITS)
+            _require_units(self.card, measured_in)
             if ids.tolist() != self.card.rois.ids.tolist():
                 raise UserError(
                     f"the session tells of {len(ids)} units, the encoder knows "
@@ -82,7 +82,7 @@ class Neurons:
             rois = load_rois(self.path, shape, self.settings)
             _require_planes(rois, n_planes)
             return Field(rois, (None,) * n_planes)
-        _require_units(self.card, LIVE_UNITS)
+        _require_units(self.card, None)
         planes, lines, pixels = self.card.mean_image.shape
         if (planes, lines, pixels) != (n_planes, *shape):
             raise UserError(
@@ -102,13 +102,19 @@ def _require_planes(rois: RoiSet, n_planes: int) -> None:
         )
 
 
-def _require_units(card: Card, *measured: str) -> None:
-    if card.units not in measured:
+def rates_in(start: Start) -> str | None:
+    """Return what a session's rates are measured in; None of images."""
+    return None if start.units is None else start.rates_in or RATE_UNITS
+
+
+def _require_units(card: Card, measured_in: str | None) -> None:
+    told = measured_in or LIVE_UNITS
+    if card.units != told:
         raise SettingsError(
-            f"encoder.checkpoint = {card.path} was trained on {card.units}, but the "
-            f"front measures {' or '.join(measured)}; train one on a session that was "
-            "recorded here: rtrecon train --session SESSION, with --freeze-core for "
-            "its core"
+            f"encoder.checkpoint = {card.path} was trained on {card.units}, but "
+            f"{'rates come in' if measured_in else 'images give'} {told}; train one on "
+            "a session that was recorded so: rtrecon train --session SESSION, with "
+            "--freeze-core for its core"
         )
 
 
@@ -125,7 +131,7 @@ def read_neurons(settings: Settings) -> Neurons:
             )
         return Neurons(None, path, settings.rois)
     card = read_card(find(settings.encoder.checkpoint))
-    _require_units(card, LIVE_UNITS, RATE_UNITS)
     if path is not None:
+        _require_units(card, None)  # masks are for images
         require_same_neurons(card, load_rois(path, card.rois.shape, settings.rois))
     return Neurons(card, path, settings.rois)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rtrecon import config, wire
 from rtrecon.config import Settings
+from rtrecon.front.neurons import rates_in
 from rtrecon.front.pipeline import REASONS, Pipeline
 from rtrecon.front.reports import Reports
 from rtrecon.record.store import Recorder
@@ -67,7 +68,7 @@ def _about(pipeline: Pipeline, settings: Settings) -> About:
         neuron_ids=ids,
         reasons=REASONS,
         roi_planes=rois.planes.tolist() if len(start.planes) > 1 else [],
-        rates=start.units is not None,
+        rates_in=rates_in(start),
         rate_hz=start.rate_hz,
         encoder_rate_hz=settings.align.rate_hz,
         hop_frames=settings.invert.hop_frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Child:
     def start(self) -> None:
         """Start the process."""
         command = [sys.executable, "-m", "rtrecon", self._duty.command]
+        command += ["--front", str(os.getpid())]
         process = subprocess.Popen(command, stdin=subprocess.PIPE)
         assert process.stdin is not None
         process.stdin.write(config.dump(self._settings).encode())

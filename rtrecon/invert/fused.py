@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rtrecon.encoder.compact import FLOOR, MEMORY
+from rtrecon.encoder.compact import FLOOR, MEMORY, Compact
 from rtrecon.invert import kernels
 from rtrecon.invert.objective import Problem
 from rtrecon.wire import Array
@@ -28,7 +28,7 @@ class FusedObjective:
         self._arrange(problem)
         self._n_frames = n_frames
         width = -(-n_frames // _LANES) * _LANES
-        n = problem.encoder.n_neurons
+        n = self._encoder.n_neurons
         self._frames = torch.zeros(len(problem.prior.mean), width)
         self._seen = torch.empty(2 * n, _PAST + width)
         self._channels = torch.zeros(n, 2, width + _PAST).numpy()
@@ -39,6 +39,7 @@ class FusedObjective:
     def _arrange(self, problem: Problem) -> None:
         """Lay everything that is frozen out as it will be read."""
         encoder, prior = problem.encoder, problem.prior
+        assert isinstance(encoder, Compact)  # the kernels know no other
         n = encoder.n_neurons
         self._encoder = encoder
         parts = prior.mean, prior.rho, prior.q, prior.doubt
@@ -64,7 +65,7 @@ class FusedObjective:
         self._before = past[-1].numpy()
         self._seen[:, :_PAST] = self._filters @ past.T
         own = slice(self._n_frames)
-        self._log_gain[:, own] = self._encoder.log_gain(behavior).T
+        self._log_gain[:, own] = self._encoder.log_gain(behavior[-self._n_frames :]).T
         self._worth[:, own] = self._weight * recorded.isfinite()
         self._counted[:, own] = self._worth[:, own] * recorded.nan_to_num()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rtrecon.encoder.compact import MEMORY
+from rtrecon.encoder.compact import Compact
 from rtrecon.invert.fused import FusedObjective
 from rtrecon.invert.objective import Objective, Problem
 
@@ -29,25 +29,29 @@ class LiveInverter:
     Remembers z (1 + W, C), the optimiser's moments, the frames that the encoder needs
     from before the window, and the window's activity and behaviour. Missing activity is
     NaN and simply does not count. Works on the problem's device, hands out on the CPU.
+    notes: sentences on the device's memory, for whoever looks.
     """
 
     def __init__(self, problem: Problem, window_frames: int, seed: int = 0) -> None:
-        self.problem = problem
+        self.problem = problem = problem.to(problem.device)
         self.window_frames = window_frames
+        self.notes: list[str] = []
         self._generator = torch.Generator().manual_seed(seed)
         self.z = self._fresh(1 + window_frames)
         self._moments = torch.zeros_like(self.z), torch.zeros_like(self.z)
-        self._past = problem.prior.mean.repeat(MEMORY - 1, 1)
+        past_frames, n = problem.encoder.past_frames, problem.encoder.n_neurons
+        self._past = problem.prior.mean.repeat(past_frames, 1)
         self._share, self._reach = _evidence(problem)
-        self._objective: Objective | FusedObjective = (
-            FusedObjective(problem, window_frames)
-            if problem.device.type == "cpu"
-            else Objective(problem)
-        )
-        n = problem.encoder.n_neurons
+        self._objective = self._own_objective()
         self._take(
-            torch.full((window_frames, n), torch.nan), torch.zeros(window_frames, 2)
+            torch.full((window_frames, n), torch.nan),
+            torch.zeros(past_frames + window_frames, 2),
         )
+
+    @property
+    def behavior(self) -> Tensor:
+        """The window's behaviour (W, 2)."""
+        return self._behavior[-self.window_frames :]
 
     def advance(self, activity: Tensor, behavior: Tensor) -> Tensor:
         """Take in h new frames of activity (h, n) and behaviour (h, 2).
@@ -56,7 +60,7 @@ class LiveInverter:
         """
         hop = len(activity)
         left = self._frames()[:hop]
-        self._past = torch.cat([self._past, left])[-(MEMORY - 1) :]
+        self._past = torch.cat([self._past, left])[len(left) :]
         anchor, fresh = torch.zeros_like(self.z[:1]), self._fresh(hop)
         self.z = torch.cat([anchor, self.z[1 + hop :], fresh])
         first, second = self._moments
@@ -67,14 +71,14 @@ class LiveInverter:
         )
         self._take(
             torch.cat([self.activity[hop:], activity]),
-            torch.cat([self.behavior[hop:], behavior]),
+            torch.cat([self._behavior[hop:], behavior]),
         )
         return left.cpu()
 
-    def step(self, progress: float) -> float:
+    def step(self, progress: float) -> float | Tensor:
         """Take one step; `progress` 0..1 through the hop sets its size.
 
-        Returns the objective before the step.
+        Returns the objective before the step; to look at it is to wait for the device.
         """
         objective, gradient = self._objective.slope(self.z)
         first, second = self._moments
@@ -83,6 +87,11 @@ class LiveInverter:
         rate = _FIRST_RATE * (_LAST_RATE / _FIRST_RATE) ** progress
         self.z.addcdiv_(first, second.sqrt().add_(_EPSILON), value=-rate)
         return objective
+
+    def settle(self) -> None:
+        """Wait until all steps are done: a GPU is only told of them, which is quick."""
+        if self.problem.device.type == "cuda":
+            torch.cuda.synchronize(self.problem.device)
 
     def frames(self) -> Tensor:
         """Return the window's movie (W, n_coef), newest last."""
@@ -95,19 +104,25 @@ class LiveInverter:
     def told(self) -> Tensor:
         """Return (W,) 0..1: how much of what activity can tell of each frame is there.
 
-        A frame is answered in the MEMORY frames of activity from its own on. Where it
-        is 0, the movie is the prior's alone.
+        A frame is answered in the frames of activity from its own on, as far as the
+        encoder reaches. Where it is 0, the movie is the prior's alone.
         """
         known = torch.isfinite(self.activity).float() @ self._share
-        to_come = torch.zeros(MEMORY - 1)
-        answers = torch.cat([known, to_come]).unfold(0, MEMORY, 1)
+        to_come = torch.zeros(len(self._reach) - 1)
+        answers = torch.cat([known, to_come]).unfold(0, len(self._reach), 1)
         return (answers @ self._reach).clamp(0, 1)
+
+    def _own_objective(self) -> Objective | FusedObjective:
+        compact = isinstance(self.problem.encoder, Compact)
+        if compact and self.problem.device.type == "cpu":
+            return FusedObjective(self.problem, self.window_frames)
+        return Objective(self.problem, self.notes.append)
 
     def _frames(self) -> Tensor:
         return self.problem.prior.unroll(self.z, self._past[-1])
 
     def _take(self, activity: Tensor, behavior: Tensor) -> None:
-        self.activity, self.behavior = activity, behavior
+        self.activity, self._behavior = activity, behavior
         device = self.problem.device
         self._objective.take(self._past, activity.to(device), behavior.to(device))
 
@@ -119,10 +134,9 @@ class LiveInverter:
 
 
 def _evidence(problem: Problem) -> tuple[Tensor, Tensor]:
-    """Return each neuron's share of all evidence (n,), and each delay's (MEMORY,)."""
+    """Return each neuron's share of all evidence (n,), and each delay's."""
     weight = problem.weight.cpu()
     share = weight / weight.sum().clamp_min(_EPSILON)
     with torch.no_grad():
-        energy = problem.encoder.taps().cpu().square().sum((0, 1)).flip(0)
-    by_delay = energy / energy.sum(0).clamp_min(_EPSILON) @ share
+        by_delay = problem.encoder.reach().cpu() @ share
     return share, by_delay / by_delay.sum().clamp_min(_EPSILON)

@@ -9,11 +9,11 @@ import gc
 import time
 from collections import defaultdict
 
-import psutil
 import zmq
 
 from rtrecon import wire
 from rtrecon.config import Settings
+from rtrecon.parent import Parent
 from rtrecon.quality.latency import LatencyHistogram
 from rtrecon.quality.memory import MemoryMeter
 from rtrecon.react.readings import Activity
@@ -37,7 +37,7 @@ class Process:
     from the message (of others), to the event.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, front: Parent) -> None:
         self._dry_run = settings.react.dry_run
         self._watched: dict[str, list[Watched]] = defaultdict(list)  # by topic
         for watched in read_rules(settings.react):
@@ -46,7 +46,7 @@ class Process:
             name: Worker(name, output)
             for name, output in outputs_of(settings.react).items()
         }
-        self._front = psutil.Process(psutil.Process().ppid())
+        self._front = front
         self._context: sockets.Context = zmq.Context()
         self._control, self._keys = settings.wire.control, keys_of_client(settings.wire)
         self._inbox = self._listening(settings)
@@ -61,7 +61,7 @@ class Process:
     def run(self) -> None:
         """React until the front goes away or says so."""
         gc.freeze()  # what lives this long need not be looked through again
-        while self._front.is_running():
+        while self._front.is_there():
             if self._inbox.poll(_POLL_MS) and self._drain():
                 return
             self._tell_complaints()
@@ -210,9 +210,9 @@ def _newest_frame_s(message: wire.Published) -> float | None:
     return message.t_frame if isinstance(message, wire.Movie) else None
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, front: Parent) -> None:
     """Run the reactor until its front goes away."""
-    process = Process(settings)
+    process = Process(settings, front)
     try:
         process.run()
     finally:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from rtrecon.encoder.card import find
 from rtrecon.encoder.checkpoint import Checkpoint, load
+from rtrecon.encoder.live_published import LivePublished
 from rtrecon.encoder.protocol import Encoder
 from rtrecon.encoder.published import load_published
 from rtrecon.errors import UserError
@@ -22,14 +23,16 @@ _PUBLISHED_HZ = 30.0
 
 
 def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
-    """Open a compact encoder; UserError where it was not trained on the clip's neurons.
+    """Open an encoder to invert; UserError where it is not of the clip's neurons.
 
-    path: 'demo' is the one shipped with the package.
+    path: of a compact one, or of a published one that was adapted; 'demo' is the one
+    shipped with the package.
     """
     if _is_published(path):
         raise UserError(
             f"{path} is a published encoder, which has no prior to invert it with; "
-            "reconstruct with --method published, or give one that `rtrecon train` made"
+            "make one for it with `rtrecon adapt`, or reconstruct with --method "
+            "published"
         )
     checkpoint = load(find(str(path)))
     _require_same(path, checkpoint.card.rois.ids, clip)
@@ -40,18 +43,27 @@ def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
 def open_encoder(
     path: Path, clip: Clip, mouse: str | None = None, device: str = "cpu"
 ) -> Encoder:
-    """Open an encoder of either kind; UserError where it is not one for the clip.
+    """Open an encoder of any kind; UserError where it is not one for the clip.
 
     mouse: whose readout, where a published file has several. device: of a published
     encoder; a compact one answers on the CPU.
     """
-    if not _is_published(path):
-        return CompactRates(open_checkpoint(path, clip))
     require_device(device)
+    if not _is_published(path):
+        return _asked_by_pixels(open_checkpoint(path, clip), device)
     encoder = load_published([path], mouse, device)
     _require_same(path, encoder.neuron_ids, clip)
     _require_rate(path, _PUBLISHED_HZ, clip)
     return encoder
+
+
+def _asked_by_pixels(checkpoint: Checkpoint, device: str) -> Encoder:
+    """Return the encoder of a checkpoint, whatever it is inverted with left out."""
+    if not isinstance(checkpoint.model, LivePublished):
+        return CompactRates(checkpoint)
+    published = checkpoint.model.published.to(device)
+    published.recompute, published.dtype = False, torch.float32  # as published
+    return published
 
 
 def require_device(device: str) -> None:

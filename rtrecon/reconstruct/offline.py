@@ -79,7 +79,7 @@ def reconstruct_live(
     """
     settings = settings or InvertSettings()
     window, hop = settings.window_frames, settings.hop_frames
-    problem = make_problem(checkpoint, settings.temperature)
+    problem = make_problem(checkpoint, settings.temperature).to(settings.device)
     inverter = LiveInverter(problem, window, settings.seed)
     activity, behavior = target.recorded(), _told(checkpoint, target)
     blank = np.full((len(target), *SHAPE), np.nan, np.float32)
@@ -96,7 +96,9 @@ def reconstruct_live(
         for lag, movie in movies.items():
             _lay(movie, shown[-1 - lag :], stop)
         _lay(predicted, inverter.predict().numpy(), stop)
-        report("replaying", stop / len(target), f"frame {stop} of {len(target)}")
+        done = stop / len(target)
+        _pass_on(inverter.notes, "replaying", done, report)
+        report("replaying", done, f"frame {stop} of {len(target)}")
     return Replay(movies, predicted, passes)
 
 
@@ -114,7 +116,7 @@ def reconstruct_map(
     """
     settings = settings or InvertSettings()
     inverter = _whole(checkpoint, target, 1.0, settings)
-    objective, taken = list[float](), 0
+    objective, taken = list[float | Tensor](), 0
     for share, n_steps in _stages(steps):
         z, inverter = inverter.z, _whole(checkpoint, target, share, settings)
         inverter.z = z
@@ -123,10 +125,12 @@ def reconstruct_map(
             objective.append(inverter.step(step / max(1, n_steps - 1)))
             if taken % _EVERY_STEPS == 0:
                 word = f"objective {objective[-1]:.0f} at {share:g} of the weight"
+                _pass_on(inverter.notes, "inverting", taken / steps, report)
                 report("inverting", taken / steps, word)
             taken += 1
     report("inverting", 1.0, f"{steps} steps")
-    return Settled(spectrum().to_pixels(inverter.frames()), objective, taken)
+    movie = spectrum().to_pixels(inverter.frames())
+    return Settled(movie, [float(value) for value in objective], taken)
 
 
 def _stages(steps: int) -> list[tuple[float, int]]:
@@ -140,7 +144,7 @@ def _whole(
     checkpoint: Checkpoint, target: Target, share: float, settings: InvertSettings
 ) -> LiveInverter:
     """Return an inversion with one window, and the whole clip in it."""
-    problem = make_problem(checkpoint, settings.temperature)
+    problem = make_problem(checkpoint, settings.temperature).to(settings.device)
     lighter = replace(problem, weight=share * problem.weight)
     inverter = LiveInverter(lighter, len(target), settings.seed)
     inverter.advance(target.recorded(), _told(checkpoint, target))
@@ -152,6 +156,13 @@ def make_problem(checkpoint: Checkpoint, temperature: float | None = None) -> Pr
     calibration = checkpoint.calibration
     weight = (temperature or calibration.temperature) / calibration.dispersion
     return Problem(checkpoint.model, checkpoint.prior, weight)
+
+
+def _pass_on(notes: list[str], stage: str, done: float, report: Report) -> None:
+    """Report what an inversion noted, once."""
+    for note in notes:
+        report(stage, done, note)
+    notes.clear()
 
 
 def _told(checkpoint: Checkpoint, target: Target) -> Tensor:

@@ -23,7 +23,6 @@ from rtrecon.invert import kernels
 from rtrecon.wire import Array
 
 _PAST = MEMORY - 1
-_MOST_SD = 4.0  # of behaviour; what is further out was never trained on
 
 
 class CompactRates:
@@ -36,7 +35,7 @@ class CompactRates:
     frame_shape = VISIBLE
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._model = checkpoint.model
+        self._model = checkpoint.compact()
         self._calibration = checkpoint.calibration
         self._basis = spectrum().basis
         self._layout = _laid_out(self._model)
@@ -57,10 +56,8 @@ class CompactRates:
 
 
 def scaled(calibration: Calibration, behavior: Tensor) -> Tensor:
-    """Return behaviour (..., 2) as `Compact` takes it, from what was recorded."""
-    spread = behavior[..., :2] - calibration.behavior_mean
-    known = torch.nan_to_num(spread / calibration.behavior_sd)
-    return known.clamp(-_MOST_SD, _MOST_SD)
+    """Return behaviour (..., 2) as the inversion takes it, from what was recorded."""
+    return calibration.scaled(behavior[..., :2])
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     `settings` and `meta` are free JSON; `roi_ids` and `neuron_ids` give the order of
     the traces and of the activity (in the encoder's order, so they may differ).
     `roi_planes` says in which plane each ROI lies; empty where there is only one.
-    `rates` says that the activity is that of units, in spikes per bin.
+    `rates_in` is what the activity of units is measured in; None where images came.
     `reasons` are those that `FrameRow.reason` counts in. The recorder fills in
     when it `started` (ISO 8601), the `version` of rtrecon and those of libraries, the
     machine, and the hash of the encoder's file.
@@ -53,7 +53,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     neuron_ids: list[int]
     roi_planes: list[int] = msgspec.field(default_factory=list)
     reasons: list[str] = msgspec.field(default_factory=list)
-    rates: bool = False
+    rates_in: str | None = None
     rate_hz: float = 30.0  # microscope frames (of each plane) per second
     encoder_rate_hz: float = 30.0
     hop_frames: int = 5

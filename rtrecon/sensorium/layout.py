@@ -30,6 +30,7 @@ LABELLED = ("train", "oracle")  # tiers whose responses every copy of the data h
 
 SHAPE = (36, 64)  # height, width of the videos in px
 RATE_HZ = 30.0
+UNITS = "responses of a Sensorium recording"  # what activity is measured in
 
 TIERS_FILE = Path("meta/trials/tiers.npy")
 TRIAL_IDS_FILE = Path("meta/trials/trial_idx.npy")

@@ -1,5 +1,6 @@
 """Training: from a session, simulated, recorded or of Sensorium, to a checkpoint."""
 
+from rtrecon.encoder.place import join
 from rtrecon.train.fitting import Start
 from rtrecon.train.material import CLIP_FRAMES
 from rtrecon.train.recorded import train_recorded
@@ -18,6 +19,7 @@ __all__ = [
     "SimulatedTraining",
     "Start",
     "acquire",
+    "join",
     "train_on",
     "train_recorded",
     "train_sensorium",

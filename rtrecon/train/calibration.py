@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
 from rtrecon.config import InvertSettings
 from rtrecon.encoder.checkpoint import Calibration
-from rtrecon.encoder.compact import MEMORY, Compact
+from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.data import Data
 from rtrecon.encoder.prior import Prior
+from rtrecon.encoder.protocol import LiveEncoder
 from rtrecon.encoder.score import dispersion
-from rtrecon.encoder.spectrum import SHAPE, Spectrum, spectrum
+from rtrecon.encoder.spectrum import SHAPE, spectrum
 from rtrecon.invert.live import LiveInverter, Problem
 from rtrecon.train.material import Material
 from rtrecon.wire import Array
@@ -26,19 +28,19 @@ Report = Callable[[str, float, str], None]  # stage, share done 0..1, a word mor
 
 
 def calibrate(
-    model: Compact, prior: Prior, material: Material, report: Report
+    encoder: LiveEncoder, prior: Prior, material: Material, report: Report
 ) -> Calibration:
     """Choose the temperature that inverts the validation clips best."""
-    spread = dispersion(model, material.validation)
+    spread = dispersion(encoder, material.validation)
     clips = material.validation.part(0, _FRAMES)
     tried = []
     for count, temperature in enumerate(TEMPERATURES):
-        problem = Problem(model, prior, temperature / spread)
-        shown, made = _inverted(spectrum(), problem, clips)
+        problem = Problem(encoder, prior, temperature / spread)
+        told = partial(_tell, report, count, f"temperature {temperature}")
+        shown, made = _inverted(problem, clips, told)
         r = float(np.corrcoef(shown.ravel(), made.ravel())[0, 1])
         tried.append((r, temperature, _explained(shown, made)))
-        word = f"temperature {temperature}: pixel r {r:.3f}"
-        report("calibrating", (count + 1) / len(TEMPERATURES), word)
+        told(1.0, f": pixel r {r:.3f}")
     _, temperature, identifiability = max(tried, key=lambda found: found[0])
     return Calibration(
         dispersion=spread,
@@ -49,20 +51,29 @@ def calibrate(
     )
 
 
-def _inverted(low: Spectrum, problem: Problem, data: Data) -> tuple[Array, Array]:
+def _inverted(
+    problem: Problem, data: Data, told: Callable[[float], None]
+) -> tuple[Array, Array]:
     """Return (shown, made), each (T, 36, 64), of a live inversion without a clock."""
     live = InvertSettings()
     window, hop = live.window_frames, live.hop_frames
     inverter = LiveInverter(problem, window)
-    left = []
+    left, low = [], spectrum()
     for start in range(0, len(data) - hop + 1, hop):
         part = data.part(start, start + hop)
         left.append(inverter.advance(part.activity, part.behavior))
         for step in range(_STEPS):
             inverter.step(step / (_STEPS - 1))
+        told(start / len(data))
     made = low.to_pixels(torch.cat(left)[window + MEMORY :])
     shown = low.to_pixels(data.coef[MEMORY : MEMORY + len(made)])
     return shown, made
+
+
+def _tell(
+    report: Report, count: int, tried: str, share: float, found: str = ""
+) -> None:
+    report("calibrating", (count + share) / len(TEMPERATURES), tried + found)
 
 
 def _explained(shown: Array, made: Array) -> Array:

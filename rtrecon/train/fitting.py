@@ -9,9 +9,10 @@ from typing import Any
 
 import rtrecon
 from rtrecon.encoder import fit
-from rtrecon.encoder.card import FORMAT, Card
-from rtrecon.encoder.checkpoint import Checkpoint, load, make_room, save
+from rtrecon.encoder.card import FORMAT, Card, make_room
+from rtrecon.encoder.checkpoint import Checkpoint, load, save
 from rtrecon.encoder.core import core_of
+from rtrecon.encoder.place import ALONE, Place
 from rtrecon.encoder.prior import fit_prior
 from rtrecon.encoder.score import correlation, mean_r
 from rtrecon.errors import UserError
@@ -26,11 +27,13 @@ class Start:
     """Where training starts: from nothing, from training that was not over, or a core.
 
     core: a checkpoint of other neurons, whose filters and prior are taken over as they
-    are; what is left to fit needs minutes of data.
+    are; what is left to fit needs minutes of data. place: the device, and the processes
+    that train together; every one of them does all this, but the leader alone writes.
     """
 
     resume: bool = False
     core: Path | None = None
+    place: Place = ALONE
 
 
 FROM_NOTHING = Start()
@@ -44,16 +47,23 @@ def train_material(
     After every epoch the state of training is kept beside it, too, until all is done.
     """
     known = load(start.core) if start.core else None
+    teller = _Teller(report, recipe.epochs)
     job = fit.Job(
         training=material.training,
         validation=material.validation,
         recipe=recipe,
-        core=core_of(known.model) if known else None,
+        core=core_of(known.compact()) if known else None,
         state=state_file(path),
+        place=start.place,
+        say=teller.note,
     )
     for note in material.notes:
-        report("fitting", 0.0, note)
-    fitted = _fit(job, report)
+        teller.note(note)
+    fitted = _fit(job, teller)
+    if not start.place.leads:
+        start.place.wait()
+        return load(path)
+    # From here on the inversion is tried, and that is for the CPU.
     prior = known.prior if known else fit_prior(material.clips, material.clip_frames)
     calibration = calibrate(fitted.model, prior, material, report)
     r = correlation(fitted.model, material.validation)
@@ -61,12 +71,13 @@ def train_material(
         path=path,
         rois=material.neurons.rois,
         mean_image=material.neurons.mean_image,
-        meta=_meta(material, r, start),
+        meta=_meta(material, r, start) | {"notes": teller.notes},
     )
     checkpoint = Checkpoint(card, fitted.model, prior, calibration)
     save(checkpoint)
-    write_report(path, Scores(fitted.history, r, material.ceiling, material.notes))
+    write_report(path, Scores(fitted.history, r, material.ceiling, tuple(teller.notes)))
     state_file(path).unlink(missing_ok=True)
+    start.place.wait()
     return checkpoint
 
 
@@ -90,7 +101,7 @@ def prepare(path: Path, recipe: fit.Recipe, start: Start) -> None:
             "delete it"
         )
     if start.core:
-        load(start.core)
+        load(start.core).compact()
 
 
 def state_file(path: Path) -> Path:
@@ -98,19 +109,36 @@ def state_file(path: Path) -> Path:
     return path.with_suffix(".unfinished")
 
 
-def _fit(job: fit.Job, report: Report) -> fit.Fitted:
-    epochs = job.recipe.epochs
+class _Teller:
+    """Tells how fitting goes; remembers how far it is, and what was worth a note."""
 
-    def told(progress: fit.Progress) -> None:
-        word = f"misfit {progress.misfit:.1f}, validation r {progress.validation_r:.3f}"
-        report("fitting", progress.epoch / epochs, word)
+    def __init__(self, report: Report, epochs: int) -> None:
+        self.notes: list[str] = []
+        self._report, self._epochs, self._share = report, epochs, 0.0
 
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        self.say(sentence)
+
+    def epoch(self, progress: fit.Progress) -> None:
+        self._share = progress.epoch / self._epochs
+        r = progress.validation_r
+        self.say(f"misfit {progress.misfit:.1f}, validation r {r:.3f}")
+
+    def over(self, sentence: str) -> None:
+        self._share = 1.0
+        self.say(sentence)
+
+    def say(self, sentence: str) -> None:
+        self._report("fitting", self._share, sentence)
+
+
+def _fit(job: fit.Job, teller: _Teller) -> fit.Fitted:
     resumed = job.state is not None and job.state.exists()
-    report("fitting", 0.0, "going on" if resumed else "looking for receptive fields")
-    fitted = fit.train(job, told)
-    done = len(fitted.history)
-    if done < epochs:
-        report("fitting", 1.0, f"no better since {job.recipe.patience} epochs: over")
+    teller.say("going on" if resumed else "looking for receptive fields")
+    fitted = fit.train(job, teller.epoch)
+    if len(fitted.history) < job.recipe.epochs:
+        teller.over(f"no better since {job.recipe.patience} epochs: over")
     return fitted
 
 
@@ -120,6 +148,7 @@ def _meta(material: Material, r: Array, start: Start) -> dict[str, Any]:
         "format": FORMAT,
         "version": rtrecon.__version__,
         "command": " ".join(["rtrecon", *sys.argv[1:]]),
+        "trained_on": str(start.place),
         "validation_r": round(mean_r(r), 4),
         "training_frames": len(material.training),
         **material.meta,

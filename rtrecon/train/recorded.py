@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon import config, rois
-from rtrecon.encoder.card import LIVE_UNITS, RATE_UNITS
+from rtrecon.encoder.card import LIVE_UNITS
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.fit import Recipe
 from rtrecon.encoder.spectrum import SHAPE
@@ -64,7 +64,7 @@ def read_material(path: Path) -> Material:
     return with_meta(
         material,
         None,
-        units=RATE_UNITS if about.rates else LIVE_UNITS,
+        units=about.rates_in or LIVE_UNITS,
         rate_hz=about.encoder_rate_hz,
         traces=about.settings.get("traces", {}),
         session=path.resolve().name,
@@ -117,7 +117,7 @@ def _rows(indices: Array, run: Array) -> slice:
 
 def _neurons(session: Session) -> Neurons:
     """Return the session's masks in the order of its activity, and its templates."""
-    if session.about.rates:
+    if session.about.rates_in:
         units = rois.on_a_line(np.array(session.about.neuron_ids))
         return Neurons(units, np.zeros((1, *units.shape), np.float32))
     settings = config.parse(json.dumps(session.about.settings))

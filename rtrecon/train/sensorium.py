@@ -15,7 +15,7 @@ from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.fit import Recipe
 from rtrecon.errors import UserError
 from rtrecon.sensorium.folder import Folder
-from rtrecon.sensorium.layout import RATE_HZ
+from rtrecon.sensorium.layout import RATE_HZ, UNITS
 from rtrecon.train.calibration import Report
 from rtrecon.train.fitting import FROM_NOTHING, Start, prepare, train_material
 from rtrecon.train.material import (
@@ -28,7 +28,6 @@ from rtrecon.train.material import (
 )
 from rtrecon.wire import Array
 
-UNITS = "responses of a Sensorium recording"
 _LEAST_TRIALS = 2
 
 

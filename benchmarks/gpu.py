@@ -1,0 +1,205 @@
+"""How many steps of the live inversion fit into a hop: published and compact encoders.
+
+    python benchmarks/gpu.py [--quick] [--hops 20]
+
+The published encoder has its full size and random weights, for only time matters here.
+On a GPU, writes `benchmarks/results/gpu.json`; without one the CPU is measured, with
+one model and a few steps, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from loop import RESULTS, machine
+from rich import print as show
+from rich.progress import track
+from rich.table import Table
+
+from rtrecon.encoder.card import find
+from rtrecon.encoder.checkpoint import load
+from rtrecon.encoder.compact import Compact
+from rtrecon.encoder.dwiseneuro import Architecture, DwiseNeuro
+from rtrecon.encoder.live_published import Fit, LivePublished
+from rtrecon.encoder.mice import Mouse
+from rtrecon.encoder.protocol import LiveEncoder
+from rtrecon.encoder.published import SPAN, Published
+from rtrecon.encoder.published_file import Model
+from rtrecon.encoder.spectrum import SHAPE
+from rtrecon.errors import UserError
+from rtrecon.invert import device as devices
+from rtrecon.invert.live import LiveInverter, Problem
+
+HOP_FRAMES, WINDOW_FRAMES, RATE_HZ = 6, 36, 30.0
+HOP_S = HOP_FRAMES / RATE_HZ
+BUDGET = 0.8  # share of a hop that steps may fill, as set
+WARM_HOPS = 2
+N_NEURONS = 7500  # about those of a published mouse
+TOLD = (40.0, 1.0, 150.0, 150.0)
+WHOLE = Architecture()
+NARROW = Architecture(
+    core_features=(4, 8),
+    spatial_strides=(4, 4),
+    expansion_ratio=1,
+    se_reduce_ratio=2,
+    cortex_features=(16, 32),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is inverted. models: of the published encoder; 0 is the compact one."""
+
+    models: int
+    n_neurons: int
+    precision: str = "float32"
+    sizes: Architecture = WHOLE
+
+    def __str__(self) -> str:
+        kind = f"published, {self.models} models" if self.models else "compact"
+        return f"{kind}, {self.n_neurons} neurons, {self.precision}"
+
+    def encoder(self, device: torch.device) -> LiveEncoder:
+        """Make it, with random weights."""
+        if not self.models:
+            return _compact(self.n_neurons).to(device)
+        made = _published(self).to(device)
+        made.published.dtype = getattr(torch, self.precision)
+        return made
+
+
+def main() -> None:
+    arguments = _arguments()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(psutil.cpu_count(logical=False) or 1)
+        show("torch finds no GPU: this measures the CPU")
+    devices.choose(repeatable=False)
+    cases = list(_cases(device.type == "cuda", arguments.quick))
+    found = {}
+    for case in track(cases):
+        slow = device.type == "cpu" and case.models and not arguments.quick
+        found[str(case)] = _measured(case, device, 1 if slow else arguments.hops)
+    show(_table(found))
+    if device.type == "cuda" and not arguments.quick:
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / "gpu.json"
+        about = {"machine": machine(), "gpu": torch.cuda.get_device_name(device)}
+        path.write_text(json.dumps({**about, "cases": found}, indent=2) + "\n")
+        show(f"written to {path}")
+
+
+def _cases(on_gpu: bool, quick: bool) -> Iterator[Case]:
+    n, sizes = (200, NARROW) if quick else (N_NEURONS, WHOLE)
+    precisions = ("float32", "bfloat16") if on_gpu else ("float32",)
+    for models in (1, 7) if on_gpu or quick else (1,):
+        yield from (Case(models, n, precision, sizes) for precision in precisions)
+    yield from (Case(0, compact) for compact in ((200,) if quick else (1000, 8000)))
+
+
+def _measured(case: Case, device: torch.device, hops: int) -> dict[str, Any]:
+    """Return figures of a case; its sentence where it does not fit the memory."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(UserError):
+        encoder = case.encoder(device)
+        return {**_hops(encoder, hops), "memory_mb": _memory_mb(device)}
+    return {"notes": ["the device has too little memory for it"]}
+
+
+def _hops(encoder: LiveEncoder, hops: int) -> dict[str, Any]:
+    n = encoder.n_neurons
+    problem = Problem(encoder, load(find("demo")).prior, torch.ones(n))
+    inverter = LiveInverter(problem, WINDOW_FRAMES)
+    draw = partial(torch.rand, generator=torch.Generator().manual_seed(0))
+    inverter.advance(draw(WINDOW_FRAMES, n), torch.zeros(WINDOW_FRAMES, 2))
+    step_ms, steps = [], []
+    warm_hops = WARM_HOPS if hops > 1 else 0
+    for hop in range(warm_hops + hops):
+        took_ms = _hop(inverter, (draw(HOP_FRAMES, n), torch.zeros(HOP_FRAMES, 2)))
+        if hop >= warm_hops:
+            step_ms += took_ms
+            steps.append(len(took_ms))
+    p50, p99 = np.percentile(step_ms, (50, 99))
+    return {
+        "steps_per_hop": float(np.median(steps)),
+        "step_ms_p50": round(float(p50), 3),
+        "step_ms_p99": round(float(p99), 3),
+        "steps": len(step_ms),
+        "notes": inverter.notes,
+    }
+
+
+def _hop(inverter: LiveInverter, new: tuple[torch.Tensor, torch.Tensor]) -> list[float]:
+    """Move on, and step until the hop's share is over; return ms of each step."""
+    started = time.perf_counter()
+    inverter.advance(*new)
+    ends: list[float] = [time.perf_counter()]
+    while True:
+        inverter.step(0.5)
+        inverter.settle()
+        ends.append(time.perf_counter())
+        if ends[-1] + (ends[-1] - ends[-2]) > started + BUDGET * HOP_S:
+            return (1e3 * np.diff(ends)).tolist()
+
+
+def _memory_mb(device: torch.device) -> float:
+    """Return the most of the GPU's memory; on a CPU what the process holds now."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return round(psutil.Process().memory_info().rss / 2**20, 1)
+
+
+def _published(case: Case) -> LivePublished:
+    mouse = Mouse(0, case.n_neurons, "", TOLD)
+    places = torch.arange(case.n_neurons)
+    models = []
+    for seed in range(case.models):
+        torch.manual_seed(seed)
+        weights = DwiseNeuro(case.sizes, {0: case.n_neurons}).state_dict()
+        models.append(Model(case.sizes, mouse, weights, places, "random", ""))
+    ones = torch.ones(case.n_neurons)
+    fit = Fit(
+        torch.tensor(TOLD[:2]), torch.ones(2), ones, ones, torch.ones(SPAN) / SPAN
+    )
+    return LivePublished(Published(models), fit)
+
+
+def _compact(n_neurons: int) -> Compact:
+    torch.manual_seed(0)
+    n_coef = len(load(find("demo")).prior.mean)
+    made = Compact(n_coef, n_neurons).requires_grad_(False)
+    made.filters.normal_(0, n_coef**-0.5)
+    made.mix.normal_()
+    made.set_pool(np.random.default_rng(0).uniform(0, SHAPE, (n_neurons, 2)))
+    return made
+
+
+def _table(found: dict[str, dict[str, Any]]) -> Table:
+    columns = ("steps_per_hop", "step_ms_p50", "step_ms_p99", "memory_mb")
+    table = Table(f"encoder; hop of {1e3 * HOP_S:.0f} ms", *columns, box=None)
+    for name, figures in found.items():
+        table.add_row(name, *(str(figures.get(column, "-")) for column in columns))
+    return table
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small; to try it out")
+    parser.add_argument("--hops", type=int, default=20)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
