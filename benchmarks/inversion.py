@@ -102,6 +102,7 @@ def _further(items: list[Item], subjects: list[Subject]) -> dict[str, Any]:
         "hop_p99_over_hop": _hop_share(),
         "encoder_fraction_of_ceiling": _fraction_of_ceiling(own),
         "models": own.plan.n_models,
+        "unusual": _unusual(items, own),
         "by_mouse": {
             subject.plan.name: _by_mouse(items, subject)
             for subject in subjects
@@ -133,6 +134,27 @@ def _published(items: list[Item], shown: Array) -> dict[str, Scores]:
         "live_same_clips_r": _scores(live, fewer),
         "published_overlapping_windows_r": _best_smoothed(overlapping, shown[:1]),
         "published_windows_beside_r": _best_smoothed(one[:1], shown[:1]),
+    }
+
+
+def _unusual(items: list[Item], subject: Subject) -> dict[str, dict[str, float]]:
+    """Return r of each stimulus unlike all movies, by method; live when final."""
+    mine = [item for item in items if item.plan == subject.plan]
+    made = {
+        "live": kept([item for item in mine if item.method == "unusual"]),
+        "ridge": kept([i for i in mine if i.method == "ridge"], "unusual")[0],
+        "cnn": kept([i for i in mine if i.method == "cnn"], "unusual")[0],
+    }
+    own = slice(SETTLED_FROM, None)
+    return {
+        name: {
+            method: video_correlation(movies[place][own], clip.shown[own])
+            for method, movies in made.items()
+        }
+        for place, (name, clip) in enumerate(
+            zip(mice.UNUSUAL, subject.unusual, strict=True)
+        )
+        if clip.shown is not None
     }
 
 

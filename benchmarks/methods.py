@@ -67,6 +67,7 @@ def work(subjects: Sequence[Subject], cache: Path) -> list[Item]:
         for clip in range(subject.plan.n_clips)
     ]
     items += [Item(cache, own, method, None) for method in ("ridge", "cnn")]
+    items += [Item(cache, own, "unusual", clip) for clip in range(len(mice.UNUSUAL))]
     for method in ("null", "scrambled", "shuffled", "map"):
         items += [Item(cache, own, method, clip) for clip in clips]
     items += [Item(cache, own, "cross", clip, source=other) for clip in clips]
@@ -87,10 +88,13 @@ def do(item: Item) -> str:
     source = subject if item.source is None else _subject(item.source, item.cache)
     if item.clip is None:
         decoder = _DECODERS[item.method](subject.training)
-        told = [decoder.movie(clip.target) for clip in source.test]
-        movies = {"movie": np.stack(told)}
+        movies = {
+            name: np.stack([decoder.movie(clip.target) for clip in clips])
+            for name, clips in (("movie", subject.test), ("unusual", subject.unusual))
+        }
     else:
-        movies = _METHODS[item.method](item, subject, source.test[item.clip])
+        clips = subject.unusual if item.method == "unusual" else source.test
+        movies = _METHODS[item.method](item, subject, clips[item.clip])
     item.path.parent.mkdir(exist_ok=True)
     unfinished = item.path.with_suffix(".part")
     with unfinished.open("wb") as file:
@@ -185,6 +189,7 @@ def _overlapping(item: Item, subject: Subject, clip: Clip) -> _Movies:
 _METHODS: dict[str, Callable[[Item, Subject, Clip], _Movies]] = {
     "live": _live,
     "cross": _live,
+    "unusual": _live,
     "null": _null,
     "scrambled": _scrambled,
     "shuffled": _shuffled,

@@ -10,7 +10,9 @@ All of it follows from seeds and is kept in the cache, where it is looked for fi
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from rtrecon import train
 from rtrecon.config import Settings
 from rtrecon.encoder.checkpoint import Checkpoint, load
 from rtrecon.encoder.fit import Recipe
+from rtrecon.evaluate import stimuli
 from rtrecon.reconstruct.clips import Clip
 from rtrecon.reconstruct.target import Target
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
@@ -30,6 +33,24 @@ CACHE = Path(__file__).parent / "cache"
 CLIP_FRAMES = train.CLIP_FRAMES  # five seconds; every movie is made of such clips
 _TRAINING_SEED, _TUNING_SEED, _TEST_SEED = 100, 5000, 9000  # of movies and noise
 _N_TUNING_CLIPS = 8
+# What no movie is like, of the contrast of movies: n frames -> (n, 36, 64) uint8.
+UNUSUAL: dict[str, Callable[[int], Array]] = {
+    **{
+        f"noise {scales[0]:g} px x {scales[1]:g} frames": partial(
+            stimuli.noise, scales=scales, seed=_TEST_SEED
+        )
+        for scales in stimuli.NOISES
+    },
+    **{
+        f"grating {cycles_per_px:g} cycles/px {drift_hz:g} Hz": partial(
+            stimuli.grating,
+            cycles_per_px=cycles_per_px,
+            cycles_per_frame=drift_hz / RATE_HZ,
+            angle=0.6,
+        )
+        for cycles_per_px, drift_hz in stimuli.GRATINGS
+    },
+}
 _SETTLE_CLIPS = 2  # at a session's start, while baselines find their level
 
 
@@ -73,7 +94,8 @@ PLANS = {"whole": WHOLE, "more": MORE, "quick": QUICK}
 class Subject:
     """A mouse at hand.
 
-    training, test: clips with their stimulus; without encoders, no training. rate:
+    training, test: clips with their stimulus; without encoders, no training. unusual:
+    of the first mouse, clips of stimuli unlike all movies, see `UNUSUAL`. rate:
     (clips, T, n) expected spikes per frame: what a perfect encoder would say.
     """
 
@@ -81,6 +103,7 @@ class Subject:
     encoders: list[Checkpoint]
     training: list[Clip]
     test: list[Clip]
+    unusual: list[Clip]
     rate: Array
 
 
@@ -95,6 +118,7 @@ def prepare(plan: Plan, cache: Path, progress: Progress) -> Subject:
         encoders=[made.encoder(k) for k in range(plan.n_models)],
         training=_clips(_cut(made.training())) if plan.n_models else [],
         test=_clips(test),
+        unusual=_clips(_cut(made.unusual())) if plan.n_models > 1 else [],
         rate=np.stack([clip["rate"] for clip in test]),
     )
 
@@ -126,6 +150,16 @@ class _Making:
         n_clips = _SETTLE_CLIPS + _N_TUNING_CLIPS
         return self._recorded("tuning", n_clips, _TUNING_SEED)
 
+    def unusual(self) -> dict[str, Array]:
+        path = self._folder / "unusual.npz"
+        if not path.exists():
+            shown = [stimulus(CLIP_FRAMES) for stimulus in UNUSUAL.values()]
+            settling = self._movie(_SETTLE_CLIPS, _TEST_SEED)
+            settling = settling[: _SETTLE_CLIPS * CLIP_FRAMES]
+            # Of the last frames deconvolution cannot tell: they are not of a clip.
+            self._record(path, np.concatenate([settling, *shown, shown[-1]]))
+        return self._kept(path)
+
     def encoder(self, number: int) -> Checkpoint:
         path = self._folder / f"encoder{number}.safetensors"
         if not path.exists():
@@ -143,12 +177,15 @@ class _Making:
     def _recorded(self, name: str, n_clips: int, seed: int) -> dict[str, Array]:
         path = self._folder / f"{name}.npz"
         if not path.exists():
-            self._record(path, n_clips, seed)
+            self._record(path, self._movie(n_clips, seed), seed)
+        return self._kept(path)
+
+    @staticmethod
+    def _kept(path: Path) -> dict[str, Array]:
         with np.load(path) as kept:
             return dict(kept)
 
-    def _record(self, path: Path, n_clips: int, seed: int) -> None:
-        movie = self._movie(n_clips, seed)
+    def _record(self, path: Path, movie: Array, seed: int = _TEST_SEED) -> None:
         session = make_session(self._grown(), movie, path.stem, seed)
         acquired = train.acquire(self._grown(), session, self._settings, self._told)
         known = len(acquired.activity)
