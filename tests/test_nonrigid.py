@@ -54,7 +54,7 @@ def test_known_paths_are_found(world, template, travel, photons, median_px, larg
     rng = np.random.default_rng(1)
     registrar = Registrar(template, SETTINGS)
     errors = []
-    for _ in range(4):
+    for _ in range(2):
         truth = path(rng, travel)
         shift = registrar.estimate(scanned(world, rng, truth, photons))
         assert shift.trusted
