@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from PySide6.QtTest import QTest
 from rich import print as show
 
 from rtrecon import config
-from rtrecon.config import Settings
+from rtrecon.config import EncoderSettings, RegisterSettings, Settings
 from rtrecon.display import DisplayOptions, screen, theme
 from rtrecon.display.client import Client
 from rtrecon.display.window import Window
@@ -44,6 +43,9 @@ from rtrecon.simulate.session import (
     stream,
 )
 from rtrecon.transport.sender import Sender
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from rig import settings_in
 
 PATIENCE_S = 120.0
 SEED = 5001  # of a movie that the encoder was not trained on
@@ -214,34 +216,11 @@ def _session(seconds: float, *, exchanged: bool) -> Session:
 
 
 def _settings(scratch: Path) -> Settings:
-    frames, publish, control, results = (
-        f"tcp://127.0.0.1:{port}" for port in _free_ports(4)
+    return settings_in(
+        scratch,
+        register_=RegisterSettings(template_frames=30),
+        encoder=EncoderSettings(checkpoint="demo"),
     )
-    return Settings.model_validate(
-        {
-            "wire": {
-                "frames": frames,
-                "tcp": "off",
-                "publish": publish,
-                "control": control,
-                "results": results,
-            },
-            "register": {"template_frames": 30},
-            "encoder": {"checkpoint": "demo"},
-            "record": {"folder": str(scratch)},
-        }
-    )
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
 
 
 def _arguments() -> argparse.Namespace:

@@ -226,7 +226,7 @@ class Process:
         """Invert until the front goes away or says so."""
         self._warm_up()
         self._catch_up()
-        while self._front.is_there():
+        while True:
             for message, payload in self._received():
                 if isinstance(message, wire.Event) and message.name == "shutdown":
                     return
@@ -234,6 +234,8 @@ class Process:
             if len(self._backlog) >= self._settings.hop_frames:
                 self._hop()
             if time.monotonic() >= self._health_due_s:
+                if not self._front.is_there():
+                    return
                 self._send_health()
 
     def _catch_up(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rtrecon.errors import UserError
 from rtrecon.sources.recording import RecordedFrame, Recording
@@ -13,6 +15,7 @@ from rtrecon.transport.sender import Sender
 
 END_TIMEOUT_S = 1.0  # for the daemon to take the last word, which is only a hint
 
+T = TypeVar("T")
 Told = Callable[[int], None]  # how many frames are done
 
 
@@ -53,15 +56,21 @@ class Outlet:
 
         `told` is called after each. Raises `ReplayError`, and what the frames raise.
         """
-        sender = Sender(self.address, self.keys, **self._start(recording))
-        try:
-            self._wait_for_daemon(sender)
+        with self.session(**self._start(recording)) as sender:
             began_s = time.monotonic()
             for frame in frames:
                 _send(sender, frame)
                 told(sender.sent + sender.dropped)
             wall_s = time.monotonic() - began_s
             return ReplayReport(sender.sent, sender.dropped, wall_s, recording.notice)
+
+    @contextmanager
+    def session(self, **start: object) -> Iterator[Sender]:
+        """Begin a session with a daemon that is there; end it, whatever comes."""
+        sender = Sender(self.address, self.keys, **start)
+        try:
+            self._wait_for_daemon(sender)
+            yield sender
         finally:
             sender.wait_s = END_TIMEOUT_S
             sender.end("replay over")
@@ -84,6 +93,31 @@ class Outlet:
             "channels": list(recording.channels),
             "planes": list(recording.planes),
         }
+
+
+def require_pace(speed: float | None, loops: int | None = 1) -> None:
+    """Raise `ReplayError` where a recording cannot be sent so fast, or so often."""
+    if speed is not None and not speed > 0:
+        raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
+    if loops is not None and loops < 1:
+        raise ReplayError(f"{loops} loops would send nothing; give 1 or more")
+
+
+def paced(
+    items: Iterable[T], at_s: Callable[[T], float], speed: float | None
+) -> Iterator[T]:
+    """Yield each item when it is due; deadlines are absolute, so none drifts.
+
+    at_s: when it was, in the recording. speed: None = at once.
+    """
+    began_s, first_s = 0.0, None
+    for item in items:
+        if first_s is None:
+            began_s, first_s = time.monotonic(), at_s(item)
+        if speed is not None:
+            due_s = began_s + (at_s(item) - first_s) / speed
+            time.sleep(max(0.0, due_s - time.monotonic()))
+        yield item
 
 
 def _send(sender: Sender, frame: RecordedFrame) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rtrecon import sources
-from rtrecon.outlet import Outlet
+from rtrecon.outlet import Outlet, paced, require_pace
 from rtrecon.outlet import ReplayError as ReplayError
 from rtrecon.outlet import ReplayReport as ReplayReport
 from rtrecon.sources.recording import Hints, RecordedFrame, Recording
@@ -46,7 +45,7 @@ def replay(
     `on_progress` is told after each frame how many are done, of how many. Raises
     `ReplayError` if no daemon takes frames, `RecordingError` for a file not to be read.
     """
-    _require_sense(speed, loops)
+    require_pace(speed, loops)
     wait_s = DAEMON_TIMEOUT_S if speed is None else 0.0
     outlet = Outlet(address, keys, DAEMON_TIMEOUT_S, wait_s, "replay of ")
     with sources.open(path, hints) as recording:
@@ -55,7 +54,9 @@ def replay(
         told = _told(on_progress, total)
         # Closed here, for no thread may read a file that is closed.
         with closing(_prefetched(_looped(recording, loops))) as frames:
-            return outlet.send(recording, _paced(frames, speed), told)
+            return outlet.send(
+                recording, paced(frames, lambda frame: frame.t_s, speed), told
+            )
 
 
 def forward(
@@ -83,13 +84,6 @@ def _told(on_progress: Progress | None, total: int | None) -> Callable[[int], No
     return lambda done: on_progress(done, total) if on_progress else None
 
 
-def _require_sense(speed: float | None, loops: int | None) -> None:
-    if speed is not None and not speed > 0:
-        raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
-    if loops is not None and loops < 1:
-        raise ReplayError(f"{loops} loops would send nothing; give 1 or more")
-
-
 def _looped(recording: Recording, loops: int | None) -> Iterator[RecordedFrame]:
     """Yield the file's frames again and again; numbers and times keep growing."""
     number, t_s = 0, 0.0  # what is added in this pass
@@ -112,17 +106,3 @@ def _prefetched(frames: Iterator[T]) -> Generator[T, None, None]:
         while (frame := ahead.popleft().result()) is not None:
             ahead.append(reader.submit(next, frames, None))
             yield frame
-
-
-def _paced(
-    frames: Iterator[RecordedFrame], speed: float | None
-) -> Iterator[RecordedFrame]:
-    """Yield each frame when it is due; deadlines are absolute, so none drifts."""
-    began_s, first_s = 0.0, None
-    for frame in frames:
-        if first_s is None:
-            began_s, first_s = time.monotonic(), frame.t_s
-        if speed is not None:
-            due_s = began_s + (frame.t_s - first_s) / speed
-            time.sleep(max(0.0, due_s - time.monotonic()))
-        yield frame

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from rtrecon import wire
 from rtrecon.cues import Cue, from_log, from_tables
+from rtrecon.outlet import ReplayError, ReplayReport, paced, require_pace
 from rtrecon.record.session import Session
-from rtrecon.replay import ReplayError, ReplayReport
 from rtrecon.sources.recording import Recording
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import ClientKeys
@@ -42,30 +42,17 @@ def replay_session(
     `images` stands in where frames were not recorded. Raises `NotARecording`,
     `NothingToReplay`, or `ReplayError` where no daemon takes what is sent.
     """
-    if speed is not None and not speed > 0:
-        raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
+    require_pace(speed)
     session = Session(folder)
     cues = from_tables(session, images) if images else from_log(session)
     tell = on_progress or (lambda _done, _total: None)
     total, frames, began_s = len(session.frames), 0, time.monotonic()
     with _Door(address, keys) as door:
-        for message, payload in _as_new(_paced(cues, speed)):
+        for message, payload in _as_new(paced(cues, lambda cue: cue.due_s, speed)):
             door.send(message, payload)
             frames += isinstance(message, wire.Frame)
             tell(frames, total)
     return ReplayReport(frames, 0, time.monotonic() - began_s)
-
-
-def _paced(cues: Iterator[Cue], speed: float | None) -> Iterator[Cue]:
-    """Yield each message when it is due; deadlines are absolute, so none drifts."""
-    began_s, first_s = 0.0, None
-    for cue in cues:
-        if first_s is None:
-            began_s, first_s = time.monotonic(), cue.due_s
-        if speed is not None:
-            due_s = began_s + (cue.due_s - first_s) / speed
-            time.sleep(max(0.0, due_s - time.monotonic()))
-        yield cue
 
 
 def _as_new(cues: Iterator[Cue]) -> Iterator[tuple[wire.Incoming, Array]]:

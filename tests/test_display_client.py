@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 import zmq
+from waiting import until
 
 from rtrecon import wire
 from rtrecon.display.client import Answer, Asker, Listener, masks_of
@@ -64,14 +64,6 @@ def first_heard(daemon: zmq.Socket, listener: Listener, parts: list) -> list:
     received = until(published)
     time.sleep(0.1)
     return received + listener.receive()
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """Return what `found` returns, as soon as that is something."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (result := found()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return result
 
 
 def seqs_until(listener: Listener, last: int) -> list[int]:

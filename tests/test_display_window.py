@@ -1,15 +1,12 @@
-"""The window, drawn without a screen: what it says in each state, and how it ends."""
+"""The window, drawn without a screen: what it says in each state, and what keys do."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QLabel, QSplitter
 from pytestqt.qtbot import QtBot
+from waiting import until
 
 from rtrecon import wire
 from rtrecon.display import screen
@@ -34,7 +32,6 @@ from rtrecon.display.window import Window
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytestmark = pytest.mark.skipif(bool(screen.defect()), reason=screen.defect())
 
-SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 NOBODY = "tcp://127.0.0.1:9"
 START_S = 500.0
 SECONDS = 6.0
@@ -305,7 +302,7 @@ def test_pictures_and_clips_are_saved_on_request(window_for, qtbot, tmp_path: Pa
         window.listen(START_S + SECONDS)
         return window.sentence.toolTip().startswith("Clip saved")
 
-    assert until(saved)
+    until(saved)
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".mp4", ".png"]
 
 
@@ -346,7 +343,7 @@ def test_a_note_reaches_the_daemon(window_for, qtbot: QtBot, asked: zmq.Socket):
         window.listen(START_S)
         return window.sentence.text() == "noted"
 
-    assert until(answered)
+    until(answered)
 
 
 def test_a_note_can_be_given_up(window_for, qtbot: QtBot):
@@ -381,7 +378,7 @@ def test_regions_are_outlined_on_the_field(window_for, asked: zmq.Socket):
         window.draw(START_S + SECONDS)
         return window.field.picture.grab().toImage() != plain
 
-    assert until(outlined)
+    until(outlined)
 
 
 # -- what stays ----------------------------------------------------------------------
@@ -423,8 +420,8 @@ def test_what_arrives_is_drawn_and_what_cannot_be_is_said(window_for, free_addre
             window.draw(START_S)
             return window.field.picture.pixels is not None
 
-        assert until(heard)
-        assert until(lambda: heard() and bool(window.sentence.toolTip()))
+        until(heard)
+        until(lambda: heard() and bool(window.sentence.toolTip()))
     assert window.sentence.toolTip().startswith("A message was refused: header")
 
 
@@ -444,91 +441,3 @@ def test_a_snapshot_that_cannot_be_written_is_said_and_the_window_goes_on(
     window = window_for(snapshot=tmp_path / "file" / "live.png")
     window.save_snapshot()
     assert "cannot be written" in window.sentence.toolTip()
-
-
-# -- as its own process --------------------------------------------------------------
-
-PROGRAM = """
-import sys
-from pathlib import Path
-from rtrecon.display import DisplayOptions, run
-publish, snapshot = sys.argv[1], Path(sys.argv[2])
-raise SystemExit(run(DisplayOptions(
-    publish, snapshot=snapshot, headless=True, close_with_daemon=True
-)))
-"""
-
-
-@contextmanager
-def display(publish: str, snapshot: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A display process that has drawn at least once."""
-    command = [sys.executable, "-c", PROGRAM, publish, str(snapshot)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        try:
-            assert until(snapshot.exists)
-            yield process
-        finally:
-            process.kill()
-
-
-def until(found: Callable[[], bool], timeout_s: float = 30.0) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not found() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends it at once")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_when_told_to(free_address, tmp_path: Path, number):
-    snapshot = tmp_path / "live.png"
-    with display(free_address(), snapshot) as process:
-        snapshot.unlink()
-        process.send_signal(number)
-        assert process.wait(10) == 0
-        assert b"Traceback" not in process.stderr.read()
-    assert snapshot.exists()
-
-
-def test_it_closes_with_the_daemon_where_asked_to(free_address, tmp_path: Path):
-    address = free_address()
-    goodbye = wire.Event(session="s", seq=0, t=0.0, name="shutdown")
-    with zmq.Context() as context, context.socket(zmq.PUB) as daemon:
-        daemon.linger = 0
-        daemon.bind(address)
-        with display(address, tmp_path / "live.png") as process:
-
-            def ended() -> bool:
-                daemon.send_multipart(wire.encode_published(goodbye))
-                return process.poll() is not None
-
-            assert until(ended)
-            assert process.returncode == 0
-
-
-SENTENCES = {  # what is done before `run`, what the error says
-    "no Qt": ("sys.modules['PySide6.QtCore'] = None", "needs PySide6"),
-    "no screen": ("", "there is no screen here"),
-}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have a screen")
-@pytest.mark.parametrize(("before", "says"), SENTENCES.values(), ids=SENTENCES)
-def test_what_keeps_a_window_from_opening_is_a_sentence(before, says):
-    program = f"""
-import sys
-from rtrecon.display import DisplayError, DisplayOptions, run
-{before}
-try:
-    run(DisplayOptions())
-except DisplayError as error:
-    print(error)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={k: v for k, v in os.environ.items() if k not in SCREENS},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert says in done.stdout

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from streaming import Pace
 
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.prior import Prior
@@ -14,7 +15,8 @@ from rtrecon.encoder.spectrum import SHAPE, spectrum
 from rtrecon.invert.live import LiveInverter, Problem
 
 LOW = spectrum(0.08)
-N, WINDOW, HOP, STEPS = 240, 36, 6, 8
+N, WINDOW, HOP = 240, 36, 6
+streamed = Pace(HOP, steps=8).streamed
 N_FRAMES = 30 * HOP
 WEIGHT = torch.full((N,), 10.0)
 LOST = slice(60, 72)  # frames that a test loses
@@ -82,17 +84,6 @@ def activity(encoder, movie, behavior):
 @pytest.fixture
 def problem(encoder, prior):
     return Problem(encoder, prior, WEIGHT)
-
-
-def streamed(inverter, activity, behavior):
-    """Stream hop by hop; returns all final frames and then the window's own."""
-    final = []
-    for start in range(0, len(activity), HOP):
-        part = slice(start, start + HOP)
-        final.append(inverter.advance(activity[part], behavior[part]))
-        for step in range(STEPS):
-            inverter.step(step / (STEPS - 1))
-    return torch.cat([*final, inverter.frames()])[WINDOW:]
 
 
 def pixel_r(made, movie):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from live_published_world import LOW, MEAN, N_NEURONS, PAST, SD, USUAL
+from streaming import Pace
 
 from rtrecon.encoder.live_published import answering, measured_reach, pixels
 from rtrecon.encoder.published import SPAN, Published
@@ -16,7 +17,8 @@ from rtrecon.errors import UserError
 from rtrecon.invert.live import LiveInverter
 from rtrecon.invert.objective import Objective
 
-WINDOW, HOP, STEPS = 20, 5, 5
+WINDOW, HOP = 20, 5
+streamed = Pace(HOP, steps=5).streamed
 N_FRAMES = PAST + 50
 
 
@@ -179,17 +181,6 @@ def test_memory_for_no_window_at_all_is_a_sentence(window):
 
 
 # -- the inversion ---------------------------------------------------------------------
-
-
-def streamed(inverter, activity, behavior):
-    """All final frames and then the window's own: those of the activity (T, C)."""
-    final = []
-    for start in range(0, len(activity), HOP):
-        part = slice(start, start + HOP)
-        final.append(inverter.advance(activity[part], behavior[part]))
-        for step in range(STEPS):
-            inverter.step(step / (STEPS - 1))
-    return torch.cat([*final, inverter.frames()])[WINDOW:]
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
-from rig import PROMPT_S, SLOW_S, settings_in
+from rig import SLOW_S, settings_in
+from waiting import until
 
 from rtrecon import config
 from rtrecon.config import EncoderSettings
@@ -28,9 +28,7 @@ def test_a_process_is_there_until_it_is_killed_though_nobody_has_taken_note():
         parent = Parent(process.pid)
         assert parent.is_there()
         process.kill()  # and, where such things are, a zombie until it is asked for
-        deadline_s = time.monotonic() + PROMPT_S
-        while parent.is_there():
-            assert time.monotonic() < deadline_s
+        until(lambda: not parent.is_there())
     assert not Parent(process.pid).is_there()
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from rig import PROMPT_S
+from waiting import until
 
 from rtrecon import wire
 from rtrecon.errors import UserError
@@ -53,13 +53,6 @@ def worker(lamp):
     worker = Worker("lamp", lamp)
     yield worker
     worker.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PROMPT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def complaint(worker: Worker) -> str:

@@ -10,14 +10,14 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import record_world as world
 import zarr
+from waiting import WAIT_S, until
 
 from rtrecon import wire
 from rtrecon.record import session as session_module
@@ -26,21 +26,12 @@ from rtrecon.record.session import NotARecording, Session
 from rtrecon.record.store import Recorder
 from rtrecon.record.tables import ActivityRow
 
-WAIT_S = 20.0  # far more than a writer's tick, for a machine that is busy
-
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
     recorder = Recorder(tmp_path / "recordings", world.about())
     yield recorder
     recorder.close()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def recorded(recorder: Recorder, n_frames: int) -> Session:
@@ -223,12 +214,12 @@ def test_a_disk_that_fails_stops_recording_and_nothing_else(recorder: Recorder):
     for i in range(30):
         world.record(recorder, i)
     frames = recorder.path / tables.ARRAYS / "frames"
-    wait_until(lambda: (frames / "rows" / "c.0.0").exists())
+    until(lambda: (frames / "rows" / "c.0.0").exists())
     (frames / "values").rename(frames / "values-away")
     (frames / "values").write_text("a disk that takes nothing more")
     for i in range(30, 60):
         world.record(recorder, i)
-    wait_until(lambda: recorder.failure is not None)
+    until(lambda: recorder.failure is not None)
     world.record(recorder, 60)
     recorder.close()
     assert "stopped" in recorder.failure
@@ -267,7 +258,7 @@ def test_a_disk_that_stands_still_costs_only_what_the_queue_cannot_hold(
     stuck = recorder.path / tables.LINES["events"]
     os.mkfifo(stuck)
     recorder.event(world.event("stuck"))
-    wait_until(lambda: not recorder._queue)
+    until(lambda: not recorder._queue)
     for i in range(80):
         recorder.frame(world.frame_row(i), world.traces(i))
     assert recorder.lost == 30
@@ -296,16 +287,16 @@ def test_values_of_the_wrong_shape_are_refused(recorder: Recorder):
 def test_a_running_recording_can_be_read(recorder: Recorder):
     for i in range(24):
         world.record(recorder, i)
-    wait_until(lambda: (recorder.path / tables.ABOUT).exists())
-    wait_until(lambda: len(Session(recorder.path).frames) == 24)
+    until(lambda: (recorder.path / tables.ABOUT).exists())
+    until(lambda: len(Session(recorder.path).frames) == 24)
 
 
 def test_a_slow_stream_is_on_disk_after_chunk_s(tmp_path: Path):
     recorder = Recorder(tmp_path, world.about(chunk_s=0.2))
-    wait_until(lambda: (recorder.path / tables.ABOUT).exists())
+    until(lambda: (recorder.path / tables.ABOUT).exists())
     for i in range(3):
         world.record(recorder, i)
-        wait_until(lambda i=i: len(Session(recorder.path).frames) == i + 1)
+        until(lambda i=i: len(Session(recorder.path).frames) == i + 1)
     recorder.close()
     assert Session(recorder.path).frames["frame"].tolist() == [0, 1, 2]
 

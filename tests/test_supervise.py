@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import psutil
 import pytest
-from rig import PROMPT_S, rtrecon, settings_in
+from rig import rtrecon, settings_in
+from waiting import until
 
 from rtrecon.config import EncoderSettings
 from rtrecon.front.supervise import Child
@@ -28,11 +27,7 @@ def child(tmp_path):
 def killed(child: Child, now_s: float):
     """Kill the child and return what the watch says about it at that time."""
     psutil.Process(child.pid).kill()
-    deadline = time.monotonic() + PROMPT_S
-    while (loss := child.check(now_s)) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return loss
+    return until(lambda: child.check(now_s))
 
 
 def test_a_child_runs_below_the_loop_that_may_not_wait(child):

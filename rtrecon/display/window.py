@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 
 import pyqtgraph as pg
 import zmq
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
-from PySide6.QtWidgets import QWidget
 
 from rtrecon.display import layout, screen, theme
 from rtrecon.display.client import Client, masks_of
@@ -26,6 +24,7 @@ from rtrecon.display.saving import Saver, write_png
 from rtrecon.display.state import State
 from rtrecon.display.verdict import verdict
 from rtrecon.display.view import View
+from rtrecon.signals import ended_by_signals
 from rtrecon.wire import Array
 
 __all__ = ["DisplayError", "DisplayOptions", "Window", "run"]
@@ -49,7 +48,7 @@ def run(options: DisplayOptions) -> int:
         closing(Client(context, addresses, options.keys)) as client,
     ):
         window = Window(options, client)
-        with _closed_by_signals(window):
+        with ended_by_signals(window.close):  # its timer lets Python notice
             window.show()
             window.start()
             return int(app.exec())
@@ -262,15 +261,3 @@ class Window(FrontPage):
         timer.setTimerType(Qt.TimerType.PreciseTimer)
         timer.timeout.connect(call)
         timer.start(interval_ms)
-
-
-@contextmanager
-def _closed_by_signals(window: QWidget) -> Iterator[None]:
-    """Close the window on Ctrl-C or a request to end; its timer lets Python notice."""
-    numbers = signal.SIGINT, signal.SIGTERM
-    before = [signal.signal(number, lambda *_: window.close()) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.data import Data
+from rtrecon.encoder.memory import in_memory
 from rtrecon.encoder.place import Place
 from rtrecon.encoder.trainee import Trainee
 from rtrecon.errors import UserError
@@ -44,18 +45,10 @@ class Gradient:
 
     def of(self, batch: Data) -> Tensor:
         """Return what this process's share adds to the batch's misfit."""
-        while (misfit := self._tried(batch)) is None:
-            self._take_smaller_pieces()
+        misfit = in_memory(lambda: self._taken(batch), self._ease, self._say)
         grads = (weights.grad for weights in self._trainee.parameters())
         self._place.sum(grad for grad in grads if grad is not None)
         return misfit
-
-    def _tried(self, batch: Data) -> Tensor | None:
-        # Tried again only later: what is raised holds on to all that filled the memory.
-        try:
-            return self._taken(batch)
-        except torch.OutOfMemoryError:
-            return None
 
     def _taken(self, batch: Data) -> Tensor:
         self._trainee.zero_grad()
@@ -75,10 +68,9 @@ class Gradient:
             total += share * misfit.detach()
         return total
 
-    def _take_smaller_pieces(self) -> None:
+    def _ease(self) -> str:
         self._pieces *= 2
-        torch.cuda.empty_cache()
-        self._say(
+        return (
             f"{self._place.device} ran out of memory: batches are taken in "
             f"{self._pieces} pieces from now on, which changes nothing else"
         )

@@ -8,8 +8,6 @@ from typing import TypeVar
 
 import torch
 
-from rtrecon.encoder.protocol import LiveEncoder
-
 _Found = TypeVar("_Found")
 
 
@@ -18,17 +16,18 @@ def say_nothing(_: str) -> None:
 
 
 def in_memory(
-    encoder: LiveEncoder,
     work: Callable[[], _Found],
+    ease: Callable[[], str],
     say: Callable[[str], object] = say_nothing,
 ) -> _Found:
-    """Do a work of the encoder; ease it as often as the device's memory runs out.
+    """Do a work; ease it as often as the device's memory runs out, and try again.
 
-    say: told of it each time. Raises UserError where memory is too little at last.
+    ease: makes it need less and says so in a sentence, which `say` is told; UserError
+    where it cannot.
     """
     while True:
         # Tried again only outside: an error holds on to all that filled the memory.
         with suppress(torch.OutOfMemoryError):
             return work()
         torch.cuda.empty_cache()
-        say(encoder.ease())
+        say(ease())

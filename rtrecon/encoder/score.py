@@ -84,5 +84,5 @@ def _pairs(encoder: LiveEncoder, data: Data) -> Iterator[tuple[Array, Array]]:
         given = part.to(encoder.device)
         ask = partial(encoder.expect, given.coef, given.behavior)
         with torch.no_grad():
-            expected = in_memory(encoder, ask)
+            expected = in_memory(ask, encoder.ease)
         yield expected.cpu().numpy(), part.activity[past_frames:].numpy()

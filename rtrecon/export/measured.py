@@ -74,29 +74,36 @@ def add_events(file: NWBFile, session: Session, clock: Clock) -> None:
     file.add_events_table(table)
 
 
+_SERIES = (
+    (
+        "running_speed",
+        BehavioralTimeSeries,
+        "cm/s",
+        "speed of running, as it was sent",
+    ),
+    (
+        "pupil_dilation",
+        PupilTracking,
+        "a.u.",
+        "size of the pupil, in the units of whoever sent it",
+    ),
+)
+
+
 def _behavior(
     measured: dict[str, Array], t_s: Array
 ) -> Iterator[BehavioralTimeSeries | EyeTracking | PupilTracking]:
-    speed, known = _where_known(measured, "running_speed")
-    if len(speed):
-        series = TimeSeries(
-            name="running_speed",
-            description="speed of running, as it was sent",
-            data=speed[:, 0],
-            unit="cm/s",
-            **regular(t_s[known]),
-        )
-        yield BehavioralTimeSeries(time_series=series)
-    dilation, known = _where_known(measured, "pupil_dilation")
-    if len(dilation):
-        series = TimeSeries(
-            name="pupil_dilation",
-            description="size of the pupil, in the units of whoever sent it",
-            data=dilation[:, 0],
-            unit="a.u.",
-            **regular(t_s[known]),
-        )
-        yield PupilTracking(time_series=series)
+    for name, kind, unit, description in _SERIES:
+        values, known = _where_known(measured, name)
+        if len(values):
+            series = TimeSeries(
+                name=name,
+                description=description,
+                data=values[:, 0],
+                unit=unit,
+                **regular(t_s[known]),
+            )
+            yield kind(time_series=series)
     eye, known = _where_known(measured, "pupil_x", "pupil_y")
     if len(eye):
         position = SpatialSeries(

@@ -6,10 +6,8 @@ It never waits for torch, a screen or a disk. What a session's messages go throu
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from rtrecon.front.warm import warm_up
 from rtrecon.quality.memory import MemoryMeter
 from rtrecon.react.rulebook import read_rules
 from rtrecon.record.store import Recorder
+from rtrecon.signals import ended_by_signals
 from rtrecon.transport.control import Answer, Control
 from rtrecon.transport.publisher import Publisher
 from rtrecon.wire import Array
@@ -427,25 +426,11 @@ def _layout(start: wire.Start) -> str:
     return f"{planes}{lines} x {pixels} at {start.rate_hz:g} Hz{channels}"
 
 
-@contextmanager
-def _stopped_by_signals(front: Front) -> Iterator[None]:
-    def ask(*_: object) -> None:
-        front.stop()
-
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, ask) for kind in kinds]
-    try:
-        yield
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
-
-
 def run(settings: Settings, log: Log) -> None:
     """Run a daemon until it is asked to stop; raises UserError with a sentence."""
     front = Front(settings, log)
     try:
-        with _stopped_by_signals(front):
+        with ended_by_signals(front.stop):
             front.run()
     finally:
         front.close()

@@ -68,12 +68,12 @@ class Objective:
 
     def slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the objective and its derivative by z."""
-        return in_memory(self._encoder, lambda: self._slope(z), self._say)
+        return in_memory(lambda: self._slope(z), self._encoder.ease, self._say)
 
     def predict(self, z: Tensor) -> Tensor:
         """Return the activity (T, n) that the movie of z would cause."""
         with torch.no_grad():
-            return in_memory(self._encoder, lambda: self._answer(z), self._say)
+            return in_memory(lambda: self._answer(z), self._encoder.ease, self._say)
 
     def _slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
         z = z.detach().requires_grad_(True)

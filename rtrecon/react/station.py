@@ -61,11 +61,13 @@ class Process:
     def run(self) -> None:
         """React until the front goes away or says so."""
         gc.freeze()  # what lives this long need not be looked through again
-        while self._front.is_there():
+        while True:
             if self._inbox.poll(_POLL_MS) and self._drain():
                 return
             self._tell_complaints()
             if time.monotonic() >= self._health_due_s:
+                if not self._front.is_there():
+                    return
                 self._send_health()
 
     def close(self) -> None:

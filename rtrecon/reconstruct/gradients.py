@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rtrecon.encoder.memory import in_memory
 from rtrecon.encoder.protocol import PADDED, Encoder
 from rtrecon.errors import UserError
 from rtrecon.reconstruct.settings import PublishedSettings
@@ -41,21 +42,25 @@ class WindowGradients:
         """Return what `video` (past_frames + T, height, width) should go against."""
         past = self._encoder.past_frames
         parts = video[self._windows.frames(past)]
-        return self._windows.mean(self._in_portions(parts), past)
+        gradients = in_memory(
+            lambda: self._in_portions(parts), lambda: self._ease(len(parts))
+        )
+        return self._windows.mean(gradients, past)
 
     def _in_portions(self, parts: Tensor) -> Tensor:
-        """Return each window's gradient, as many at a time as memory takes."""
-        while True:
-            try:
-                portions = torch.arange(len(parts)).split(self.windows_at_once)
-                return torch.cat([self._of(parts, portion) for portion in portions])
-            except torch.OutOfMemoryError:
-                if self.windows_at_once == 1:
-                    raise UserError(
-                        "the encoder's device has too little memory even for one "
-                        "window at a time; use a larger one, or the CPU"
-                    ) from None
-                self.windows_at_once = (min(self.windows_at_once, len(parts)) + 1) // 2
+        """Return each window's gradient."""
+        portions = torch.arange(len(parts)).split(self.windows_at_once)
+        return torch.cat([self._of(parts, portion) for portion in portions])
+
+    def _ease(self, n_windows: int) -> str:
+        """Take half as many windows at a time."""
+        if self.windows_at_once == 1:
+            raise UserError(
+                "the encoder's device has too little memory even for one window at a "
+                "time; use a larger one, or the CPU"
+            )
+        self.windows_at_once = (min(self.windows_at_once, n_windows) + 1) // 2
+        return f"memory ran out: {self.windows_at_once} windows at a time from now on"
 
     def _of(self, parts: Tensor, portion: Tensor) -> Tensor:
         """Return (len(portion), past + frames, height, width), each of length one."""

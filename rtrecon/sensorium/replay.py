@@ -17,7 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon.errors import UserError
-from rtrecon.outlet import END_TIMEOUT_S, ReplayError, ReplayReport
+from rtrecon.outlet import (
+    Outlet,
+    ReplayError,
+    ReplayReport,
+    paced,
+    require_pace,
+)
 from rtrecon.sensorium.folder import Folder
 from rtrecon.sensorium.layout import BEHAVIOR, RATE_HZ, UNITS
 from rtrecon.sensorium.trial import Trial
@@ -106,26 +112,16 @@ def replay_folder(
     `loops` is how often the trials are sent, None for ever. Raises UserError for a
     folder that cannot be read, `ReplayError` where no daemon takes what is sent.
     """
-    if speed is not None and not speed > 0:
-        raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
-    if loops is not None and loops < 1:
-        raise ReplayError(f"{loops} loops would send nothing; give 1 or more")
+    require_pace(speed, loops)
     folder, tell = Folder(path), on_progress or (lambda _done, _total: None)
-    sender = Sender(address, keys, **start_fields(folder))
-    try:
-        _wait_for_daemon(sender, address)
+    outlet = Outlet(address, keys, DAEMON_TIMEOUT_S, TAKE_TIMEOUT_S)
+    with outlet.session(**start_fields(folder)) as sender:
         began_s = time.monotonic()
-        for moment in moments(folder, choice or Choice(), loops):
-            if speed is not None:
-                due_s = began_s + moment.t_s / speed
-                time.sleep(max(0.0, due_s - time.monotonic()))
+        all_of_it = moments(folder, choice or Choice(), loops)
+        for moment in paced(all_of_it, lambda moment: moment.t_s, speed):
             _send(sender, moment)
             tell(sender.sent, None)
         return ReplayReport(sender.sent, sender.dropped, time.monotonic() - began_s)
-    finally:
-        sender.wait_s = END_TIMEOUT_S
-        sender.end("replay over")
-        sender.close(DAEMON_TIMEOUT_S)
 
 
 def start_fields(folder: Folder) -> dict[str, object]:
@@ -166,15 +162,6 @@ def moments(folder: Folder, choice: Choice, loops: int | None) -> Iterator[Momen
 def _measured(values: Array) -> dict[str, float]:
     told = zip(BEHAVIOR, values.tolist(), strict=True)
     return {name: value for name, value in told if np.isfinite(value)}
-
-
-def _wait_for_daemon(sender: Sender, address: str) -> None:
-    if not sender.wait_for_daemon(DAEMON_TIMEOUT_S):
-        raise ReplayError(
-            f"no daemon listens at {address}; start one with 'rtrecon run', and let it "
-            "know your key if it has keys"
-        )
-    sender.wait_s = TAKE_TIMEOUT_S
 
 
 def _send(sender: Sender, moment: Moment) -> None:
