@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rtrecon.behavior import Measured
 from rtrecon.config.section import Section
 
 
@@ -71,7 +72,6 @@ class ReactSettings(Section):
     python: dict[str, PythonSettings] = Field({}, description="your functions")
 
 
-_Measured = Literal["pupil_dilation", "running_speed", "pupil_x", "pupil_y"]
 _Channel = Annotated[int, Field(ge=0)]
 
 
@@ -79,7 +79,7 @@ class LabStreamSettings(Section):
     """Streams of LSL, by their names: what `rtrecon lsl` takes in and gives out."""
 
     name: str = Field("rtrecon", min_length=1, description="of what is given out")
-    behavior: dict[str, dict[_Measured, _Channel]] = Field(
+    behavior: dict[str, dict[Measured, _Channel]] = Field(
         {}, description="stream: which of its channels, from 0, measures what"
     )
     edges: dict[str, int] = Field(

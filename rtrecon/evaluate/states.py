@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rtrecon.behavior import BEHAVIOR, Measured
 from rtrecon.evaluate.figures import Table, row
 from rtrecon.evaluate.scores import FEWEST_FRAMES, Made, Scorer
 from rtrecon.wire import Array
 
 RUNNING_CM_S = 1.0  # faster is running
-_PUPIL, _SPEED = 0, 1  # columns of behaviour
 _FIGURES = ("video_r", "frame_r", "contrast", "held_out_r")
 
 States = dict[str, list[Array]]  # frames (T,) bool of each clip, by name of the state
@@ -22,7 +22,7 @@ def states(made: Sequence[Made]) -> States:
 
     Frames at which it is not known are in neither part.
     """
-    pupil, speed = _column(made, _PUPIL), _column(made, _SPEED)
+    pupil, speed = _column(made, "pupil_dilation"), _column(made, "running_speed")
     middle = _median(pupil)
     return {
         "running": [v > RUNNING_CM_S for v in speed],
@@ -54,7 +54,8 @@ def _reasons(state: str) -> dict[str, str]:
     return dict.fromkeys(_FIGURES, why)
 
 
-def _column(made: Sequence[Made], column: int) -> list[Array]:
+def _column(made: Sequence[Made], name: Measured) -> list[Array]:
+    column = BEHAVIOR.index(name)
     return [np.asarray(one.clip.target.behavior)[:, column] for one in made]
 
 

@@ -15,7 +15,6 @@ Moment = Literal["min", "max", "mean", "median", "std"]
 
 KINDS: tuple[Kind, ...] = ("videos", "responses", "behavior", "pupil_center")
 MOMENTS: tuple[Moment, ...] = ("min", "max", "mean", "median", "std")
-BEHAVIOR = ("pupil_dilation", "running_speed", "pupil_x", "pupil_y")
 
 TIERS = (
     "train",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.errors import UserError
 from rtrecon.outlet import (
     Outlet,
@@ -25,7 +26,7 @@ from rtrecon.outlet import (
     require_pace,
 )
 from rtrecon.sensorium.folder import Folder
-from rtrecon.sensorium.layout import BEHAVIOR, RATE_HZ, UNITS
+from rtrecon.sensorium.layout import RATE_HZ, UNITS
 from rtrecon.sensorium.trial import Trial
 from rtrecon.transport.keys import ClientKeys
 from rtrecon.transport.sender import Sender

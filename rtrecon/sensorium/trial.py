@@ -16,8 +16,8 @@ from rtrecon.wire import Array
 class Trial:
     """T frames at 30 Hz, all float32.
 
-    movie: (T, 36, 64), 0..255. behavior: (T, 4) as in `layout.BEHAVIOR`, NaN where it
-    was not measured. responses: (T, n) deconvolved activity as it was given; None
+    movie: (T, 36, 64), 0..255. behavior: (T, 4) in the order of `BEHAVIOR`, NaN where
+    it was not measured. responses: (T, n) deconvolved activity as it was given; None
     where it is withheld.
     """
 
