@@ -189,14 +189,11 @@ class _Making:
         session = make_session(self._grown(), movie, path.stem, seed)
         acquired = train.acquire(self._grown(), session, self._settings, self._told)
         known = len(acquired.activity)
-        behavior = session.behavior
         np.savez(
             path,
             movie=movie[:known],
             activity=acquired.activity.astype(np.float32),
-            behavior=np.stack([behavior.pupil_dilation, behavior.running_speed], 1)[
-                :known
-            ].astype(np.float32),
+            behavior=session.behavior.measured()[:known],
             rate=session.response.rate[:known].astype(np.float32),
             template=acquired.template,
         )

@@ -159,7 +159,7 @@ class Inverter:
         return LiveInverter(problem, self.settings.window_frames, seed)
 
     def _behavior(self, samples: list[Sample]) -> torch.Tensor:
-        """Return (h, 2) z-scored; what is not known takes its mean in training."""
+        """Return (h, 4) z-scored; what is not known takes its mean in training."""
         calibration = self._checkpoint.calibration
         raw = np.array([sample.header.behavior for sample in samples], np.float32)
         return calibration.scaled(torch.from_numpy(raw))

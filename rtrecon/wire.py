@@ -8,10 +8,12 @@ Everything that arrives is decoded into a frozen struct or refused with a senten
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import numpy as np
+
+from rtrecon.behavior import BEHAVIOR, UNKNOWN, Behaved
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
@@ -103,6 +105,10 @@ class Behavior(Header, frozen=True, tag="behavior"):
     pupil_x: Measure | None = None
     pupil_y: Measure | None = None
 
+    def behaved(self) -> Behaved:
+        """Return what was measured, in the order of `BEHAVIOR`."""
+        return cast("Behaved", tuple(getattr(self, name) for name in BEHAVIOR))
+
 
 class Sync(Header, frozen=True, tag="sync"):
     """An edge of a digital line, seen on the microscope's clock.
@@ -157,7 +163,7 @@ class Activity(Outgoing, frozen=True, tag="activity"):
     index: int  # encoder frame since the session's first microscope frame
     frame: int  # newest microscope frame in it
     t_frame: float  # s, daemon's wall clock when that frame was received
-    behavior: tuple[float | None, float | None] = (None, None)  # dilation, speed
+    behavior: Behaved = UNKNOWN  # in the order of `BEHAVIOR`
     late: bool = False  # the frame had to wait until there was a reference
     # When the newest frame known by then was received: deconvolution looks ahead.
     t_newest: float | None = None

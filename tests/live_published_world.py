@@ -35,8 +35,8 @@ SIZES = Architecture(
     cortex_features=(16, 24),
 )
 N_NEURONS, PAST = 40, SPAN - 1
-USUAL = (40.0, 2.0, 150.0, 145.0)  # pupil dilation, speed, pupil centre
-MEAN, SD = torch.tensor(USUAL[:2]), torch.tensor([8.0, 1.5])
+USUAL = (40.0, 2.0, 150.0, 145.0)  # behaviour, in the order of `BEHAVIOR`
+MEAN, SD = torch.tensor(USUAL), torch.tensor([8.0, 1.5, 1.0, 1.5])
 TEMPERATURE = 0.5
 LOW = spectrum()
 
@@ -103,8 +103,10 @@ def movie(n_frames: int, seed: int = 1) -> Tensor:
 
 @functools.cache
 def behavior(n_frames: int, seed: int = 2) -> Tensor:
-    """What the mouse did (n_frames, 2), z-scored."""
-    return torch.randn(n_frames, 2, generator=torch.Generator().manual_seed(seed))
+    """What the mouse did (n_frames, 4), z-scored."""
+    generator = torch.Generator().manual_seed(seed)
+    pairs = [torch.randn(n_frames, 2, generator=generator) for _ in range(2)]
+    return torch.cat(pairs, 1)
 
 
 def raw(told: Tensor) -> Tensor:
@@ -142,7 +144,5 @@ def trial(n_frames: int, seed: int) -> Trial:
     told = behavior(PAST + n_frames, 80 + seed)
     expected = live().expect(frames, told)
     counted = torch.poisson(expected, torch.Generator().manual_seed(seed))
-    center = torch.tensor(USUAL[2:]).expand(n_frames, 2)
     shown = LOW.to_pixels(frames[PAST:])
-    did = torch.cat([raw(told[PAST:]), center], 1)
-    return Trial(shown, did.numpy(), counted.numpy())
+    return Trial(shown, raw(told[PAST:]).numpy(), counted.numpy())

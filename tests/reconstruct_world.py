@@ -15,6 +15,7 @@ import record_world
 import torch
 from small_world import scattered_rois
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.card import Card
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint, save
 from rtrecon.encoder.compact import MEMORY, Compact
@@ -32,7 +33,8 @@ FIELD = (32, 48)
 COUNTS = 5.0  # events per unit of activity: what noise there is
 LINEAR_NEURONS, LINEAR_FRAMES = 40, 120  # of a clip of the linear world
 N_COEF, LATE = 20, 3  # coefficients that vary there; frames of delay
-BEHAVIOR = (torch.tensor([30.0, 5.0]), torch.tensor([10.0, 4.0]))  # mean, s.d.
+# Of behaviour, in the order of `BEHAVIOR`.
+MEAN, SD = torch.tensor([30.0, 5.0, 150.0, 150.0]), torch.tensor([10.0, 4.0, 6.0, 6.0])
 
 
 @functools.cache
@@ -55,8 +57,8 @@ def checkpoint(n_neurons: int = N_NEURONS, seed: int = 0) -> Checkpoint:
     model.gain.normal_(0, 0.2, generator=torch.Generator().manual_seed(seed))
     calibration = Calibration(
         dispersion=torch.full((n_neurons,), 1 / COUNTS),
-        behavior_mean=BEHAVIOR[0],
-        behavior_sd=BEHAVIOR[1],
+        behavior_mean=MEAN,
+        behavior_sd=SD,
         identifiability=torch.ones(SHAPE),
         temperature=0.25,
     )
@@ -97,10 +99,10 @@ def clip(n_frames: int = 96, seed: int = 1, neurons: int = N_NEURONS) -> Clip:
     low, prior = spectrum(), known.prior
     z = torch.randn(MEMORY + n_frames, low.n_coef, generator=generator)
     movie = low.to_pixels(prior.unroll(z, prior.mean))
-    told = torch.randn(n_frames, 2, generator=generator)
+    told = torch.randn(n_frames, len(BEHAVIOR), generator=generator)
     expected = known.model.answer(known.model.look(low.from_pixels(movie)), told)
     activity = torch.poisson(expected * COUNTS, generator) / COUNTS
-    behavior = BEHAVIOR[0] + BEHAVIOR[1] * told
+    behavior = MEAN + SD * told
     return Clip(
         name=f"clip-{seed}",
         target=Target(activity.numpy(), behavior.numpy()),

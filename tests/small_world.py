@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rtrecon import rois
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.cli import desk
 from rtrecon.encoder.card import Card, read_card
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint
@@ -46,8 +47,8 @@ def untrained(path: Path, ids: list[int], shape: tuple[int, int]) -> Checkpoint:
         prior=Prior(*torch.rand(4, n_coef)),
         calibration=Calibration(
             dispersion=torch.rand(n),
-            behavior_mean=torch.rand(2),
-            behavior_sd=torch.rand(2),
+            behavior_mean=torch.rand(len(BEHAVIOR)),
+            behavior_sd=torch.rand(len(BEHAVIOR)),
             identifiability=torch.rand(SHAPE),
             temperature=0.25,
         ),

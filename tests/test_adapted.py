@@ -29,6 +29,7 @@ from rtrecon.reconstruct.encoders import open_encoder
 from rtrecon.reconstruct.target import Target
 from rtrecon.record.store import Recorder
 from rtrecon.record.tables import ActivityRow
+from rtrecon.sensorium.folder import Folder
 from rtrecon.sensorium.layout import UNITS
 from rtrecon.train import adapted, calibration
 from rtrecon.train.fitting import Start, prepare
@@ -96,7 +97,9 @@ def test_prior_and_calibration_are_learnt_and_the_encoder_stays_what_it_is(
     assert meta["validation_r"] > 0.3
     assert (meta["units"], meta["sensorium"]) == (UNITS, "mouse")
     assert meta["published"]["files"][0]["name"] == published.name
-    assert meta["published"]["behavior_mean"][2:] == pytest.approx(USUAL[2:])
+    usual = meta["published"]["behavior_mean"]
+    assert usual == pytest.approx(USUAL, abs=1)
+    assert usual == found.calibration.behavior_mean.tolist()
     # Around what is predicted counts vary less than around their mean.
     counted = world.activity(PAST + 90)
     around_mean = counted.var(0) / counted.mean(0)
@@ -117,9 +120,8 @@ def test_prior_and_calibration_are_learnt_and_the_encoder_stays_what_it_is(
 def test_all_behavior_that_was_recorded_is_told(checkpoint, folder):
     """What the mouse did once is not held at four usual s.d."""
     calibration = load(checkpoint).calibration
-    did = np.concatenate(
-        [np.load(file).T for file in sorted((folder / "data/behavior").iterdir())]
-    )
+    read = Folder(folder)
+    did = np.concatenate([read.trial(i).behavior for i in range(len(read.tiers))])
     told = calibration.scaled(torch.from_numpy(did))
     back = calibration.behavior_mean + calibration.behavior_sd * told
     train = np.abs(back.numpy() - did).max(0)
@@ -148,8 +150,7 @@ def test_an_ensemble_is_adapted_as_one(
         torch.from_numpy(clip().shown), asked.told()
     )
     mean = load_published([published, other]).rates(
-        torch.from_numpy(clip().shown),
-        torch.cat([asked.told(), torch.tensor(USUAL[2:]).expand(35, 2)], 1),
+        torch.from_numpy(clip().shown), asked.told()
     )
     torch.testing.assert_close(rates, mean, rtol=1e-3, atol=1e-2)
 
@@ -157,12 +158,16 @@ def test_an_ensemble_is_adapted_as_one(
 # -- from a session of ours ------------------------------------------------------------
 
 
-def recorded(path, gain, n_frames=700):
-    """A session of rates in other units than those of the encoder."""
+def recorded(path, gain, n_frames=700, with_center=True):
+    """A session of rates in other units than those of the encoder.
+
+    with_center: whether somebody looked where the pupil was.
+    """
     given = clip(n_frames)
     ids = {"neuron_ids": IDS, "roi_ids": []}
     recorder = Recorder(path, about(rates_in="spikes per bin", **ids))
-    behaviors = given.target.behavior.tolist()
+    measured = slice(None) if with_center else slice(2)
+    behaviors = given.target.behavior[:, measured].tolist()
     for place, values in enumerate(gain * given.target.activity):
         recorder.activity(ActivityRow(place, place, *behaviors[place]), values)
         recorder.stimulus(place, np.rint(given.shown[place]).astype(np.uint8))
@@ -176,7 +181,7 @@ def test_a_session_in_other_units_gives_every_neuron_a_gain(folder, tmp_path):
     convert([source], published[0], neuron_ids=np.array(IDS))
     out = tmp_path / "own.safetensors"
     plan = adapted.Plan(published, out, None, FRAMES, STRIDE_FRAMES)
-    session = recorded(tmp_path, gain=0.02)
+    session = recorded(tmp_path, gain=0.02, with_center=False)
     with pytest.raises(UserError, match="adapt it to the Sensorium folder"):
         adapted.adapt_to_session(plan, session, silent)
     knowing = replace(world.models()[0], neuron_ids=torch.tensor(IDS))
@@ -187,6 +192,20 @@ def test_a_session_in_other_units_gives_every_neuron_a_gain(folder, tmp_path):
     assert gain.median().item() == pytest.approx(0.02, rel=0.03)
     assert made.card.meta["units"] == "spikes per bin"
     assert made.card.meta["validation_r"] > 0.3
+    assert made.calibration.behavior_mean[2:].tolist() == list(USUAL[2:])
+
+
+@pytest.mark.parametrize("with_center", [True, False])
+def test_what_was_never_measured_has_the_mean_that_the_encoder_knows(
+    tmp_path, with_center
+):
+    session = recorded(tmp_path, 1.0, with_center=with_center)
+    material = adapted.recorded.read_material(session)
+    mouse = Mouse(0, N_NEURONS, "", (1.0, 2.0, 3.0, 4.0))
+    model = replace(world.models()[0], mouse=mouse)
+    found = adapted._knowing(model, material).behavior_mean.tolist()
+    own = USUAL if with_center else (*USUAL[:2], 3.0, 4.0)
+    assert found == pytest.approx(own, abs=1)
 
 
 # -- where a checkpoint goes -----------------------------------------------------------

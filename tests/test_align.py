@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rtrecon.acquire.align import MAX_HOLE_TICKS, Aligner, to_encoder_frame
+from rtrecon.behavior import UNKNOWN
 
 RATE_HZ = 30.0
 T0_S = 71.3689  # a microscope's clock seldom starts at zero
@@ -140,21 +141,23 @@ def test_before_a_session_no_time_has_an_index():
 
 def test_the_newest_behavior_is_held_each_value_on_its_own():
     aligner = Aligner(RATE_HZ)
-    assert aligner.behavior_at() == (None, None)
-    aligner.behavior(1.0, 0.4, None)
-    aligner.behavior(2.0, None, 12.0)
-    assert aligner.behavior_at() == (0.4, 12.0)
-    aligner.behavior(1.5, 0.9, 0.9)  # late: older than what is held
-    assert aligner.behavior_at() == (0.4, 12.0)
+    assert aligner.behavior_at() == UNKNOWN
+    aligner.behavior(1.0, (0.4, None, 3.0, None))
+    aligner.behavior(2.0, (None, 12.0, None, None))
+    assert aligner.behavior_at() == (0.4, 12.0, 3.0, None)
+    aligner.behavior(3.0, (None, None, 5.0, -2.0))
+    assert aligner.behavior_at() == (0.4, 12.0, 5.0, -2.0)
+    aligner.behavior(1.5, (0.9, 0.9, 0.9, 0.9))  # late: older than what is held
+    assert aligner.behavior_at() == (0.4, 12.0, 5.0, -2.0)
 
 
 def test_a_new_session_forgets_the_old_one():
     aligner = Aligner(RATE_HZ)
     aligner.start(T0_S, RATE_HZ)
     aligner.activity(T0_S, 7, np.ones(N))
-    aligner.behavior(T0_S, 1.0, 1.0)
+    aligner.behavior(T0_S, (1.0, 1.0, 1.0, 1.0))
     aligner.start(3.0, RATE_HZ)  # its clock started again
-    assert aligner.behavior_at() == (None, None)
+    assert aligner.behavior_at() == UNKNOWN
     (tick,) = aligner.activity(3.0, 1, np.zeros(2))  # and has other neurons
     assert (tick.index, tick.frame, tick.values.shape) == (0, 1, (2,))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.simulate.behavior import behave, slow_noise
 
 RATE_HZ = 30.0
@@ -47,6 +48,16 @@ def test_behavior_follows_from_its_seed():
     )
     np.testing.assert_array_equal(one, same)
     assert (one != other).all()
+
+
+def test_all_but_the_place_of_the_pupil_is_measured():
+    behavior = behave(300, RATE_HZ, np.random.default_rng(0))
+    told = dict(zip(BEHAVIOR, behavior.measured().T, strict=True))
+    unknown = [name for name in BEHAVIOR if np.isnan(told[name]).all()]
+    assert unknown == ["pupil_x", "pupil_y"]
+    for name in ("pupil_dilation", "running_speed"):
+        np.testing.assert_array_equal(told[name], getattr(behavior, name))
+        assert told[name].dtype == np.float32
 
 
 @pytest.mark.parametrize("tau_frames", [3.0, 30.0])

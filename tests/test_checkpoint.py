@@ -117,6 +117,14 @@ DAMAGE = {
         shaped("prior.q", 99),
         NOT_WHOLE.format(r"'prior.q' has shape \(99,\) in place of \(\d+,\)"),
     ),
+    "before the pupil's place was told": (
+        shaped("behavior_mean", 2),
+        NOT_WHOLE.format(r"'behavior_mean' has shape \(2,\) in place of \(4,\)"),
+    ),
+    "gains of less": (
+        shaped("model.gain", 2, 5),
+        NOT_WHOLE.format(r"gain: .*\[2, 5\].*\[4, 5\]"),
+    ),
     "other neurons' calibration": (
         shaped("dispersion", 4),
         NOT_WHOLE.format(r"'dispersion' has shape \(4,\) in place of \(5,\)"),

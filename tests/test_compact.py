@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY, N_KERNELS, Compact, temporal_kernels
 from rtrecon.encoder.spectrum import spectrum
 
@@ -38,7 +39,8 @@ def movie():
 def answers(encoder, movie, behavior=None):
     """Activity from frame MEMORY - 1 on; behaviour is average if not given."""
     n_frames = len(movie) - MEMORY + 1
-    behavior = torch.zeros(n_frames, 2) if behavior is None else behavior
+    if behavior is None:
+        behavior = torch.zeros(n_frames, len(BEHAVIOR))
     return encoder.answer(encoder.look(movie), behavior)
 
 
@@ -108,19 +110,21 @@ def test_answers_are_positive_and_gradients_finite_even_for_gray(encoder, movie)
 
 def test_gradients_are_those_of_small_steps(encoder, movie):
     encoder, movie = encoder.double(), movie[: MEMORY + 1].double()
-    behavior = torch.zeros(2, 2, dtype=torch.double)
+    behavior = torch.zeros(2, len(BEHAVIOR), dtype=torch.double)
     movie = movie[:, : LOW.n_coef].requires_grad_(True)
     assert torch.autograd.gradcheck(
         lambda frames: answers(encoder, frames, behavior), (movie,), fast_mode=True
     )
 
 
-def test_behavior_multiplies_what_the_movie_drives(encoder, movie):
-    n_frames = T - MEMORY + 1
+@pytest.mark.parametrize("place", range(len(BEHAVIOR)), ids=BEHAVIOR)
+def test_behavior_multiplies_what_the_movie_drives(encoder, movie, place):
     undriven = encoder.offset.abs() + 1e-5
     calm = answers(encoder, movie) - undriven
-    excited = answers(encoder, movie, torch.tensor([[2.0, -1.0]]).expand(n_frames, 2))
-    gain = (2 * encoder.gain[0] - encoder.gain[1]).exp()
+    behavior = torch.zeros(T - MEMORY + 1, len(BEHAVIOR))
+    behavior[:, place] = -1.5
+    excited = answers(encoder, movie, behavior)
+    gain = (-1.5 * encoder.gain[place]).exp()
     np.testing.assert_allclose(excited - undriven, calm * gain, rtol=2e-3, atol=1e-6)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.cutmix import cutmix
 from rtrecon.encoder.data import Data
 from rtrecon.encoder.patches import windows
@@ -20,7 +21,7 @@ def clip(level: float, activity: float) -> Data:
     n = len(CENTERS)
     return Data(
         LOW.from_pixels(movie),
-        torch.full((T, 2), level),
+        torch.full((T, len(BEHAVIOR)), level),
         torch.full((T, n), activity),
     )
 

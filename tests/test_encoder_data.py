@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.data import Data, join
 from rtrecon.encoder.score import correlation, predict
@@ -17,7 +18,7 @@ def trial(n_frames: int, seed: int) -> Data:
     torch.manual_seed(seed)
     return Data(
         coef=torch.randn(n_frames, N_COEF),
-        behavior=torch.randn(n_frames, 2),
+        behavior=torch.randn(n_frames, len(BEHAVIOR)),
         activity=torch.rand(n_frames, N),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.data import Data
 from rtrecon.encoder.fit import Job, Recipe, train
@@ -73,7 +74,7 @@ def world(n_frames, seed, turn=0.0):
         # The newest frame that counts was shown one frame before.
         activity[5:, i] = (driven / driven.mean())[:-1] ** 1.5
     activity *= rng.gamma(8, 1 / 8, activity.shape)
-    behavior = torch.zeros(n_frames, 2)
+    behavior = torch.zeros(n_frames, len(BEHAVIOR))
     return Data(coef, behavior, torch.from_numpy(activity.astype(np.float32)))
 
 
@@ -194,8 +195,11 @@ def test_other_work_does_not_go_on_from_it(begun, data):
     with pytest.raises(UserError, match="has epochs = 2, but now it is 3; go on as"):
         train(longer, lambda _: None)
     other = dataclasses.replace(begun, training=data.part(300, 600))
-    with pytest.raises(UserError, match="has data = "):
-        train(other, lambda _: None)
+    awake = dataclasses.replace(begun.training, behavior=begun.training.behavior + 1)
+    told_more = dataclasses.replace(begun, training=awake)
+    for job in (other, told_more):
+        with pytest.raises(UserError, match="has data = "):
+            train(job, lambda _: None)
 
 
 def test_a_damaged_state_is_refused_with_a_sentence(begun):
@@ -240,6 +244,23 @@ def test_lost_activity_changes_nothing_but_what_was_lost(data, validation):
     assert np.isfinite(r).all()
     assert r[0] > 0.5
     assert np.abs(r[1:] - whole[1:]).mean() < 0.1
+
+
+def test_gains_are_those_by_which_behaviour_multiplies(data, validation):
+    """All neurons by the same: each input has a gain of its own, the centre's too."""
+    gain = torch.tensor([0.3, -0.2, 0.25, -0.3])
+    assert len(gain) == len(BEHAVIOR)
+
+    def behaving(part):
+        generator = torch.Generator().manual_seed(0)
+        behavior = torch.randn(len(part), len(BEHAVIOR), generator=generator)
+        activity = part.activity * (behavior @ gain).exp()[:, None]
+        return dataclasses.replace(part, behavior=behavior, activity=activity)
+
+    recipe = Recipe(epochs=10, batch_frames=100)
+    job = Job(behaving(data.part(0, 1200)), behaving(validation), recipe)
+    found = train(job, lambda _: None).model.gain
+    np.testing.assert_allclose(found.mean(1), gain, atol=0.07)
 
 
 def test_dispersion_is_variance_per_mean_around_the_prediction(fitted, validation):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.spectrum import SHAPE
@@ -28,7 +29,8 @@ def world(n, n_frames, n_coef, seed):
     rho, q, doubt = torch.rand(3, n_coef)
     prior = Prior(torch.randn(n_coef), rho, 0.5 * q, doubt)
     past = torch.randn(MEMORY - 1, n_coef)
-    window = past, 3 * torch.rand(n_frames, n), torch.randn(n_frames, 2)
+    behavior = torch.randn(n_frames, len(BEHAVIOR))
+    window = past, 3 * torch.rand(n_frames, n), behavior
     return Problem(encoder, prior, 2 * torch.rand(n)), window
 
 

@@ -11,6 +11,7 @@ import small_world
 import torch
 
 from rtrecon import wire
+from rtrecon.behavior import UNKNOWN
 from rtrecon.config import InvertSettings
 from rtrecon.errors import UserError
 from rtrecon.inverter import Backlog, Inverter, Sample, silence
@@ -20,7 +21,7 @@ SETTINGS = InvertSettings(window_frames=WINDOW, hop_frames=HOP, held_out=0.25)
 NOW = 0.0  # a deadline that is always past
 
 
-def sample(index, values=None, behavior=(None, None)):
+def sample(index, values=None, behavior=UNKNOWN):
     header = wire.Activity(
         session="s", seq=0, t=0.0, index=index, frame=0, t_frame=0.0, behavior=behavior
     )
@@ -84,7 +85,7 @@ def checkpoint():
     return small_world.untrained(Path("none"), list(range(N)), (20, 30))
 
 
-def hop(seed=0, lost=None, behavior=(None, None)):
+def hop(seed=0, lost=None, behavior=UNKNOWN):
     """A hop of samples; `lost` neurons are given other values than without it."""
     activity = np.random.default_rng(seed).gamma(1, 1, (HOP, N)).astype(np.float32)
     if lost is not None:
@@ -138,10 +139,11 @@ def test_without_a_null_there_is_only_the_movie(checkpoint):
 
 # behaviour on the wire -> z-scored, in s.d. from the mean in training
 BEHAVIOR = {
-    "average": (("mean", "mean"), (0.0, 0.0)),
-    "unknown": ((None, None), (0.0, 0.0)),
-    "speed unknown": (("one above", None), (1.0, 0.0)),
-    "beyond belief": ((1e6, -1e6), (4.0, -4.0)),
+    "average": (("mean",) * 4, (0, 0, 0, 0)),
+    "unknown": (UNKNOWN, (0, 0, 0, 0)),
+    "speed unknown": (("one above", None, "mean", "one above"), (1, 0, 0, 1)),
+    "no pupil seen": ((None, "one above", None, None), (0, 1, 0, 0)),
+    "beyond belief": ((1e6, -1e6, 1e6, -1e6), (4, -4, 4, -4)),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from streaming import Pace
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.spectrum import SHAPE, spectrum
@@ -71,7 +72,8 @@ def movie(prior):
 
 @pytest.fixture(scope="module")
 def behavior():
-    return torch.randn(N_FRAMES, 2, generator=torch.Generator().manual_seed(2))
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(N_FRAMES, len(BEHAVIOR), generator=generator)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +183,7 @@ def test_where_all_is_lost_the_prior_goes_on(problem, activity, behavior, prior)
     inverter = LiveInverter(problem, WINDOW)
     streamed(inverter, activity, behavior)
     lost = torch.full((2 * WINDOW, N), torch.nan)
-    streamed(inverter, lost, torch.zeros(2 * WINDOW, 2))
+    streamed(inverter, lost, torch.zeros(2 * WINDOW, len(BEHAVIOR)))
     frames = inverter.frames()
     assert torch.isfinite(frames).all()
     extrapolated = prior.unroll(torch.zeros(1 + WINDOW, LOW.n_coef), frames[0])

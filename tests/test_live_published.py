@@ -11,6 +11,7 @@ import torch
 from live_published_world import LOW, MEAN, N_NEURONS, PAST, SD, USUAL
 from streaming import Pace
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.live_published import answering, measured_reach, pixels
 from rtrecon.encoder.published import SPAN, Published
 from rtrecon.errors import UserError
@@ -87,15 +88,26 @@ def test_several_models_answer_their_mean():
     torch.testing.assert_close(together, sum(alone) / 2)
 
 
-def test_unknown_behavior_is_its_mean_and_the_pupil_is_where_it_usually_is():
+def test_unknown_behavior_is_its_mean():
     frames = world.movie(PAST + 6)
-    unknown = world.live(1).expect(frames, torch.zeros(len(frames), 2))
+    unknown = world.live(1).expect(frames, torch.zeros(len(frames), len(BEHAVIOR)))
     usual = torch.tensor(USUAL).expand(len(frames), 4)
     video = pixels(frames, LOW.basis)
     expected = Published(world.models()).rates(video, usual)[PAST:] + 0.01
     torch.testing.assert_close(unknown, expected, rtol=1e-4, atol=1e-3)
-    other = world.live(1).expect(frames, torch.ones(len(frames), 2))
-    assert (other - unknown).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("place", range(len(BEHAVIOR)), ids=BEHAVIOR)
+def test_all_that_is_measured_is_told(place):
+    frames = world.movie(PAST + 6)
+    behavior = torch.zeros(len(frames), len(BEHAVIOR))
+    usual = world.live(1).expect(frames, behavior)
+    behavior[:, place] = 2.0
+    told = world.live(1).expect(frames, behavior)
+    assert (told - usual).abs().max() > 1e-3
+    video, did = pixels(frames, LOW.basis), world.raw(behavior)
+    expected = Published(world.models()).rates(video, did)[PAST:] + 0.01
+    torch.testing.assert_close(told, expected, rtol=1e-4, atol=1e-3)
 
 
 # -- which way is down -----------------------------------------------------------------

@@ -48,7 +48,7 @@ def asked(encoder: Encoder, *movies: int) -> tuple[Tensor, Tensor]:
     rng = torch.Generator().manual_seed(0)
     n_frames = encoder.past_frames + N_FRAMES
     video = 255 * torch.rand(*movies, n_frames, *VISIBLE, generator=rng)
-    return video, torch.tensor(USUAL[:2]).repeat(*movies, N_FRAMES, 1)
+    return video, torch.tensor(USUAL).repeat(*movies, N_FRAMES, 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,4 +101,13 @@ def test_what_is_not_known_of_behavior_is_its_mean_in_training(encoder):
     expected = encoder.rates(video, behavior)
     unknown = torch.full_like(behavior, torch.nan)
     torch.testing.assert_close(encoder.rates(video, unknown), expected)
+    torch.testing.assert_close(encoder.rates(video, behavior[:, :2]), expected)
     assert not torch.allclose(encoder.rates(video, 2 * behavior), expected)
+
+
+@pytest.mark.parametrize("place", range(len(USUAL)))
+def test_all_behavior_is_heard(encoder, place):
+    video, behavior = asked(encoder)
+    expected = encoder.rates(video, behavior)
+    behavior[:, place] += 8
+    assert not torch.allclose(encoder.rates(video, behavior), expected)

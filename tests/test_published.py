@@ -187,6 +187,17 @@ def test_a_rig_that_sees_no_pupil_centre_is_told_its_mean(tmp_path):
     torch.testing.assert_close(answer, encoder.rates(video, behavior))
 
 
+def test_what_a_network_was_not_trained_on_is_passed_over(tmp_path):
+    sizes, file = replace(published_world.NARROW, in_channels=3), tmp_path / "two.pth"
+    made = published_world.network(0, sizes)
+    torch.save(published_world.layout(made, sizes), file)
+    video, behavior = trial(31)
+    encoder = load_published([file], 0)
+    assert torch.equal(
+        encoder.rates(video, behavior), encoder.rates(video, behavior[:, :2])
+    )
+
+
 # -- models, mice, gradients --------------------------------------------------------
 
 

@@ -32,7 +32,12 @@ FRONT = wire.Health(
     lost={"record": 6},
 )
 ACTIVITY = wire.Activity(
-    **SAID, index=1, frame=2, t_frame=3.0, behavior=(None, 12.5), late=False
+    **SAID,
+    index=1,
+    frame=2,
+    t_frame=3.0,
+    behavior=(None, 12.5, None, -2.0),
+    late=False,
 )
 
 # path, message -> what is read: nan is unknown
@@ -50,6 +55,7 @@ READ = {
     "health.front.disk_free_gb": (FRONT, math.nan),
     "activity.behavior[0]": (ACTIVITY, math.nan),
     "activity.behavior[1]": (ACTIVITY, 12.5),
+    "activity.behavior[3]": (ACTIVITY, -2.0),
     "activity.late": (ACTIVITY, 0.0),
 }
 
@@ -61,6 +67,7 @@ REFUSED = {
     "quality.lag.p99": "quality has no 'p99'",
     "field.shift_px": "shift_px is no number; of these: 0, 1",
     "field.shift_px[2]": "field has no '2' there; known: 0, 1",
+    "activity.behavior[4]": "activity has no '4' there; known: 0, 1, 2, 3",
     "field.reason": "field.reason is no number",
     "health.rate_hz": "health comes from front, inverter, reactor",
     "health.front.latency_ms.hop": "is no number; of these: p50, p95",

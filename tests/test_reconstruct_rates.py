@@ -8,6 +8,7 @@ import reconstruct_world as world
 import torch
 from small_world import untrained
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.spectrum import SHAPE, spectrum
 from rtrecon.reconstruct.rates import CompactRates, scaled
@@ -29,8 +30,8 @@ def asked():
     generator = torch.Generator().manual_seed(3)
     shape = BATCH, MEMORY - 1 + N_FRAMES, *SHAPE
     video = 255 * torch.rand(shape, generator=generator)
-    told = torch.randn(BATCH, N_FRAMES, 2, generator=generator)
-    return video, world.BEHAVIOR[0] + world.BEHAVIOR[1] * told
+    told = torch.randn(BATCH, N_FRAMES, len(BEHAVIOR), generator=generator)
+    return video, world.MEAN + world.SD * told
 
 
 def answered(checkpoint, video, behavior):
@@ -86,15 +87,9 @@ def test_behaviour_not_known_is_as_on_average(asked):
     video, behavior = asked
     rates = CompactRates(world.checkpoint())
     unknown = rates.rates(video, torch.full_like(behavior, torch.nan))
-    average = rates.rates(video, world.BEHAVIOR[0].expand_as(behavior))
+    average = rates.rates(video, world.MEAN.expand_as(behavior))
     assert torch.equal(unknown, average)
-    beyond = world.BEHAVIOR[0] + torch.tensor([4.0, 99.0]) * world.BEHAVIOR[1]
-    expected = [4.0, 4.0]
+    beyond = world.MEAN + torch.tensor([4.0, 99.0, -99.0, -1.0]) * world.SD
+    expected = [4.0, 4.0, -4.0, -1.0]
     assert scaled(world.checkpoint().calibration, beyond).tolist() == expected
-
-
-def test_pupil_position_is_not_its_business(asked):
-    video, behavior = asked
-    rates = CompactRates(world.checkpoint())
-    with_position = torch.cat([behavior, torch.rand_like(behavior)], -1)
-    assert torch.equal(rates.rates(video, with_position), rates.rates(video, behavior))
+    assert scaled(world.checkpoint().calibration, beyond[:2]).tolist() == [4, 4, 0, 0]

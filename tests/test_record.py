@@ -20,6 +20,7 @@ import zarr
 from waiting import WAIT_S, until
 
 from rtrecon import wire
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.record import session as session_module
 from rtrecon.record import store, tables
 from rtrecon.record.session import NotARecording, Session
@@ -86,6 +87,26 @@ def test_what_was_not_measured_is_nan(recorder: Recorder):
     behavior = Session(recorder.path).behavior
     assert behavior["running_speed"].tolist() == [2.0]
     assert np.isnan(behavior["pupil_x"]).all()
+
+
+def test_what_the_mouse_did_at_each_frame_comes_back_in_order(recorder: Recorder):
+    did = np.array([(40.0, 2.0, 150.0, 145.0), (41.0, math.nan, math.nan, -3.5)])
+    for place, behaved in enumerate(did.tolist()):
+        recorder.activity(ActivityRow(place, place, *behaved), np.zeros(3))
+    recorder.close()
+    session = Session(recorder.path)
+    np.testing.assert_array_equal(session.behaved(), did)
+    for place, name in enumerate(BEHAVIOR):
+        np.testing.assert_array_equal(session.activity[name], did[:, place])
+
+
+def test_what_an_older_version_did_not_keep_was_not_measured(recorder: Recorder):
+    recorder.activity(ActivityRow(0, 0, 40.0, 2.0), np.zeros(3))
+    recorder.close()
+    group = zarr.open_group(recorder.path / tables.ARRAYS / "activity", mode="r+")
+    group.attrs["columns"] = ["index", "frame", "pupil_dilation", "running_speed"]
+    expected = [[40.0, 2.0, math.nan, math.nan]]
+    np.testing.assert_array_equal(Session(recorder.path).behaved(), expected)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import small_world
 from rig import SLOW_S, Daemon, Program, rtrecon, settings_in
 
 from rtrecon import wire
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.config import EncoderSettings, InvertSettings
 from rtrecon.encoder.checkpoint import save
 from rtrecon.errors import UserError
@@ -198,14 +201,29 @@ def test_the_stimulus_is_at_its_frames(record):
 def test_behaviour_is_at_its_frames(record):
     expected = whole("behavior")
     told = np.flatnonzero(np.isfinite(expected[:, 1]))
-    samples = np.stack([record.behavior[name] for name in layout.BEHAVIOR], 1)
+    samples = np.stack([record.behavior[name] for name in BEHAVIOR], 1)
     np.testing.assert_allclose(record.behavior["t"] * layout.RATE_HZ, told, atol=1e-6)
     np.testing.assert_allclose(samples, expected[told], rtol=1e-6)
-    # A frame's activity has the newest that was measured.
-    speed = record.activity["running_speed"]
-    np.testing.assert_allclose(speed[told], expected[told, 1], rtol=1e-6)
-    dilation = record.activity["pupil_dilation"]
-    np.testing.assert_allclose(dilation[list(BLINK)], expected[BLINK[0] - 1, 0])
+
+
+def test_a_frame_s_activity_has_the_newest_that_was_measured(session):
+    daemon, record = session
+    measured = whole("behavior")
+    told = np.flatnonzero(np.isfinite(measured[:, 1]))
+    expected = held(measured)[told]
+    np.testing.assert_allclose(record.behaved()[told], expected, rtol=1e-6)
+    published = {message.index: message for message in daemon.all(wire.Activity)}
+    found = [published[index].behavior for index in told.tolist()]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def held(measured):
+    """What is NaN as it was before."""
+    newest = measured.copy()
+    for before, now in pairwise(newest):
+        blank = np.isnan(now)
+        now[blank] = before[blank]
+    return newest
 
 
 def test_nothing_is_lost_and_a_gap_is_a_pause(session):

@@ -85,12 +85,8 @@ def test_it_predicts_no_other_hour(checkpoint, new):
 
 
 def as_data(checkpoint, acquired):
-    behavior = acquired.session.behavior
-    raw = np.stack([behavior.pupil_dilation, behavior.running_speed], 1)
-    calibration = checkpoint.calibration
-    scaled = (torch.from_numpy(raw) - calibration.behavior_mean) / (
-        calibration.behavior_sd
-    )
+    told = torch.from_numpy(acquired.session.behavior.measured())
+    scaled = checkpoint.calibration.scaled(told)
     coef = spectrum().from_pixels(acquired.session.movie)
     activity = torch.from_numpy(acquired.activity)
     return Data(coef, scaled, activity).part(SETTLE_FRAMES, len(activity))
@@ -115,9 +111,16 @@ def test_calibration_is_of_what_was_measured(checkpoint):
     assert calibration.identifiability.shape == SHAPE
     assert calibration.identifiability.min() >= 0
     assert 0 < calibration.identifiability.max() < 1
-    pupil, speed = calibration.behavior_mean.tolist()
+    pupil, speed, *center = calibration.behavior_mean.tolist()
     assert 30 < pupil < 70
     assert 0 <= speed < 10
+    assert center == [0, 0]
+
+
+def test_what_the_simulated_mouse_does_not_tell_is_noted_and_has_no_gain(checkpoint):
+    notes = checkpoint.card.meta["notes"]
+    assert [note.partition(" was ")[0] for note in notes] == ["pupil x", "pupil y"]
+    assert checkpoint.model.gain.any(1).tolist() == [True, True, False, False]
 
 
 def attempt(path: Path, minutes=LEAST_MINUTES, neurons=30, epochs=2):

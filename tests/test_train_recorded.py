@@ -32,6 +32,7 @@ N_FRAMES = 1000
 FIELD = (40, 50)
 UNKNOWN = range(600, 640)  # frames whose stimulus did not arrive
 LOST = range(400, 420)  # frames without activity
+BLINK = slice(500, 518)  # frames at which the pupil was not seen
 SETTINGS = Settings()
 
 
@@ -48,6 +49,14 @@ def values(n_frames):
     return activity
 
 
+def behavior(n_frames):
+    """What the mouse did (n, 4); nobody measured how it ran."""
+    t = np.arange(n_frames)
+    did = np.stack([40 + t % 9, np.full(n_frames, np.nan), 150 + t % 7, 90 - t % 5], 1)
+    did[BLINK, [0, 2, 3]] = np.nan
+    return did
+
+
 def pixels(place):
     rows, cols = np.mgrid[5:9, 10 * place + 2 : 10 * place + 6].reshape(2, -1)
     return rows, cols, np.ones(len(rows))
@@ -62,10 +71,9 @@ def recorded(folder, n_frames=N_FRAMES, with_stimulus=True, **changes):
     known = {"settings": json.loads(config.dump(SETTINGS)), "neuron_ids": IDS}
     known |= {"roi_ids": IDS, **changes}
     recorder = Recorder(folder, about(**known))
-    images, activity = movie(n_frames), values(n_frames)
+    images, activity, did = movie(n_frames), values(n_frames), behavior(n_frames)
     for t in range(n_frames):
-        row = ActivityRow(t, t, pupil_dilation=40 + t % 9, running_speed=float("nan"))
-        recorder.activity(row, activity[t])
+        recorder.activity(ActivityRow(t, t, *did[t].tolist()), activity[t])
         if with_stimulus and t not in UNKNOWN:
             recorder.stimulus(t, images[t])
     recorder.close()
@@ -113,12 +121,29 @@ def test_what_was_lost_or_has_no_past_is_not_judged(material):
         np.testing.assert_array_equal(data.activity, expected)
 
 
-def test_behaviour_that_was_never_measured_is_its_mean_and_told(material):
-    assert not material.training.behavior[:, 1].any()
-    assert material.training.behavior[:, 0].std() == pytest.approx(1, abs=0.01)
-    assert material.notes == (
+def test_behaviour_is_scaled_and_what_was_not_measured_is_its_mean(material):
+    did = behavior(N_FRAMES)[known_frames()]
+    did[:, 1] = 0
+    training = did[: len(material.training)]
+    mean, sd = np.nanmean(training, 0), np.nanstd(training, 0)
+    sd[1] = 1
+    np.testing.assert_allclose(material.behavior_mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(material.behavior_sd, sd, rtol=1e-3)
+    found = torch.cat([material.training.behavior, material.validation.behavior])
+    np.testing.assert_allclose(found, np.nan_to_num((did - mean) / sd), atol=2e-3)
+    assert material.measured.tolist() == [True, False, True, True]
+
+
+def test_what_was_not_measured_is_told(material):
+    blinks = "was not measured in 5.0% of the training frames; its mean over the others"
+    expected = [
+        f"pupil dilation {blinks}",
         "running speed was not measured; the encoder will not know what it does",
-    )
+        f"pupil x {blinks}",
+        f"pupil y {blinks}",
+    ]
+    for note, words in zip(material.notes, expected, strict=True):
+        assert note.startswith(words)
 
 
 def test_neurons_are_the_sessions_in_the_order_of_its_activity(material):
@@ -133,11 +158,13 @@ def test_a_checkpoint_comes_of_it(session, tmp_path):
     torch.set_num_threads(1)
     out, told = tmp_path / "mine.safetensors", []
     train_recorded(session, Recipe(1, 300), out, lambda *word: told.append(word[2]))
-    meta = load(out).card.meta
+    made = load(out)
+    meta = made.card.meta
     assert meta["session"] == session.name
     assert meta["traces"] == SETTINGS.traces.model_dump(mode="json")
     assert any("running speed was not measured" in word for word in told)
-    assert "running speed was not measured" in meta["notes"][0]
+    assert "running speed was not measured" in meta["notes"][1]
+    assert made.model.gain.any(1).tolist() == [True, False, True, True]
 
 
 @pytest.mark.parametrize("measured_in", [RATE_UNITS, "photons per bin"])

@@ -11,6 +11,7 @@ import torch
 from matplotlib.image import imread
 
 from rtrecon import wire
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.config import EncoderSettings, RoiSettings, Settings
 from rtrecon.encoder.card import CheckpointError
 from rtrecon.encoder.checkpoint import load
@@ -80,12 +81,18 @@ def test_tiers_are_kept_apart(material, folder):
         assert data.activity[begun].isnan().all()
 
 
-def test_behaviour_is_measured_by_the_training_trials(material):
+def test_behaviour_is_measured_by_the_training_trials(material, folder):
     behavior = material.training.behavior
-    torch.testing.assert_close(behavior.mean(0), torch.zeros(2), atol=1e-3, rtol=0)
+    n_told = len(BEHAVIOR)
+    torch.testing.assert_close(behavior.mean(0), torch.zeros(n_told), atol=1e-3, rtol=0)
     torch.testing.assert_close(
-        behavior.std(0, correction=0), torch.ones(2), atol=1e-3, rtol=0
+        behavior.std(0, correction=0), torch.ones(n_told), atol=1e-3, rtol=0
     )
+    read = Folder(folder)
+    did = np.concatenate([read.trial(i).behavior for i in read.tier("train")])
+    raw = material.behavior_mean + material.behavior_sd * behavior
+    np.testing.assert_allclose(raw, did, rtol=1e-3, atol=0.01)
+    assert material.measured.all()
     assert material.notes == ()
 
 
@@ -186,9 +193,11 @@ def test_new_neurons_are_fitted_on_a_known_core(folder, trained, tmp_path):
     assert made.card.meta["validation_r"] > 0.05
 
 
-def lose(folder, row, trials):
+def lose(folder, place, trials):
+    """Lose one input of behaviour: which, in the order of `BEHAVIOR`."""
+    kind, row = ("behavior", "pupil_center")[place // 2], place % 2
     for index in trials:
-        file = folder.path / layout.trial_file("behavior", index)
+        file = folder.path / layout.trial_file(kind, index)
         array = np.load(file)
         array[row] = np.nan
         np.save(file, array)
@@ -202,21 +211,24 @@ MISSING = {
         r"pupil dilation was not measured in \d.\d%",
     ),
     "running": (1, None, "running speed was not measured; the encoder will not know"),
+    "where the pupil is": (2, None, "pupil x was not measured; the encoder will not"),
+    "a trial's height": (3, 1, r"pupil y was not measured in \d.\d%"),
 }
 
 
 @pytest.mark.parametrize("case", MISSING)
 def test_missing_behaviour_is_imputed_and_told(session, tmp_path, case):
-    row, one, words = MISSING[case]
+    place, one, words = MISSING[case]
     folder = Folder(written(tmp_path / "mouse", session))
     every = range(len(folder.tiers))
-    lose(folder, row, every if one is None else [folder.tier("train")[one]])
+    lose(folder, place, every if one is None else [folder.tier("train")[one]])
     material = read_material(folder, silent)
     behavior = material.training.behavior
     assert behavior.isfinite().all()
     imputed = slice(0, None) if one is None else slice(TRIAL_FRAMES, 2 * TRIAL_FRAMES)
-    assert not behavior[imputed, row].any()
-    assert behavior[:, 1 - row].any()
+    assert not behavior[imputed, place].any()
+    others = [other for other in range(len(BEHAVIOR)) if other != place]
+    assert behavior[:, others].any(0).all()
     [note] = material.notes
     assert re.search(words, note)
     assert torch.isfinite(material.behavior_mean).all()

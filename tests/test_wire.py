@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtrecon import wire
+from rtrecon.behavior import BEHAVIOR, UNKNOWN
 from rtrecon.wire import WireError
 
 PIXELS = np.array([[1, -2, 3], [256, -16384, 32767]], np.int16)
@@ -82,7 +83,9 @@ PUBLISHED = {
         IMAGE,
     ),
     "activity": (
-        wire.Activity(**OUT, index=1, frame=2, t_frame=3.0, behavior=(None, 2.0)),
+        wire.Activity(
+            **OUT, index=1, frame=2, t_frame=3.0, behavior=(None, 2.0, 1.5, None)
+        ),
         np.array([0.5, np.nan, -1.0], np.float32),
     ),
     "activity of nobody": (
@@ -164,6 +167,23 @@ def test_fields_left_out_have_their_defaults_and_unknown_ones_are_ignored():
     header |= {"shape": [1, 1], "invented": {"later": [1, 2]}}
     message, _ = wire.decode([json.dumps(header).encode(), b"\0\0"])
     assert (message.dtype, message.channel, message.roi) == ("int16", 1, None)
+
+
+def test_what_a_mouse_does_is_told_in_one_order():
+    told = {name: 10.0 + place for place, name in enumerate(BEHAVIOR)}
+    message = wire.Behavior(session="s", seq=0, **told)
+    assert message.behaved() == (10.0, 11.0, 12.0, 13.0)
+    alone = wire.Behavior(session="s", seq=0, pupil_y=1.5)
+    assert alone.behaved() == (*UNKNOWN[1:], 1.5)
+
+
+@pytest.mark.parametrize("n_values", [2, 5])
+def test_activity_with_more_or_less_behaviour_is_refused(n_values):
+    message = wire.Activity(**OUT, index=1, frame=2, t_frame=3.0)
+    topic, header, payload = wire.encode_published(message)
+    told = json.loads(header) | {"behavior": [1.0] * n_values}
+    with pytest.raises(WireError, match=f"length {len(BEHAVIOR)}"):
+        wire.decode_published([topic, json.dumps(told).encode(), payload])
 
 
 def test_a_stimulus_without_pixels_names_a_frame_on_disk():

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from rtrecon.behavior import UNKNOWN, Behaved
 from rtrecon.wire import Array
 
 SAME_RATE = 0.02  # relative; closer rates are matched frame by frame, not blended
@@ -59,7 +61,7 @@ class Aligner:
         self._same_rate = abs(microscope_hz / self.rate_hz - 1.0) <= SAME_RATE
         self._newest: _Sample | None = None
         self._next = 0 if from_s is None else self.index_of(from_s)
-        self._behavior: tuple[float | None, float | None] = (None, None)
+        self._behavior = UNKNOWN
         self._behavior_s = -math.inf
 
     def activity(self, t_s: float, frame: int, values: Array) -> list[Tick]:
@@ -91,19 +93,17 @@ class Aligner:
             raise ValueError("no session has started, so no time has an index yet")
         return math.floor((t_s - self._t0_s) * self.rate_hz + 0.5)
 
-    def behavior(self, t_s: float, dilation: float | None, speed: float | None) -> None:
+    def behavior(self, t_s: float, sample: Behaved) -> None:
         """Hold a behaviour sample; what is None keeps its last value."""
         if t_s < self._behavior_s:
             return
-        held = self._behavior
         self._behavior_s = t_s
-        self._behavior = (
-            held[0] if dilation is None else dilation,
-            held[1] if speed is None else speed,
-        )
+        both = zip(self._behavior, sample, strict=True)
+        newest = tuple(old if new is None else new for old, new in both)
+        self._behavior = cast("Behaved", newest)
 
-    def behavior_at(self) -> tuple[float | None, float | None]:
-        """Return the newest pupil dilation and running speed; None if there is none."""
+    def behavior_at(self) -> Behaved:
+        """Return the newest that was measured of each; None where there is none."""
         return self._behavior
 
     def _time_of(self, index: int) -> float:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.card import (
     FORMAT,
     MASK_KEYS,
@@ -40,9 +41,9 @@ class Calibration:
     """What inversion needs besides encoder and prior, from clips kept for it.
 
     dispersion (n,): variance of activity per mean, around the prediction.
-    temperature: weight of the data. behavior_mean, behavior_sd (2,): pupil dilation
-    and running speed. identifiability (36, 64) 0..1: share of the movie's variance
-    that inversion recovered at each pixel.
+    temperature: weight of the data. behavior_mean, behavior_sd (4,): in the order of
+    `BEHAVIOR`. identifiability (36, 64) 0..1: share of the movie's variance that
+    inversion recovered at each pixel.
     """
 
     dispersion: Tensor
@@ -52,7 +53,7 @@ class Calibration:
     temperature: float
 
     def scaled(self, behavior: Tensor) -> Tensor:
-        """Return behaviour (..., 2) z-scored from what was recorded; NaN is the mean.
+        """Return behaviour (..., 4) z-scored from what was recorded; NaN is the mean.
 
         What no training saw is held at `MOST_SD`.
         """
@@ -156,7 +157,8 @@ def _require_shapes(
         f"prior.{k}": (n_coef,) for k in _PRIOR_KEYS
     }
     expected |= {"dispersion": (n_neurons,), "identifiability": SHAPE}
-    expected |= {"behavior_mean": (2,), "behavior_sd": (2,)}
+    told = (len(BEHAVIOR),)
+    expected |= {"behavior_mean": told, "behavior_sd": told}
     if reference is not None:
         expected |= {"model.gain": (n_neurons,), "model.floor": (n_neurons,)}
         expected |= {"model.reach": (SPAN,)}

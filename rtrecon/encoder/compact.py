@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.spectrum import SHAPE
 from rtrecon.errors import UserError
 
@@ -31,8 +32,8 @@ class Compact(nn.Module):
 
     filters (2 n, C): first filter of every neuron, then second. mix (2 channels, 2
     filters, N_KERNELS, n). halves (4, n): weights of the channels' half-squares. rest,
-    log_power, log_scale, offset (n,). gain (2, n): log gain by z-scored behaviour
-    (pupil dilation, running speed). gather (n, g), spread (g, n): the pool.
+    log_power, log_scale, offset (n,). gain (4, n): log gain by z-scored behaviour, in
+    the order of `BEHAVIOR`. gather (n, g), spread (g, n): the pool.
     """
 
     past_frames = MEMORY - 1
@@ -54,7 +55,7 @@ class Compact(nn.Module):
         self.log_power = nn.Parameter(torch.full((n_neurons,), 0.4))
         self.log_scale = nn.Parameter(torch.zeros(n_neurons))
         self.offset = nn.Parameter(torch.full((n_neurons,), FLOOR))
-        self.gain = nn.Parameter(torch.zeros(2, n_neurons))
+        self.gain = nn.Parameter(torch.zeros(len(BEHAVIOR), n_neurons))
         toeplitz = _toeplitz(temporal_kernels())
         self.register_buffer("_toeplitz", toeplitz, persistent=False)
 
@@ -92,8 +93,8 @@ class Compact(nn.Module):
     def answer(self, seen: Tensor, behavior: Tensor) -> Tensor:
         """Return expected activity (T, n) > 0.
 
-        seen: (T + MEMORY - 1, 2 n) from `look`, oldest first. behavior: (T, 2)
-        z-scored dilation and speed, 0 where unknown.
+        seen: (T + MEMORY - 1, 2 n) from `look`, oldest first. behavior: (T, 4) z-scored
+        in the order of `BEHAVIOR`, 0 where unknown.
         """
         return self.tune(self._drive(seen), behavior)
 

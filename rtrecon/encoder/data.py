@@ -14,9 +14,10 @@ from rtrecon.encoder.compact import MEMORY
 
 @dataclass(frozen=True)
 class Data:
-    """coef (T, C), behavior (T, 2) z-scored, activity (T, n) of the same frames.
+    """coef (T, C), behavior (T, 4) z-scored, activity (T, n) of the same frames.
 
-    Activity is NaN where it is not known or not to be judged.
+    Behaviour is in the order of `BEHAVIOR`. Activity is NaN where it is not known or
+    not to be judged.
     """
 
     coef: Tensor

@@ -236,11 +236,12 @@ class _Fitting:
 def _work(job: Job) -> dict[str, Any]:
     """Return what unfinished training is told by: the recipe, the data, the core."""
     core = [job.core.bank] if job.core else []
+    data = job.training
     return {
         **asdict(job.recipe),
-        "neurons": job.training.activity.shape[1],
-        "frames": len(job.training),
-        "data": _checksum(job.training.coef, job.training.activity),
+        "neurons": data.activity.shape[1],
+        "frames": len(data),
+        "data": _checksum(data.coef, data.behavior, data.activity),
         "core": _checksum(*core),
     }
 

@@ -3,8 +3,7 @@
 Each of its windows answers for sixteen frames, so that a rolling window of movie needs
 few of them: every `stride_frames` frames a pair, for the even frames and the odd ones,
 back from the newest. All of them end inside the window; what only windows in the frozen
-past would tell is not asked. It is told of pupil dilation and running speed; for the
-pupil's centre it takes its mean in training.
+past would tell is not asked.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.protocol import VISIBLE
 from rtrecon.encoder.published import (
@@ -37,9 +37,9 @@ _GPU_WINDOWS = 16  # at once; more than a live window has at the usual stride
 class Fit:
     """What makes a published encoder speak of one recording.
 
-    behavior_mean, behavior_sd (2,): of pupil dilation and running speed, which it is
-    told z-scored. gain, floor (n,): recorded activity per published, and what of it no
-    movie explains; the floor is above 0. reach (SPAN,): see `measured_reach`.
+    behavior_mean, behavior_sd (4,): of behaviour, in the order of `BEHAVIOR`, which it
+    is told z-scored. gain, floor (n,): recorded activity per published, and what of it
+    no movie explains; the floor is above 0. reach (SPAN,): see `measured_reach`.
     """
 
     behavior_mean: Tensor
@@ -114,7 +114,6 @@ class LivePublished:
         )
         self._fit = self._fit.to(device)
         self._basis = spectrum().basis.to(device)
-        self._usual = published.usual[2:].to(device)
         self._n_told = len(published.usual)
         self._laid: dict[int, Windows] = {}  # by the number of frames
 
@@ -126,10 +125,9 @@ class LivePublished:
         return self._laid[n_frames]
 
     def _told(self, behavior: Tensor) -> Tensor:
-        """Return (1, T, k, 1, 1), as it was recorded, from (T, 2) z-scored."""
+        """Return (1, T, k, 1, 1), as it was recorded, from (T, 4) z-scored."""
         raw = self._fit.behavior_mean + self._fit.behavior_sd * behavior
-        told = torch.cat([raw, self._usual.expand(len(raw), -1)], 1)
-        return told[None, :, : self._n_told, None, None]
+        return raw[None, :, : self._n_told, None, None]
 
 
 def answering(n_frames: int, stride_frames: int) -> Tensor:
@@ -159,7 +157,7 @@ def measured_reach(published: Published, prior: Prior) -> Tensor:
     z = torch.randn(1 + SPAN, len(prior.mean), generator=generator)
     movie = pixels(prior.unroll(z, prior.mean), spectrum().basis).requires_grad_(True)
     signs = torch.randn(published.n_neurons, generator=generator).sign()
-    unknown = torch.full((SPAN, 2), torch.nan)
+    unknown = torch.full((SPAN, len(BEHAVIOR)), torch.nan)
     energy, count = torch.zeros(2, SPAN)
     for at in range(0, SPAN, STEP):
         summed = published.rates(movie, unknown)[at] @ signs.to(published.device)

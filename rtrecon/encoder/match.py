@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.core import Core, laid
 from rtrecon.encoder.spectrum import SHAPE, Spectrum, spectrum
@@ -84,7 +85,7 @@ def _answers(core: Core, place: Array, coef: Tensor) -> Tensor:
     model.load_state_dict(core.tuning, strict=False)
     model.filters = torch.cat([laid(pair, place) for pair in core.pairs]) @ low.basis.T
     n_frames = len(coef) - MEMORY + 1
-    return model.answer(model.look(coef), torch.zeros(n_frames, 2))
+    return model.answer(model.look(coef), torch.zeros(n_frames, len(BEHAVIOR)))
 
 
 def _places() -> Array:

@@ -18,8 +18,8 @@ class Mouse:
     """Whose neurons a readout answers for.
 
     index: of the readout. name: animal, session and scan of its recording; empty if not
-    known. behavior_mean: pupil dilation px, running speed cm/s, pupil centre x and y px
-    over its training movies; empty if not known.
+    known. behavior_mean: over its training movies, in px, cm/s, px and px, in the order
+    of `BEHAVIOR`; empty if not known.
     """
 
     index: int

@@ -40,10 +40,10 @@ class Encoder(Protocol):
 
         video: (..., past_frames + T, height, width) float, 0..255; leading dimensions
         are independent movies. behavior: (..., T, k), or planes (..., T, k, height,
-        width) where frames are padded; raw, as recorded: pupil dilation, running speed
-        and, where k = 4, pupil centre x and y. What is not known is NaN: the encoder
-        takes its mean in training. Both lie where the rates are to be differentiated,
-        on the CPU, wherever the encoder computes.
+        width) where frames are padded; raw, as recorded, in the order of `BEHAVIOR`.
+        What is not known is NaN, or left out at the end: the encoder takes its mean in
+        training. Both lie where the rates are to be differentiated, on the CPU,
+        wherever the encoder computes.
         """
         ...
 
@@ -68,8 +68,8 @@ class LiveEncoder(Protocol):
         """Return (T, n) expected activity > 0 of every frame after the past.
 
         frames: (past_frames + T, C), see `Spectrum`; what is asked for can be
-        differentiated by them. behavior: (past_frames + T, 2), z-scored pupil dilation
-        and running speed, 0 where unknown.
+        differentiated by them. behavior: (past_frames + T, 4), z-scored in the order of
+        `BEHAVIOR`, 0 where unknown.
         """
         ...
 

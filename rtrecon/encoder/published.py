@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.convert import SUFFIX, read_converted, require_same_neurons
 from rtrecon.encoder.dwiseneuro import DwiseNeuro, fold
 from rtrecon.encoder.protocol import PADDED, VISIBLE
@@ -95,9 +96,10 @@ class Published:
         """Return (..., T, n) expected activity >= 0; see `Encoder.rates`.
 
         T has to be `SPAN` or more; 0 where no window tells: every other frame of
-        `SPAN`. behavior: pupil dilation, running speed, pupil centre x and y; what is
-        NaN or left out at the end counts as its mean in training. Raises `UserError`:
-        another size, too short, or behaviour whose mean is not known either.
+        `SPAN`. behavior: in the order of `BEHAVIOR`; what is NaN or left out at the end
+        counts as its mean in training, what the network was not trained on is passed
+        over. Raises `UserError`: another size, too short, or behaviour whose mean is
+        not known either.
         """
         movie, told = self._movie(video), self._told(behavior)
         windows = blended(window_frames(movie.shape[1]), movie.shape[1])
@@ -154,13 +156,13 @@ class Published:
         planes = (
             behavior if behavior.shape[-2:] == PADDED else behavior[..., None, None]
         )
-        lacking = len(self.usual) - planes.shape[-3]
-        if lacking < 0:
+        if planes.shape[-3] > len(BEHAVIOR):
             raise UserError(
-                f"this encoder is told {len(self.usual)} values per frame (pupil "
-                "dilation, running speed, pupil centre x and y), not "
-                f"{planes.shape[-3]}; leave out what it does not know"
+                f"an encoder is told {len(BEHAVIOR)} values per frame "
+                f"({', '.join(BEHAVIOR)}), not {planes.shape[-3]}; leave out what it "
+                "does not know"
             )
+        lacking = len(self.usual) - planes.shape[-3]  # below 0: too many
         planes = functional.pad(planes, (0, 0, 0, 0, 0, lacking), value=torch.nan)
         told = torch.where(planes.isfinite(), planes, self.usual[:, None, None])
         if not told.isfinite().all():

@@ -48,8 +48,7 @@ class Rig:
     def shown(self, movie: Array, clip_frames: int, report: Report) -> list[Clip]:
         """Show a movie (T, 36, 64) and read the activity; returns whole clips of it."""
         session, activity = self._imaged(movie, report)
-        told = session.behavior
-        behavior = np.stack([told.pupil_dilation, told.running_speed], 1)
+        behavior = session.behavior.measured()
         clips = []
         for start in range(0, len(movie) - clip_frames + 1, clip_frames):
             own = slice(_SETTLE_FRAMES + start, _SETTLE_FRAMES + start + clip_frames)

@@ -23,6 +23,7 @@ from rtrecon.acquire.align import Aligner, to_encoder_frame
 from rtrecon.acquire.clocks import Clocks
 from rtrecon.acquire.trust import Doubt
 from rtrecon.acquire.volume import Complete, Volume
+from rtrecon.behavior import Behaved
 from rtrecon.config import Settings
 from rtrecon.errors import UserError
 from rtrecon.front.keeper import Keeper
@@ -222,8 +223,7 @@ class Pipeline:
 
     def _behave(self, message: wire.Behavior) -> None:
         assert message.t is not None
-        dilation, speed = message.pupil_dilation, message.running_speed
-        self._clock.behavior(message.t, dilation, speed)
+        self._clock.behavior(message.t, message.behaved())
         if self.recorder:
             self.recorder.behavior(message)
 
@@ -284,9 +284,7 @@ class Pipeline:
             self._record(plane, step)
             self._show_field(plane, step)
 
-    def _send_activity(
-        self, complete: Complete, behavior: tuple[float | None, float | None]
-    ) -> None:
+    def _send_activity(self, complete: Complete, behavior: Behaved) -> None:
         tick = complete.tick
         self.sent = (self.sent or (tick.index,))[0], tick.index
         message = self._out.send(

@@ -14,6 +14,7 @@ from rtrecon import wire
 from rtrecon.acquire.align import Aligner, Tick
 from rtrecon.acquire.chain import Chain, Sample, Worth
 from rtrecon.acquire.depth import Depth, DepthMeter
+from rtrecon.behavior import UNKNOWN, Behaved
 from rtrecon.config import Settings
 from rtrecon.front.reference import Known, Reference, find_reference, stored_reference
 from rtrecon.front.saved import (
@@ -36,7 +37,7 @@ class Shot:
     """An image of one plane and when it came, on the wall clock of this machine.
 
     pixels: of the channel that activity is read from; guide: of the one aligned on.
-    behavior: pupil dilation and running speed as they were known when it came.
+    behavior: what was known of it when the image came.
     """
 
     message: wire.Frame
@@ -44,7 +45,7 @@ class Shot:
     guide: Array
     t_received: float
     images: int = 1  # that came for it: two where the channels differ
-    behavior: tuple[float | None, float | None] = (None, None)
+    behavior: Behaved = UNKNOWN
 
 
 @dataclass(frozen=True)

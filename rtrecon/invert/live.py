@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import Compact
 from rtrecon.invert.fused import FusedObjective
 from rtrecon.invert.objective import Objective, Problem
@@ -45,16 +46,16 @@ class LiveInverter:
         self._objective = self._own_objective()
         self._take(
             torch.full((window_frames, n), torch.nan),
-            torch.zeros(past_frames + window_frames, 2),
+            torch.zeros(past_frames + window_frames, len(BEHAVIOR)),
         )
 
     @property
     def behavior(self) -> Tensor:
-        """The window's behaviour (W, 2)."""
+        """The window's behaviour (W, 4)."""
         return self._behavior[-self.window_frames :]
 
     def advance(self, activity: Tensor, behavior: Tensor) -> Tensor:
-        """Take in h new frames of activity (h, n) and behaviour (h, 2).
+        """Take in h new frames of activity (h, n) and behaviour (h, 4).
 
         Returns the h frames (h, n_coef) that left the window: they are final.
         """

@@ -59,7 +59,7 @@ class Objective:
         """Set the window: what was recorded in it, and what was shown before it.
 
         past: (past_frames, C) frames. activity: (T, n), NaN where missing. behavior:
-        (past_frames + T, 2), see `LiveEncoder.expect`.
+        (past_frames + T, 4), see `LiveEncoder.expect`.
         """
         self._past = past
         self._known = torch.isfinite(activity)

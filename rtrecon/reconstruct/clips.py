@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.protocol import VISIBLE
 from rtrecon.errors import UserError
 from rtrecon.reconstruct.target import Target
@@ -65,11 +66,11 @@ class RecordedClip:
         """Read it; what was lost is NaN."""
         session = Session(self.path)
         about, table = session.about, session.activity
-        columns = table["pupil_dilation"], table["running_speed"]
-        activity, behavior = self._blank(len(about.neuron_ids)), self._blank(2)
+        activity = self._blank(len(about.neuron_ids))
+        behavior = self._blank(len(BEHAVIOR))
         rows, places = self._rows(table)
         activity[places] = table.values(rows.start, rows.stop)
-        behavior[places] = np.stack(columns, 1)[rows]
+        behavior[places] = session.behaved()[rows]
         return Clip(
             name=self.name,
             target=Target(activity, behavior),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.protocol import VISIBLE
@@ -46,7 +47,7 @@ class CompactRates:
         return self._model.n_neurons
 
     def rates(self, video: Tensor, behavior: Tensor) -> Tensor:
-        """Return (..., T, n); video (..., _PAST + T, 36, 64), behavior (..., T, 2)."""
+        """Return (..., T, n); video (..., _PAST + T, 36, 64), behavior (..., T, k)."""
         movies = video.reshape(-1, *video.shape[-3:]).flatten(2)
         coef = ((movies - GRAY) / CONTRAST) @ self._basis.T
         drive = _drive(coef, self._layout)
@@ -56,8 +57,12 @@ class CompactRates:
 
 
 def scaled(calibration: Calibration, behavior: Tensor) -> Tensor:
-    """Return behaviour (..., 2) as the inversion takes it, from what was recorded."""
-    return calibration.scaled(behavior[..., :2])
+    """Return behaviour (..., 4) as the inversion takes it, from what was recorded.
+
+    What was left out at the end is not known.
+    """
+    lacking = len(BEHAVIOR) - behavior.shape[-1]
+    return calibration.scaled(functional.pad(behavior, (0, lacking), value=torch.nan))
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ Report = Callable[[str, float, str], None]  # stage, share done 0..1, a word mor
 class Target:
     """Recorded activity of one clip, and what the mouse did meanwhile.
 
-    activity: (T, n), NaN where lost. behavior: (T, k), raw, NaN where not known. kept:
-    (n,) bool, neurons that may be used; None means all.
+    activity: (T, n), NaN where lost. behavior: (T, k), raw, in the order of `BEHAVIOR`;
+    NaN where not known. kept: (n,) bool, neurons that may be used; None means all.
     """
 
     activity: Array

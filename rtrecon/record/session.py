@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from rtrecon import wire
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.errors import UserError
 from rtrecon.record import tables
 from rtrecon.record.table import Table
@@ -84,6 +86,18 @@ class Session:
     def clips(self) -> list[tables.Clip]:
         """Where in the stimulus another clip begins; empty where it was not told."""
         return _lines(self.path / tables.LINES["clips"], tables.Clip)
+
+    def behaved(self) -> Array:
+        """Return what the mouse did at every row of `activity`: (n, 4) as `BEHAVIOR`.
+
+        NaN where it was not measured, or not kept: older versions left out where the
+        pupil was.
+        """
+        table = self.activity
+        unknown = np.full(len(table), np.nan)
+        return np.stack(
+            [table[name] if name in table.columns else unknown for name in BEHAVIOR], 1
+        )
 
     def movie_at_lag(self, lag_frames: int) -> tuple[Array, Array]:
         """Return the movie as it stood when each of its frames was `lag_frames` old.

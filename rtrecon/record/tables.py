@@ -107,6 +107,8 @@ class ActivityRow(msgspec.Struct, frozen=True):
     frame: int  # newest microscope frame in it
     pupil_dilation: float = math.nan
     running_speed: float = math.nan
+    pupil_x: float = math.nan
+    pupil_y: float = math.nan
 
 
 class StimulusRow(msgspec.Struct, frozen=True):

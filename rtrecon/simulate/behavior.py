@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.wire import Array
 
 
@@ -17,6 +18,11 @@ class Behavior:
     pupil_dilation: Array
     running_speed: Array
     arousal: Array
+
+    def measured(self) -> Array:
+        """Return (T, 4) in the order of `BEHAVIOR`; NaN is what is not simulated."""
+        nothing = np.full_like(self.pupil_dilation, np.nan)
+        return np.stack([getattr(self, name, nothing) for name in BEHAVIOR], 1)
 
 
 def behave(n_frames: int, rate_hz: float, rng: np.random.Generator) -> Behavior:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 import rtrecon
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.card import Card, make_room
 from rtrecon.encoder.checkpoint import MOST_SD, Checkpoint, save
 from rtrecon.encoder.live_published import (
@@ -74,10 +75,8 @@ def adapt_to_sensorium(plan: Plan, path: Path, report: Report) -> Checkpoint:
     UserError where files do not fit together.
     """
     models = _opened(plan)
-    folder = Folder(path)
-    material = sensorium.read_material(folder, report)
-    center = _pupil_center(folder)
-    return _adapt(plan, _knowing(models, material, center), material, report)
+    material = sensorium.read_material(Folder(path), report)
+    return _adapt(plan, models, material, report)
 
 
 def adapt_to_session(plan: Plan, path: Path, report: Report) -> Checkpoint:
@@ -87,8 +86,7 @@ def adapt_to_session(plan: Plan, path: Path, report: Report) -> Checkpoint:
     on: each neuron gets a gain.
     """
     models = _opened(plan)
-    material = recorded.read_material(path)
-    return _adapt(plan, _knowing(models, material, ()), material, report)
+    return _adapt(plan, models, recorded.read_material(path), report)
 
 
 def _opened(plan: Plan) -> list[Model]:
@@ -114,6 +112,9 @@ def _adapt(
     _require_same(models[0], material)
     for note in material.notes:
         report("adapting", 0.0, note)
+    material = _knowing(models[0], material)
+    usual = tuple(material.behavior_mean.tolist())
+    models = [with_behavior(model, usual) for model in models]
     material = _within(material, plan.frames)
     prior = fit_prior(material.clips, material.clip_frames)
     report("adapting", 0.0, f"{len(models)} models, {len(material.validation)} frames")
@@ -133,31 +134,23 @@ def _adapt(
     return checkpoint
 
 
-def _knowing(
-    models: list[Model], material: Material, center: tuple[float, ...]
-) -> list[Model]:
-    """Return models that know what this mouse did on average.
+def _knowing(model: Model, material: Material) -> Material:
+    """Return material whose mean, of what was never measured, is the model's own.
 
-    center: of the pupil, x and y px, where it was recorded and they do not know it.
+    UserError where the model is told what neither of them knows.
     """
-    dilation_and_speed = tuple(material.behavior_mean.tolist())
-    own = models[0].mouse.behavior_mean[2:] or center
-    lacking = models[0].sizes.in_channels - 3 - len(own)
-    if lacking > 0:
+    known = model.mouse.behavior_mean[: len(BEHAVIOR)]
+    own = torch.full_like(material.behavior_mean, torch.nan)
+    own[: len(known)] = torch.tensor(known)
+    mean = torch.where(material.measured, material.behavior_mean, own)
+    n_told = model.sizes.in_channels - 1
+    if n_told > len(mean) or mean[:n_told].isnan().any():
         raise UserError(
-            f"{models[0].source} is told where the pupil is, and neither it nor the "
-            "recording says where that usually was; adapt it to the Sensorium folder "
-            "of its mouse"
+            f"{model.source} is told {n_told} values of behaviour, and neither it nor "
+            "the recording says what each of them usually was; adapt it to the "
+            "Sensorium folder of its mouse"
         )
-    return [with_behavior(model, dilation_and_speed + own) for model in models]
-
-
-def _pupil_center(folder: Folder) -> tuple[float, ...]:
-    """Return the mean pupil centre (x, y) over training trials; () if unknown."""
-    trials = [folder.trial(index).behavior[:, 2:] for index in folder.tier("train")]
-    told = np.concatenate(trials)
-    known = np.isfinite(told).all(1)
-    return tuple(told[known].mean(0).tolist()) if known.any() else ()
+    return replace(material, behavior_mean=mean.nan_to_num())
 
 
 def _require_same(model: Model, material: Material) -> None:

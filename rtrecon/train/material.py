@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY
 from rtrecon.encoder.data import Data, join
 from rtrecon.encoder.spectrum import Spectrum, spectrum
@@ -18,15 +19,14 @@ from rtrecon.rois import RoiSet
 from rtrecon.wire import Array
 
 CLIP_FRAMES = 150  # that the prior's frames are taken to belong together
-BEHAVIOR = ("pupil dilation", "running speed")
 
 
 @dataclass(frozen=True)
 class Stretch:
     """T consecutive frames as recorded; what came before them is not known.
 
-    movie: (T, 36, 64), 0..255. behavior: (T, 2) as in `BEHAVIOR`, activity: (T, n);
-    both NaN where they are not known.
+    movie: (T, 36, 64), 0..255. behavior: (T, 4) in the order of `BEHAVIOR`, activity:
+    (T, n); both NaN where they are not known.
     """
 
     movie: Array
@@ -64,8 +64,9 @@ class Material:
 
     clips: (T, C), movie to learn the prior from, cut every `clip_frames`. ceiling: (n,)
     correlation that a perfect encoder would reach with single trials of the validation
-    frames, where it is known. meta: what the checkpoint says of it. notes: sentences on
-    what somebody should know.
+    frames, where it is known. measured: (4,) bool, which behaviour was, at some time or
+    other; of the rest the mean is 0. meta: what the checkpoint says of it. notes:
+    sentences on what somebody should know.
     """
 
     training: Data
@@ -75,6 +76,7 @@ class Material:
     neurons: Neurons
     behavior_mean: Tensor
     behavior_sd: Tensor
+    measured: Tensor
     ceiling: Array | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -98,6 +100,7 @@ def gather(training: Stretches, validation: Stretches, neurons: Neurons) -> Mate
         neurons=neurons,
         behavior_mean=mean,
         behavior_sd=sd,
+        measured=seen.behavior.isfinite().any(0),
         notes=tuple(_missing(seen.behavior)),
     )
 
@@ -137,7 +140,7 @@ def _as_data(low: Spectrum, stretch: Stretch) -> Data:
 
 
 def _usual(behavior: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and s.d. (2,) of raw behaviour; 0 and 1 where it never varied."""
+    """Return mean and s.d. (4,) of raw behaviour; 0 and 1 where it was not measured."""
     mean = behavior.nanmean(0).nan_to_num()
     sd = (behavior - mean).square().nanmean(0).sqrt().nan_to_num()
     return mean, torch.where(sd > 0, sd, 1.0)
@@ -150,7 +153,8 @@ def _scaled(data: Data, mean: Tensor, sd: Tensor) -> Data:
 
 def _missing(behavior: Tensor) -> Iterator[str]:
     shares = behavior.isnan().float().mean(0).tolist()
-    for name, share in zip(BEHAVIOR, shares, strict=True):
+    for measured, share in zip(BEHAVIOR, shares, strict=True):
+        name = measured.replace("_", " ")
         if share == 1:
             yield f"{name} was not measured; the encoder will not know what it does"
         elif share:

@@ -92,7 +92,7 @@ def _stretches(session: Session) -> Iterator[Stretch]:
     heard = activity["index"].astype(np.int64)
     shown = stimulus["index"].astype(np.int64)
     settled = heard[heard >= heard.min(initial=0) + SETTLE_FRAMES]
-    told = np.stack([activity["pupil_dilation"], activity["running_speed"]], 1)
+    told = session.behaved()
     for run in _runs(np.intersect1d(settled, shown)):
         at_activity = _rows(heard, run)
         at_stimulus = _rows(shown, run)

@@ -85,8 +85,7 @@ def _stretches(folder: Folder, trials: list[int], report: Report) -> Iterator[St
     for count, index in enumerate(trials):
         trial = folder.trial(index)
         assert trial.responses is not None  # these tiers have them
-        # The pupil's centre is read, but the encoder knows dilation and speed alone.
-        yield Stretch(trial.movie, trial.behavior[:, :2], trial.responses)
+        yield Stretch(trial.movie, trial.behavior, trial.responses)
         tier = folder.tiers[index]
         report("reading", (count + 1) / len(trials), f"{count + 1} trials of {tier}")
 

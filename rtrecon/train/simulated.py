@@ -134,8 +134,7 @@ def acquire(
 
 def _material(acquired: Acquired) -> Material:
     session, n_frames = acquired.session, len(acquired.activity)
-    behavior = session.behavior
-    told = np.stack([behavior.pupil_dilation, behavior.running_speed], 1)
+    told = session.behavior.measured()
     whole = Stretch(session.movie[:n_frames], told[:n_frames], acquired.activity)
     settled = whole.part(SETTLE_FRAMES, n_frames)
     first, last = keep_last([settled], validation_frames(len(settled)))
