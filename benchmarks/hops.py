@@ -116,7 +116,8 @@ def _scan(
     daemon: Daemon, sender: Sender | FramedSender, rate_hz: float
 ) -> Iterator[int]:
     """Send a frame whenever it is due, and yield its number."""
-    began_s, frames = time.monotonic(), _frames()
+    frames = _frames()  # takes seconds, in which none is due yet
+    began_s = time.monotonic()
     for number in itertools.count(1):
         time.sleep(max(0.0, began_s + number / rate_hz - time.monotonic()))
         sender.frame(frames[number % N_DIFFERENT], number, number / rate_hz)
