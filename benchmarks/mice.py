@@ -10,7 +10,7 @@ All of it follows from seeds and is kept in the cache, where it is looked for fi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,28 +29,42 @@ from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.simulate.session import World, make_session, make_world
 from rtrecon.wire import Array
 
+Pair = tuple[float, float]
 CACHE = Path(__file__).parent / "cache"
 CLIP_FRAMES = train.CLIP_FRAMES  # five seconds; every movie is made of such clips
 _TRAINING_SEED, _TUNING_SEED, _TEST_SEED = 100, 5000, 9000  # of movies and noise
 _N_TUNING_CLIPS = 8
-# What no movie is like, of the contrast of movies: n frames -> (n, 36, 64) uint8.
-UNUSUAL: dict[str, Callable[[int], Array]] = {
-    **{
-        f"noise {scales[0]:g} px x {scales[1]:g} frames": partial(
-            stimuli.noise, scales=scales, seed=_TEST_SEED
-        )
-        for scales in stimuli.NOISES
-    },
-    **{
-        f"grating {cycles_per_px:g} cycles/px {drift_hz:g} Hz": partial(
-            stimuli.grating,
-            cycles_per_px=cycles_per_px,
-            cycles_per_frame=drift_hz / RATE_HZ,
-            angle=0.6,
-        )
-        for cycles_per_px, drift_hz in stimuli.GRATINGS
-    },
-}
+Stimuli = dict[str, Callable[[int], Array]]  # n frames -> (n, 36, 64) uint8
+
+
+def _unusual(
+    noises: Sequence[Pair], gratings: Sequence[Pair], seed: int, angle: float
+) -> Stimuli:
+    """Return what no movie is like, of the contrast of movies."""
+    return {
+        **{
+            f"noise {scales[0]:g} px x {scales[1]:g} frames": partial(
+                stimuli.noise, scales=scales, seed=seed
+            )
+            for scales in noises
+        },
+        **{
+            f"grating {cycles_per_px:g} cycles/px {drift_hz:g} Hz": partial(
+                stimuli.grating,
+                cycles_per_px=cycles_per_px,
+                cycles_per_frame=drift_hz / RATE_HZ,
+                angle=angle,
+            )
+            for cycles_per_px, drift_hz in gratings
+        },
+    }
+
+
+UNUSUAL = _unusual(stimuli.NOISES, stimuli.GRATINGS, _TEST_SEED, angle=0.6)
+# To choose by: others than those that are tested on.
+_NOISES: tuple[Pair, ...] = (3.0, 1.0), (2.0, 6.0), (6.0, 3.0)
+_GRATINGS: tuple[Pair, ...] = (0.02, 5.0), (0.045, 3.0), (0.09, 1.2), (0.14, 3.0)
+UNUSUAL_TO_TUNE = _unusual(_NOISES, _GRATINGS, _TUNING_SEED, angle=1.9)
 _SETTLE_CLIPS = 2  # at a session's start, while baselines find their level
 
 
@@ -123,10 +137,12 @@ def prepare(plan: Plan, cache: Path, progress: Progress) -> Subject:
     )
 
 
-def tuning_clips(plan: Plan, cache: Path, progress: Progress) -> list[Clip]:
-    """Return clips to choose by, of movies that are neither trained nor tested on."""
+def tuning_clips(
+    plan: Plan, cache: Path, progress: Progress
+) -> tuple[list[Clip], list[Clip]]:
+    """Return clips to choose by, neither trained nor tested on: movies, and unusual."""
     made = _Making(plan, cache / plan.name, progress)
-    return _clips(_cut(made.tuning()))
+    return _clips(_cut(made.tuning())), _clips(_cut(made.unusual_to_tune()))
 
 
 class _Making:
@@ -151,13 +167,18 @@ class _Making:
         return self._recorded("tuning", n_clips, _TUNING_SEED)
 
     def unusual(self) -> dict[str, Array]:
-        path = self._folder / "unusual.npz"
+        return self._shown("unusual", UNUSUAL, _TEST_SEED)
+
+    def unusual_to_tune(self) -> dict[str, Array]:
+        return self._shown("unusual_to_tune", UNUSUAL_TO_TUNE, _TUNING_SEED)
+
+    def _shown(self, name: str, stimuli: Stimuli, seed: int) -> dict[str, Array]:
+        path = self._folder / f"{name}.npz"
         if not path.exists():
-            shown = [stimulus(CLIP_FRAMES) for stimulus in UNUSUAL.values()]
-            settling = self._movie(_SETTLE_CLIPS, _TEST_SEED)
-            settling = settling[: _SETTLE_CLIPS * CLIP_FRAMES]
+            shown = [stimulus(CLIP_FRAMES) for stimulus in stimuli.values()]
+            settling = self._movie(_SETTLE_CLIPS, seed)[: _SETTLE_CLIPS * CLIP_FRAMES]
             # Of the last frames deconvolution cannot tell: they are not of a clip.
-            self._record(path, np.concatenate([settling, *shown, shown[-1]]))
+            self._record(path, np.concatenate([settling, *shown, shown[-1]]), seed)
         return self._kept(path)
 
     def encoder(self, number: int) -> Checkpoint:
@@ -185,7 +206,7 @@ class _Making:
         with np.load(path) as kept:
             return dict(kept)
 
-    def _record(self, path: Path, movie: Array, seed: int = _TEST_SEED) -> None:
+    def _record(self, path: Path, movie: Array, seed: int) -> None:
         session = make_session(self._grown(), movie, path.stem, seed)
         acquired = train.acquire(self._grown(), session, self._settings, self._told)
         known = len(acquired.activity)

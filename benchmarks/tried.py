@@ -3,7 +3,8 @@
     python benchmarks/tried.py [--plan whole|quick] [--cache FOLDER] [--clips N]
 
 The mouse, its encoder and the cache are those of `inversion.py`; the clips are neither
-trained nor tested on. Each row changes one thing. Writes
+trained nor tested on: movies, and noise and gratings (`unusual`, when final). Each row
+changes one thing. Writes
 `benchmarks/results/tried.json`.
 """
 
@@ -43,7 +44,8 @@ class Trial:
 
     temperature, spread: times those that are used, of the data's weight and of the
     prior's s.d. span_frames: what the prior's fading is fitted over; 1 = the
-    correlation of neighbouring frames alone.
+    correlation of neighbouring frames alone. adaptive: whether the prior's contrast
+    follows what is found.
     """
 
     name: str
@@ -53,10 +55,12 @@ class Trial:
     spread: float = 1.0
     hop_frames: int = USED.hop_frames
     window_frames: int = USED.window_frames
+    adaptive: bool = True
 
 
 TRIALS = (
     Trial("as used"),
+    Trial("prior held to", adaptive=False),
     *(Trial(f"prior fitted over {n} frames", span_frames=n) for n in (1, 6, 12, 48)),
     *(Trial(f"{n} steps per hop", steps=n) for n in (4, 8, 26, 60)),
     *(Trial(f"temperature x {k:g}", temperature=k) for k in (0.25, 0.5, 2, 4)),
@@ -75,11 +79,12 @@ def main() -> None:
     plan = mice.PLANS[given.plan][0]
     with Progress() as progress:
         subject = mice.prepare(replace(plan, n_models=1), given.cache, progress)
-        clips = mice.tuning_clips(plan, given.cache, progress)[: given.clips]
-    found = {
-        trial.name: _scores(_changed(subject, trial), trial, clips)
-        for trial in track(TRIALS, "trying")
-    }
+        clips, unusual = mice.tuning_clips(plan, given.cache, progress)
+    clips, found = clips[: given.clips], {}
+    for trial in track(TRIALS, "trying"):
+        encoder = _changed(subject, trial)
+        of_unusual = _scores(encoder, trial, unusual)["final"]
+        found[trial.name] = _scores(encoder, trial, clips) | {"unusual": of_unusual}
     _print(found)
     RESULTS.mkdir(exist_ok=True)
     whole = {"clips": len(clips), "r": found, "machine": machine()}
@@ -103,6 +108,7 @@ def _scores(
         temperature=trial.temperature * encoder.calibration.temperature,
         hop_frames=trial.hop_frames,
         window_frames=trial.window_frames,
+        adaptive_prior=trial.adaptive,
     )
     lags = [lag for lag in LAGS_FRAMES if lag < trial.window_frames]
     r: dict[str, list[float]] = {}
@@ -125,7 +131,7 @@ def _r(movie: np.ndarray, clip: Clip) -> float:
 
 
 def _print(found: dict[str, dict[str, float]]) -> None:
-    names = [*(f"lag{lag}" for lag in LAGS_FRAMES), "final"]
+    names = [*(f"lag{lag}" for lag in LAGS_FRAMES), "final", "unusual"]
     table = Table("tried", *names, box=None)
     for trial, scores in found.items():
         told = [f"{scores[name]:.3f}" if name in scores else "" for name in names]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -151,12 +151,10 @@ class Inverter:
         return count
 
     def _inversion(self, seed: int) -> LiveInverter:
-        calibration = self._checkpoint.calibration
-        temperature = self.settings.temperature or calibration.temperature
-        weight = temperature / calibration.dispersion * ~self.held_out
-        problem = Problem(self._checkpoint.model, self._checkpoint.prior, weight)
-        problem = problem.to(self.settings.device)
-        return LiveInverter(problem, self.settings.window_frames, seed)
+        problem = Problem.of(self._checkpoint, self.settings)
+        weight = problem.weight * ~self.held_out.to(problem.device)
+        own = replace(problem, weight=weight)
+        return LiveInverter(own, self.settings.window_frames, seed)
 
     def _behavior(self, samples: list[Sample]) -> torch.Tensor:
         """Return (h, 4) z-scored; what is not known takes its mean in training."""

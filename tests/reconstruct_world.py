@@ -60,6 +60,7 @@ def checkpoint(n_neurons: int = N_NEURONS, seed: int = 0) -> Checkpoint:
         behavior_mean=MEAN,
         behavior_sd=SD,
         identifiability=torch.ones(SHAPE),
+        heard=torch.full((low.n_coef,), 0.1),
         temperature=0.25,
     )
     rois = scattered_rois(list(range(n_neurons)), FIELD)

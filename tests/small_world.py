@@ -50,6 +50,7 @@ def untrained(path: Path, ids: list[int], shape: tuple[int, int]) -> Checkpoint:
             behavior_mean=torch.rand(len(BEHAVIOR)),
             behavior_sd=torch.rand(len(BEHAVIOR)),
             identifiability=torch.rand(SHAPE),
+            heard=torch.rand(n_coef),
             temperature=0.25,
         ),
     )

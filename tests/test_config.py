@@ -14,7 +14,7 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 MISTAKES = {
     "unknown key": (
         "[invert]\nhop_framez = 6",
-        r"unknown key 'invert\.hop_framez'; known here: budget, .*hop_frames",
+        r"unknown key 'invert\.hop_framez'; known here: adaptive_prior, .*hop_frames",
     ),
     "unknown section": ("[inverter]\nhop_frames = 6", "unknown key 'inverter'.*invert"),
     "section by its Python name": ("[register]\nshift = 1", r"'register\.shift'"),

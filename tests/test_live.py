@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +13,12 @@ from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import MEMORY, Compact
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.invert.amplitude import settled
 from rtrecon.invert.live import LiveInverter, Problem
 
 LOW = spectrum(0.08)
 N, WINDOW, HOP = 240, 36, 6
-streamed = Pace(HOP, steps=8).streamed
+streamed, patiently = (Pace(HOP, steps).streamed for steps in (8, 30))
 N_FRAMES = 30 * HOP
 WEIGHT = torch.full((N,), 10.0)
 LOST = slice(60, 72)  # frames that a test loses
@@ -106,6 +107,40 @@ def test_the_movie_is_found(found, movie):
     assert pixel_r(found[0], movie) > 0.6
 
 
+@pytest.fixture(scope="module")
+def heard(found):
+    """What was found of innovations of movies, of which there is 1."""
+    inverter = found[1]
+    frames, squares = settled(inverter.z, inverter.told())
+    return squares / frames
+
+
+def test_learning_how_strong_things_are_costs_movies_nothing(
+    problem, heard, activity, behavior, found, movie
+):
+    inverter = LiveInverter(replace(problem, heard=heard), WINDOW)
+    made = streamed(inverter, activity, behavior)
+    assert pixel_r(made, movie) > pixel_r(found[0], movie) - 0.02
+
+
+def test_what_movies_hardly_have_is_found_where_it_is_strong(problem, heard, behavior):
+    fine = LOW.cycles > LOW.cycles.median()
+    unlike = replace(problem.prior, q=problem.prior.q * torch.where(fine, 10.0, 0.1))
+    z = torch.randn(MEMORY + N_FRAMES, LOW.n_coef, generator=seeded(5))
+    shown = unlike.unroll(z, unlike.mean)
+    expected = problem.encoder.answer(problem.encoder.look(shown), behavior)
+    recorded = torch.poisson(expected * 10, seeded(6)) / 10
+    held, free = (
+        patiently(LiveInverter(replace(problem, heard=h), WINDOW), recorded, behavior)
+        for h in (None, heard)
+    )
+    assert pixel_r(free, shown) > pixel_r(held, shown) + 0.05
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
 def test_neurons_exchanged_find_nothing(problem, activity, behavior, movie):
     exchange = torch.randperm(N, generator=torch.Generator().manual_seed(4))
     inverter = LiveInverter(problem, WINDOW)
@@ -173,7 +208,7 @@ def test_lost_activity_never_enters(problem, activity, behavior):
     assert torch.isfinite(inverter.predict()).all()
     weight = problem.weight.clone()
     weight[5] = 0  # as if it had not been there
-    without = dataclasses.replace(problem, weight=weight)
+    without = replace(problem, weight=weight)
     lossy[:, 5] = 1e3
     again = streamed(LiveInverter(without, WINDOW), lossy, behavior)
     np.testing.assert_allclose(made, again, atol=1e-3)

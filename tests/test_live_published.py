@@ -19,6 +19,7 @@ from rtrecon.invert.live import LiveInverter
 from rtrecon.invert.objective import Objective
 
 WINDOW, HOP = 20, 5
+AS_MOVIES = torch.ones(LOW.n_coef)
 streamed = Pace(HOP, steps=5).streamed
 N_FRAMES = PAST + 50
 
@@ -140,17 +141,20 @@ def test_the_objective_is_as_defined_and_its_slope_autograd_s(window):
     misfit = (rates - activity.nan_to_num() * rates.log())[known].sum()
     expected = world.TEMPERATURE * misfit + z.square().sum() / 2
     expected.backward()
-    value, slope = objective(world.live(1), window[0]).slope(z)
+    value, slope = objective(world.live(1), window[0]).slope(z, AS_MOVIES)
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)
     assert (slope - z.grad).norm() < 1e-3 * z.grad.norm()
 
 
 def test_the_slope_with_few_windows_is_that_of_its_objective(window):
     made, z = objective(world.live(16), window[0]), window[1]
-    _, slope = made.slope(z)
+    _, slope = made.slope(z, AS_MOVIES)
     way = slope / slope.norm()
     step = 0.05
-    rise = made.slope(z + step * way)[0] - made.slope(z - step * way)[0]
+    rise = (
+        made.slope(z + step * way, AS_MOVIES)[0]
+        - made.slope(z - step * way, AS_MOVIES)[0]
+    )
     assert rise.item() / (2 * step) == pytest.approx(slope.norm().item(), rel=0.02)
 
 
@@ -176,8 +180,8 @@ def test_too_little_memory_takes_fewer_windows_at_once_and_is_told(window):
     (given, z), notes = window, []
     made = Objective(world.problem(cramped(2)), notes.append)
     made.take(*given)
-    value, slope = made.slope(z)
-    expected, expected_slope = objective(world.live(8), given).slope(z)
+    value, slope = made.slope(z, AS_MOVIES)
+    expected, expected_slope = objective(world.live(8), given).slope(z, AS_MOVIES)
     torch.testing.assert_close(value, expected)
     torch.testing.assert_close(slope, expected_slope, rtol=1e-3, atol=1e-4)
     at_once = [int(note.split("now on ")[1].split()[0]) for note in notes]
@@ -189,7 +193,7 @@ def test_too_little_memory_takes_fewer_windows_at_once_and_is_told(window):
 def test_memory_for_no_window_at_all_is_a_sentence(window):
     made = objective(cramped(0), window[0])
     with pytest.raises(UserError, match="even for one window"):
-        made.slope(window[1])
+        made.slope(window[1], AS_MOVIES)
 
 
 # -- the inversion ---------------------------------------------------------------------

@@ -10,11 +10,8 @@ import torch
 from rtrecon.config import InvertSettings
 from rtrecon.encoder.spectrum import SHAPE
 from rtrecon.invert.live import LiveInverter
-from rtrecon.reconstruct.offline import (
-    make_problem,
-    reconstruct_live,
-    reconstruct_map,
-)
+from rtrecon.invert.objective import Problem
+from rtrecon.reconstruct.offline import reconstruct_live, reconstruct_map
 from rtrecon.reconstruct.rates import scaled
 from rtrecon.reconstruct.target import Target
 
@@ -57,7 +54,7 @@ def test_older_frames_are_better_known(replay):
 
 def test_every_frame_shows_as_it_stood_at_that_age(checkpoint, replay):
     """Against the live inversion itself, hop by hop."""
-    inverter = LiveInverter(make_problem(checkpoint), WINDOW, InvertSettings().seed)
+    inverter = LiveInverter(Problem.of(checkpoint, InvertSettings()), WINDOW)
     target, told = CLIP.target, scaled(checkpoint.calibration, CLIP.target.told())
     shown = {}
     for stop in range(HOP, len(target) + 1, HOP):
@@ -169,7 +166,9 @@ def test_the_seed_decides(checkpoint):
 
 
 def test_the_checkpoints_own_temperature_unless_told(checkpoint):
-    own, told = make_problem(checkpoint), make_problem(checkpoint, 0.5)
+    own, told = (
+        Problem.of(checkpoint, InvertSettings(temperature=t)) for t in (None, 0.5)
+    )
     assert torch.allclose(
         own.weight, torch.full((world.N_NEURONS,), 0.25 * world.COUNTS)
     )

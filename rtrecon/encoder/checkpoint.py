@@ -32,7 +32,13 @@ from rtrecon.encoder.spectrum import SHAPE, spectrum
 
 MOST_SD = 4.0  # of behaviour; what is further out was never trained on
 _PRIOR_KEYS = ("mean", "rho", "q", "doubt")
-_CALIBRATION_KEYS = ("dispersion", "behavior_mean", "behavior_sd", "identifiability")
+_CALIBRATION_KEYS = (
+    "dispersion",
+    "behavior_mean",
+    "behavior_sd",
+    "identifiability",
+    "heard",
+)
 _COMPACTED = ("model.filters", "identifiability")  # halves the file, costs nothing
 
 
@@ -43,13 +49,15 @@ class Calibration:
     dispersion (n,): variance of activity per mean, around the prediction.
     temperature: weight of the data. behavior_mean, behavior_sd (4,): in the order of
     `BEHAVIOR`. identifiability (36, 64) 0..1: share of the movie's variance that
-    inversion recovered at each pixel.
+    inversion recovered at each pixel. heard (n_coef,): mean square of the innovations
+    that inversion found, of which movies have 1.
     """
 
     dispersion: Tensor
     behavior_mean: Tensor
     behavior_sd: Tensor
     identifiability: Tensor
+    heard: Tensor
     temperature: float
 
     def scaled(self, behavior: Tensor) -> Tensor:
@@ -158,7 +166,7 @@ def _require_shapes(
     }
     expected |= {"dispersion": (n_neurons,), "identifiability": SHAPE}
     told = (len(BEHAVIOR),)
-    expected |= {"behavior_mean": told, "behavior_sd": told}
+    expected |= {"behavior_mean": told, "behavior_sd": told, "heard": (n_coef,)}
     if reference is not None:
         expected |= {"model.gain": (n_neurons,), "model.floor": (n_neurons,)}
         expected |= {"model.reach": (SPAN,)}

@@ -69,13 +69,14 @@ class FusedObjective:
         self._worth[:, own] = self._weight * recorded.isfinite()
         self._counted[:, own] = self._worth[:, own] * recorded.nan_to_num()
 
-    def slope(self, z: Tensor) -> tuple[float, Tensor]:
+    def slope(self, z: Tensor, precision: Tensor) -> tuple[float, Tensor]:
         """Return the objective and its derivative by z (1 + T, C)."""
         self._look(z)
         misfit, by_drive = self._misfit()
-        by_z = z.clone()
+        by_z = z * precision
+        unlikely = _dot(z, by_z)
         self._pull_back(by_drive, by_z)
-        return misfit + 0.5 * _dot(z, z), by_z
+        return misfit + 0.5 * unlikely, by_z
 
     def predict(self, z: Tensor) -> Tensor:
         """Return the activity (T, n) that the movie of z would cause."""

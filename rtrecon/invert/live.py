@@ -2,8 +2,8 @@
 
 Every hop the window moves on, new frames start at the prior's own extrapolation, and as
 many steps down the `Objective` are taken as time allows; frames that leave the window
-are final and become what the encoder saw before it. Cost per step does not grow with
-the session.
+are final and become what the encoder saw before it. The prior's `Amplitudes` follow
+what is found. Cost per step does not grow with the session.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.compact import Compact
+from rtrecon.invert.amplitude import Amplitudes
 from rtrecon.invert.fused import FusedObjective
 from rtrecon.invert.objective import Objective, Problem
 
@@ -27,10 +28,10 @@ _START = 0.02  # s.d. of new z: exactly gray has no slope where energies are eve
 class LiveInverter:
     """Holds the window and everything that survives from hop to hop.
 
-    Remembers z (1 + W, C), the optimiser's moments, the frames that the encoder needs
-    from before the window, and the window's activity and behaviour. Missing activity is
-    NaN and simply does not count. Works on the problem's device, hands out on the CPU.
-    notes: sentences on the device's memory, for whoever looks.
+    Remembers z (1 + W, C), the amplitudes, the optimiser's moments, the frames that the
+    encoder needs from before the window, and the window's activity and behaviour.
+    Missing activity is NaN and simply does not count. Works on the problem's device,
+    hands out on the CPU. notes: sentences on the device's memory, for whoever looks.
     """
 
     def __init__(self, problem: Problem, window_frames: int, seed: int = 0) -> None:
@@ -43,6 +44,7 @@ class LiveInverter:
         past_frames, n = problem.encoder.past_frames, problem.encoder.n_neurons
         self._past = problem.prior.mean.repeat(past_frames, 1)
         self._share, self._reach = _evidence(problem)
+        self._amplitudes = Amplitudes(problem)
         self._objective = self._own_objective()
         self._take(
             torch.full((window_frames, n), torch.nan),
@@ -59,6 +61,7 @@ class LiveInverter:
 
         Returns the h frames (h, n_coef) that left the window: they are final.
         """
+        self.learn()
         hop = len(activity)
         left = self._frames()[:hop]
         self._past = torch.cat([self._past, left])[len(left) :]
@@ -81,13 +84,18 @@ class LiveInverter:
 
         Returns the objective before the step; to look at it is to wait for the device.
         """
-        objective, gradient = self._objective.slope(self.z)
+        precision = self._amplitudes.precision
+        objective, gradient = self._objective.slope(self.z, precision)
         first, second = self._moments
         first.lerp_(gradient, 1 - _DECAYS[0])
         second.mul_(_DECAYS[1]).addcmul_(gradient, gradient, value=1 - _DECAYS[1])
         rate = _FIRST_RATE * (_LAST_RATE / _FIRST_RATE) ** progress
         self.z.addcdiv_(first, second.sqrt().add_(_EPSILON), value=-rate)
         return objective
+
+    def learn(self) -> None:
+        """Let the prior's amplitudes follow what the window's movie has come to be."""
+        self._amplitudes.learn(self.z, self.told())
 
     def settle(self) -> None:
         """Wait until all steps are done: a GPU is only told of them, which is quick."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rtrecon.config import InvertSettings
+from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.memory import in_memory, say_nothing
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.protocol import LiveEncoder
@@ -21,12 +23,25 @@ from rtrecon.encoder.protocol import LiveEncoder
 class Problem:
     """What is inverted: encoder and prior frozen, `weight` (n,) >= 0 per neuron.
 
-    A neuron's weight is temperature / dispersion; 0 keeps it out.
+    A neuron's weight is temperature / dispersion; 0 keeps it out. heard (C,): how much
+    of movies is found, see `Amplitudes`; None = the prior is held to as it is.
     """
 
     encoder: LiveEncoder
     prior: Prior
     weight: Tensor
+    heard: Tensor | None = None
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, settings: InvertSettings) -> Problem:
+        """State a checkpoint's problem on the device that the settings name."""
+        calibration = checkpoint.calibration
+        temperature = settings.temperature or calibration.temperature
+        heard = calibration.heard if settings.adaptive_prior else None
+        weight = temperature / calibration.dispersion
+        return cls(checkpoint.model, checkpoint.prior, weight, heard).to(
+            settings.device
+        )
 
     @property
     def device(self) -> torch.device:
@@ -39,14 +54,16 @@ class Problem:
             **{key: value.to(device) for key, value in vars(self.prior).items()}
         )
         encoder = self.encoder.to(torch.device(device))
-        return Problem(encoder, prior, self.weight.to(device))
+        heard = None if self.heard is None else self.heard.to(device)
+        return Problem(encoder, prior, self.weight.to(device), heard)
 
 
 class Objective:
     """|z|^2 / 2 plus the quasi-Poisson misfit of recorded to predicted activity.
 
-    z (1 + T, C) are the prior's innovations, T the frames of the window. All lies on
-    the problem's device, and nothing waits for it. say: told when its memory ran out.
+    z (1 + T, C) are the prior's innovations, T the frames of the window; the square of
+    each coefficient's counts `precision` (C,) times. All lies on the problem's device,
+    and nothing waits for it. say: told when its memory ran out.
     """
 
     def __init__(
@@ -66,20 +83,22 @@ class Objective:
         self._recorded = torch.where(self._known, activity, 0.0)
         self._behavior = behavior
 
-    def slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def slope(self, z: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
         """Return the objective and its derivative by z."""
-        return in_memory(lambda: self._slope(z), self._encoder.ease, self._say)
+        return in_memory(
+            lambda: self._slope(z, precision), self._encoder.ease, self._say
+        )
 
     def predict(self, z: Tensor) -> Tensor:
         """Return the activity (T, n) that the movie of z would cause."""
         with torch.no_grad():
             return in_memory(lambda: self._answer(z), self._encoder.ease, self._say)
 
-    def _slope(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _slope(self, z: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
         z = z.detach().requires_grad_(True)
         predicted = self._answer(z)
         misfit = (predicted - self._recorded * predicted.log()) * self._known
-        value = misfit.sum(0) @ self._weight + z.square().sum() / 2
+        value = misfit.sum(0) @ self._weight + (z.square() @ precision).sum() / 2
         (by_z,) = torch.autograd.grad(value, z)
         return value.detach(), by_z
 

@@ -79,8 +79,7 @@ def reconstruct_live(
     """
     settings = settings or InvertSettings()
     window, hop = settings.window_frames, settings.hop_frames
-    problem = make_problem(checkpoint, settings.temperature).to(settings.device)
-    inverter = LiveInverter(problem, window, settings.seed)
+    inverter = LiveInverter(Problem.of(checkpoint, settings), window, settings.seed)
     activity, behavior = target.recorded(), _told(checkpoint, target)
     blank = np.full((len(target), *SHAPE), np.nan, np.float32)
     movies = {lag: blank.copy() for lag in (*lags_frames, window - 1)}
@@ -122,6 +121,8 @@ def reconstruct_map(
         inverter.z = z
         objective = []
         for step in range(n_steps):
+            if share == 1.0 and step % STEPS_PER_HOP == 0:
+                inverter.learn()
             objective.append(inverter.step(step / max(1, n_steps - 1)))
             if taken % _EVERY_STEPS == 0:
                 word = f"objective {objective[-1]:.0f} at {share:g} of the weight"
@@ -144,18 +145,11 @@ def _whole(
     checkpoint: Checkpoint, target: Target, share: float, settings: InvertSettings
 ) -> LiveInverter:
     """Return an inversion with one window, and the whole clip in it."""
-    problem = make_problem(checkpoint, settings.temperature).to(settings.device)
+    problem = Problem.of(checkpoint, settings)
     lighter = replace(problem, weight=share * problem.weight)
     inverter = LiveInverter(lighter, len(target), settings.seed)
     inverter.advance(target.recorded(), _told(checkpoint, target))
     return inverter
-
-
-def make_problem(checkpoint: Checkpoint, temperature: float | None = None) -> Problem:
-    """Return what is inverted; without a temperature, at the checkpoint's own."""
-    calibration = checkpoint.calibration
-    weight = (temperature or calibration.temperature) / calibration.dispersion
-    return Problem(checkpoint.model, checkpoint.prior, weight)
 
 
 def _pass_on(notes: list[str], stage: str, done: float, report: Report) -> None:
