@@ -48,7 +48,7 @@ def main() -> None:
         subjects = [
             mice.prepare(plan, given.cache, progress) for plan in mice.PLANS[given.plan]
         ]
-        items = methods.work(subjects, given.cache)
+        items = methods.work(subjects, given.cache, given.ensemble_clips)
         _run(items, given.jobs, progress)
     scores = _scored(items, subjects)
     figures = {name: found["mean"] for name, found in scores.items()}
@@ -112,7 +112,7 @@ def _further(items: list[Item], subjects: list[Subject]) -> dict[str, Any]:
 
 
 def _published(items: list[Item], shown: Array) -> dict[str, Scores]:
-    """One model on all clips; all models on those few that all were run on.
+    """One model on all clips; all models on those that all were run on.
 
     On these, one model and the live method are scored too, to be compared with. The
     best smoothing is the one that suits these very clips best.
@@ -245,6 +245,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=mice.CACHE)
     parser.add_argument("--plan", choices=mice.PLANS, default="whole")
+    parser.add_argument(
+        "--ensemble-clips", type=int, default=10, help="for all models at once"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     return parser.parse_args()
 

@@ -29,7 +29,6 @@ from rtrecon.wire import Array
 # `stride` in the figures, where one clip is done both ways).
 BESIDE = PublishedSettings(stride_frames=32)
 OVERLAPPING = PublishedSettings()
-N_ENSEMBLE_CLIPS = 4  # all models on all clips would take a day
 LAGS_FRAMES = (3, 6, 12, 24)
 HOP_MS = 1e3 * InvertSettings().hop_frames / RATE_HZ
 
@@ -56,8 +55,11 @@ class Item:
         return self.cache / self.plan.name / "movies" / name
 
 
-def work(subjects: Sequence[Subject], cache: Path) -> list[Item]:
-    """List all there is to do; what takes longest comes last."""
+def work(subjects: Sequence[Subject], cache: Path, n_ensemble_clips: int) -> list[Item]:
+    """List all there is to do; what takes longest comes last.
+
+    n_ensemble_clips: that the published protocol is run on with all models of a mouse.
+    """
     own, other = subjects[0].plan, subjects[1].plan
     clips = range(own.n_clips)
     items = [
@@ -76,7 +78,7 @@ def work(subjects: Sequence[Subject], cache: Path) -> list[Item]:
         for subject in subjects
         for clip in range(subject.plan.n_published or subject.plan.n_clips)
         for model in range(subject.plan.n_models)
-        if not model or clip < N_ENSEMBLE_CLIPS
+        if not model or clip < n_ensemble_clips
     ]
     return [*items, Item(cache, own, "stride", 0)]
 

@@ -121,6 +121,10 @@ DAMAGE = {
         shaped("behavior_mean", 2),
         NOT_WHOLE.format(r"'behavior_mean' has shape \(2,\) in place of \(4,\)"),
     ),
+    "before it was known how much is heard of movies": (
+        without("heard"),
+        NOT_WHOLE.format("'heard'"),
+    ),
     "gains of less": (
         shaped("model.gain", 2, 5),
         NOT_WHOLE.format(r"gain: .*\[2, 5\].*\[4, 5\]"),

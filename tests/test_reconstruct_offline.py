@@ -175,3 +175,9 @@ def test_the_checkpoints_own_temperature_unless_told(checkpoint):
     assert torch.allclose(
         told.weight, torch.full((world.N_NEURONS,), 0.5 * world.COUNTS)
     )
+
+
+def test_the_prior_is_held_to_where_asked_for(checkpoint):
+    learnt = Problem.of(checkpoint, InvertSettings())
+    assert learnt.heard is checkpoint.calibration.heard
+    assert Problem.of(checkpoint, InvertSettings(adaptive_prior=False)).heard is None

@@ -111,6 +111,8 @@ def test_calibration_is_of_what_was_measured(checkpoint):
     assert calibration.identifiability.shape == SHAPE
     assert calibration.identifiability.min() >= 0
     assert 0 < calibration.identifiability.max() < 1
+    coarse, fine = calibration.heard[:20].mean(), calibration.heard[-20:].mean()
+    assert 1 > coarse > fine > 0
     pupil, speed, *center = calibration.behavior_mean.tolist()
     assert 30 < pupil < 70
     assert 0 <= speed < 10
