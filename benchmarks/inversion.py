@@ -142,6 +142,7 @@ def _unusual(items: list[Item], subject: Subject) -> dict[str, dict[str, float]]
     mine = [item for item in items if item.plan == subject.plan]
     made = {
         "live": kept([item for item in mine if item.method == "unusual"]),
+        "held": kept([item for item in mine if item.method == "unusual_held"]),
         "ridge": kept([i for i in mine if i.method == "ridge"], "unusual")[0],
         "cnn": kept([i for i in mine if i.method == "cnn"], "unusual")[0],
     }

@@ -30,6 +30,7 @@ from rtrecon.wire import Array
 BESIDE = PublishedSettings(stride_frames=32)
 OVERLAPPING = PublishedSettings()
 LAGS_FRAMES = (3, 6, 12, 24)
+_OF_UNUSUAL = "unusual", "unusual_held"
 HOP_MS = 1e3 * InvertSettings().hop_frames / RATE_HZ
 
 
@@ -69,7 +70,11 @@ def work(subjects: Sequence[Subject], cache: Path, n_ensemble_clips: int) -> lis
         for clip in range(subject.plan.n_clips)
     ]
     items += [Item(cache, own, method, None) for method in ("ridge", "cnn")]
-    items += [Item(cache, own, "unusual", clip) for clip in range(len(mice.UNUSUAL))]
+    items += [
+        Item(cache, own, method, clip)
+        for method in _OF_UNUSUAL
+        for clip in range(len(mice.UNUSUAL))
+    ]
     for method in ("null", "scrambled", "shuffled", "map"):
         items += [Item(cache, own, method, clip) for clip in clips]
     items += [Item(cache, own, "cross", clip, source=other) for clip in clips]
@@ -95,7 +100,7 @@ def do(item: Item) -> str:
             for name, clips in (("movie", subject.test), ("unusual", subject.unusual))
         }
     else:
-        clips = subject.unusual if item.method == "unusual" else source.test
+        clips = subject.unusual if item.method in _OF_UNUSUAL else source.test
         movies = _METHODS[item.method](item, subject, clips[item.clip])
     item.path.parent.mkdir(exist_ok=True)
     unfinished = item.path.with_suffix(".part")
@@ -133,11 +138,20 @@ def passes_per_second(n_models: int) -> dict[str, float]:
 _Movies = dict[str, Array]
 
 
-def _live(item: Item, subject: Subject, clip: Clip) -> _Movies:
+def _live(
+    item: Item, subject: Subject, clip: Clip, settings: InvertSettings | None = None
+) -> _Movies:
     encoder = subject.encoders[item.model]
-    replay = reconstruct_live(encoder, clip.target, lags_frames=LAGS_FRAMES)
+    replay = reconstruct_live(
+        encoder, clip.target, settings=settings, lags_frames=LAGS_FRAMES
+    )
     by_lag = {f"lag{lag}": movie for lag, movie in replay.movies.items()}
     return {**by_lag, "movie": replay.final, "predicted": replay.predicted}
+
+
+def _held(item: Item, subject: Subject, clip: Clip) -> _Movies:
+    """Whatever is shown is taken to be as strong as movies are."""
+    return _live(item, subject, clip, InvertSettings(adaptive_prior=False))
 
 
 def _null(item: Item, subject: Subject, clip: Clip) -> _Movies:
@@ -192,6 +206,7 @@ _METHODS: dict[str, Callable[[Item, Subject, Clip], _Movies]] = {
     "live": _live,
     "cross": _live,
     "unusual": _live,
+    "unusual_held": _held,
     "null": _null,
     "scrambled": _scrambled,
     "shuffled": _shuffled,
