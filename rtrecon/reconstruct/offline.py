@@ -122,7 +122,7 @@ def reconstruct_map(
         objective = []
         for step in range(n_steps):
             if share == 1.0 and step % STEPS_PER_HOP == 0:
-                inverter.learn()
+                inverter.learn()  # as often as live
             objective.append(inverter.step(step / max(1, n_steps - 1)))
             if taken % _EVERY_STEPS == 0:
                 word = f"objective {objective[-1]:.0f} at {share:g} of the weight"
