@@ -69,8 +69,8 @@ def main() -> None:
     per_block = round(given.every * 60 * RATE_HZ / InvertSettings().hop_frames)
     blocks = []
     for _ in track(range(round(given.minutes / given.every)), "inverting"):
-        block = list(islice(hops, per_block))
-        blocks.append(_figures(block) | {"memory_mb": round(memory.now_mb())})
+        figures = _figures(list(islice(hops, per_block)))  # whose frames are let go
+        blocks.append(figures | {"memory_mb": round(memory.now_mb())})
         show(blocks[-1])
     found = {"minutes_each": given.every, "blocks": blocks, "machine": machine()}
     RESULTS.mkdir(exist_ok=True)
