@@ -6,8 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/ready
 # Many tests wait for processes of their own, and while they do, another file is tested.
-# In their own order: what waits for daemons is spread over the whole run.
-TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
+TWO_AT_ONCE := -n 2 --dist loadfile
 PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
