@@ -326,7 +326,8 @@ def test_the_demo_leaves_its_figures_a_video_a_picture_and_the_session(tmp_path)
     r = summary["pixel_correlation"]["final"]
     # Little, where others keep this machine busy: there are few steps then.
     assert r > 0.2
-    assert r > summary["null_pixel_correlation"] + 0.1
+    # Unknown, where they keep it busier still: the null gets what time is left.
+    assert r > (summary["null_pixel_correlation"] or 0.0) + 0.1
     assert all(name in answer.stdout for name in ("frames_sent", "pixel_correlation"))
     clip = read_clip(out / "reconstruction.mp4")
     assert len(clip) > 60

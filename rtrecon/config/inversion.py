@@ -30,7 +30,7 @@ class InvertSettings(Section):
         None, gt=0, description="weight of the data; none = as the checkpoint says"
     )
     adaptive_prior: bool = Field(
-        True, description="how strong what is: learnt as it goes, or as in movies"
+        True, description="learn how strong what is shown is; no: as in movies"
     )
     held_out: float = Field(0.1, gt=0, lt=0.5, description="share of neurons kept out")
     null: bool = Field(True, description="invert permuted neurons beside, as a null")
