@@ -7,6 +7,7 @@ image moved by a fraction of a pixel is evaluated, not interpolated.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -92,3 +93,15 @@ def field(shape=(256, 256), seed=0) -> Field:
 def _limits(dtype):
     info = np.iinfo(dtype)
     return info.min, info.max
+
+
+def save_as_suite2p(fields: list[Field], folder: Path) -> None:
+    """Leave masks of planes as Suite2p leaves them."""
+    for number, field in enumerate(fields):
+        stat = [
+            {"ypix": rows, "xpix": cols, "lam": weights}
+            for rows, cols, weights in field.rois().pixels()
+        ]
+        plane = folder / f"plane{number}"
+        plane.mkdir(parents=True)
+        np.save(plane / "stat.npy", np.array(stat, object), allow_pickle=True)

@@ -17,24 +17,11 @@ N_VOLUMES = 90
 FIELDS = [field_world.field(SHAPE, seed) for seed in (0, 5)]
 
 
-def suite2p(folder) -> None:
-    """Masks of both planes as Suite2p leaves them."""
-    for number, field in enumerate(FIELDS):
-        rois = field.rois()
-        stat = [
-            {"ypix": rows, "xpix": cols, "lam": weights}
-            for rows, cols, weights in rois.pixels()
-        ]
-        plane = folder / f"plane{number}"
-        plane.mkdir(parents=True)
-        np.save(plane / "stat.npy", np.array(stat, object), allow_pickle=True)
-
-
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """(daemon, record, shifts (n, planes, 2), truth [planes] of (n, cells))."""
     folder, rng = tmp_path_factory.mktemp("volume"), np.random.default_rng(3)
-    suite2p(folder / "suite2p")
+    field_world.save_as_suite2p(FIELDS, folder / "suite2p")
     settings = settings_in(
         folder,
         rois=RoiSettings(path=str(folder / "suite2p")),

@@ -271,10 +271,11 @@ class Pipeline:
 
     def _tell(self, plane: int, steps: list[Step]) -> None:
         """Publish and record what these steps say."""
-        for step in steps:
+        for number, step in enumerate(steps, 1):
             received = step.origin.t_received
             told = [Complete(tick, received, step.late) for tick in step.ticks]
-            catching_up = self.waiting > 0
+            # What was processed but is not told yet is waited for, too.
+            catching_up = self.waiting > 0 or number < len(steps)
             for complete in self._volume.add(plane, told, catching_up=catching_up):
                 self._send_activity(complete, step.shot.behavior)
             self.processed += step.shot.images
