@@ -79,8 +79,8 @@ class Outlet:
     def _wait_for_daemon(self, sender: Sender) -> None:
         if not sender.wait_for_daemon(self.timeout_s):
             raise ReplayError(
-                f"no daemon listens at {self.address}; start one with 'rtrecon run'"
-                + (", and let it know this key" if self.keys else "")
+                sender.refusal()
+                or f"no daemon listens at {self.address}; start one with 'rtrecon run'"
             )
         sender.wait_s = self.wait_s
 

@@ -16,6 +16,7 @@ from rtrecon.outlet import ReplayError, ReplayReport, paced, require_pace
 from rtrecon.record.session import Session
 from rtrecon.sources.recording import Recording
 from rtrecon.transport import sockets
+from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
 from rtrecon.wire import Array
 
@@ -78,21 +79,22 @@ class _Door:
         self._address = address
         self._timeout_s = DAEMON_TIMEOUT_S
         self._context: sockets.Context = zmq.Context()
-        self._socket = sockets.connect(self._context, zmq.PUSH, address, keys)
+        self._connection = Connection(self._context, zmq.PUSH, address, keys)
 
     def __enter__(self) -> _Door:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close(linger=round(1000 * TAKE_TIMEOUT_S))
+        self._connection.close(TAKE_TIMEOUT_S)
         self._context.term()
 
     def send(self, message: wire.Incoming, payload: Array) -> None:
         """Send, as soon as there is room; `ReplayError` if there is none for long."""
-        if not self._socket.poll(round(1000 * self._timeout_s), zmq.POLLOUT):
+        if not self._connection.waited(zmq.POLLOUT, self._timeout_s):
             raise ReplayError(
-                f"no daemon took a message at {self._address} for {self._timeout_s:g} "
-                "s; is 'rtrecon run' up?"
+                self._connection.refusal()
+                or f"no daemon took a message at {self._address} for "
+                f"{self._timeout_s:g} s; is 'rtrecon run' up?"
             )
         self._timeout_s = TAKE_TIMEOUT_S
-        self._socket.send_multipart(wire.encode(message, payload))
+        self._connection.socket.send_multipart(wire.encode(message, payload))

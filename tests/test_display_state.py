@@ -78,7 +78,10 @@ def test_notice(missing, since_s, last, notice):
 
 
 def test_daemon_never_heard():
-    assert State().notice(START_S) == "Waiting for the daemon"
+    state = State()
+    assert state.notice(START_S) == "Waiting for the daemon"
+    state.refusal = "the daemon wants keys"
+    assert state.notice(START_S) == "Not let in\nthe daemon wants keys"
 
 
 def test_daemon_gone_is_said_and_heals_by_itself():

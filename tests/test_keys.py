@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 from framed_sender import FramedSender
-from rig import RATE_HZ, SHAPE, Daemon, Scope, rtrecon, small_frames, small_settings
+from rig import (
+    RATE_HZ,
+    SHAPE,
+    SLOW_S,
+    Daemon,
+    Scope,
+    rtrecon,
+    small_frames,
+    small_settings,
+)
+from waiting import until
 
 from rtrecon import wire
 from rtrecon.config import WireSettings
+from rtrecon.display.client import Listener
 from rtrecon.front.doors import Doors
+from rtrecon.outlet import Outlet, ReplayError
 from rtrecon.transport import keys, sockets
 from rtrecon.transport.control import ControlError, ask
 from rtrecon.transport.keys import ClientKeys, KeyFault
@@ -245,6 +259,49 @@ def test_a_sender_without_the_right_key_counts_what_it_lost(daemon, strangers):
     assert daemon.ask("status")["session"] != sender.session
 
 
+# stranger -> what it is told of the daemon that does not let it in
+TOLD = {
+    "no keys": "wants keys; name a folder",
+    "a key of their own": "does not know this key; make one",
+    "a friend's public half": "has other keys, or none; take",
+    "another daemon's": "has other keys, or none; take",
+}
+
+
+@pytest.mark.parametrize("stranger", TOLD)
+def test_strangers_are_told_why_at_once(daemon, strangers, stranger):
+    wire_, theirs = daemon.settings.wire, strangers[stranger]
+    expected = f"the daemon at tcp://.* {TOLD[stranger]}"
+    with pytest.raises(ControlError, match=expected):
+        ask(wire_.control, "status", theirs)
+    outlet = Outlet(wire_.frames, theirs, timeout_s=SLOW_S)
+    layout = {"source": "stranger", "rate_hz": RATE_HZ, "shape": SHAPE}
+    with pytest.raises(ReplayError, match=expected), outlet.session(**layout):
+        pass
+    with (
+        zmq.Context() as context,
+        closing(Listener(context, wire_.publish, theirs)) as display,
+    ):
+        until(lambda: re.match(expected, display.refusal()))
+
+
+def test_who_has_keys_for_a_daemon_that_has_none_is_told(folder, free_address):
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as control:
+        control.bind(address := free_address())
+        with pytest.raises(ControlError, match=r"has (no keys;|other keys, or none)"):
+            ask(address, "status", keys.client_keys(folder))
+
+
+def test_who_is_let_in_after_all_is_told_nothing(daemon, home):
+    wire_, own = daemon.settings.wire, keys.client_keys(home / "keys")
+    with (
+        zmq.Context() as context,
+        closing(Listener(context, wire_.publish, own)) as display,
+    ):
+        until(display.receive)
+        assert display.refusal() == ""
+
+
 def test_who_knocks_with_an_unknown_key_is_told(daemon, strangers, knocking):
     unknown = strangers["a key of their own"].public.decode()
     knocking(zmq.SUB, daemon.settings.wire.publish)
@@ -286,7 +343,7 @@ def test_a_key_taken_out_of_the_folder_does_not_open_any_more(daemon, home):
     control = daemon.settings.wire.control
     assert ask(control, "status", lost)["ok"]
     (home / "keys" / "allowed" / "lost.key").unlink()
-    with pytest.raises(ControlError, match="does it know this key"):
+    with pytest.raises(ControlError, match="does not know this key"):
         ask(control, "status", lost)
 
 

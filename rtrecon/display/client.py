@@ -10,6 +10,7 @@ import zmq
 
 from rtrecon import wire
 from rtrecon.transport import sockets
+from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
 
 MOST_PER_CALL = 250  # messages: a flood must not keep the window from drawing
@@ -44,7 +45,12 @@ class Listener:
         self.complaint = ""
         self._catching_up = False
         self._last: dict[tuple[type, str], tuple[wire.Published, bool]] = {}
-        self._socket = sockets.connect(context, zmq.SUB, address, keys)
+        self._connection = Connection(context, zmq.SUB, address, keys)
+        self._socket = self._connection.socket
+
+    def refusal(self) -> str:
+        """Return a sentence if the daemon turned us away, else nothing."""
+        return self._connection.refusal()
 
     def receive(self) -> list[tuple[wire.Published, wire.Array]]:
         """Return all that waits, oldest first; an empty list if nothing does."""
@@ -67,7 +73,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
-        self._socket.close(linger=0)
+        self._connection.close()
 
     def _count_missed(self, message: wire.Published) -> None:
         if isinstance(message, wire.Activity):

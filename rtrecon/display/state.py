@@ -25,6 +25,7 @@ QUALITY_S = 120.0
 MOTION_S = 30.0
 _MOST_POINTS = 4000  # bounds the histories, whatever the rate of messages
 _MOST_PLANES = 64
+_NOBODY = "Waiting for the daemon"
 _NEVER = -math.inf
 _SILENCE = "is it still running, and can it be reached?"
 _DOING = {  # station and state, in other words where one word says too little
@@ -75,6 +76,7 @@ class State:
         self.event = ""
         self.events: Counter[str] = Counter()  # by name
         self.daemon_stopped = False
+        self.refusal = ""  # why the daemon does not let us listen
         self._heard_s = _NEVER
         self._begin("")
 
@@ -102,7 +104,7 @@ class State:
     def notice(self, now_s: float) -> str:
         """Return one sentence on what is missing; empty while everything flows."""
         if self._heard_s == _NEVER:
-            return "Waiting for the daemon"
+            return f"Not let in\n{self.refusal}" if self.refusal else _NOBODY
         if self.daemon_stopped:
             return "The daemon has shut down"
         if self.gone(now_s):

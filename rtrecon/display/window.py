@@ -108,6 +108,7 @@ class Window(FrontPage):
         listener = self._client.listener
         for message, payload in listener.receive():
             self.state.take(message, payload, now_s)
+        self.state.refusal = listener.refusal()
         self.state.changes["refused"] = listener.refused
         if self._changed("refused"):
             self.say(f"A message was refused: {listener.complaint}")

@@ -164,7 +164,8 @@ class Bridge:
         )
         if not self._sender.wait_for_daemon():
             raise UserError(
-                f"no daemon listens at {self._plan.to}; start one with 'rtrecon run'"
+                self._sender.refusal()
+                or f"no daemon listens at {self._plan.to}; start one with 'rtrecon run'"
             )
         self._log(f"a session of {n} units begins")
 

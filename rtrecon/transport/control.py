@@ -10,9 +10,10 @@ import zmq
 
 from rtrecon.errors import UserError
 from rtrecon.transport import sockets
+from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
 
-_TIMEOUT_MS = 3000
+_TIMEOUT_S = 3.0
 _MAX_REQUESTS = 8  # answered in one go, so that asking cannot hold up frames
 
 Answer = dict[str, Any]
@@ -78,18 +79,16 @@ def ask_attached(
 ) -> tuple[Answer, list[bytes]]:
     """Ask a daemon whose answer comes with raw parts, as `ask` otherwise."""
     context: sockets.Context = zmq.Context()
-    socket = sockets.connect(context, zmq.REQ, address, keys)
+    connection = Connection(context, zmq.REQ, address, keys)
     try:
-        socket.send(msgspec.json.encode({"op": op, **fields}))
-        if not socket.poll(_TIMEOUT_MS):
-            known = " and does it know this key" if keys else ""
-            raise ControlError(
-                f"no daemon answers at {address}; is `rtrecon run` up{known}?"
-            )
-        raw, *attached = socket.recv_multipart()
+        connection.socket.send(msgspec.json.encode({"op": op, **fields}))
+        if not connection.waited(zmq.POLLIN, _TIMEOUT_S):
+            silent = f"no daemon answers at {address}; is `rtrecon run` up?"
+            raise ControlError(connection.refusal() or silent)
+        raw, *attached = connection.socket.recv_multipart()
         answer: Answer = msgspec.json.decode(raw)
     finally:
-        socket.close(linger=0)
+        connection.close()
         context.term()
     if not answer.get("ok"):
         raise ControlError(str(answer.get("sentence")))

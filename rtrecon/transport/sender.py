@@ -10,6 +10,7 @@ import zmq
 
 from rtrecon import wire
 from rtrecon.transport import sockets
+from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
 
 RESTART_EVERY_S = 1.0  # `start` is repeated, so that a late daemon learns the session
@@ -33,17 +34,25 @@ class Sender:
         self._start = start
         self._started_at = -RESTART_EVERY_S
         self._context: sockets.Context = zmq.Context()
-        self._socket = sockets.connect(self._context, zmq.PUSH, address, keys)
+        self._connection = Connection(self._context, zmq.PUSH, address, keys)
+        self._socket = self._connection.socket
 
     def wait_for_daemon(self, timeout_s: float = 30.0) -> bool:
-        """Wait until a daemon takes the start message; False if none came in time."""
+        """Wait until a daemon takes the start message; False if none came in time.
+
+        Or if it turned us away: then `refusal` tells.
+        """
         deadline = time.monotonic() + timeout_s
         while not self._send(wire.Start(**self._header(), **self._start)):
-            if time.monotonic() > deadline:
+            if self.refusal() or time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
         self._started_at = time.monotonic()
         return True
+
+    def refusal(self) -> str:
+        """Return a sentence if the daemon turned us away, else nothing."""
+        return self._connection.refusal()
 
     def frame(self, pixels: wire.Array, frame: int, t: float, **fields: Any) -> bool:
         """Send one frame of int16 or uint16 pixels (lines, pixels); False if lost."""
@@ -100,12 +109,13 @@ class Sender:
 
     def close(self, linger_s: float = sockets.LINGER_MS / 1000) -> None:
         """Close the socket, giving queued messages `linger_s` to leave."""
-        self._socket.close(linger=round(1000 * linger_s))
+        self._connection.close(linger_s)
         self._context.term()
 
     def _repeat_start(self) -> None:
         if time.monotonic() - self._started_at >= RESTART_EVERY_S:
             self._started_at = time.monotonic()
+            self._connection.refusal()
             self._send(wire.Start(**self._header(), **self._start))
 
     def _header(self) -> dict[str, Any]:

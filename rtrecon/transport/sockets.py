@@ -67,6 +67,13 @@ def connect(
 ) -> Socket:
     """Return a connected socket; the peer may come later."""
     host_and_port(address)
+    socket = client(context, kind, keys)
+    socket.connect(address)
+    return socket
+
+
+def client(context: Context, kind: int, keys: ClientKeys | None = None) -> Socket:
+    """Return a socket that has yet to connect."""
     socket = _socket(context, kind)
     if keys:
         socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server)
@@ -77,7 +84,6 @@ def connect(
         socket.setsockopt(zmq.IMMEDIATE, 1)
     if kind == zmq.SUB:
         socket.setsockopt(zmq.SUBSCRIBE, b"")
-    socket.connect(address)
     return socket
 
 
