@@ -27,6 +27,7 @@ from rtrecon.parent import Parent
 from rtrecon.quality.judge import Judge
 from rtrecon.quality.latency import LatencyHistogram
 from rtrecon.quality.memory import MemoryMeter
+from rtrecon.quality.unlike import Unlike
 from rtrecon.transport import sockets
 from rtrecon.transport.control import ControlError, ask_attached
 from rtrecon.transport.keys import keys_of_client
@@ -112,11 +113,17 @@ class Inverter:
         self._exchange = _exchange(self.held_out, generator)
         self.live = self._inversion(settings.seed)
         self.null = self._inversion(settings.seed + 1) if settings.null else None
+        self._notes: list[tuple[str, str]] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a session: what behaviour is unlike is told again. Movies go on."""
+        self._unlike = Unlike()
 
     def advance(self, samples: list[Sample]) -> None:
         """Move both windows on by the samples, oldest first."""
         activity = torch.from_numpy(np.stack([sample.values for sample in samples]))
-        behavior = self._behavior(samples)
+        behavior = self._behaved(samples)
         self.live.advance(activity, behavior)
         if self.null is not None:
             self.null.advance(activity[:, self._exchange], behavior)
@@ -135,12 +142,12 @@ class Inverter:
             taken += 1
         return taken
 
-    def notes(self) -> list[str]:
-        """Return and forget what is to be told of the device's memory."""
-        found = []
+    def notes(self) -> list[tuple[str, str]]:
+        """Return and forget what is to be told: an event's name, and a sentence."""
+        found, self._notes = self._notes, []
         for inversion in (self.live, self.null):
             if inversion is not None:
-                found += inversion.notes
+                found += [("memory", note) for note in inversion.notes]
                 inversion.notes.clear()
         return found
 
@@ -156,11 +163,14 @@ class Inverter:
         own = replace(problem, weight=weight)
         return LiveInverter(own, self.settings.window_frames, seed)
 
-    def _behavior(self, samples: list[Sample]) -> torch.Tensor:
+    def _behaved(self, samples: list[Sample]) -> torch.Tensor:
         """Return (h, 4) z-scored; what is not known takes its mean in training."""
         calibration = self._checkpoint.calibration
-        raw = np.array([sample.header.behavior for sample in samples], np.float32)
-        return calibration.scaled(torch.from_numpy(raw))
+        known = np.array([sample.header.behavior for sample in samples], np.float32)
+        raw = torch.from_numpy(known)
+        for sentence in self._unlike.sentences(calibration.outside(raw).numpy()):
+            self._notes.append(("behavior", sentence))
+        return calibration.scaled(raw)
 
 
 def _require(device: str) -> None:
@@ -284,6 +294,7 @@ class Process:
             if message.session != self._publisher.session:
                 self._begin(message.session)
                 self._judge.begin()
+                self._inverter.begin()
             if len(payload) != self._n:
                 raise UserError(
                     f"activity of {len(payload)} neurons came, the checkpoint knows "
@@ -318,8 +329,8 @@ class Process:
             self._misses += not samples[-1].header.late
 
     def _tell(self, inverter: Inverter) -> None:
-        for note in inverter.notes():
-            self._publisher.send(wire.Event, name="memory", message=note)
+        for name, sentence in inverter.notes():
+            self._publisher.send(wire.Event, name=name, message=sentence)
 
     def _publish_movie(self, newest: wire.Activity, movie: Array, steps: int) -> None:
         pixels = np.rint(movie).astype(np.uint8)

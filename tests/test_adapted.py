@@ -246,7 +246,7 @@ def test_the_live_process_inverts_it_beside_a_null(checkpoint):
 
     published.answers = fails_once
     assert inverter.refine(inverter.live, 0.0) == 1
-    [note] = inverter.notes()
+    [(_, note)] = inverter.notes()
     assert "ran out of memory: from now on 1 windows" in note
     assert inverter.notes() == [], "told once"
 

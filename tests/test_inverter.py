@@ -15,6 +15,7 @@ from rtrecon.behavior import UNKNOWN
 from rtrecon.config import InvertSettings
 from rtrecon.errors import UserError
 from rtrecon.inverter import Backlog, Inverter, Sample, silence
+from rtrecon.quality.unlike import WINDOW_FRAMES
 
 N, WINDOW, HOP = 40, 12, 6
 SETTINGS = InvertSettings(window_frames=WINDOW, hop_frames=HOP, held_out=0.25)
@@ -160,6 +161,27 @@ def test_behavior_is_scaled_as_in_training(checkpoint, case):
     for inversion in (inverter.live, inverter.null):
         found = inversion.behavior[-HOP:]
         np.testing.assert_allclose(found, np.tile(expected, (HOP, 1)), atol=1e-5)
+
+
+# behaviour on the wire -> what is said of it in the end
+UNLIKE = {
+    "nothing known": (UNKNOWN, []),
+    "a camera that was moved": ((None, None, 1e3, None), ["pupil x is unlike"]),
+    "other units": ((None, 1e6, None, None), ["running speed is unlike"]),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+def test_behavior_that_no_training_saw_is_told_in_every_session(checkpoint, case):
+    given, expected = UNLIKE[case]
+    inverter = Inverter(checkpoint, SETTINGS.model_copy(update={"null": False}))
+    for _ in range(2):
+        for _ in range(WINDOW_FRAMES // HOP):
+            inverter.advance(hop(behavior=given))
+        told = [sentence for name, sentence in inverter.notes() if name == "behavior"]
+        assert len(told) == len(expected)
+        assert all(map(str.startswith, told, expected))
+        inverter.begin()
 
 
 def test_frames_without_any_activity_are_taken_in(checkpoint):

@@ -65,8 +65,14 @@ class Calibration:
 
         What no training saw is held at `MOST_SD`.
         """
-        spread = (behavior - self.behavior_mean) / self.behavior_sd
-        return torch.nan_to_num(spread).clamp(-MOST_SD, MOST_SD)
+        return self._spread(behavior).clamp(-MOST_SD, MOST_SD)
+
+    def outside(self, behavior: Tensor) -> Tensor:
+        """Return bool (..., 4): what is further out than `scaled` tells."""
+        return self._spread(behavior).abs() > MOST_SD
+
+    def _spread(self, behavior: Tensor) -> Tensor:
+        return torch.nan_to_num((behavior - self.behavior_mean) / self.behavior_sd)
 
 
 @dataclass(frozen=True)
