@@ -1,7 +1,7 @@
-"""Why a daemon lets a client not in.
+"""A connection that knows why it was turned away.
 
-ZeroMQ keeps that to itself: to a program that only sends or waits, a daemon that turned
-it away is one that is not there.
+ZeroMQ does not say: to a program that only sends or waits, a daemon that turned it away
+looks like one that is not there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _WATCHED = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
-
-
 _WANTS_KEYS = "wants keys; name a folder of them: --keys, or keys under [wire]"
+_OTHER_KEYS = "has other keys, or none; take those that were made beside its own"
+# Once may be a daemon that just ended, or that was quicker to see what does not fit.
+_MOST_HUNG_UP = 5
 
 
 class Connection:
@@ -41,6 +42,7 @@ class Connection:
         sockets.host_and_port(address)
         self._address, self._keys = address, keys
         self._newest = 0, 0  # event, value
+        self._hung_up = 0  # times, since it last did anything else
         self.socket = sockets.client(context, kind, keys)
         # Before it connects: some handshakes fail once, and are not tried again.
         self._monitor = self.socket.get_monitor_socket(_WATCHED)
@@ -51,6 +53,8 @@ class Connection:
         while self._monitor.poll(0):
             message = recv_monitor_message(self._monitor)
             self._newest = message["event"], message["value"]
+            hung_up = message["event"] == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            self._hung_up = self._hung_up + 1 if hung_up else 0
         reason = self._reason(*self._newest)
         return f"the daemon at {self._address} {reason}" if reason else ""
 
@@ -76,7 +80,6 @@ class Connection:
             return "does not know this key; make one beside its own: 'rtrecon keys'"
         if value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
             return "has no keys; leave these out" if self._keys else _WANTS_KEYS
-        # It hung up first. Without keys that had another reason, and is tried again.
-        if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and self._keys:
-            return "has other keys, or none; take those that were made beside its own"
+        if self._hung_up >= _MOST_HUNG_UP:
+            return _OTHER_KEYS if self._keys else f"hangs up; probably it {_WANTS_KEYS}"
         return ""
