@@ -121,6 +121,7 @@ def run(plan: Plan, log: Log, on_frame: OnFrame) -> dict[str, Any]:
     headless = plan.headless or not _has_screen()
     if plan.seconds < 3:
         raise UserError(f"seconds = {plan.seconds:g} is too short; give 3 or more")
+    clip = read_clip(plan.video) if plan.video else None  # it may be none at all
     plan.out.mkdir(parents=True, exist_ok=True)
     settings = _settings(plan.out)
     file = plan.out / "settings.json"
@@ -129,7 +130,7 @@ def run(plan: Plan, log: Log, on_frame: OnFrame) -> dict[str, Any]:
         companions.start("front", "run", str(file))
         companions.start("display", *_display_arguments(plan, settings, headless))
         log("growing the mouse and preparing the session")
-        session = _session(plan, settings)
+        session = _session(plan, clip, settings)
         give_way()  # a real microscope takes none of the daemon's processor
         sender = Sender(settings.wire.frames, None, **start_fields(session))
         try:
@@ -237,16 +238,17 @@ def _has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _session(plan: Plan, settings: Settings) -> Session:
+def _session(plan: Plan, clip: Array | None, settings: Settings) -> Session:
     assert settings.encoder.checkpoint is not None
     card = read_card(find(settings.encoder.checkpoint))
     mouse = card.meta["simulated"]
     world = make_world(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
     n_frames = round(plan.seconds * RATE_HZ)
-    if plan.video is None:
-        movie, name = natural_movie(n_frames, _MOVIE_SEED + plan.seed), "leaves"
+    name = plan.video.stem if plan.video else "leaves"
+    if clip is None:
+        movie = natural_movie(n_frames, _MOVIE_SEED + plan.seed)
     else:
-        movie, name = _repeated(read_clip(plan.video), n_frames), plan.video.stem
+        movie = _repeated(clip, n_frames)
     return make_session(world, movie, name, _MOVIE_SEED + plan.seed)
 
 
