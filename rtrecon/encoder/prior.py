@@ -42,12 +42,17 @@ class Prior:
         The first row moves the frame before them, `before`, by as much as it is
         uncertain; the others drive one frame each.
         """
-        state = before - self.mean + self.doubt * z[0]
-        frames = []
-        for driven in (z[1:] * self.q).unbind():
-            state = torch.addcmul(driven, self.rho, state)
-            frames.append(state)
-        return torch.stack(frames).add_(self.mean)
+        first = before - self.mean + self.doubt * z[0]
+        frames = z[1:] * self.q
+        frames = torch.cat([torch.addcmul(frames[:1], self.rho, first), frames[1:]])
+        # In doubling strides: six for a live window, where a GPU would be asked for
+        # every frame. After each, a frame holds what came in twice as many before it.
+        stride, kept = 1, self.rho
+        while stride < len(frames):
+            later = torch.addcmul(frames[stride:], kept, frames[:-stride])
+            frames = torch.cat([frames[:stride], later])
+            stride, kept = 2 * stride, kept.square()
+        return frames + self.mean
 
 
 def fit_prior(coef: Tensor, clip_frames: int, span_frames: int = SPAN_FRAMES) -> Prior:
