@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import stat
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -290,6 +291,30 @@ def test_who_has_keys_for_a_daemon_that_has_none_is_told(folder, free_address):
         control.bind(address := free_address())
         with pytest.raises(ControlError, match=r"has (no keys;|other keys, or none)"):
             ask(address, "status", keys.client_keys(folder))
+
+
+@pytest.mark.long
+def test_who_did_not_ask_for_long_why_it_is_not_let_in_can_go(
+    daemon, strangers, monkeypatch
+):
+    """ZeroMQ stops once enough was not read; it must not keep us from closing."""
+    client = sockets.client
+
+    def impatient(*given):
+        socket = client(*given)
+        socket.reconnect_ivl = 1  # ms
+        return socket
+
+    monkeypatch.setattr(sockets, "client", impatient)
+    with (
+        zmq.Context() as context,
+        closing(
+            Listener(
+                context, daemon.settings.wire.publish, strangers["another daemon's"]
+            )
+        ),
+    ):
+        time.sleep(10)
 
 
 def test_who_is_let_in_after_all_is_told_nothing(daemon, home):

@@ -29,7 +29,8 @@ _MOST_HUNG_UP = 5
 class Connection:
     """A connected `socket` that remembers how its newest handshake went.
 
-    Whoever has one reads `refusal` now and then: ZeroMQ keeps what was not read.
+    Whoever has one reads `refusal` now and then: while it is turned away, ZeroMQ stops
+    at some two thousand handshakes that nobody read of, and goes on when they are read.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Connection:
 
     def close(self, linger_s: float = 0.0) -> None:
         """Close the socket, giving queued messages `linger_s` to leave."""
+        self.refusal()  # ZeroMQ waits for who does not read: it could not close either
         self.socket.disable_monitor()
         self._monitor.close(linger=0)
         self.socket.close(linger=round(1000 * linger_s))
