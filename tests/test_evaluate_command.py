@@ -99,7 +99,8 @@ def test_every_table_is_filled(found):
 def test_the_movie_is_found_and_the_null_is_not(found):
     live, null = found.tables["quality"]["live"], found.tables["quality"]["null"]
     assert live["video_r"].mean > 0.6 > 0.3 > abs(null["video_r"].mean)
-    assert live["held_out_r"].mean > 0.2 > 0.1 > abs(null["held_out_r"].mean)
+    # Of three clips: by chance, the null's may be 0.1.
+    assert live["held_out_r"].mean > 0.25 > 0.2 > abs(null["held_out_r"].mean)
     assert live["video_r"].clips == N_CLIPS
     assert live["ssim"].mean > 0.2
     assert abs(live["peak_delay_ms"].mean) < 40
