@@ -80,6 +80,7 @@ def test_trouble_in_one_process_ends_all_with_one_sentence(ended):
     assert "has ended" not in done.stderr, "the other complained, too"
 
 
+@pytest.mark.long  # two processes that each load all, and calibrate
 def test_a_command_becomes_one_checkpoint(tmp_path):
     folder, out = a_mouse(tmp_path / "mouse"), tmp_path / "e.safetensors"
     arguments = ["--sensorium", folder, "--out", out, "--epochs", 2]
