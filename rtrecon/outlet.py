@@ -78,10 +78,7 @@ class Outlet:
 
     def _wait_for_daemon(self, sender: Sender) -> None:
         if not sender.wait_for_daemon(self.timeout_s):
-            raise ReplayError(
-                sender.refusal()
-                or f"no daemon listens at {self.address}; start one with 'rtrecon run'"
-            )
+            raise ReplayError(sender.absence())
         sender.wait_s = self.wait_s
 
     def _start(self, recording: Recording) -> dict[str, object]:

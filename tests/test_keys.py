@@ -306,14 +306,8 @@ def test_who_did_not_ask_for_long_why_it_is_not_let_in_can_go(
         return socket
 
     monkeypatch.setattr(sockets, "client", impatient)
-    with (
-        zmq.Context() as context,
-        closing(
-            Listener(
-                context, daemon.settings.wire.publish, strangers["another daemon's"]
-            )
-        ),
-    ):
+    publish, theirs = daemon.settings.wire.publish, strangers["another daemon's"]
+    with zmq.Context() as context, closing(Listener(context, publish, theirs)):
         time.sleep(10)
 
 

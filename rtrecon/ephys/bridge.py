@@ -163,10 +163,7 @@ class Bridge:
             meta={"units": self._units},
         )
         if not self._sender.wait_for_daemon():
-            raise UserError(
-                self._sender.refusal()
-                or f"no daemon listens at {self._plan.to}; start one with 'rtrecon run'"
-            )
+            raise UserError(self._sender.absence())
         self._log(f"a session of {n} units begins")
 
     def _end(self, reason: str) -> None:

@@ -39,6 +39,6 @@ class Unlike:
 
 def _sentence(name: str) -> str:
     return (
-        f"{name.replace('_', ' ')} is unlike all that the encoder was trained on, for "
-        "most of the last half minute; was a camera moved, or is it in other units?"
+        f"{name.replace('_', ' ')} is unlike all that the encoder was trained on, most "
+        "of the time; was a camera moved, or is it in other units?"
     )

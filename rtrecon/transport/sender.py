@@ -31,28 +31,29 @@ class Sender:
         self.dropped = 0  # frames that were not
         self.wait_s = 0.0  # for room in the queue; beside a microscope never wait
         self._seq = 0
-        self._start = start
+        self._address, self._start = address, start
         self._started_at = -RESTART_EVERY_S
         self._context: sockets.Context = zmq.Context()
         self._connection = Connection(self._context, zmq.PUSH, address, keys)
         self._socket = self._connection.socket
 
     def wait_for_daemon(self, timeout_s: float = 30.0) -> bool:
-        """Wait until a daemon takes the start message; False if none came in time.
+        """Wait until a daemon takes the start message.
 
-        Or if it turned us away: then `refusal` tells.
+        False, and `absence` tells why, if none came in time or it turned us away.
         """
         deadline = time.monotonic() + timeout_s
         while not self._send(wire.Start(**self._header(), **self._start)):
-            if self.refusal() or time.monotonic() > deadline:
+            if self._connection.refusal() or time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
         self._started_at = time.monotonic()
         return True
 
-    def refusal(self) -> str:
-        """Return a sentence if the daemon turned us away, else nothing."""
-        return self._connection.refusal()
+    def absence(self) -> str:
+        """Return a sentence on why nobody took the start message."""
+        none = f"no daemon listens at {self._address}; start one with 'rtrecon run'"
+        return self._connection.refusal() or none
 
     def frame(self, pixels: wire.Array, frame: int, t: float, **fields: Any) -> bool:
         """Send one frame of int16 or uint16 pixels (lines, pixels); False if lost."""
@@ -115,7 +116,7 @@ class Sender:
     def _repeat_start(self) -> None:
         if time.monotonic() - self._started_at >= RESTART_EVERY_S:
             self._started_at = time.monotonic()
-            self._connection.refusal()
+            self._connection.refusal()  # read, or ZeroMQ stops: see `Connection`
             self._send(wire.Start(**self._header(), **self._start))
 
     def _header(self) -> dict[str, Any]:
