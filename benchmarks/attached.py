@@ -21,18 +21,17 @@ from typing import Any
 import numpy as np
 import psutil
 
-from rtrecon import config, wire
+from rtrecon import config
 from rtrecon.config import EncoderSettings, ReactSettings, RecordSettings, Settings
-from rtrecon.demo import Companions
+from rtrecon.core.process import give_way
+from rtrecon.demo.demo import Companions
 from rtrecon.encoder.card import find, read_card
-from rtrecon.priority import give_way
+from rtrecon.protocol import messages
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.simulate.session import Session, make_session, make_world, start_fields
+from rtrecon.testing.daemon_process import settings_in
 from rtrecon.transport.control import ControlError, ask
 from rtrecon.transport.sender import Sender
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from rig import settings_in
 
 _START_S = 120.0
 _LINGER_S = 2.0
@@ -60,7 +59,7 @@ class Attached:
 class Found:
     """What a run showed. memory_mb: per process, one value each `memory_s`."""
 
-    front: wire.Percentiles  # from a frame to its traces
+    front: messages.Percentiles  # from a frame to its traces
     react_ms: np.ndarray  # from a frame to the event, in the ear of a listener
     memory_s: list[float]
     memory_mb: dict[str, list[float]]
@@ -109,7 +108,7 @@ def _run(seconds: float, attached: Attached, folder: Path) -> Found:
         time.sleep(_LINGER_S)
         ask(settings.wire.control, "stop")
         heard = json.loads(listener.communicate(timeout=_START_S)[0])
-    front = wire.Percentiles(**heard["front"])
+    front = messages.Percentiles(**heard["front"])
     return Found(front, np.array(heard["react_ms"]), memory_s, memory_mb)
 
 

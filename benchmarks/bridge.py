@@ -24,7 +24,7 @@ from rich import print as show
 from rich.console import Console
 from rich.table import Table
 
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 import run as fuzzing

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rtrecon.acquire.clocks import ClockFit
+from rtrecon.imaging.timing.clock_fit import ClockFit
 from rtrecon.simulate.clocks import Clock
 
 OFFSET_S, DRIFT = 1.7e9, 5e-5

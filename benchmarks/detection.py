@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import tifffile
 
-from rtrecon.detect.find import Plan, find_rois
-from rtrecon.detect.score import score
-from rtrecon.rois import RoiSet, from_pixels
-from rtrecon.sources.regions import load_regions
+from rtrecon.detection.command import Plan, find_rois
+from rtrecon.detection.score import score
+from rtrecon.rois.readers.regions import load_regions
+from rtrecon.rois.roi_set import RoiSet, from_pixels
 
 MOVIE, REGIONS = "crop256_600frames_u16.npz", "neurofinder_regions.json"
 TOP, LEFT, SIDE_PX = 150, 20, 256  # of the crop in the field

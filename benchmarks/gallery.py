@@ -42,10 +42,8 @@ from rtrecon.simulate.session import (
     start_fields,
     stream,
 )
+from rtrecon.testing.daemon_process import settings_in
 from rtrecon.transport.sender import Sender
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from rig import settings_in
 
 PATIENCE_S = 120.0
 SEED = 5001  # of a movie that the encoder was not trained on

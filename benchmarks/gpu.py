@@ -26,19 +26,19 @@ from rich import print as show
 from rich.progress import track
 from rich.table import Table
 
+from rtrecon.core.errors import UserError
 from rtrecon.encoder.card import find
 from rtrecon.encoder.checkpoint import load
 from rtrecon.encoder.compact import Compact
-from rtrecon.encoder.dwiseneuro import Architecture, DwiseNeuro
-from rtrecon.encoder.live_published import Fit, LivePublished
-from rtrecon.encoder.mice import Mouse
+from rtrecon.encoder.dwiseneuro.author_files import Model
+from rtrecon.encoder.dwiseneuro.inference import SPAN, Published
+from rtrecon.encoder.dwiseneuro.live import Fit, LivePublished
+from rtrecon.encoder.dwiseneuro.mouse_names import Mouse
+from rtrecon.encoder.dwiseneuro.network import Architecture, DwiseNeuro
 from rtrecon.encoder.protocol import LiveEncoder
-from rtrecon.encoder.published import SPAN, Published
-from rtrecon.encoder.published_file import Model
 from rtrecon.encoder.spectrum import SHAPE
-from rtrecon.errors import UserError
-from rtrecon.invert import device as devices
-from rtrecon.invert.live import LiveInverter, Problem
+from rtrecon.inversion import device as devices
+from rtrecon.inversion.live.inverter import LiveInverter, Problem
 
 HOP_FRAMES, WINDOW_FRAMES, RATE_HZ = 6, 36, 30.0
 HOP_S = HOP_FRAMES / RATE_HZ

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,15 +19,14 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from rtrecon import wire
 from rtrecon.config import RoiSettings, Settings
+from rtrecon.core.types import Array
+from rtrecon.protocol import messages
+from rtrecon.testing import small_field
+from rtrecon.testing.daemon_process import Daemon, settings_in
+from rtrecon.testing.framed_sender import FramedSender
 from rtrecon.transport.keys import keys_of_client, make_keys
 from rtrecon.transport.sender import Sender
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import field_world
-from framed_sender import FramedSender
-from rig import Daemon, settings_in
 
 SHAPE, RATE_HZ, FAST_HZ = (512, 512), 30.0, 200.0
 N_DIFFERENT = 20  # frames, sent again and again
@@ -78,7 +76,7 @@ def _with(settings: Settings, **given: Any) -> Settings:
 
 
 def _masks(folder: Path) -> Path:
-    rois, path = field_world.field(SHAPE).rois(), folder / "regions.json"
+    rois, path = small_field.field(SHAPE).rois(), folder / "regions.json"
     discs = [np.stack(p[:2], axis=1).tolist() for p in rois.pixels()]
     path.write_text(json.dumps([{"coordinates": disc} for disc in discs]))
     return path
@@ -133,8 +131,8 @@ def _waiting(daemon: Daemon, sender: Sender | FramedSender) -> float:
     return sender.sent - newest.frame
 
 
-def _is_activity(message: wire.Published) -> bool:
-    return isinstance(message, wire.Activity)
+def _is_activity(message: messages.Published) -> bool:
+    return isinstance(message, messages.Activity)
 
 
 def _is_done(daemon: Daemon, sender: Sender | FramedSender) -> bool:
@@ -169,8 +167,8 @@ def _figures(daemon: Daemon, sender: Sender | FramedSender, first: int) -> Figur
     }
 
 
-def _frames() -> list[wire.Array]:
-    rng, field = np.random.default_rng(0), field_world.field(SHAPE)
+def _frames() -> list[Array]:
+    rng, field = np.random.default_rng(0), small_field.field(SHAPE)
     return [
         field.frame(20, rng, rng.normal(0, 0.5, 2), rng.random(field.n_cells))
         for _ in range(N_DIFFERENT)

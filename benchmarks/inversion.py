@@ -31,11 +31,11 @@ from rich.progress import Progress
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
 
-from rtrecon.quality.metrics import pearson_per_neuron, video_correlation
-from rtrecon.reconstruct.outcome import SETTLED_FROM
-from rtrecon.reconstruct.published import SMOOTHING
-from rtrecon.reconstruct.rates import CompactRates
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
+from rtrecon.inversion.offline.pixel_rates import CompactRates
+from rtrecon.inversion.offline.published_protocol import SMOOTHING
+from rtrecon.inversion.offline.results import SETTLED_FROM
+from rtrecon.metrics.similarity import pearson_per_neuron, video_correlation
 
 SMOOTHINGS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)  # frames and px, s.d.
 Scores = dict[str, float]
@@ -214,7 +214,7 @@ def _fraction_of_ceiling(subject: Subject) -> float:
     for clip, rate in zip(subject.test, subject.rate, strict=True):
         assert clip.shown is not None
         video = torch.from_numpy(clip.shown)
-        told = rates.rates(video, clip.target.told()[own]).detach().numpy()
+        told = rates.rates(video, clip.target.behavior_tensor()[own]).detach().numpy()
         known.append((told, rate[own], clip.target.activity[own]))
     told, rate, recorded = map(np.concatenate, zip(*known, strict=True))
     ours = np.nanmean(pearson_per_neuron(told, recorded))

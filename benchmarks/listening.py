@@ -12,10 +12,10 @@ import time
 import msgspec
 import zmq
 
-from rtrecon import wire
+from rtrecon.protocol import messages
 from rtrecon.transport import sockets
 
-_NOTHING = wire.Percentiles(0.0, 0.0, 0.0, 0.0, 0)
+_NOTHING = messages.Percentiles(0.0, 0.0, 0.0, 0.0, 0)
 
 
 def main() -> None:
@@ -28,10 +28,10 @@ def main() -> None:
         heard_s = time.time()
         if bytes(parts[0]) not in (b"event", b"health"):
             continue
-        message, _ = wire.decode_published(parts)
-        if isinstance(message, wire.Health) and message.station == "front":
+        message, _ = messages.decode_published(parts)
+        if isinstance(message, messages.Health) and message.station == "front":
             front = message.latency_ms.get("frame_to_traces", front)
-        if isinstance(message, wire.Event):
+        if isinstance(message, messages.Event):
             if message.name == "shutdown":
                 break
             if message.rule and message.t_frame is not None:

@@ -24,20 +24,20 @@ from loop import RESULTS, machine
 from rich import print as show
 from rich.progress import track
 
-from rtrecon.acquire.chain import Chain
-from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import InvertSettings, Settings
+from rtrecon.core.types import Array
 from rtrecon.encoder.card import find
 from rtrecon.encoder.checkpoint import Checkpoint, load
 from rtrecon.encoder.spectrum import spectrum
-from rtrecon.invert.live import LiveInverter
-from rtrecon.invert.objective import Problem
-from rtrecon.quality.memory import MemoryMeter
-from rtrecon.quality.metrics import video_correlation
-from rtrecon.reconstruct.offline import STEPS_PER_HOP
+from rtrecon.imaging.frame_processor import Chain
+from rtrecon.imaging.traces.neuropil import with_rings
+from rtrecon.inversion.live.inverter import LiveInverter
+from rtrecon.inversion.objective import Problem
+from rtrecon.inversion.offline.compact import STEPS_PER_HOP
+from rtrecon.metrics.memory import MemoryMeter
+from rtrecon.metrics.similarity import video_correlation
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.simulate.session import make_session, make_world
-from rtrecon.wire import Array
 
 _SEED = 20_000  # of movies, behaviour and noise: far from every one trained on
 _PART_FRAMES = round(60 * RATE_HZ)  # simulated at a time

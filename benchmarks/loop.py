@@ -18,8 +18,8 @@ from typing import Any
 
 from rich import print as show
 
-from rtrecon import demo
-from rtrecon.record.summary import summary_table
+from rtrecon.demo import demo
+from rtrecon.session.summary import summary_table
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -14,16 +14,20 @@ from mice import Plan, Subject
 from rich.progress import Progress
 
 from rtrecon.config import InvertSettings
-from rtrecon.reconstruct.clips import Clip
-from rtrecon.reconstruct.convolutional import fit_convolutional
-from rtrecon.reconstruct.decoders import Decoder, fit_ridge
-from rtrecon.reconstruct.offline import STEPS_PER_HOP, reconstruct_live, reconstruct_map
-from rtrecon.reconstruct.published import reconstruct_published
-from rtrecon.reconstruct.rates import CompactRates
-from rtrecon.reconstruct.settings import PublishedSettings
-from rtrecon.reconstruct.target import Target
+from rtrecon.core.types import Array
+from rtrecon.inversion.offline.clips import Clip
+from rtrecon.inversion.offline.compact import (
+    STEPS_PER_HOP,
+    reconstruct_live,
+    reconstruct_map,
+)
+from rtrecon.inversion.offline.convolutional_decoder import fit_convolutional
+from rtrecon.inversion.offline.pixel_rates import CompactRates
+from rtrecon.inversion.offline.published_protocol import reconstruct_published
+from rtrecon.inversion.offline.published_settings import PublishedSettings
+from rtrecon.inversion.offline.ridge_decoder import Decoder, fit_ridge
+from rtrecon.inversion.offline.target import Target
 from rtrecon.simulate.movie import RATE_HZ
-from rtrecon.wire import Array
 
 # Windows side by side: a quarter of the published passes and the same movie (shown by
 # `stride` in the figures, where one clip is done both ways).

@@ -18,20 +18,20 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from rtrecon import train
+from rtrecon import training
+from rtrecon.analysis.evaluation import stimuli
 from rtrecon.config import Settings
+from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint, load
-from rtrecon.encoder.fit import Recipe
-from rtrecon.evaluate import stimuli
-from rtrecon.reconstruct.clips import Clip
-from rtrecon.reconstruct.target import Target
+from rtrecon.inversion.offline.clips import Clip
+from rtrecon.inversion.offline.target import Target
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.simulate.session import World, make_session, make_world
-from rtrecon.wire import Array
+from rtrecon.training.compact.fit import Recipe
 
 Pair = tuple[float, float]
 CACHE = Path(__file__).parent / "cache"
-CLIP_FRAMES = train.CLIP_FRAMES  # five seconds; every movie is made of such clips
+CLIP_FRAMES = training.CLIP_FRAMES  # five seconds; every movie is made of such clips
 _TRAINING_SEED, _TUNING_SEED, _TEST_SEED = 100, 5000, 9000  # of movies and noise
 _N_TUNING_CLIPS = 8
 Stimuli = dict[str, Callable[[int], Array]]  # n frames -> (n, 36, 64) uint8
@@ -208,7 +208,7 @@ class _Making:
 
     def _record(self, path: Path, movie: Array, seed: int) -> None:
         session = make_session(self._grown(), movie, path.stem, seed)
-        acquired = train.acquire(self._grown(), session, self._settings, self._told)
+        acquired = training.acquire(self._grown(), session, self._settings, self._told)
         known = len(acquired.activity)
         np.savez(
             path,
@@ -223,10 +223,10 @@ class _Making:
         plan, kept = self._plan, self.training()
         movie = self._movie(self._n_training_clips(), _TRAINING_SEED)
         session = make_session(self._grown(), movie, "training", _TRAINING_SEED)
-        acquired = train.Acquired(session, kept["template"], kept["activity"])
+        acquired = training.Acquired(session, kept["template"], kept["activity"])
         recipe = Recipe(epochs=plan.epochs, seed=number)
         origin = {"benchmark": {"mouse": plan.seed, "model": number}}
-        train.train_on(acquired, recipe, self._settings, path, self._told, origin)
+        training.train_on(acquired, recipe, self._settings, path, self._told, origin)
 
     def _grown(self) -> World:
         if self._world is None:

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from rich import print as show
 
-from rtrecon import wire
 from rtrecon.config import WireSettings
-from rtrecon.errors import UserError
-from rtrecon.front.doors import Doors
+from rtrecon.core.errors import UserError
+from rtrecon.daemon.sockets import Doors
+from rtrecon.protocol import messages
 
 PLAYER = Path(__file__).parent / "octave_play"
 BRIDGE = Path(__file__).parents[1] / "bridge" / "matlab"
@@ -115,8 +115,8 @@ def _arrivals(doors: Doors, play: subprocess.Popen[bytes]) -> list[float]:
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
         if doors.frames.poll(100):
-            message, _ = wire.decode(doors.frames.recv_multipart())
-            arrived_s += [time.monotonic()] * isinstance(message, wire.Frame)
+            message, _ = messages.decode(doors.frames.recv_multipart())
+            arrived_s += [time.monotonic()] * isinstance(message, messages.Frame)
         elif play.poll() is not None:
             return arrived_s
     play.kill()

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_array
 
-from rtrecon.rois import RoiSet
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
+from rtrecon.rois.roi_set import RoiSet
 
 Estimate = Callable[[Array], Array]  # frame -> (y, x), or (blocks, 2)
 MARGIN_PX = 16

@@ -10,14 +10,14 @@ import pairs
 import peers
 import worlds
 
-from rtrecon.acquire.baseline import RelativeChange
-from rtrecon.acquire.chain import Chain
-from rtrecon.acquire.deconvolve import OnlineDeconvolver
-from rtrecon.acquire.neuropil import with_rings
-from rtrecon.acquire.register import Registrar, Shift
-from rtrecon.acquire.traces import TraceExtractor
 from rtrecon.config import Settings
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
+from rtrecon.imaging.frame_processor import Chain
+from rtrecon.imaging.registration.registrar import Registrar, Shift
+from rtrecon.imaging.traces.baseline import RelativeChange
+from rtrecon.imaging.traces.deconvolution import OnlineDeconvolver
+from rtrecon.imaging.traces.extraction import TraceExtractor
+from rtrecon.imaging.traces.neuropil import with_rings
 
 RATE_HZ = 30.0
 ROI_COUNTS = (100, 500, 1000, 5000)

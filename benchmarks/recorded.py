@@ -18,9 +18,9 @@ from pathlib import Path
 from nwbinspector import Importance, inspect_nwbfile
 from rich import print as show
 
-from rtrecon import demo
+from rtrecon.demo import demo
 from rtrecon.export import Plan, export_nwb
-from rtrecon.record.session import Session, sessions
+from rtrecon.session.session import Session, sessions
 
 SECONDS = 45.0
 SEVERE = (Importance.ERROR, Importance.PYNWB_VALIDATION, Importance.CRITICAL)

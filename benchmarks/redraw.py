@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 import psutil
 import zmq
@@ -24,19 +23,17 @@ from PySide6.QtCore import QEventLoop, QTimer
 from rich import print as show
 
 SETTLE_S = 3.0  # first pictures, first glyphs, first sockets
-TESTS = Path(__file__).parents[1] / "tests"
 PUBLISH = """
 import sys, time
-sys.path.insert(0, sys.argv[1])
 import zmq
-from display_world import World
-from rtrecon import wire
+from rtrecon.protocol import messages
+from rtrecon.testing.display_messages import World
 from rtrecon.transport import sockets
 told = [
-    (t, wire.encode_published(*message))
-    for t, *message in World(n_neurons=1000, seconds=float(sys.argv[2])).messages()
+    (t, messages.encode_published(*message))
+    for t, *message in World(n_neurons=1000, seconds=float(sys.argv[1])).messages()
 ]
-with zmq.Context() as context, sockets.bind(context, zmq.PUB, sys.argv[3]) as daemon:
+with zmq.Context() as context, sockets.bind(context, zmq.PUB, sys.argv[2]) as daemon:
     print("ready", flush=True)
     began_s = time.monotonic()
     for t_s, parts in told:
@@ -48,7 +45,7 @@ with zmq.Context() as context, sockets.bind(context, zmq.PUB, sys.argv[3]) as da
 def measure(seconds: float = 20.0) -> dict[str, float]:
     """Return `redraw_hz` of the movie and `redraw_core_fraction` of one core."""
     address = _free_address()
-    command = [sys.executable, "-c", PUBLISH, str(TESTS)]
+    command = [sys.executable, "-c", PUBLISH]
     command += [str(seconds + 2 * SETTLE_S), address]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as daemon:
         try:

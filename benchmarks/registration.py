@@ -10,9 +10,9 @@ import peers
 import worlds
 from peers import Estimate
 
-from rtrecon.acquire.register import Registrar
 from rtrecon.config import RegisterSettings
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
+from rtrecon.imaging.registration.registrar import Registrar
 
 N_FRAMES, N_SLOW = 60, 12  # frames; fewer where a peer takes tens of milliseconds
 N_ROW_BLOCKS = 8  # of 64 lines: where displacement is compared

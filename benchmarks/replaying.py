@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,12 +12,10 @@ import numpy as np
 import tifffile
 
 from rtrecon import sources
-from rtrecon.sources.growing import GrowingTiff
+from rtrecon.core.types import Array
+from rtrecon.sources.growing_tiff import GrowingTiff
 from rtrecon.sources.recording import Hints, Recording
-from rtrecon.wire import Array
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from scanimage_file import pages, write_scanimage
+from rtrecon.testing.scanimage_file import pages, write_scanimage
 
 SHAPE, RATE_HZ = (512, 512), 30.0
 N_FRAMES, REPEATS = 300, 3

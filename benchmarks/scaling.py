@@ -10,10 +10,10 @@ import worlds
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from rtrecon.acquire.chain import Chain
-from rtrecon.acquire.neuropil import with_rings
 from rtrecon.config import Settings
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
+from rtrecon.imaging.frame_processor import Chain
+from rtrecon.imaging.traces.neuropil import with_rings
 
 SIDES_PX = (128, 256, 512, 1024, 2048)
 ROI_COUNTS = (10, 100, 1000, 5000, 20_000)

@@ -29,10 +29,10 @@ from rtrecon.config import InvertSettings
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.prior import SPAN_FRAMES, fit_prior
 from rtrecon.encoder.spectrum import spectrum
-from rtrecon.quality.metrics import video_correlation
-from rtrecon.reconstruct.clips import Clip
-from rtrecon.reconstruct.offline import STEPS_PER_HOP, reconstruct_live
-from rtrecon.reconstruct.outcome import SETTLED_FROM
+from rtrecon.inversion.offline.clips import Clip
+from rtrecon.inversion.offline.compact import STEPS_PER_HOP, reconstruct_live
+from rtrecon.inversion.offline.results import SETTLED_FROM
+from rtrecon.metrics.similarity import video_correlation
 
 LAGS_FRAMES = (3, 6, 12, 24)
 USED = InvertSettings()

@@ -17,8 +17,8 @@ from scipy.ndimage import (
     spline_filter,
 )
 
-from rtrecon.rois import RoiSet, from_pixels
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
+from rtrecon.rois.roi_set import RoiSet, from_pixels
 
 SIDE_PX = 512
 COUNTS_PER_PHOTON, READ_NOISE = 30.0, 10.0

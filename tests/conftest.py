@@ -15,7 +15,9 @@ import pytest
 import zmq
 from filelock import FileLock
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+from tests.support.paths import TEST_DATA
+
+SHARED_DATA = TEST_DATA
 
 # Threads that libraries keep for the life of the process, by the start of their name.
 LIBRARY_THREADS = ("zarr_io", "asyncio_", "pytest_timeout")
@@ -88,10 +90,12 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -
 
     Whichever worker needs it first trains it, the others wait for that one.
     """
-    import small_world  # brings torch, which most tests do without
+    from tests.support import (
+        trained_encoder,  # brings torch, which most tests do without
+    )
 
     folder = tmp_path_factory.getbasetemp()
     common = folder if worker_id == "master" else folder.parent
     path = common / "small.safetensors"
     with FileLock(path.with_suffix(".lock")):
-        return path if path.exists() else small_world.train_small(path)
+        return path if path.exists() else trained_encoder.train_small(path)

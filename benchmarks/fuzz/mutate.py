@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from rtrecon import wire
+from rtrecon.protocol import messages
 
 MAX_BYTES = 4096
 _VALUES = [
@@ -19,7 +19,7 @@ _BYTES = [b"\0", b"\xff", b"\x7f", b"\x80", b"RTR1", b"\xff\xff\xff\xff", b"\0\0
 _NAMES = sorted(
     {
         name.encode()
-        for kind in (*wire.Incoming.__args__, *wire.Published.__args__)
+        for kind in (*messages.Incoming.__args__, *messages.Published.__args__)
         for name in ("type", *kind.__struct_fields__)
     }
 )

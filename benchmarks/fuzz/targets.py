@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from rtrecon import wire
-from rtrecon.acquire.ingest import Ingest
-from rtrecon.acquire.limits import Limits
+from rtrecon.daemon.ingest import Ingest
+from rtrecon.daemon.rate_limits import Limits
+from rtrecon.protocol import messages
 from rtrecon.transport import framed
 from rtrecon.transport.control import Control
 from rtrecon.transport.framed import FramingError
@@ -53,8 +53,8 @@ def published(data: bytes) -> None:
     topic, _, rest = data.partition(CUT)
     header, _, payload = rest.partition(CUT)
     try:
-        message, array = wire.decode_published([topic, header, payload])
-    except wire.WireError:
+        message, array = messages.decode_published([topic, header, payload])
+    except messages.WireError:
         return
     assert message.__struct_config__.tag.encode() == topic
     assert array.nbytes in (0, len(payload))
@@ -81,10 +81,10 @@ def requests(data: bytes) -> None:
     assert attached == []
 
 
-def _decoded(header: bytes, payload: bytes) -> wire.Incoming | None:
+def _decoded(header: bytes, payload: bytes) -> messages.Incoming | None:
     try:
-        message, array = wire.decode([header, payload])
-    except wire.WireError:
+        message, array = messages.decode([header, payload])
+    except messages.WireError:
         return None
     assert array.nbytes == len(payload)
     assert 0 < len(message.session) <= 64
@@ -114,31 +114,31 @@ _IMAGE = np.arange(6, dtype=np.uint8).reshape(2, 3)
 _FROM = {"session": "s", "seq": 1}
 _SENT: list[tuple[Any, Any]] = [
     (
-        wire.Start(session="s", seq=0, source="rig", rate_hz=30.0, shape=(2, 3)),
+        messages.Start(session="s", seq=0, source="rig", rate_hz=30.0, shape=(2, 3)),
         b"",
     ),
     (
-        wire.Frame(**_FROM, frame=1, t=0.0, t_send=9.0, shape=(2, 3), roi="a"),
+        messages.Frame(**_FROM, frame=1, t=0.0, t_send=9.0, shape=(2, 3), roi="a"),
         _PIXELS,
     ),
-    (wire.Stimulus(**_FROM, clip="c", index=3, t=0.5, shape=(2, 3)), _IMAGE),
-    (wire.Behavior(**_FROM, t=0.5, running_speed=-1.5, pupil_x=1.0), b""),
-    (wire.Sync(**_FROM, t=0.5, t_send=9.5, line=2, value=1), b""),
-    (wire.End(**_FROM, reason="done", frames=9, dropped=1), b""),
+    (messages.Stimulus(**_FROM, clip="c", index=3, t=0.5, shape=(2, 3)), _IMAGE),
+    (messages.Behavior(**_FROM, t=0.5, running_speed=-1.5, pupil_x=1.0), b""),
+    (messages.Sync(**_FROM, t=0.5, t_send=9.5, line=2, value=1), b""),
+    (messages.End(**_FROM, reason="done", frames=9, dropped=1), b""),
 ]
 _SAID: list[tuple[Any, Any]] = [
     (
-        wire.Field(
+        messages.Field(
             **_FROM, t=1.0, frame=1, shape=(2, 3), shift_px=(0.5, -1.0), confidence=0.9
         ),
         _IMAGE,
     ),
     (
-        wire.Activity(**_FROM, t=1.0, index=1, frame=2, t_frame=3.0),
+        messages.Activity(**_FROM, t=1.0, index=1, frame=2, t_frame=3.0),
         np.ones(4, np.float32),
     ),
     (
-        wire.Movie(
+        messages.Movie(
             **_FROM,
             t=1.0,
             index=9,
@@ -150,21 +150,21 @@ _SAID: list[tuple[Any, Any]] = [
         ),
         _IMAGE,
     ),
-    (wire.Quality(**_FROM, t=1.0, index=1, lag=0.4, null_correlation=0.1), b""),
+    (messages.Quality(**_FROM, t=1.0, index=1, lag=0.4, null_correlation=0.1), b""),
     (
-        wire.Health(
+        messages.Health(
             **_FROM,
             t=1.0,
             station="front",
             state="running",
-            latency_ms={"register": wire.Percentiles(1.0, 2.0, 3.0, 4.0, 5)},
+            latency_ms={"register": messages.Percentiles(1.0, 2.0, 3.0, 4.0, 5)},
         ),
         b"",
     ),
-    (wire.Event(**_FROM, t=1.0, name="mark", message="x"), b""),
+    (messages.Event(**_FROM, t=1.0, name="mark", message="x"), b""),
 ]
-_ONE = [CUT.join(map(bytes, wire.encode(*each))) for each in _SENT]
-_FRAMED = [framed.encode(*map(bytes, wire.encode(*each))) for each in _SENT]
+_ONE = [CUT.join(map(bytes, messages.encode(*each))) for each in _SENT]
+_FRAMED = [framed.encode(*map(bytes, messages.encode(*each))) for each in _SENT]
 
 TARGETS: dict[str, tuple[Target, list[bytes]]] = {
     "headers": (headers, _ONE),
@@ -174,7 +174,7 @@ TARGETS: dict[str, tuple[Target, list[bytes]]] = {
     ),
     "published": (
         published,
-        [CUT.join(map(bytes, wire.encode_published(*each))) for each in _SAID],
+        [CUT.join(map(bytes, messages.encode_published(*each))) for each in _SAID],
     ),
     "stream": (stream, [b"\x07" + b"".join(_FRAMED), *(b"\0" + f for f in _FRAMED)]),
     "requests": (

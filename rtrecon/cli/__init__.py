@@ -8,16 +8,16 @@ from collections.abc import Callable
 import typer
 
 from rtrecon.cli import (
-    bridge,
-    companions,
-    desk,
+    analysis,
+    keys,
     live,
-    share,
+    session,
     sources,
-    stations,
+    streams,
     terminal,
+    workers,
 )
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 
 app = typer.Typer(
     help="The movie a mouse is watching, reconstructed while it watches.",
@@ -33,33 +33,33 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         live.demo,
         live.check,
         live.field,
-        bridge.keys,
+        keys.keys,
         sources.scanimage,
         sources.micromanager,
         sources.capture,
-        companions.openephys,
-        companions.lsl,
+        streams.openephys,
+        streams.lsl,
     ),
     "At the desk": (
-        desk.evaluate,
-        desk.reconstruct,
-        desk.rois,
-        desk.train,
-        desk.mask,
-        desk.convert,
-        desk.adapt,
+        analysis.evaluate,
+        analysis.reconstruct,
+        analysis.rois,
+        analysis.train,
+        analysis.mask,
+        analysis.convert,
+        analysis.adapt,
     ),
     "Record and share": (
-        share.report,
-        share.export,
-        share.wipe,
+        session.report,
+        session.export,
+        session.wipe,
     ),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
-app.command(hidden=True)(stations.invert)
-app.command(hidden=True)(stations.reactor)
+app.command(hidden=True)(workers.invert)
+app.command(hidden=True)(workers.reactor)
 
 
 def main() -> None:

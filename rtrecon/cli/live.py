@@ -9,7 +9,7 @@ import typer
 
 from rtrecon import config
 from rtrecon.cli import sources, terminal
-from rtrecon.cli.again import (
+from rtrecon.cli.replay import (
     counted,
     is_sensorium,
     is_session,
@@ -35,7 +35,7 @@ def run(
     if deterministic:
         invert = given.invert.model_copy(update={"deterministic": True})
         given = given.model_copy(update={"invert": invert})
-    from rtrecon.front import daemon
+    from rtrecon.daemon import daemon
 
     daemon.run(given, say)
 
@@ -120,11 +120,11 @@ def replay(
     if is_session(file):
         return send_session(file, to, speed, frames, keys)
     if is_sensorium(file):
-        from rtrecon.sensorium.replay import Choice
+        from rtrecon.replay.sensorium import Choice
 
         choice = Choice(tier, tuple(trial or ()))
         return send_sensorium(file, to, choice, (speed, loops), keys)
-    from rtrecon.replay import replay as send
+    from rtrecon.replay.recording import replay as send
     from rtrecon.sources.recording import Hints
     from rtrecon.transport.keys import client_keys
 
@@ -154,8 +154,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="Which session (movie, noise).")] = 1,
 ) -> None:
     """Simulate a session and reconstruct it live, end to end."""
-    from rtrecon import demo as show
-    from rtrecon.record.summary import summary_table
+    from rtrecon.demo import demo as show
+    from rtrecon.session.summary import summary_table
 
     plan = show.Plan(
         seconds=seconds, headless=headless, out=out, video=video, seed=seed
@@ -183,11 +183,11 @@ def check(
     """Validate settings, files and ports; say what this machine sustains."""
     given = config.load(settings)
     if listen:
-        from rtrecon.listen import listen as heard
+        from rtrecon.diagnostics.listen import listen as heard
 
         lines = heard(given.wire, seconds)
     else:
-        from rtrecon.check import check as checked
+        from rtrecon.diagnostics.preflight import check as checked
 
         lines = checked(given)
     for line in lines:
@@ -198,7 +198,7 @@ def field(
     session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
 ) -> None:
     """Compare a session's field with the one stored with its encoder: a picture."""
-    from rtrecon.fields import field_reports
+    from rtrecon.analysis.field_report import field_reports
 
     for line in field_reports(session):
         say(line)

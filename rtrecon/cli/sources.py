@@ -9,10 +9,10 @@ import typer
 
 from rtrecon.cli import terminal
 from rtrecon.cli.terminal import progress_bars, say
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 
 if TYPE_CHECKING:
-    from rtrecon.outlet import ReplayReport
+    from rtrecon.replay.client import ReplayReport
     from rtrecon.sources.recording import Hints, Recording
 
 To = Annotated[str, typer.Option(help="Where the daemon takes frames.")]
@@ -35,8 +35,8 @@ def capture(
     """Write what a ZeroMQ publisher sends to a file, as it is, to look at it later."""
     from itertools import islice
 
-    from rtrecon.sources.capture import write_capture
-    from rtrecon.sources.published import subscribed
+    from rtrecon.sources.message_capture import write_capture
+    from rtrecon.sources.scanimage_stream import subscribed
 
     with progress_bars("messages") as progress:
         task = progress.add_task("capture", total=messages)
@@ -62,8 +62,8 @@ def scanimage(
     keys: KeyFolder = None,
 ) -> None:
     """Pass on what ScanImage Premium 2025 publishes (untested: see `capture`)."""
-    from rtrecon.sources.published import PARSERS, Published, subscribed
     from rtrecon.sources.recording import Hints
+    from rtrecon.sources.scanimage_stream import PARSERS, Published, subscribed
 
     coming = subscribed(address, silence)
     hints = Hints(channel, rate_hz)
@@ -83,7 +83,7 @@ def micromanager(
     keys: KeyFolder = None,
 ) -> None:
     """Stream a Micro-Manager camera to the daemon, until Ctrl-C."""
-    from rtrecon.sources.micromanager import MicroManager, load_core
+    from rtrecon.interfaces.micromanager import MicroManager, load_core
     from rtrecon.sources.recording import Hints
 
     core = load_core(config)
@@ -96,7 +96,7 @@ def follow(
     file: Path, hints: Hints, silence_s: float, to: tuple[str, Path | None]
 ) -> None:
     """Send a TIFF to the daemon (address, key folder) while it is being written."""
-    from rtrecon.sources.growing import FollowedTiff
+    from rtrecon.sources.growing_tiff import FollowedTiff
 
     address, keys = to
     source = FollowedTiff(file, hints, silence_s)
@@ -107,7 +107,7 @@ def forwarded(
     source: Recording, to: str, keys: Path | None, may_wait: bool = False
 ) -> ReplayReport:
     """Send what comes to the daemon until it ends, with a bar that counts."""
-    from rtrecon.replay import forward
+    from rtrecon.replay.recording import forward
     from rtrecon.transport.keys import client_keys
 
     with progress_bars("frames") as progress:

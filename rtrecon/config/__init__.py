@@ -17,16 +17,9 @@ from rtrecon.config.front import (
     TracesSettings,
     WireSettings,
 )
-from rtrecon.config.inversion import (
-    EncoderSettings,
-    InvertSettings,
-)
+from rtrecon.config.inversion import EncoderSettings, InvertSettings
 from rtrecon.config.reading import SettingsError, dump, load, parse
-from rtrecon.config.record import (
-    ExperimentSettings,
-    RecordSettings,
-    SubjectSettings,
-)
+from rtrecon.config.record import ExperimentSettings, RecordSettings, SubjectSettings
 from rtrecon.config.settings import Settings
 
 __all__ = [

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rtrecon.behavior import Measured
 from rtrecon.config.section import Section
+from rtrecon.protocol.behavior import Measured
 
 
 class RuleSettings(Section):

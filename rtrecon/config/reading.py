@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from rtrecon.config.companions import ReactSettings
 from rtrecon.config.section import Section
 from rtrecon.config.settings import Settings
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 
 _AnySection = TypeVar("_AnySection", bound=Section)
 

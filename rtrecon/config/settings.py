@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from rtrecon.config.companions import (
-    LabStreamSettings,
-    ReactSettings,
-)
+from rtrecon.config.companions import LabStreamSettings, ReactSettings
 from rtrecon.config.front import (
     AlignSettings,
     FieldSettings,
@@ -16,15 +13,8 @@ from rtrecon.config.front import (
     TracesSettings,
     WireSettings,
 )
-from rtrecon.config.inversion import (
-    EncoderSettings,
-    InvertSettings,
-)
-from rtrecon.config.record import (
-    ExperimentSettings,
-    RecordSettings,
-    SubjectSettings,
-)
+from rtrecon.config.inversion import EncoderSettings, InvertSettings
+from rtrecon.config.record import ExperimentSettings, RecordSettings, SubjectSettings
 from rtrecon.config.section import Section
 
 

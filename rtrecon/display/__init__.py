@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rtrecon.core.process import give_way
 from rtrecon.display.options import DisplayError, DisplayOptions
-from rtrecon.priority import give_way
 
 __all__ = ["DisplayError", "DisplayOptions", "run"]
 

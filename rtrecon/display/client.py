@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import zmq
 
-from rtrecon import wire
+from rtrecon.core.types import Array
+from rtrecon.protocol import messages
 from rtrecon.transport import sockets
 from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
@@ -44,7 +45,7 @@ class Listener:
         self.refused = 0
         self.complaint = ""
         self._catching_up = False
-        self._last: dict[tuple[type, str], tuple[wire.Published, bool]] = {}
+        self._last: dict[tuple[type, str], tuple[messages.Published, bool]] = {}
         self._connection = Connection(context, zmq.SUB, address, keys)
         self._socket = self._connection.socket
 
@@ -52,7 +53,7 @@ class Listener:
         """Return a sentence if the daemon turned us away, else nothing."""
         return self._connection.refusal()
 
-    def receive(self) -> list[tuple[wire.Published, wire.Array]]:
+    def receive(self) -> list[tuple[messages.Published, Array]]:
         """Return all that waits, oldest first; an empty list if nothing does."""
         received = []
         for _ in range(MOST_PER_CALL):
@@ -61,9 +62,9 @@ class Listener:
             except zmq.Again:
                 break
             try:
-                message, payload = wire.decode_published(parts)
+                message, payload = messages.decode_published(parts)
                 _require_drawable(message, payload)
-            except wire.WireError as error:
+            except messages.WireError as error:
                 self.refused += 1
                 self.complaint = str(error)
                 continue
@@ -75,11 +76,14 @@ class Listener:
         """Stop listening."""
         self._connection.close()
 
-    def _count_missed(self, message: wire.Published) -> None:
-        if isinstance(message, wire.Activity):
+    def _count_missed(self, message: messages.Published) -> None:
+        if isinstance(message, messages.Activity):
             self._catching_up = message.late
         # Each station numbers its own messages.
-        key = type(message), message.station if isinstance(message, wire.Health) else ""
+        key = (
+            type(message),
+            message.station if isinstance(message, messages.Health) else "",
+        )
         last, caught_up_then = self._last.get(key, (None, False))
         if last is not None and last.session == message.session and caught_up_then:
             self.missed += max(0, message.seq - last.seq - 1)
@@ -146,7 +150,7 @@ class Client:
             socket.close()
 
 
-def masks_of(answer: Answer) -> wire.Array | None:
+def masks_of(answer: Answer) -> Array | None:
     """Return the masks in an answer: (planes, lines, pixels), 0 where no neuron is.
 
     None where there are none, as from a daemon that does not know the request.
@@ -160,28 +164,28 @@ def masks_of(answer: Answer) -> wire.Array | None:
         return None
 
 
-def _require_drawable(message: wire.Published, payload: wire.Array) -> None:
+def _require_drawable(message: messages.Published, payload: Array) -> None:
     """Refuse headers without their picture: the rest of the display trusts them."""
-    drawn = wire.Field | wire.Activity | wire.Movie | wire.Seen
+    drawn = messages.Field | messages.Activity | messages.Movie | messages.Seen
     name = type(message).__name__.lower()
     if isinstance(message, drawn) and not payload.size:
-        raise wire.WireError(f"{name} message without its payload")
-    if isinstance(message, wire.Movie) and not 0 <= message.final <= len(payload):
-        raise wire.WireError(
+        raise messages.WireError(f"{name} message without its payload")
+    if isinstance(message, messages.Movie) and not 0 <= message.final <= len(payload):
+        raise messages.WireError(
             f"movie message says that {message.final} of its {len(payload)} frames "
             "are final"
         )
-    told = message.told if isinstance(message, wire.Movie) else None
+    told = message.information_fraction if isinstance(message, messages.Movie) else None
     if told is not None and len(told) != len(payload):
-        raise wire.WireError(
+        raise messages.WireError(
             f"movie message has {len(payload)} frames and says of {len(told)} how much "
             "of them is told"
         )
-    held_out = message.held_out if isinstance(message, wire.Quality) else None
+    held_out = message.held_out if isinstance(message, messages.Quality) else None
     if held_out is not None:
         values, neurons = {len(row) for row in held_out.predicted}, held_out.neurons
         if values - {len(neurons)}:
-            raise wire.WireError(
+            raise messages.WireError(
                 f"quality message predicts {sorted(values)} values per frame for "
                 f"{len(neurons)} held-out neurons"
             )

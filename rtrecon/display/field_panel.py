@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtrecon.core.types import Array
 from rtrecon.display import theme
 from rtrecon.display.panels import Panel, column, label, narrow, row
 from rtrecon.display.picture import Picture
 from rtrecon.display.plots import key, line, plot
 from rtrecon.display.state import MOTION_S, Plane
-from rtrecon.wire import Array
 
 _LEAST_MOTION_PX = 5.5  # so that a still brain draws a flat line, not magnified noise
 _LEAST_DEPTH = 3.0  # um, or planes

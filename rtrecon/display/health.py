@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from rtrecon.wire import Health
+from rtrecon.protocol.messages import Health
 
 NOTHING = "–"
 _SCARCE_GB = 10.0

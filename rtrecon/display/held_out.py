@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrecon.core.types import Array
 from rtrecon.display.ring import FrameRing
-from rtrecon.quality.metrics import pearson_per_neuron
-from rtrecon.wire import Array, HeldOut
+from rtrecon.metrics.similarity import pearson_per_neuron
+from rtrecon.protocol.messages import HeldOut
 
 COLUMNS = 600  # encoder frames: 20 s at 30 Hz, as long as quality is judged over
 ENOUGH_FRAMES = 90  # fewer say nothing yet

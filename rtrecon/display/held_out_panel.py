@@ -10,12 +10,12 @@ import pyqtgraph as pg
 from PySide6.QtGui import QFont
 from scipy.ndimage import gaussian_filter1d
 
+from rtrecon.core.types import Array
 from rtrecon.display import theme
 from rtrecon.display.held_out import COLUMNS, RANKS, Trace
 from rtrecon.display.panels import Panel, label
 from rtrecon.display.playback import RATE_HZ
 from rtrecon.display.plots import MARGIN_PX, line, plot
-from rtrecon.wire import Array
 
 SHOWN_S = COLUMNS / RATE_HZ
 _SMOOTH_S = 0.2

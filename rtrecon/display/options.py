@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 from rtrecon.transport.keys import ClientKeys
 
 

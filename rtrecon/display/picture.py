@@ -9,8 +9,8 @@ from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from rtrecon.core.types import Array
 from rtrecon.display import theme
-from rtrecon.wire import Array
 
 MEAN_GRAY = 127  # what the inversion starts from where it knows nothing
 _NOTICE_PX = 44

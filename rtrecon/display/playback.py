@@ -12,7 +12,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rtrecon.wire import Array, Movie, Seen
+from rtrecon.core.types import Array
+from rtrecon.protocol.messages import Movie, Seen
 
 RATE_HZ = 30.0  # encoder frames per second of the experiment
 HISTORY_S = 180.0  # how far back one can look
@@ -82,7 +83,7 @@ class Playback:
         first = movie.index - len(frames) + 1
         for i, frame in enumerate(frames):
             self._frames.put(first + i, frame)
-        self._learn(first, movie.told or [])
+        self._learn(first, movie.information_fraction or [])
         self._advance(now_s)
         self._aim(movie.index, now_s)
         self._newest = movie

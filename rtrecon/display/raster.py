@@ -6,8 +6,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from rtrecon.core.types import Array
 from rtrecon.display.ring import FrameRing
-from rtrecon.wire import Array
 
 Order = Literal["as recorded", "busiest on top", "alike together"]
 ORDERS: tuple[Order, ...] = get_args(Order)

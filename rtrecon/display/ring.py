@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
 
 
 class FrameRing:

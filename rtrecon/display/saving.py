@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtGui import QPixmap
 
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
 from rtrecon.display.playback import RATE_HZ
-from rtrecon.errors import UserError
 from rtrecon.sources.video import write_movie
-from rtrecon.wire import Array
 
 _GAP_PX = 2  # between reconstruction and stimulus, in movie pixels
 

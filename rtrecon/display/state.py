@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrecon import wire
+from rtrecon.core.types import Array
 from rtrecon.display.held_out import HeldOutTraces
 from rtrecon.display.playback import Playback
 from rtrecon.display.raster import Raster
 from rtrecon.display.verdict import Judged, judged
-from rtrecon.wire import Array, Published
+from rtrecon.protocol import messages
+from rtrecon.protocol.messages import Published
 
 SILENT_S = 2.0
 QUALITY_S = 120.0
@@ -53,11 +54,11 @@ class Plane:
     """One plane's newest registered field and how the brain moved in it."""
 
     def __init__(self) -> None:
-        self.field: wire.Field | None = None
+        self.field: messages.Field | None = None
         self.image: Array = np.zeros((1, 1), np.uint8)
         self.motion: deque[Shift] = deque(maxlen=_MOST_POINTS)
 
-    def take(self, field: wire.Field, image: Array, now_s: float) -> None:
+    def take(self, field: messages.Field, image: Array, now_s: float) -> None:
         """Learn the newest field, image uint8 of its shape."""
         self.field, self.image = field, image
         z = math.nan if field.z is None else field.z
@@ -72,7 +73,7 @@ class State:
 
     def __init__(self) -> None:
         self.changes: Counter[str] = Counter()
-        self.health: dict[str, wire.Health] = {}
+        self.health: dict[str, messages.Health] = {}
         self.event = ""
         self.events: Counter[str] = Counter()  # by name
         self.daemon_stopped = False
@@ -89,14 +90,14 @@ class State:
         self.trust: Array | None = None  # float32 (height, width), 0..1
         self.quality: deque[Judged] = deque(maxlen=_MOST_POINTS)
         self._activity_s = self._movie_s = _NEVER
-        self.changes.update(wire.TOPICS)
+        self.changes.update(messages.TOPICS)
 
     def take(self, message: Published, payload: Array, now_s: float) -> None:
         """Learn one message, as `wire.decode_published` gives it."""
         self._heard_s = now_s
-        if isinstance(message, wire.Event):
+        if isinstance(message, messages.Event):
             self._take_event(message)
-        elif isinstance(message, wire.Health):
+        elif isinstance(message, messages.Health):
             self._take_health(message)
         elif self._belongs(message):
             self._take_data(message, payload, now_s)
@@ -124,19 +125,19 @@ class State:
         if message.session == self.session:
             return True
         # The front knows when a session begins; the rest may still speak of the last.
-        if isinstance(message, wire.Activity | wire.Field) or not self.session:
+        if isinstance(message, messages.Activity | messages.Field) or not self.session:
             self._begin(message.session)
             return True
         return False
 
-    def _take_event(self, event: wire.Event) -> None:
+    def _take_event(self, event: messages.Event) -> None:
         clock = time.strftime("%H:%M:%S", time.localtime(event.t))
         self.event = f"{clock}  {event.message or event.name}"
         self.events[event.name] += 1
         self.daemon_stopped = event.name == "shutdown"
         self.changes["event"] += 1
 
-    def _take_health(self, health: wire.Health) -> None:
+    def _take_health(self, health: messages.Health) -> None:
         self.health[health.station] = health
         self.daemon_stopped = False
         self.changes["health"] += 1
@@ -144,25 +145,25 @@ class State:
     def _take_data(self, message: Published, payload: Array, now_s: float) -> None:
         self.daemon_stopped = False
         match message:
-            case wire.Field():
+            case messages.Field():
                 self._take_field(message, payload, now_s)
-            case wire.Activity():
+            case messages.Activity():
                 self._take_activity(message, payload)
                 self._activity_s = now_s
-            case wire.Movie():
+            case messages.Movie():
                 self.playback.add(message, payload, now_s)
                 self._movie_s = now_s
-            case wire.Seen():
+            case messages.Seen():
                 self.playback.see(message, payload)
-            case wire.Quality():
+            case messages.Quality():
                 self._take_quality(message, payload, now_s)
 
-    def _take_field(self, field: wire.Field, image: Array, now_s: float) -> None:
+    def _take_field(self, field: messages.Field, image: Array, now_s: float) -> None:
         if len(self.planes) < _MOST_PLANES or field.plane in self.planes:
             self.planes.setdefault(field.plane, Plane()).take(field, image, now_s)
             self.changes["field"] += 1
 
-    def _take_activity(self, message: wire.Activity, activity: Array) -> None:
+    def _take_activity(self, message: messages.Activity, activity: Array) -> None:
         if self.raster is None or self.raster.n_neurons != len(activity):
             self.raster = Raster(len(activity))
         self.raster.add(message.index, activity)
@@ -170,7 +171,9 @@ class State:
             self.held_out.observe(message.index, activity)
         self.changes["activity"] += 1
 
-    def _take_quality(self, message: wire.Quality, trust: Array, now_s: float) -> None:
+    def _take_quality(
+        self, message: messages.Quality, trust: Array, now_s: float
+    ) -> None:
         self.quality.append(judged(message, now_s))
         if message.held_out is not None:
             self._take_held_out(message.held_out)
@@ -178,7 +181,7 @@ class State:
             self.trust = trust
         self.changes["quality"] += 1
 
-    def _take_held_out(self, told: wire.HeldOut) -> None:
+    def _take_held_out(self, told: messages.HeldOut) -> None:
         if self.held_out is None or self.held_out.neurons != told.neurons:
             self.held_out = HeldOutTraces(told.neurons)
         self.held_out.predict(told)

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from rtrecon.wire import Quality
+from rtrecon.protocol.messages import Quality
 
 Word = Literal["GOOD", "FAIR", "POOR", "NO DATA"]
 

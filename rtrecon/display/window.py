@@ -12,6 +12,8 @@ import zmq
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 
+from rtrecon.core.process import ended_by_signals
+from rtrecon.core.types import Array
 from rtrecon.display import layout, screen, theme
 from rtrecon.display.client import Client, masks_of
 from rtrecon.display.commands import Binding, Commands, help_text
@@ -24,8 +26,6 @@ from rtrecon.display.saving import Saver, write_png
 from rtrecon.display.state import State
 from rtrecon.display.verdict import verdict
 from rtrecon.display.view import View
-from rtrecon.signals import ended_by_signals
-from rtrecon.wire import Array
 
 __all__ = ["DisplayError", "DisplayOptions", "Window", "run"]
 

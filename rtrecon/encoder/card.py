@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from rtrecon.errors import UserError
-from rtrecon.rois import RoiSet
-from rtrecon.wire import Array
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
+from rtrecon.rois.roi_set import RoiSet
 
 FORMAT = 1
 LIVE_UNITS = "dF/F per frame"  # of activity as the front deconvolves it

@@ -14,7 +14,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rtrecon.behavior import BEHAVIOR
 from rtrecon.encoder.card import (
     FORMAT,
     MASK_KEYS,
@@ -24,11 +23,16 @@ from rtrecon.encoder.card import (
     read_card,
 )
 from rtrecon.encoder.compact import Compact
-from rtrecon.encoder.live_published import Fit, LivePublished
+from rtrecon.encoder.dwiseneuro.external_weights import (
+    Reference,
+    open_published,
+    reference_of,
+)
+from rtrecon.encoder.dwiseneuro.inference import SPAN
+from rtrecon.encoder.dwiseneuro.live import Fit, LivePublished
 from rtrecon.encoder.prior import Prior
-from rtrecon.encoder.published import SPAN
-from rtrecon.encoder.referred import Reference, open_published, reference_of
 from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.protocol.behavior import BEHAVIOR
 
 MOST_SD = 4.0  # of behaviour; what is further out was never trained on
 _PRIOR_KEYS = ("mean", "rho", "q", "doubt")

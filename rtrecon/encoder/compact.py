@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rtrecon.behavior import BEHAVIOR
+from rtrecon.core.errors import UserError
 from rtrecon.encoder.spectrum import SHAPE
-from rtrecon.errors import UserError
+from rtrecon.protocol.behavior import BEHAVIOR
 
 MEMORY = 12  # frames that an answer depends on, the present one included
 N_KERNELS = 4

@@ -10,13 +10,13 @@ from pynwb import TimeSeries
 from pynwb.base import ProcessingModule
 from pynwb.ophys import DfOverF, Fluorescence, RoiResponseSeries
 
+from rtrecon.core.types import Array
 from rtrecon.export.clock import Clock, regular
 from rtrecon.export.imaging import Imaged
 from rtrecon.export.streams import Read, rows
-from rtrecon.record import tables
-from rtrecon.record.session import Session
-from rtrecon.record.table import Table
-from rtrecon.wire import Array
+from rtrecon.session import tables
+from rtrecon.session.session import Session
+from rtrecon.session.table import Table
 
 _DECONVOLVED = "deconvolved activity, dF/F per image, on the encoder's time base"
 _UNITS = {"cell": "counts", "neuropil": "counts", "dff": "n.a."}

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import numpy as np
 
-from rtrecon.errors import UserError
-from rtrecon.front.saved import state_file
-from rtrecon.record.session import Session
-from rtrecon.wire import Array
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
+from rtrecon.session.resume_state import state_file
+from rtrecon.session.session import Session
 
 _JITTER_S = 1e-6  # of times that count as regular
 

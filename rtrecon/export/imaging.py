@@ -21,10 +21,10 @@ from pynwb.ophys import (
     TwoPhotonSeries,
 )
 
+from rtrecon.core.types import Array
 from rtrecon.export.clock import regular
 from rtrecon.export.metadata import Given
-from rtrecon.front.reference import Reference
-from rtrecon.wire import Array
+from rtrecon.imaging.reference import Reference
 
 _UNKNOWN = "unknown"
 _MOTION = {

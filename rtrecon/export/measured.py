@@ -14,9 +14,9 @@ from pynwb.behavior import (
 )
 from pynwb.event import EventsTable
 
+from rtrecon.core.types import Array
 from rtrecon.export.clock import Clock, regular
-from rtrecon.record.session import Session
-from rtrecon.wire import Array
+from rtrecon.session.session import Session
 
 _QUALITY = {
     "activity_correlation": "r of held-out neurons with what the movie predicts",

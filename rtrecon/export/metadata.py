@@ -11,8 +11,8 @@ from pynwb.file import Subject
 
 from rtrecon.config import ExperimentSettings, SubjectSettings
 from rtrecon.export.clock import Clock
-from rtrecon.export.plan import Plan
-from rtrecon.record.session import Session
+from rtrecon.export.request import Plan
+from rtrecon.session.session import Session
 
 # What archives ask for, of the names in our settings.
 _WANTED = {

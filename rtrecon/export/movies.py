@@ -9,11 +9,11 @@ from pynwb import NWBFile
 from pynwb.epoch import TimeIntervals
 from pynwb.image import ImageSeries
 
+from rtrecon.core.types import Array
 from rtrecon.export.clock import Clock, regular
 from rtrecon.export.streams import Read, rows
-from rtrecon.record.session import Session
-from rtrecon.record.told import Told, told_finally
-from rtrecon.wire import Array
+from rtrecon.session.movie_reader import MovieFrames, told_finally
+from rtrecon.session.session import Session
 
 _GRAY = "8 bit gray levels"
 
@@ -42,7 +42,7 @@ def add_movie(
     file: NWBFile, session: Session, clock: Clock, told: Callable[[str, float], None]
 ) -> bool:
     """Add the reconstructed movie once it would not change; False if none is kept."""
-    movie: Told = told_finally(session.movie)
+    movie: MovieFrames = told_finally(session.movie)
     if not len(movie):
         return False
     module = file.create_processing_module(

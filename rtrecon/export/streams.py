@@ -9,7 +9,7 @@ import numpy as np
 from hdmf.backends.hdf5.h5_utils import H5DataIO
 from hdmf.data_utils import GenericDataChunkIterator
 
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
 
 _BLOCK_BYTES = 2**20  # read, compressed and written at a time
 

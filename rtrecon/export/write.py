@@ -11,17 +11,17 @@ import numpy as np
 from pynwb import NWBHDF5IO, NWBFile
 
 from rtrecon import config
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 from rtrecon.export.activity import Traces
 from rtrecon.export.clock import Clock
 from rtrecon.export.imaging import Imaged, add_motion, add_planes, add_raw
 from rtrecon.export.measured import add_behavior, add_events, add_quality
 from rtrecon.export.metadata import Given, given, missing, nwb_file
 from rtrecon.export.movies import add_movie, add_stimulus
-from rtrecon.export.plan import Plan
-from rtrecon.front.reference import Reference
-from rtrecon.front.saved import load_reference, reference_file
-from rtrecon.record.session import Session
+from rtrecon.export.request import Plan
+from rtrecon.imaging.reference import Reference
+from rtrecon.session.resume_state import load_reference, reference_file
+from rtrecon.session.session import Session
 
 Report = Callable[[str, float, str], None]
 

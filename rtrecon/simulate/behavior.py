@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from rtrecon.behavior import BEHAVIOR
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
+from rtrecon.protocol.behavior import BEHAVIOR
 
 
 @dataclass(frozen=True)

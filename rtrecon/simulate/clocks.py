@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.signal import lfilter
 
-from rtrecon import rois
-from rtrecon.errors import UserError
-from rtrecon.rois import RoiSet
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
+from rtrecon.rois import roi_set
+from rtrecon.rois.roi_set import RoiSet
 from rtrecon.simulate import render
 from rtrecon.simulate.behavior import slow_noise
-from rtrecon.wire import Array
 
 _SPACING_PX = 12.0  # between neighbouring somata, about 14 um
 _CLOUD_STEP_PX = 64  # between nodes of the neuropil
@@ -175,7 +175,7 @@ def _masks(centers: Array, side_px: int, rng: np.random.Generator) -> RoiSet:
         keep = ring > 0.05
         rows, cols = (round(cy) + y)[keep], (round(cx) + x)[keep]
         pixels.append((rows, cols, ring[keep]))
-    return rois.from_pixels(np.arange(len(centers)), (side_px, side_px), pixels)
+    return roi_set.from_pixels(np.arange(len(centers)), (side_px, side_px), pixels)
 
 
 def _clouds(centers: Array, side_px: int) -> Array:

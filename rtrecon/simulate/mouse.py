@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtrecon.core.types import Array
 from rtrecon.simulate.behavior import Behavior, slow_noise
 from rtrecon.simulate.movie import MEAN, RATE_HZ, SHAPE
-from rtrecon.wire import Array
 
 KINDS = ("simple", "complex", "direction", "direction-energy", "blobs", "surround")
 _SHARE = (0.24, 0.24, 0.16, 0.16, 0.1, 0.1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
 
 SHAPE = (36, 64)  # height, width in px, as in the Sensorium 2023 recordings
 RATE_HZ = 30.0

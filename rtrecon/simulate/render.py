@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from rtrecon.wire import Array
+from rtrecon.core.types import Array
 
 _LEVELS, _DRAWS, _NOISES = 1024, 512, 4096  # powers of two; small, to stay cached
 _PHOTONS_PER_LEVEL = 1 / 16  # the table reaches 64 photons per pixel

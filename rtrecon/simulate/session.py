@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtrecon.core.types import Array
 from rtrecon.simulate.behavior import Behavior, behave
 from rtrecon.simulate.microscope import Field, Recording, make_field, record
 from rtrecon.simulate.mouse import Mouse, Response, make_mouse
 from rtrecon.simulate.movie import RATE_HZ, natural_movie
 from rtrecon.transport.sender import Sender
-from rtrecon.wire import Array
 
 _CALIBRATION_FRAMES = 3000
 

@@ -104,7 +104,7 @@ def _other(path: Path, dataset: str, hints: Hints) -> Recording:
 
         return open_scanbox(path, hints)
     if kind == CAPTURE_SUFFIX:
-        from rtrecon.sources.published import PARSERS, Published, captured
+        from rtrecon.sources.scanimage_stream import PARSERS, Published, captured
 
         return Published(path.name, captured(path), PARSERS["guess"], hints)
     raise RecordingError(f"it is of no known kind; a recording can be {ACCEPTED}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from rtrecon.core.types import Array
 from rtrecon.sources.hdf5 import opened
 from rtrecon.sources.pixels import as_pixels, pixel_type
 from rtrecon.sources.recording import Hints, RecordedFrame, Recording, RecordingError
-from rtrecon.wire import Array
 
 # Read at once, for a compressed chunk of many images is decompressed as a whole.
 _BLOCK_BYTES = 64 * 1024 * 1024

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from rtrecon.errors import UserError
-from rtrecon.wire import Array
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
 
 # All that arrays, numbers, texts and dicts of them need to be rebuilt. numpy moved
 # these between 1.x and 2.x; files name the place that wrote them.

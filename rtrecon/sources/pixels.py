@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rtrecon.core.types import Array
+from rtrecon.protocol.messages import PIXEL_TYPES
 from rtrecon.sources.recording import RecordingError
-from rtrecon.wire import PIXEL_TYPES, Array
 
 
 def pixel_type(dtype: Any, first: Array) -> Any:

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from rtrecon.core.types import Array
 from rtrecon.sources.pixels import as_pixels, pixel_type
 from rtrecon.sources.recording import Hints, RecordedFrame, Recording, RecordingError
 from rtrecon.sources.tiff import open_tiff
-from rtrecon.wire import Array
 
 
 class PlainTiff(Recording):

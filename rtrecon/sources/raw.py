@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from rtrecon.core.types import Array
 from rtrecon.sources.pixels import as_pixels, pixel_type
 from rtrecon.sources.recording import Hints, RecordedFrame, Recording, RecordingError
-from rtrecon.wire import Array
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from rtrecon.errors import UserError
-from rtrecon.wire import Array
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
 
 
 class RecordingError(UserError):

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
 from rtrecon.sources.scanimage import RecordingError, read_header
 from rtrecon.sources.tiff import ScanImageTiff
-from rtrecon.wire import Array
 
 # How ImageJ may spell micrometre, the last as it escapes it.
 _MICRONS = ("um", "µm", "μm", "micron", "microns", "micrometer", "\\u00B5m")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 from rtrecon.sources.npy import read_objects
 from rtrecon.sources.raw import RawLayout, RawMovie
 from rtrecon.sources.recording import Hints, Recording, RecordingError

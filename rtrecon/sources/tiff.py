@@ -10,11 +10,11 @@ from typing import Any
 
 import tifffile
 
-from rtrecon.sources.images import FrameError, Images, Pages
-from rtrecon.sources.old_scanimage import read_old_header
+from rtrecon.core.types import Array
 from rtrecon.sources.recording import RecordedFrame, Recording, RecordingError
 from rtrecon.sources.scanimage import Header, read_header
-from rtrecon.wire import Array
+from rtrecon.sources.scanimage_legacy import read_old_header
+from rtrecon.sources.scanimage_pages import FrameError, Images, Pages
 
 _LINKED_BYTES = 2**31  # of a classic TIFF file whose links reach all pages
 

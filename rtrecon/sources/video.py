@@ -10,8 +10,8 @@ from typing import Any
 import av
 import numpy as np
 
-from rtrecon.errors import UserError
-from rtrecon.wire import Array
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
 
 
 class VideoError(UserError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import zmq
 
-from rtrecon import wire
+from rtrecon.protocol import messages
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import ClientKeys
 
@@ -32,12 +32,12 @@ class Aside:
         self.close()
 
     def send(
-        self, kind: type[wire.Incoming], payload: Any = b"", **fields: Any
+        self, kind: type[messages.Incoming], payload: Any = b"", **fields: Any
     ) -> bool:
         """Send a message of this kind; `t_send` is our clock, `t` the microscope's."""
         message = kind(session=self.session, seq=self.sent, **fields)
         try:
-            self._socket.send_multipart(wire.encode(message, payload), zmq.DONTWAIT)
+            self._socket.send_multipart(messages.encode(message, payload), zmq.DONTWAIT)
         except zmq.Again:
             self.dropped += 1
             return False

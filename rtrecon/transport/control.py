@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 from rtrecon.transport import sockets
 from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys

@@ -15,7 +15,7 @@ import struct
 
 import numpy as np
 
-from rtrecon import wire
+from rtrecon.protocol import messages
 
 MAGIC = b"RTR1"
 TAKEN = b"\x06"  # sent for each message taken in, and once for a right answer
@@ -107,8 +107,8 @@ def _announced(prefix: memoryview) -> tuple[int, int]:
             "side a sender of rtrecon?"
         )
     for part, size, most in (
-        ("header", header_bytes, wire.MAX_HEADER_BYTES),
-        ("payload", payload_bytes, wire.MAX_PAYLOAD_BYTES),
+        ("header", header_bytes, messages.MAX_HEADER_BYTES),
+        ("payload", payload_bytes, messages.MAX_PAYLOAD_BYTES),
     ):
         if size > most:
             raise FramingError(

@@ -27,7 +27,7 @@ from zmq.auth import create_certificates, load_certificate, load_certificates
 from zmq.utils import z85
 
 from rtrecon.config import WireSettings
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 
 HERE = "client"  # the name of this computer's own programs
 _SERVER, _TOKEN, _ALLOWED = "server", "token", "allowed"

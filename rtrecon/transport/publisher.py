@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtrecon import wire
+from rtrecon.core.types import Array
+from rtrecon.protocol import messages
+from rtrecon.protocol.messages import Published
 from rtrecon.transport import sockets
-from rtrecon.wire import Array, Published
 
 
 class Publisher:
@@ -37,12 +38,12 @@ class Publisher:
         """Publish a message of `kind` with these header fields; returns the header."""
         seq = self._seq[kind] = self._seq.get(kind, -1) + 1
         message = kind(session=self.session, seq=seq, t=time.time(), **fields)
-        self.forward(wire.encode_published(message, payload))
+        self.forward(messages.encode_published(message, payload))
         return message
 
-    def numbered(self, event: wire.Event) -> wire.Event:
+    def numbered(self, event: messages.Event) -> messages.Event:
         """Return another's event with the next number: events are one topic."""
-        seq = self._seq[wire.Event] = self._seq.get(wire.Event, -1) + 1
+        seq = self._seq[messages.Event] = self._seq.get(messages.Event, -1) + 1
         return msgspec.structs.replace(event, seq=seq)
 
     def forward(self, parts: list[Any]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import zmq
 
-from rtrecon import wire
+from rtrecon.core.types import Array
+from rtrecon.protocol import messages
 from rtrecon.transport import sockets
 from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
@@ -43,7 +44,7 @@ class Sender:
         False, and `absence` tells why, if none came in time or it turned us away.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._send(wire.Start(**self._header(), **self._start)):
+        while not self._send(messages.Start(**self._header(), **self._start)):
             if self._connection.refusal() or time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
@@ -55,10 +56,10 @@ class Sender:
         none = f"no daemon listens at {self._address}; start one with 'rtrecon run'"
         return self._connection.refusal() or none
 
-    def frame(self, pixels: wire.Array, frame: int, t: float, **fields: Any) -> bool:
+    def frame(self, pixels: Array, frame: int, t: float, **fields: Any) -> bool:
         """Send one frame of int16 or uint16 pixels (lines, pixels); False if lost."""
         self._repeat_start()
-        message = wire.Frame(
+        message = messages.Frame(
             **self._header(),
             frame=frame,
             t=t,
@@ -74,9 +75,9 @@ class Sender:
         self.dropped += 1
         return False
 
-    def stimulus(self, image: wire.Array, clip: str, index: int, t: float) -> bool:
+    def stimulus(self, image: Array, clip: str, index: int, t: float) -> bool:
         """Send one stimulus frame, uint8 (height, width), on the microscope's clock."""
-        message = wire.Stimulus(
+        message = messages.Stimulus(
             session=self.session,
             seq=self._seq,
             clip=clip,
@@ -88,18 +89,18 @@ class Sender:
 
     def behavior(self, t: float, **values: Any) -> bool:
         """Send a behaviour sample: pupil_dilation, running_speed, pupil_x, pupil_y."""
-        return self._send(wire.Behavior(**self._header(), t=t, **values))
+        return self._send(messages.Behavior(**self._header(), t=t, **values))
 
     def sync(self, t: float, line: int, value: int) -> bool:
         """Send an edge of a digital line, on the microscope's clock."""
-        message = wire.Sync(
+        message = messages.Sync(
             **self._header(), t=t, t_send=time.time(), line=line, value=value
         )
         return self._send(message)
 
     def end(self, reason: str) -> bool:
         """Say that the session is over, with the counts."""
-        message = wire.End(
+        message = messages.End(
             session=self.session,
             seq=self._seq,
             reason=reason,
@@ -117,17 +118,17 @@ class Sender:
         if time.monotonic() - self._started_at >= RESTART_EVERY_S:
             self._started_at = time.monotonic()
             self._connection.refusal()  # read, or ZeroMQ stops: see `Connection`
-            self._send(wire.Start(**self._header(), **self._start))
+            self._send(messages.Start(**self._header(), **self._start))
 
     def _header(self) -> dict[str, Any]:
         return {"session": self.session, "seq": self._seq}
 
-    def _send(self, message: wire.Incoming, payload: Any = b"") -> bool:
+    def _send(self, message: messages.Incoming, payload: Any = b"") -> bool:
         if self.wait_s:
             self._socket.poll(round(1000 * self.wait_s), zmq.POLLOUT)
         try:
             self._socket.send_multipart(
-                wire.encode(message, payload), zmq.DONTWAIT, copy=True
+                messages.encode(message, payload), zmq.DONTWAIT, copy=True
             )
         except zmq.Again:
             return False

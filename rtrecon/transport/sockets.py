@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import zmq
 
-from rtrecon.errors import UserError
+from rtrecon.core.errors import UserError
 from rtrecon.transport.gatekeeper import DOMAIN
 from rtrecon.transport.keys import ClientKeys, DaemonKeys
 

@@ -16,9 +16,9 @@ from contextlib import suppress
 
 import zmq
 
+from rtrecon.protocol.messages import MAX_PAYLOAD_BYTES
 from rtrecon.transport import framed, sockets
 from rtrecon.transport.framed import FramingError, Message, Reader
-from rtrecon.wire import MAX_PAYLOAD_BYTES
 
 MAX_SENDERS = 8
 ANSWER_S = 5.0  # for the answer to a challenge

@@ -1,0 +1,228 @@
+"""A session in plots: how good, how fast, how steady."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rtrecon.analysis.html import BLUE, GRAY, VERMILION
+from rtrecon.core.types import Array
+from rtrecon.session.session import Session
+from rtrecon.session.summary import Summary
+
+_WIDTH_INCH = 8.0
+_MOST_POINTS = 600  # of a line: as many as one can see
+_N_BINS = 60
+_IN_A_ROW = 3
+_TICKS_MS = [
+    digit * 10.0**power for power in range(-3, 6) for digit in (1, 1.5, 2, 3, 5, 7)
+]
+_LINES = (
+    ("activity_correlation", VERMILION, "-", "held-out neurons"),
+    ("null_correlation", VERMILION, ":", "held-out neurons, null"),
+    ("pixel_correlation", BLUE, "-", "movie"),
+    ("null_pixel_correlation", BLUE, ":", "movie, null"),
+)
+
+
+def quality(session: Session, summary: Summary, recovered: Array | None) -> Figure:
+    """Draw quality through the session, by the movie's age, and by place."""
+    figure = _figure(2.6)
+    along, lag, place = figure.subplots(1, 3, width_ratios=(2.2, 1.1, 1.2))
+    _along(along, session)
+    _by_lag(lag, session, summary)
+    place.set_axis_off()
+    if recovered is None:
+        place.text(0.5, 0.5, "stimulus not known", ha="center", fontsize=8, color=GRAY)
+        return figure
+    image = place.imshow(recovered, vmin=0, vmax=1, cmap="viridis")
+    place.set_title("variance recovered", fontsize=9)
+    bar = place.inset_axes((0.1, -0.18, 0.8, 0.08))
+    figure.colorbar(image, cax=bar, orientation="horizontal")
+    bar.tick_params(labelsize=7)
+    return figure
+
+
+def latencies(session: Session) -> Figure:
+    """Draw how long each step took, how steadily movies came, how fast rules were."""
+    frames, late = session.frames, _late(session)
+    movie_s, newest_s = session.movie["t"], session.movie["t_frame"]
+    live = newest_s >= frames["t_received"][late : late + 1].min(initial=np.inf)
+    parts = {
+        "frame to traces, ms": frames["latency_ms"][late:],
+        "frame to movie, ms": 1e3 * (movie_s - newest_s)[live],
+        "between movies, ms": 1e3 * np.diff(movie_s[live]),
+        **_reactions(session),
+    }
+    rows = math.ceil(len(parts) / _IN_A_ROW)
+    figure = _figure(2.2 * rows)
+    all_axes = figure.subplots(rows, _IN_A_ROW).ravel()
+    for axes, (label, values) in zip(all_axes, parts.items(), strict=False):
+        _histogram(axes, values, label)
+    for axes in all_axes[len(parts) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def frames(session: Session) -> Figure:
+    """Draw how the brain moved, how far frames can be trusted, and which are not."""
+    table = session.frames
+    planes = np.unique(table["plane"]) if len(table) else np.empty(0)
+    figure = _figure(4.4)
+    moved, match, losses = figure.subplots(3, 1, sharex=True, height_ratios=(2, 1.4, 1))
+    for plane in planes:
+        own = table["plane"] == plane
+        t_s = table["t"][own] - table["t"][0]
+        label = f", plane {plane:.0f}" if len(planes) > 1 else ""
+        for name, color in (("shift_y_px", BLUE), ("shift_x_px", VERMILION)):
+            what = f"{name[6]}{label}"
+            _envelope(moved, t_s, table[name][own], color, what)
+        _envelope(match, t_s, table["confidence"][own], BLUE, f"match{label}")
+        z = table["z"][own]
+        if np.isfinite(z).any():
+            _envelope(match.twinx(), t_s, z, VERMILION, f"z{label}")
+    moved.set_ylabel("shift, px")
+    match.set_ylabel("match")
+    _losses(losses, session)
+    losses.set_xlabel("time, s")
+    if len(planes):
+        moved.legend(frameon=False, ncols=4, fontsize=8, loc="upper right")
+    return figure
+
+
+def _figure(height_inch: float) -> Figure:
+    return Figure((_WIDTH_INCH, height_inch), layout="constrained")
+
+
+def _along(axes: Axes, session: Session) -> None:
+    rate_hz = session.about.encoder_rate_hz
+    t_s = np.array([told.index for told in session.quality], float) / rate_hz
+    for name, color, style, label in _LINES:
+        values = [getattr(told, name) for told in session.quality]
+        r = np.array([np.nan if value is None else value for value in values])
+        if np.isfinite(r).any():
+            axes.plot(t_s, r, style, color=color, label=label, linewidth=1.2)
+    axes.axhline(0, color=GRAY, linewidth=0.8)
+    axes.set(xlabel="time, s", ylabel="r, last 20 s")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            frameon=False, fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)
+        )
+
+
+def _by_lag(axes: Axes, session: Session, summary: Summary) -> None:
+    known = summary["pixel_correlation"] or {}
+    found = {age: r for age, r in known.items() if r is not None}
+    if not found:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "stimulus not known", ha="center", fontsize=8, color=GRAY)
+        return
+    frame_s = 1 / session.about.encoder_rate_hz
+    names = [age if age == "final" else f"{int(age) * frame_s:.1f}" for age in found]
+    axes.plot(range(len(found)), list(found.values()), ".-", color=BLUE)
+    axes.set_xticks(range(len(found)), names)
+    null = summary["null_pixel_correlation"]
+    if null is not None:
+        axes.axhline(null, color=BLUE, linestyle=":", linewidth=1)
+    axes.set(xlabel="age of the frames, s", ylabel="r with the stimulus")
+
+
+def _late(session: Session) -> int:
+    """Return how many frames waited for a reference: their latency says nothing."""
+    told = [h for h in session.health if h.station == "front" and h.latency_ms]
+    if not told or "frame_to_traces" not in told[-1].latency_ms:
+        return 0
+    counted = told[-1].latency_ms["frame_to_traces"].n
+    return max(0, len(session.frames) - counted) if counted else 0
+
+
+def _reactions(session: Session) -> dict[str, Array]:
+    """Return how long from a frame to the events that rules told because of it.
+
+    Rules on activity apart from rules on the movie, which waits for its hop. Rules on
+    anything else know no frame.
+    """
+    rules = session.about.settings.get("react", {}).get("rules", [])
+    on_activity = {rule["name"] for rule in rules if "activity" in rule["when"]}
+    found: dict[str, list[float]] = {}
+    for event in session.events:
+        if event.rule and event.t_frame is not None:
+            what = "activity" if event.rule in on_activity else "movie"
+            label = f"frame to event, {what} rules, ms"
+            found.setdefault(label, []).append(1e3 * (event.t - event.t_frame))
+    return {label: np.array(found[label]) for label in sorted(found)}
+
+
+def _histogram(axes: Axes, values_ms: Array, label: str) -> None:
+    axes.set_xlabel(label)
+    positive = values_ms[values_ms > 0]
+    if not len(positive):
+        axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes, color=GRAY)
+        return
+    bins = np.geomspace(positive.min() / 1.01, positive.max() * 1.01, _N_BINS)
+    axes.hist(positive, bins.tolist(), color=BLUE)
+    axes.set(xscale="log", yscale="log")
+    ticks = [tick for tick in _TICKS_MS if bins[0] <= tick <= bins[-1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    p50, p99 = np.percentile(positive, (50, 99))
+    for value, name in ((p50, "p50"), (p99, "p99")):
+        axes.axvline(value, color=VERMILION, linewidth=1)
+        axes.annotate(
+            name, (value, 0.9), xycoords=("data", "axes fraction"), fontsize=7
+        )
+    told = f"p50 {p50:.3g}, p99 {p99:.3g}, max {positive.max():.3g} ms"
+    axes.set_title(told, fontsize=8)
+
+
+def _envelope(axes: Axes, t_s: Array, values: Array, color: str, label: str) -> None:
+    """Draw the mean of few frames as a line, their range as a band."""
+    parts = np.array_split(np.arange(len(t_s)), min(len(t_s), _MOST_POINTS))
+    rows = [(t_s[own[0]], *_span(values[own])) for own in parts if len(own)]
+    at, low, mean, high = np.array(rows).T
+    axes.fill_between(at, low, high, color=color, alpha=0.25, linewidth=0)
+    axes.plot(at, mean, color=color, linewidth=1, label=label)
+
+
+def _span(values: Array) -> tuple[float, float, float]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.nan, np.nan, np.nan
+    return float(known.min()), float(known.mean()), float(known.max())
+
+
+def _losses(axes: Axes, session: Session) -> None:
+    """Draw frames that never came and frames not trusted, second by second."""
+    table = session.frames
+    axes.set_ylabel("frames per s")
+    t_s = table["t"] - table["t"].min(initial=np.inf)
+    first = table["plane"] == 0  # a volume's counter counts for all its planes
+    jumps = np.maximum(np.diff(table["frame"][first], prepend=np.nan) - 1, 0)
+    lost = _per_second(t_s[first], np.nan_to_num(jumps))
+    untrusted = _per_second(t_s, table["trusted"] == 0)
+    for counts, color, label in (
+        (lost, VERMILION, "lost"),
+        (untrusted, GRAY, "untrusted"),
+    ):
+        axes.bar(
+            np.arange(len(counts)), counts, 1, align="edge", color=color, label=label
+        )
+    if lost.any() or untrusted.any():
+        axes.legend(frameon=False, ncols=2, fontsize=8, loc="upper right")
+        return
+    axes.set(ylim=(0, 1), yticks=[])
+    axes.text(
+        0.5,
+        0.5,
+        "none lost, none untrusted",
+        ha="center",
+        color=GRAY,
+        transform=axes.transAxes,
+    )
+
+
+def _per_second(t_s: Array, counts: Array) -> Array:
+    return np.bincount(t_s.astype(int), counts) if len(t_s) else np.zeros(1)

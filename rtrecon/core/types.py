@@ -1,0 +1,9 @@
+"""Names for types that every package uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]  # shape and dtype stand in each docstring

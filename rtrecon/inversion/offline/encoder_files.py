@@ -1,0 +1,113 @@
+"""Encoder files of either kind, and whether they were trained on a clip's neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
+from rtrecon.encoder.card import find
+from rtrecon.encoder.checkpoint import Checkpoint, load
+from rtrecon.encoder.dwiseneuro.inference import load_published
+from rtrecon.encoder.dwiseneuro.live import LivePublished
+from rtrecon.encoder.protocol import Encoder
+from rtrecon.inversion.offline.clips import Clip
+from rtrecon.inversion.offline.pixel_rates import CompactRates
+
+_MOST_OFF = 0.01  # share by which rates may differ
+_PUBLISHED_HZ = 30.0
+
+
+def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
+    """Open an encoder to invert; UserError where it is not of the clip's neurons.
+
+    path: of a compact one, or of a published one that was adapted; 'demo' is the one
+    shipped with the package.
+    """
+    if _is_published(path):
+        raise UserError(
+            f"{path} is a published encoder, which has no prior to invert it with; "
+            "make one for it with `rtrecon adapt`, or reconstruct with --method "
+            "published"
+        )
+    checkpoint = load(find(str(path)))
+    _require_same(path, checkpoint.card.rois.ids, clip)
+    _require_rate(path, float(checkpoint.card.meta.get("rate_hz", clip.rate_hz)), clip)
+    return checkpoint
+
+
+def open_encoder(
+    path: Path, clip: Clip, mouse: str | None = None, device: str = "cpu"
+) -> Encoder:
+    """Open an encoder of any kind; UserError where it is not one for the clip.
+
+    mouse: whose readout, where a published file has several. device: of a published
+    encoder; a compact one answers on the CPU.
+    """
+    require_device(device)
+    if not _is_published(path):
+        return _asked_by_pixels(open_checkpoint(path, clip), device)
+    encoder = load_published([path], mouse, device)
+    _require_same(path, encoder.neuron_ids, clip)
+    _require_rate(path, _PUBLISHED_HZ, clip)
+    return encoder
+
+
+def _asked_by_pixels(checkpoint: Checkpoint, device: str) -> Encoder:
+    """Return the encoder of a checkpoint, whatever it is inverted with left out."""
+    if not isinstance(checkpoint.model, LivePublished):
+        return CompactRates(checkpoint)
+    published = checkpoint.model.published.to(device)
+    published.recompute, published.dtype = False, torch.float32  # as published
+    return published
+
+
+def require_device(device: str) -> None:
+    """Raise UserError where there is no such device."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "device 'cuda' is asked for, but torch finds none here; install a torch "
+            "built for CUDA and its driver, or use the CPU"
+        )
+
+
+def _is_published(path: Path) -> bool:
+    """Tell published files, converted or as they were, from checkpoints of ours."""
+    file = find(str(path))
+    if file.suffix != ".safetensors" or not file.is_file():
+        return file.is_file()
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            return "rtrecon" not in (opened.metadata() or {})
+    except SafetensorError:
+        return False
+
+
+def _require_same(path: Path, ids: Array, clip: Clip) -> None:
+    n_recorded = clip.target.activity.shape[1]
+    if n_recorded != len(ids):
+        raise UserError(
+            f"{clip.name} has activity of {n_recorded} neurons, encoder {path} knows "
+            f"{len(ids)}; give the encoder that was trained on these neurons"
+        )
+    recorded = ids if clip.ids is None else clip.ids
+    differ = np.flatnonzero(recorded != ids)
+    if len(differ):
+        first = int(differ[0])
+        raise UserError(
+            f"{clip.name} has neuron {recorded[first]} in place {first}, where encoder "
+            f"{path} expects {ids[first]}; give the encoder that was trained on these "
+            "neurons"
+        )
+
+
+def _require_rate(path: Path, rate_hz: float, clip: Clip) -> None:
+    if abs(clip.rate_hz - rate_hz) > _MOST_OFF * rate_hz:
+        raise UserError(
+            f"{clip.name} has {clip.rate_hz:g} frames per second, encoder {path} was "
+            f"trained at {rate_hz:g}; record with align.rate_hz = {rate_hz:g}"
+        )

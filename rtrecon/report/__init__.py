@@ -1,3 +1,0 @@
-from rtrecon.report.page import write_report
-
-__all__ = ["write_report"]

@@ -1,0 +1,82 @@
+"""What a stimulus program in Python tells, as PsychoPy would, but without a window."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from rtrecon.protocol import messages
+from rtrecon.testing.daemon_process import settings_in
+from rtrecon.transport.keys import make_keys
+from tests.support.octave import Listening
+from tests.support.paths import BRIDGE
+
+PROGRAM = BRIDGE / "python" / "stimulus.py"
+N_FRAMES = 30
+
+
+@pytest.fixture
+def movie(tmp_path):
+    """A movie in a file, and its images."""
+    images = np.random.default_rng(0).integers(0, 256, (N_FRAMES, 6, 8))
+    np.save(tmp_path / "clouds.npy", images.astype(np.uint8))
+    return tmp_path / "clouds.npy", images
+
+
+def play(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), *map(str, arguments), "--no-window"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize("keys", [None, "own", "other"])
+def test_it_tells_what_was_shown_and_when(tmp_path, movie, keys):
+    path, images = movie
+    settings = settings_in(tmp_path).wire
+    for folder in ("own", "other"):
+        make_keys(tmp_path / folder)
+    arguments = [path, "--address", settings.frames, "--rate", 60]
+    if keys:
+        arguments += ["--keys", tmp_path / keys]
+        settings = settings.model_copy(update={"keys": str(tmp_path / "own")})
+    began_s = time.time()
+    with Listening(settings) as listening:
+        said = listening.until_ended(play(*arguments))
+    if keys == "other":
+        assert listening.messages == []
+        assert "no daemon at" in said
+        assert f"0 stimulus frames sent, {N_FRAMES} lost" in said
+        return
+    assert said == f"{N_FRAMES} stimulus frames sent, 0 lost\n"
+    headers = [header for header, _ in listening.messages]
+    assert all(isinstance(header, messages.Stimulus) for header in headers)
+    assert np.array_equal([image for _, image in listening.messages], images)
+    assert [(h.seq, h.index, h.clip) for h in headers] == [
+        (i, i, "clouds") for i in range(N_FRAMES)
+    ]
+    shown_s = np.array([header.t_send for header in headers])
+    assert began_s < shown_s[0]
+    assert shown_s[-1] < time.time()
+    assert (np.diff(shown_s) > 0).all()
+
+
+def test_it_says_what_it_cannot_show(tmp_path):
+    np.save(tmp_path / "loud.npy", np.zeros((2, 3, 4)))
+    process = play(tmp_path / "loud.npy")
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "float64 [2, 3, 4]" in complaint
+
+
+def test_it_knows_nothing_of_rtrecon():
+    text = PROGRAM.read_text(encoding="utf-8")
+    assert not re.search(r"^\s*(import|from) rtrecon", text, re.M)

@@ -1,0 +1,85 @@
+"""The dark level of a detector, where it is known, and of real recordings."""
+
+import numpy as np
+import pytest
+from scipy.stats import theilslopes
+
+from rtrecon.imaging.traces.detector_offset import find_dark, robust_slope
+from tests.support.paths import TEST_DATA
+
+DATA = TEST_DATA
+SHAPE, N_FRAMES = (96, 96), 60
+
+
+def tissue():
+    """(lines, pixels) photons per frame: dim and bright, none of it dark."""
+    rows, cols = np.mgrid[:96, :96] / 96
+    return 0.4 + 2.0 * rows + np.sin(9 * cols) ** 2
+
+
+def frames(dark, gain, read_noise, dtype=np.int16):
+    rng = np.random.default_rng(0)
+    photons = rng.poisson(tissue(), (N_FRAMES, *SHAPE))
+    noise = read_noise * rng.normal(size=photons.shape)
+    return np.rint(dark + gain * photons + noise).astype(dtype)
+
+
+# Dark level, gain, read noise: counts; taken off by the microscope, or not.
+DETECTORS = {
+    "taken off": (0.0, 60.0, 5.0),
+    "left on": (40.0, 60.0, 12.0),
+    "too much taken off": (-120.0, 60.0, 5.0),
+    "a low gain": (100.0, 8.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("n_points", [5, 40, 41])
+def test_the_slope_and_its_limits_are_those_of_scipy(n_points):
+    rng = np.random.default_rng(n_points)
+    x = rng.permutation(n_points) + rng.random()
+    y = 3 * x + rng.normal(0, 2, n_points)
+    slope, _, low, high = theilslopes(y, x)
+    assert robust_slope(x, y) == pytest.approx((slope, low, high))
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_dark_level_is_found(name):
+    dark, gain, read_noise = DETECTORS[name]
+    found = find_dark(frames(dark, gain, read_noise))
+    # Read noise is mistaken for light, downwards.
+    expected = dark - read_noise**2 / gain
+    assert found.counts == pytest.approx(expected, abs=0.1 * gain)
+    assert abs(found.counts - expected) < 2 * found.error_counts
+    assert found.counts_per_photon == pytest.approx(gain, rel=0.05)
+
+
+def test_a_brain_that_moves_and_flashes_hardly_moves_it():
+    rng = np.random.default_rng(1)
+    light = [np.roll(tissue(), rng.integers(-2, 3), 0) for _ in range(N_FRAMES)]
+    light[20] = 5 * light[20]
+    movie = 40 + 60 * rng.poisson(light)
+    assert find_dark(movie.astype(np.int16)).counts == pytest.approx(40, abs=12)
+
+
+def test_where_it_cannot_be_told_there_is_none():
+    movie = frames(40.0, 60.0, 12.0)
+    assert find_dark(movie[:5]) is None
+    assert find_dark(movie[:, :8, :8]) is None
+    assert find_dark(np.zeros_like(movie)) is None
+    rng = np.random.default_rng(0)
+    noise_alone = rng.normal(300 + 60 * tissue(), 20, movie.shape)
+    assert find_dark(noise_alone.astype(np.int16)) is None
+
+
+def test_nothing_is_darker_than_the_dark():
+    movie = np.maximum(frames(-60.0, 60.0, 5.0), 0)  # cut off by the microscope
+    assert find_dark(movie).counts <= movie.mean(0).min() + 10
+
+
+def test_a_real_recording_has_little_of_it():
+    path = DATA / "twophoton" / "crop256_600frames_u16.npz"
+    if not path.exists():
+        pytest.skip(f"no real recording at {path}")
+    movie = np.load(path)["movie"][:60]
+    found = find_dark(movie)
+    assert abs(found.counts) < 0.1 * movie.mean()

@@ -1,0 +1,403 @@
+"""Fields of another day: turned, zoomed, shifted, dimmer, with some neurons gone."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import tifffile
+from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import binary_fill_holes, label
+
+from rtrecon.config import FieldSettings
+from rtrecon.core.errors import UserError
+from rtrecon.imaging.field_match.affine_search import find_map, turned
+from rtrecon.imaging.field_match.comparison import compare_fields, verdict
+from rtrecon.imaging.field_match.match import (
+    FieldMatch,
+    align_field,
+    move_rois,
+    visibility,
+)
+from rtrecon.imaging.field_match.picture import draw_report
+from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.simulate import render
+from rtrecon.simulate.microscope import Field, make_field
+from tests.support.paths import TEST_DATA
+
+SHARED = TEST_DATA
+RECORDING = SHARED / "scanimage" / "replay_real_pixels_synthetic_SI_header.tif"
+REGIONS = SHARED / "twophoton" / "neurofinder_regions.json"
+
+SIDE_PX, MARGIN_PX = 256, 64  # of an image, and of what is known around it
+SHAPE = (SIDE_PX, SIDE_PX)
+LIMITS = FieldSettings()
+
+# rotation in deg, scale, shift (y, x) in px, shear
+MAPS = {
+    "identity": (0.0, 1.0, (0.0, 0.0), 0.0),
+    "a little": (0.8, 1.01, (2.0, -2.4), 0.0),
+    "sheared": (-2.0, 0.99, (5.5, 8.0), 0.02),
+    "turned": (9.8, 1.0, (0.0, 0.0), 0.0),
+    "larger": (0.0, 1.1, (0.0, 0.0), 0.0),
+    "smaller, turned": (-9.8, 0.9, (0.0, 1.7), 0.0),
+    "shifted": (0.0, 1.0, (-62.5, 60.3), 0.0),
+    "all at once": (7.3, 0.93, (40.2, -55.7), 0.01),
+    "all at once, back": (-8.9, 1.08, (-50.1, -33.4), 0.01),
+}
+PLAIN = MAPS["a little"]
+
+
+def map_of(rotation_deg, scale, shift, shear) -> np.ndarray:
+    matrix = turned(rotation_deg, scale, SHAPE, SHAPE)
+    matrix[:, :2] = matrix[:, :2] @ np.array([[1 + shear, 0], [0, 1]])
+    middle = (SIDE_PX - 1) / 2
+    matrix[:, 2] = middle + np.array(shift) - matrix[:, :2] @ [middle, middle]
+    return matrix
+
+
+def moved_points(matrix, points) -> np.ndarray:
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def sample(image, matrix, shape) -> np.ndarray:
+    """The image moved by the map: a spline evaluated where each pixel comes from."""
+    spline = RectBivariateSpline(*map(np.arange, image.shape), image)
+    places = np.indices(shape).reshape(2, -1).T - matrix[:, 2]
+    return spline.ev(*(np.linalg.inv(matrix[:, :2]) @ places.T)).reshape(shape)
+
+
+@dataclass(frozen=True)
+class World:
+    """A field larger than the image of it, and the image stored on the first day."""
+
+    field: Field
+    stored: np.ndarray
+    rois: RoiSet
+
+    def today(self, matrix, seed=1, gone=(), shape=SHAPE) -> np.ndarray:
+        """Another day: 0.6 of the light, uneven; every tenth neuron much changed."""
+        rng = np.random.default_rng(seed)
+        lit = self.field.brightness * np.exp(0.15 * rng.normal(size=len(self.all_ids)))
+        lit[::10] *= np.exp(rng.normal(size=len(lit[::10])))
+        lit[list(gone)] = 0
+        light = 0.6 * scene(self.field, lit)
+        light *= np.linspace(0.7, 1.3, len(light))[:, None]
+        return shoot(light, matrix, 60, rng, shape)
+
+    @property
+    def all_ids(self) -> np.ndarray:
+        return self.field.masks.ids
+
+
+def scene(field, brightness) -> np.ndarray:
+    masks, still = field.masks, np.zeros(field.clouds.shape[1:], np.float32)
+    pixels = masks.indptr, masks.rows, masks.cols, masks.weights
+    return render.light(field.tissue, still, *pixels, brightness.astype(np.float32))
+
+
+def shoot(light, matrix, frames, rng, shape=SHAPE) -> np.ndarray:
+    """Mean of frames of the middle of the scene, in counts."""
+    inner = matrix.copy()
+    inner[:, 2] -= matrix[:, :2] @ [MARGIN_PX, MARGIN_PX]
+    photons = rng.poisson(frames * np.maximum(sample(light, inner, shape), 0))
+    noise = rng.normal(0, 12 / np.sqrt(frames), shape)
+    return (40 + 60 * photons / frames + noise).astype(np.float32)
+
+
+def make_world(seed) -> World:
+    field = make_field(500, SIDE_PX + 2 * MARGIN_PX, seed)
+    light = scene(field, field.brightness)
+    stored = shoot(light, map_of(*MAPS["identity"]), 200, np.random.default_rng(seed))
+    ids, pixels = [], []
+    for roi_id, (rows, cols, weights) in enumerate(field.masks.pixels()):
+        rows, cols = rows - MARGIN_PX, cols - MARGIN_PX
+        if min(rows.min(), cols.min()) >= 0 and max(rows.max(), cols.max()) < SIDE_PX:
+            ids.append(roi_id)
+            pixels.append((rows, cols, weights))
+    return World(field, stored, from_pixels(np.array(ids), SHAPE, pixels))
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(0)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_the_map_of_another_day_is_found_without_a_guess(world, name):
+    truth = map_of(*MAPS[name])
+    match = align_field(world.today(truth), world.stored, LIMITS)
+    centers = world.rois.centers()
+    misses = moved_points(match.matrix, centers) - moved_points(truth, centers)
+    errors_px = np.hypot(*misses.T)
+    assert match.found
+    assert not match.mirrored
+    assert match.correlation > 5 * match.by_chance
+    assert np.median(errors_px) < 0.05
+    assert errors_px.max() < 0.15
+
+
+def test_a_match_can_be_read():
+    rotation_deg, scale, shift, shear = MAPS["all at once"]
+    match = FieldMatch(map_of(rotation_deg, scale, shift, 0.0), 0.9, 0.1, SHAPE, SHAPE)
+    assert match.shift_px == pytest.approx(shift)
+    assert match.rotation_deg == pytest.approx(rotation_deg)
+    assert match.scale == pytest.approx(scale)
+    assert match.shear == pytest.approx(0, abs=1e-9)
+    sheared = FieldMatch(map_of(0.0, 1.0, (0, 0), shear), 0.9, 0.1, SHAPE, SHAPE)
+    assert sheared.shear == pytest.approx(shear)
+    # Clockwise as seen: what was right of the middle lies below it.
+    right, middle = np.array([127.5, 227.5, 1]), np.array([127.5, 127.5, 1])
+    quarter = turned(90, 1.0, SHAPE, SHAPE)
+    np.testing.assert_allclose(quarter @ right - quarter @ middle, (100, 0), atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(256, 200), (300, 300)])
+def test_today_may_have_other_lines_and_pixels(world, shape):
+    truth = map_of(*PLAIN)
+    today = world.today(truth, shape=shape)
+    report = compare_fields(today, world.stored, world.rois, LIMITS)
+    centers = world.rois.centers()
+    misses = moved_points(report.match.matrix, centers) - moved_points(truth, centers)
+    assert np.hypot(*misses.T).max() < 0.15
+    assert report.moved.shape == shape
+
+
+# name -> words of the sentence
+STRANGERS = {
+    "another field": "not in today's image .*another field or depth; move the obj",
+    "beyond the range": "not in today's image",
+    "beside it": "not in today's image",
+    "mirrored": "only in a mirror .*scan direction flipped",
+    "noise": "not in today's image",
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_another_field_is_a_no_go(world, name):
+    rng = np.random.default_rng(4)
+    straight = world.today(map_of(*PLAIN))
+    today = {
+        "another field": lambda: make_world(7).today(map_of(*PLAIN)),
+        "beyond the range": lambda: world.today(map_of(24.0, 1.0, (0, 0), 0.0)),
+        "beside it": lambda: world.today(map_of(0.0, 1.0, (0, 300.0), 0.0)),
+        "mirrored": lambda: straight[:, ::-1],
+        "noise": lambda: rng.normal(100, 10, SHAPE),
+    }[name]()
+    report = compare_fields(today, world.stored, world.rois, LIMITS)
+    assert not report.go
+    assert not report.match.found
+    assert not report.visibility.any()
+    assert not report.outside.any()
+    assert re.search(STRANGERS[name], report.sentence)
+
+
+def test_what_is_searched_can_be_limited(world):
+    today = world.today(map_of(*MAPS["turned"]))
+    narrow = FieldSettings(max_rotation_deg=2.0, max_scale=1.0)
+    assert not align_field(today, world.stored, narrow).found
+
+
+def test_neurons_keep_ids_and_those_outside_are_missing(world):
+    truth = map_of(*MAPS["all at once"])
+    report = compare_fields(world.today(truth), world.stored, world.rois, LIMITS)
+    centers = moved_points(truth, world.rois.centers())
+    well_inside = ((centers > 8) & (centers < SIDE_PX - 9)).all(1)
+    well_outside = ((centers < -2) | (centers > SIDE_PX + 1)).any(1)
+    assert report.go
+    assert report.sentence.startswith("go: ")
+    assert f"{report.outside.sum()} outside the field" in report.sentence
+    assert report.moved.ids.tolist() == world.rois.ids.tolist()
+    assert report.outside[well_outside].all()
+    assert not report.outside[well_inside].any()
+    assert not report.visibility[report.outside].any()
+    errors = report.moved.centers()[well_inside] - centers[well_inside]
+    assert np.hypot(*errors.T).max() < 0.2
+
+
+def disc(row, col, radius):
+    rows, cols = np.nonzero(
+        np.hypot(*(np.indices(SHAPE) - np.array([row, col])[:, None, None])) <= radius
+    )
+    return rows, cols, np.random.default_rng(0).uniform(1, 2, len(rows))
+
+
+def straight_match(matrix) -> FieldMatch:
+    return FieldMatch(matrix, 0.9, 0.1, SHAPE, SHAPE)
+
+
+def test_where_nothing_moved_masks_stay_as_they_are(world):
+    same = move_rois(world.rois, straight_match(map_of(*MAPS["identity"])))
+    assert same.rows.tolist() == world.rois.rows.tolist()
+    assert same.cols.tolist() == world.rois.cols.tolist()
+    np.testing.assert_allclose(same.weights, world.rois.weights, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_moved_mask_is_whole_and_where_it_belongs(name):
+    pixels = [disc(120, 128, radius) for radius in (0.0, 1.0, 5.0, 12.0)]
+    rois = from_pixels(np.array([9, 3, 7, 1]), SHAPE, pixels, np.array([0, 2, 1, 0]))
+    truth = map_of(*MAPS[name])
+    moved = move_rois(rois, straight_match(truth))
+    assert moved.ids.tolist() == [9, 3, 7, 1]
+    assert moved.planes.tolist() == [0, 2, 1, 0]
+    growth = np.linalg.det(truth[:, :2])
+    expected = moved_points(truth, rois.centers())
+    np.testing.assert_allclose(moved.centers(), expected, atol=0.5)
+    np.testing.assert_allclose(moved.centers()[2:], expected[2:], atol=0.25)
+    for (rows, cols, weights), before in zip(moved.pixels(), pixels, strict=True):
+        mask = np.zeros(SHAPE, bool)
+        mask[rows, cols] = True
+        assert weights.sum() == pytest.approx(1)
+        assert label(mask)[1] == 1
+        assert (binary_fill_holes(mask) == mask).all()
+        assert len(rows) == pytest.approx(growth * len(before[0]), rel=0.1, abs=4)
+
+
+def test_a_mask_is_missing_once_half_of_it_is_outside():
+    rois = from_pixels(np.arange(2), SHAPE, [disc(100, 20, 6), (np.empty(0, int),) * 3])
+    sizes = []
+    for left in (0, 13, 17, 19.4, 20.6, 40):
+        moved = move_rois(rois, straight_match(map_of(0.0, 1.0, (0, -left), 0.0)))
+        sizes.append(np.diff(moved.indptr).tolist())
+    whole = len(disc(100, 20, 6)[0])
+    assert [size[0] for size in sizes[:2]] == [whole, whole]
+    assert whole > sizes[2][0] > sizes[3][0] >= whole / 2
+    assert [size[0] for size in sizes[4:]] == [0, 0]
+    assert [size[1] for size in sizes] == [0] * 6
+
+
+def test_a_neuron_that_is_gone_is_not_visible(world):
+    gone = world.rois.ids[5::8]
+    truth = map_of(*PLAIN)
+    today = world.today(truth, gone=gone)
+    match = straight_match(truth)
+    moved = move_rois(world.rois, match)
+    seen = visibility(moved, today, world.stored, match)
+    here = np.diff(moved.indptr) > 0
+    is_gone = np.isin(moved.ids, gone)
+    assert seen.min() >= 0
+    assert seen.max() <= 1
+    assert np.mean(seen[here & ~is_gone] > 0) > 0.95
+    assert np.median(seen[here & ~is_gone]) > 0.8
+    assert np.mean(seen[here & is_gone] > 0) < 0.25
+
+
+# correlation, by chance, shift, visible, hidden and outside of 100 -> words
+VERDICTS = {
+    "all": (0.9, 0.1, (3, -4), 100, 0, 0, "^go: 100 of 100 .*moved by 5.0 px"),
+    "most": (0.9, 0.1, (0, 0), 55, 25, 20, "^go: 55 of 100 .*; 20 outside the field$"),
+    "too far": (0.9, 0.1, (-60, 9), 40, 10, 50, "^no-go: .*by .60 lines and -9 pixels"),
+    "other depth": (0.3, 0.1, (0, 0), 40, 50, 10, "^no-go: .*change the depth"),
+    "stranger": (0.11, 0.1, (0, 0), 90, 10, 0, "^no-go: .* 0.11, by chance 0.10"),
+    "in a mirror": (0.1, 0.8, (0, 0), 0, 100, 0, "^no-go: .*mirror"),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_the_verdict_is_a_sentence_with_numbers(name):
+    correlation, by_chance, shift, visible, hidden, left, words = VERDICTS[name]
+    match = FieldMatch(
+        map_of(0.0, 1.0, shift, 0.0), correlation, by_chance, SHAPE, SHAPE
+    )
+    seen = np.repeat([0.7, 0.0, 0.0], [visible, hidden, left])
+    outside = np.arange(100) >= visible + hidden
+    go, sentence = verdict(match, seen, outside, LIMITS)
+    assert go == sentence.startswith("go: ")
+    assert re.search(words, sentence)
+
+
+def test_a_report_is_saved_and_drawn(world, tmp_path):
+    report = compare_fields(
+        world.today(map_of(*PLAIN)), world.stored, world.rois, LIMITS
+    )
+    saved = json.loads(json.dumps(report.as_json()))
+    assert saved["go"] is True
+    assert saved["sentence"] == report.sentence
+    assert saved["rotation_deg"] == pytest.approx(PLAIN[0], abs=0.05)
+    assert saved["ids"] == world.rois.ids.tolist()
+    assert len(saved["visibility"]) == len(saved["outside"]) == len(world.rois)
+    draw_report(report, tmp_path / "go.png")
+    lost = replace(report.match, correlation=0.0)
+    draw_report(replace(report, match=lost, go=False), tmp_path / "no-go.png")
+    drawn = [(tmp_path / name).read_bytes() for name in ("go.png", "no-go.png")]
+    assert all(picture.startswith(b"\x89PNG") for picture in drawn)
+    assert drawn[0] != drawn[1]
+
+
+def test_a_field_without_neurons_is_still_compared(world):
+    nobody = from_pixels(np.empty(0, int), SHAPE, [])
+    report = compare_fields(world.today(map_of(*PLAIN)), world.stored, nobody, LIMITS)
+    assert report.sentence.startswith("go: 0 of 0 neurons visible, moved by 3.")
+
+
+BLANK = {
+    "constant": (np.full(SHAPE, 7.0), "constant"),
+    "not finite": (np.full(SHAPE, np.nan), "not finite"),
+    "a line": (np.arange(256.0)[None], r"shape \(1, 256\)"),
+}
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_blank_images_are_refused(world, name):
+    image, words = BLANK[name]
+    with pytest.raises(ValueError, match=f"today's image .*{words}"):
+        align_field(image, world.stored, LIMITS)
+    with pytest.raises(ValueError, match=f"the stored image .*{words}"):
+        align_field(world.stored, image, LIMITS)
+
+
+def test_masks_of_another_image_are_refused(world):
+    with pytest.raises(UserError, match="store both from the same recording"):
+        compare_fields(world.stored, world.stored[:200], world.rois, LIMITS)
+
+
+def test_only_the_picture_needs_matplotlib():
+    command = (
+        "import sys, rtrecon.imaging.field_match.comparison;"
+        "print('matplotlib' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+@pytest.fixture(scope="module")
+def halves():
+    """Mean images of the first and second half of a real recording."""
+    if not RECORDING.exists() or not REGIONS.exists():
+        pytest.skip(f"no real recordings in {SHARED}")
+    with tifffile.TiffFile(RECORDING) as file:
+        frames = np.array([page.asarray() for page in file.pages], np.float32)
+    return frames[:50].mean(0), frames[50:].mean(0)
+
+
+@pytest.fixture(scope="module")
+def marked() -> RoiSet:
+    """The neurons that experts marked in it."""
+    places = [np.array(r["coordinates"]).T for r in json.loads(REGIONS.read_text())]
+    pixels = [(rows, cols, np.ones(len(rows))) for rows, cols in places]
+    return from_pixels(np.arange(len(pixels)), (512, 512), pixels)
+
+
+def test_a_real_field_turned_on_purpose_is_found(halves, marked):
+    stored, later = halves
+    turn = turned(-9.0, 0.92, later.shape, later.shape)
+    turn[:, 2] += (-100, 100)
+    report = compare_fields(sample(later, turn, later.shape), stored, marked, LIMITS)
+    assert report.go
+    present = np.diff(report.moved.indptr) > 0
+    assert np.mean(report.visibility[present] > 0) > 0.9
+    # The animal itself moved between the halves, by a fraction of a pixel.
+    between, _ = find_map(later, stored, LIMITS)
+    assert np.abs(between - np.eye(2, 3)).max() < 0.3
+    expected = moved_points(turn, moved_points(between, marked.centers()))
+    misses = moved_points(report.match.matrix, marked.centers()) - expected
+    assert np.median(np.hypot(*misses.T)) < 0.1
+    assert np.hypot(*misses.T).max() < 0.3

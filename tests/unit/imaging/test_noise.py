@@ -1,0 +1,116 @@
+"""Noise and signal-to-noise of traces whose noise and transients are known."""
+
+import numpy as np
+import pytest
+
+from rtrecon.config import TracesSettings
+from rtrecon.imaging.traces.noise import RunningNoise, RunningSnr
+
+SETTINGS = TracesSettings()
+RATE_HZ, N_FRAMES, N = 30.0, 1800, 60
+NOISE_SD = 0.2  # dF/F
+DECAY = np.exp(-1 / (SETTINGS.decay_s * RATE_HZ))
+
+
+def traces(spikes_hz, size, drift=0.0, seed=0):
+    """(n_frames, n) dF/F: transients of `size` s.d. of the noise, give or take 20 %."""
+    rng = np.random.default_rng(seed)
+    dff = (rng.random((N_FRAMES, N)) < spikes_hz / RATE_HZ).astype(float)
+    dff *= size * NOISE_SD * rng.uniform(0.8, 1.2, dff.shape)
+    for k in range(1, N_FRAMES):
+        dff[k] += DECAY * dff[k - 1]
+    dff += NOISE_SD * rng.normal(size=dff.shape)
+    return (dff + np.linspace(0, drift, N_FRAMES)[:, None]).astype(np.float32)
+
+
+def after(station, frames):
+    for values in frames:
+        station.update(values)
+    return station
+
+
+def noise_of(frames):
+    return after(RunningNoise(frames.shape[1], RATE_HZ), frames).sd
+
+
+# What the traces hold, and by how much at most the noise is then overestimated.
+WORLDS = {
+    "silent": (0.0, 0.0, 0.02),
+    "sparse": (0.1, 8.0, 0.03),
+    "a session's drift": (0.1, 8.0, 0.03, 1.0),
+    "busy": (0.3, 8.0, 0.05),
+    "never at rest": (1.0, 8.0, 0.12),
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_noise_is_told_apart_from_transients(name):
+    spikes_hz, size, most, *drift = WORLDS[name]
+    error = noise_of(traces(spikes_hz, size, *drift)) / NOISE_SD - 1
+    assert -0.02 < error.mean() < most
+    assert error.std() < 0.06
+
+
+def test_noise_is_the_median_distance_offline():
+    frames = traces(0.1, 8.0)
+    gaps = np.abs(np.diff(frames, axis=0))
+    offline = np.median(gaps, axis=0) / (0.6745 * np.sqrt(2))
+    np.testing.assert_allclose(noise_of(frames), offline, rtol=0.15)
+    station = after(RunningNoise(N, RATE_HZ), frames)
+    nu = np.median(gaps, axis=0) / np.sqrt(RATE_HZ)
+    np.testing.assert_allclose(station.standardized(), nu, rtol=0.15)
+
+
+def test_noise_is_known_within_a_second():
+    frames = traces(0.1, 8.0)
+    assert np.isnan(noise_of(frames[:1])).all()
+    error = noise_of(frames[:30]) / NOISE_SD - 1
+    assert np.median(np.abs(error)) < 0.2
+
+
+def test_noise_follows_the_session():
+    quiet, loud = traces(0.0, 0.0), 2 * traces(0.0, 0.0, seed=1)
+    sd = noise_of(np.concatenate([quiet, loud, loud, loud]))
+    assert sd.mean() == pytest.approx(2 * NOISE_SD, rel=0.05)
+
+
+def test_lost_frames_are_no_changes():
+    frames = traces(0.1, 8.0)
+    holed = frames.copy()
+    holed[::5] = np.nan
+    assert noise_of(holed).mean() == pytest.approx(NOISE_SD, rel=0.04)
+    untouched = noise_of(np.full((20, 1), np.nan, np.float32))
+    assert np.isnan(untouched).all()
+
+
+@pytest.mark.parametrize("size", [4.0, 8.0, 20.0])
+def test_snr_is_the_size_of_transients(size):
+    snr = after(RunningSnr(N, RATE_HZ, SETTINGS), traces(0.15, size)).snr()
+    assert np.nanmedian(snr) == pytest.approx(size, rel=0.12)
+
+
+def test_a_slower_rise_is_allowed_for():
+    rng = np.random.default_rng(0)
+    t_s = np.arange(1, 120) / RATE_HZ
+    shape = np.exp(-t_s / SETTINGS.decay_s) - np.exp(-t_s / 0.15)
+    frames = NOISE_SD * rng.normal(size=(N_FRAMES, N))
+    for start in range(100, N_FRAMES - 150, 150):
+        frames[start : start + 119] += 8 * NOISE_SD * (shape / shape.max())[:, None]
+    station = RunningSnr(N, RATE_HZ, SETTINGS, rise_s=0.15)
+    snr = after(station, frames.astype(np.float32)).snr()
+    assert np.median(snr) == pytest.approx(8.0, rel=0.12)
+
+
+def test_of_noise_alone_there_is_no_snr():
+    snr = after(RunningSnr(N, RATE_HZ, SETTINGS), traces(0.0, 0.0)).snr()
+    assert np.isnan(snr).mean() > 0.8
+    assert np.isnan(snr).all() or np.nanmax(snr) < 5
+
+
+def test_a_restored_estimate_goes_on_where_it_was():
+    frames = traces(0.3, 8.0)
+    whole = after(RunningSnr(N, RATE_HZ, SETTINGS), frames)
+    first = after(RunningSnr(N, RATE_HZ, SETTINGS), frames[:900])
+    second = RunningSnr(N, RATE_HZ, SETTINGS)
+    second.restore(first.state())
+    np.testing.assert_array_equal(after(second, frames[900:]).snr(), whole.snr())

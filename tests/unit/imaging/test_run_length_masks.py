@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtrecon.imaging.traces.run_length_masks import Pixels, RunSums
+
+SHAPE = (23, 71)
+
+
+def disc(row, col, radius):
+    rows, cols = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    return np.hypot(rows - row, cols - col) <= radius
+
+
+# masks, as images of what belongs to each
+MASKS = {
+    "none": [],
+    "an empty one": [np.zeros(SHAPE, bool)],
+    "one pixel": [disc(4, 5, 0)],
+    "corners": [disc(0, 0, 0), disc(22, 70, 0)],
+    "the whole field": [np.ones(SHAPE, bool)],
+    "a column from end to end, beside another": [
+        np.arange(SHAPE[1]) == np.full((SHAPE[0], 1), column) for column in (3, 4)
+    ],
+    "discs that overlap": [disc(8, 20, 6), disc(10, 25, 6), disc(8, 20, 6)],
+    "a ring": [disc(11, 40, 9) & ~disc(11, 40, 4)],
+    "far from each other in a row": [disc(5, 3, 2), disc(5, 60, 2)],
+    "scattered pixels": [np.random.default_rng(0).random(SHAPE) < 0.3],
+}
+
+
+def pixels_of(masks):
+    places = [np.nonzero(mask) for mask in masks]
+    owner = np.repeat(np.arange(len(masks)), [len(rows) for rows, _ in places])
+    rows, cols = (
+        np.concatenate([np.zeros(0, int), *[p[axis] for p in places]])
+        for axis in (0, 1)
+    )
+    return Pixels(len(masks), SHAPE, owner, rows, cols)
+
+
+@pytest.mark.parametrize("case", MASKS)
+def test_sums_are_those_of_the_masks(case):
+    masks = MASKS[case]
+    image = np.random.default_rng(1).normal(100, 30, SHAPE).astype(np.float32)
+    out = np.full(len(masks), np.nan, np.float32)
+    RunSums(pixels_of(masks)).sums(image, out)
+    np.testing.assert_allclose(out, [image[m].sum() for m in masks], atol=0.05)
+
+
+def test_nothing_is_left_over_from_the_image_before():
+    sums = RunSums(pixels_of(MASKS["discs that overlap"]))
+    out, again = np.empty((2, 3), np.float32)
+    image = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    sums.sums(image, out)
+    sums.sums(np.full(SHAPE, 1e4, np.float32), again)
+    sums.sums(image, again)
+    np.testing.assert_array_equal(out, again)

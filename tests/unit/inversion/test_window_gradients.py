@@ -1,0 +1,165 @@
+"""Gradients of the published protocol against their definition; what may go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rtrecon.core.errors import UserError
+from rtrecon.encoder.compact import MEMORY
+from rtrecon.encoder.protocol import PADDED, VISIBLE
+from rtrecon.inversion.offline.pixel_rates import CompactRates
+from rtrecon.inversion.offline.published_settings import PublishedSettings
+from rtrecon.inversion.offline.target import Target
+from rtrecon.inversion.offline.window_gradients import WindowGradients, poisson_misfit
+from tests.support import inversion_world as world
+
+N_FRAMES = 48
+SETTINGS = PublishedSettings()
+PAST = MEMORY - 1
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return CompactRates(world.checkpoint())
+
+
+@pytest.fixture
+def target():
+    return world.clip(N_FRAMES).target
+
+
+@pytest.fixture(scope="module")
+def video():
+    generator = torch.Generator().manual_seed(0)
+    return 255 * torch.rand(PAST + N_FRAMES, *VISIBLE, generator=generator)
+
+
+class PaintedEncoder:
+    """One neuron that sums a padded frame, and behaviour, on planes or not."""
+
+    n_neurons, past_frames, frame_shape = 1, 0, PADDED
+
+    def rates(self, video, behavior):
+        planes = behavior if behavior.ndim == 5 else behavior[..., None, None]
+        seen = video.sum((-1, -2)) + 3 * planes.sum((-1, -2, -3))
+        return seen[..., None] * 1e-3
+
+
+def test_each_window_has_length_one_and_frames_their_mean(encoder, target, video):
+    made = WindowGradients(encoder, target, SETTINGS).mean(video)
+    total, count = torch.zeros_like(video), torch.zeros(len(video), 1, 1)
+    for start in (0, 8, 16, 16):  # of 32 frames; the last is counted twice
+        movie = video[start : start + PAST + 32].clone().requires_grad_(True)
+        part = slice(start, start + 32)
+        rates = encoder.rates(movie, target.told()[part])
+        activity = target.recorded()[part]
+        misfit = (rates - activity * (rates + 1e-8).log()).mean()
+        (gradient,) = torch.autograd.grad(misfit, movie)
+        total[start : start + PAST + 32] += gradient / (gradient.norm() + 1e-6)
+        count[start : start + PAST + 32] += 1
+    np.testing.assert_allclose(made, total / count, rtol=1e-3, atol=1e-7)
+
+
+def test_misfit_is_the_poisson_likelihood_of_what_is_known():
+    rates = torch.tensor([[[2.0, 1.0], [4.0, 3.0]]])
+    activity = torch.tensor([[[1.0, torch.nan], [0.0, torch.nan]]])
+    expected = (2 - np.log(2) + 4) / 2
+    assert poisson_misfit(rates, activity).item() == pytest.approx(expected)
+    nothing = torch.full_like(activity, torch.nan)
+    assert poisson_misfit(rates, nothing).item() == 0
+
+
+def test_negative_activity_asks_for_silence(encoder, target, video):
+    below = Target(np.where(target.activity == 0, -1, target.activity), target.behavior)
+    made, same = (
+        WindowGradients(encoder, each, SETTINGS).mean(video) for each in (target, below)
+    )
+    assert torch.equal(made, same)
+
+
+def test_behaviour_on_planes_takes_its_part_of_the_length():
+    target = Target(np.zeros((32, 1)), np.ones((32, 2)))
+    video = torch.ones(32, *PADDED)
+    alone, shared = (
+        WindowGradients(PaintedEncoder(), target, settings).mean(video).norm().item()
+        for settings in (replace(SETTINGS, behavior_in_norm=False), SETTINGS)
+    )
+    # By movie 1, by each of two planes 3: one in nineteen squares.
+    assert alone == pytest.approx(1, rel=1e-3)
+    assert shared == pytest.approx(19**-0.5, rel=1e-3)
+
+
+# -- neurons that are left out ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_dropped_neurons_leave_the_loss_or_are_to_be_silent(
+    encoder, target, video, silent
+):
+    kept = np.arange(world.N_NEURONS) % 2 == 0
+    settings = replace(SETTINGS, dropped_silent=silent)
+
+    def slope(dropped_activity):
+        activity = np.where(kept, target.activity, dropped_activity)
+        given = Target(activity, target.behavior, kept)
+        return WindowGradients(encoder, given, settings).mean(video)
+
+    # Whatever they did does not matter, ...
+    assert torch.equal(slope(target.activity), slope(7.0))
+    # ... but being asked for silence does.
+    activity = np.where(kept, target.activity, 0 if silent else np.nan)
+    plain = WindowGradients(encoder, Target(activity, target.behavior), SETTINGS)
+    assert torch.equal(slope(7.0), plain.mean(video))
+
+
+def test_lost_activity_pulls_at_nothing(encoder, target, video):
+    lost = Target(np.full_like(target.activity, np.nan), target.behavior)
+    assert not WindowGradients(encoder, lost, SETTINGS).mean(video).any()
+
+
+# -- memory ----------------------------------------------------------------------------
+
+
+class Forgetful(CompactRates):
+    """Takes three windows at once, not more."""
+
+    def rates(self, video, behavior):
+        if len(video) > 3:
+            raise torch.OutOfMemoryError("no memory")
+        return super().rates(video, behavior)
+
+
+def test_out_of_memory_halves_the_batch_and_changes_nothing(encoder, video):
+    settings = replace(SETTINGS, stride_frames=2)  # nine windows
+    target = world.clip(N_FRAMES).target
+    plenty = WindowGradients(encoder, target, settings)
+    little = WindowGradients(Forgetful(world.checkpoint()), target, settings)
+    expected = plenty.mean(video)
+    np.testing.assert_allclose(little.mean(video), expected, rtol=1e-4, atol=1e-8)
+    assert (plenty.windows_at_once, little.windows_at_once) == (64, 3)
+    assert plenty.passes == little.passes == 9
+
+
+def test_memory_for_no_window_at_all_is_told(video):
+    class Hopeless(CompactRates):
+        def rates(self, video, behavior):
+            raise torch.OutOfMemoryError("no memory")
+
+    target = world.clip(N_FRAMES).target
+    gradients = WindowGradients(Hopeless(world.checkpoint()), target, SETTINGS)
+    with pytest.raises(UserError, match="one window at a time"):
+        gradients.mean(video)
+
+
+def test_an_encoder_that_knows_no_answer_is_told(target, video):
+    class Unknowing(CompactRates):
+        def rates(self, video, behavior):
+            return super().rates(video, behavior) * torch.nan
+
+    gradients = WindowGradients(Unknowing(world.checkpoint()), target, SETTINGS)
+    with pytest.raises(UserError, match="no finite answer"):
+        gradients.mean(video)

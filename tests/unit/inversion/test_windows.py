@@ -1,0 +1,45 @@
+"""Windows laid over a clip, and put together again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rtrecon.inversion.offline.windows import cut
+
+# frames of a clip, of a window, between starts -> windows as published, and starts
+LAID = [
+    (300, 32, 8, 35, [*range(0, 265, 8), 268]),
+    (60, 32, 8, 5, [0, 8, 16, 24, 28]),
+    (64, 32, 8, 6, [0, 8, 16, 24, 32]),  # the last is flush with the end by itself
+    (64, 32, 32, 3, [0, 32]),
+    (70, 32, 32, 3, [0, 32, 38]),
+    (32, 32, 8, 2, [0]),
+    (20, 32, 8, 2, [0]),  # shorter than a window
+]
+
+
+@pytest.mark.parametrize(("n_frames", "size", "stride", "count", "starts"), LAID)
+def test_windows_lie_as_published(n_frames, size, stride, count, starts):
+    windows = cut(n_frames, size, stride)
+    assert windows.starts.tolist() == starts
+    assert windows.counts.sum() == count
+    assert len(windows) == len(starts)
+    assert windows.frames()[-1, -1] == n_frames - 1
+
+
+@pytest.mark.parametrize(("n_frames", "size", "stride"), [case[:3] for case in LAID])
+@pytest.mark.parametrize("past", [0, 3])
+def test_what_windows_show_is_put_together_again(n_frames, size, stride, past):
+    clip = torch.rand(past + n_frames, 2, 3)
+    windows = cut(n_frames, size, stride)
+    again = windows.mean(clip[windows.frames(past)], past)
+    np.testing.assert_allclose(again, clip, rtol=1e-6)
+
+
+def test_each_frame_is_the_mean_of_its_windows():
+    windows = cut(5, 4, 1)  # frames 0-3, and 1-4 twice: by stride and by the end
+    parts = torch.stack([torch.zeros(4), torch.ones(4)])
+    expected = [0, 2 / 3, 2 / 3, 2 / 3, 1]
+    np.testing.assert_allclose(windows.mean(parts), expected, rtol=1e-6)

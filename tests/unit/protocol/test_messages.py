@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import json
+import math
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtrecon.protocol import messages
+from rtrecon.protocol.behavior import BEHAVIOR, UNKNOWN
+from rtrecon.protocol.messages import WireError
+
+PIXELS = np.array([[1, -2, 3], [256, -16384, 32767]], np.int16)
+PIXEL_BYTES = bytes.fromhex("0100 feff 0300 0001 00c0 ff7f")
+
+# What a sender in any language must produce -> what it means.
+GOLDEN = {
+    "start": (
+        b'{"type":"start","session":"s","seq":0,"v":1,"source":"rig","rate_hz":30.0,'
+        b'"shape":[2,3],"dtype":"int16","channels":[1],"planes":[0.0],"rois":null,'
+        b'"units":null,"rates_in":null,"meta":{"zoom":1.5}}',
+        b"",
+        messages.Start(
+            session="s",
+            seq=0,
+            source="rig",
+            rate_hz=30.0,
+            shape=(2, 3),
+            meta={"zoom": 1.5},
+        ),
+    ),
+    "frame": (
+        b'{"type":"frame","session":"s","seq":1,"v":1,"frame":7,"t":0.25,"t_send":9.5,'
+        b'"shape":[2,3],"dtype":"int16","channel":2,"plane":0,"roi":null,"dropped":4}',
+        PIXEL_BYTES,
+        messages.Frame(
+            session="s",
+            seq=1,
+            frame=7,
+            t=0.25,
+            t_send=9.5,
+            shape=(2, 3),
+            channel=2,
+            dropped=4,
+        ),
+    ),
+    "stimulus": (
+        b'{"type":"stimulus","session":"s","seq":2,"v":1,"clip":"c","index":3,"t":0.5,'
+        b'"t_send":null,"shape":[1,2],"dtype":"uint8"}',
+        b"\x00\xff",
+        messages.Stimulus(session="s", seq=2, clip="c", index=3, t=0.5, shape=(1, 2)),
+    ),
+    "behavior": (
+        b'{"type":"behavior","session":"s","seq":3,"v":1,"t":0.5,"t_send":null,'
+        b'"pupil_dilation":null,"running_speed":-1.5,"pupil_x":null,"pupil_y":null}',
+        b"",
+        messages.Behavior(session="s", seq=3, t=0.5, running_speed=-1.5),
+    ),
+    "sync": (
+        b'{"type":"sync","session":"s","seq":4,"v":1,"t":0.5,"t_send":9.5,"line":2,'
+        b'"value":1}',
+        b"",
+        messages.Sync(session="s", seq=4, t=0.5, t_send=9.5, line=2, value=1),
+    ),
+    "end": (
+        b'{"type":"end","session":"s","seq":5,"v":1,"reason":"done","frames":9,'
+        b'"dropped":1}',
+        b"",
+        messages.End(session="s", seq=5, reason="done", frames=9, dropped=1),
+    ),
+}
+
+OUT = {"session": "s", "seq": 0, "t": 1.0}
+MAP = np.arange(6, dtype=np.float32).reshape(2, 3)
+IMAGE = np.arange(6, dtype=np.uint8).reshape(2, 3)
+PUBLISHED = {
+    "field": (
+        messages.Field(
+            **OUT, frame=1, shape=(2, 3), shift_px=(0.5, -1.0), confidence=0.9
+        ),
+        IMAGE,
+    ),
+    "activity": (
+        messages.Activity(
+            **OUT, index=1, frame=2, t_frame=3.0, behavior=(None, 2.0, 1.5, None)
+        ),
+        np.array([0.5, np.nan, -1.0], np.float32),
+    ),
+    "activity of nobody": (
+        messages.Activity(**OUT, index=1, frame=2, t_frame=3.0),
+        np.empty(0, np.float32),
+    ),
+    "movie": (
+        messages.Movie(
+            **OUT, index=9, final=1, lag=0.4, shape=(2, 2, 3), steps=7, t_frame=3.0
+        ),
+        np.stack([IMAGE, IMAGE + 6]),
+    ),
+    "stimulus": (messages.Seen(**OUT, index=1, clip="c", shape=(2, 3)), IMAGE),
+    "quality": (messages.Quality(**OUT, index=1, lag=0.4), np.empty(0, np.uint8)),
+    "quality with predictions": (
+        messages.Quality(
+            **OUT,
+            index=1,
+            lag=0.4,
+            held_out=messages.HeldOut(-3, [4, 9], [[0.5, 0.25], [1.0, -0.5]]),
+        ),
+        np.empty(0, np.uint8),
+    ),
+    "quality with a map": (
+        messages.Quality(**OUT, index=1, lag=0.4, shape=(2, 3), null_correlation=0.1),
+        MAP,
+    ),
+    "health": (
+        messages.Health(
+            **OUT,
+            station="front",
+            state="running",
+            gaps=messages.Gaps(1, 2, 3),
+            latency_ms={"register": messages.Percentiles(1.0, 2.0, 3.0, 4.0, 5)},
+        ),
+        np.empty(0, np.uint8),
+    ),
+    "event": (messages.Event(**OUT, name="mark", message="x"), np.empty(0, np.uint8)),
+}
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_golden_bytes_mean_their_message_and_are_made_from_it(case):
+    header, payload, message = GOLDEN[case]
+    found, pixels = messages.decode([header, payload])
+    assert found == message
+    assert pixels.tobytes() == payload
+    made, sent = messages.encode(message, payload)
+    # JSON knows no order of fields, so a sender may choose its own.
+    assert (json.loads(made), sent) == (json.loads(header), payload)
+
+
+def test_pixels_keep_their_place_and_value_and_cannot_be_written():
+    header, payload, message = GOLDEN["frame"]
+    _, pixels = messages.decode([header, payload])
+    assert np.array_equal(pixels, PIXELS)
+    assert not pixels.flags.writeable
+    assert bytes(messages.encode(message, PIXELS)[1]) == PIXEL_BYTES
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [PIXELS.astype(">i2"), np.asfortranarray(PIXELS), PIXELS.repeat(2, 1)[:, ::2]],
+    ids=["big-endian", "column-major", "strided"],
+)
+def test_pixels_are_sent_in_the_contract_s_order_however_they_lie(pixels):
+    assert bytes(messages.encode(GOLDEN["frame"][2], pixels)[1]) == PIXEL_BYTES
+
+
+def test_fields_left_out_have_their_defaults_and_unknown_ones_are_ignored():
+    header = {
+        "type": "frame",
+        "session": "s",
+        "seq": 0,
+        "frame": 1,
+        "t": 0,
+        "t_send": 0,
+    }
+    header |= {"shape": [1, 1], "invented": {"later": [1, 2]}}
+    message, _ = messages.decode([json.dumps(header).encode(), b"\0\0"])
+    assert (message.dtype, message.channel, message.roi) == ("int16", 1, None)
+
+
+def test_what_a_mouse_does_is_told_in_one_order():
+    told = {name: 10.0 + place for place, name in enumerate(BEHAVIOR)}
+    message = messages.Behavior(session="s", seq=0, **told)
+    assert message.behaved() == (10.0, 11.0, 12.0, 13.0)
+    alone = messages.Behavior(session="s", seq=0, pupil_y=1.5)
+    assert alone.behaved() == (*UNKNOWN[1:], 1.5)
+
+
+@pytest.mark.parametrize("n_values", [2, 5])
+def test_activity_with_more_or_less_behaviour_is_refused(n_values):
+    message = messages.Activity(**OUT, index=1, frame=2, t_frame=3.0)
+    topic, header, payload = messages.encode_published(message)
+    told = json.loads(header) | {"behavior": [1.0] * n_values}
+    with pytest.raises(WireError, match=f"length {len(BEHAVIOR)}"):
+        messages.decode_published([topic, json.dumps(told).encode(), payload])
+
+
+def test_a_stimulus_without_pixels_names_a_frame_on_disk():
+    message = messages.Stimulus(session="s", seq=0, clip="c", index=3, shape=(36, 64))
+    assert messages.decode(messages.encode(message))[1].size == 0
+
+
+def test_parts_may_be_zmq_s_own():
+    header, payload, message = GOLDEN["frame"]
+    found, pixels = messages.decode([zmq.Frame(header), zmq.Frame(payload)])
+    assert found == message
+    assert np.array_equal(pixels, PIXELS)
+
+
+@pytest.mark.parametrize("case", PUBLISHED)
+def test_what_is_published_comes_back(case):
+    message, payload = PUBLISHED[case]
+    parts = messages.encode_published(message, payload)
+    found, array = messages.decode_published(parts)
+    assert found == message
+    assert bytes(parts[0]).decode() in messages.TOPICS
+    assert (array.dtype, array.shape) == (payload.dtype, payload.shape)
+    np.testing.assert_array_equal(array, payload)
+
+
+def changed(case, **fields):
+    """The golden header with some fields changed; `...` takes one away."""
+    header = json.loads(GOLDEN[case][0]) | fields
+    header = {key: value for key, value in header.items() if value is not ...}
+    return [json.dumps(header).encode(), GOLDEN[case][1]]
+
+
+FRAME, START = GOLDEN["frame"][0], GOLDEN["start"][0]
+BOMB = b'{"type":"start","meta":{"a":' + b"[" * 60_000
+# what arrives -> words of the reason
+MALFORMED = {
+    "no part": ([], "0 parts"),
+    "one part": ([FRAME], "1 parts"),
+    "three parts": ([FRAME, PIXEL_BYTES, b""], "3 parts"),
+    "not JSON": ([b"frame 7", b""], "does not parse"),
+    "empty header": ([b"", b""], "does not parse"),
+    "JSON cut short": ([FRAME[:-1], PIXEL_BYTES], "does not parse"),
+    "no object": ([b"[1, 2]", b""], "does not parse"),
+    "not UTF-8": ([b'{"type":"\xff\xfe"}', b""], "does not parse"),
+    "not UTF-8 in a name": ([FRAME.replace(b'"s"', b'"\xff"'), b""], "does not parse"),
+    "too long": (
+        [FRAME + b" " * messages.MAX_HEADER_BYTES, PIXEL_BYTES],
+        "more than the",
+    ),
+    "a bomb of brackets": ([BOMB, b""], "does not parse"),
+    "a bomb well closed": ([BOMB[:30_000] + b"]" * 29_972 + b"}}", b""], "not parse"),
+    "unknown type": (changed("frame", type="image"), "Invalid value 'image'"),
+    "no type": (changed("frame", type=...), "missing required field `type`"),
+    "another version": (changed("frame", v=2), r"Invalid enum value 2 - at `\$.v`"),
+    "no session": (changed("frame", session=...), "field `session`"),
+    "session too long": (changed("frame", session="s" * 65), "length <= 64"),
+    "empty session": (changed("frame", session=""), "length >= 1"),
+    "no seq": (changed("frame", seq=...), "field `seq`"),
+    "negative seq": (changed("frame", seq=-1), r"`int` >= 0 - at `\$.seq`"),
+    "fractional seq": (changed("frame", seq=0.5), r"Expected `int`.*seq"),
+    "endless seq": (changed("frame", seq=10**30), r"at `\$.seq`"),
+    "seq as text": (changed("frame", seq="1"), r"Expected `int`.*seq"),
+    "dtype not allowed": (changed("frame", dtype="float64"), "Invalid enum value"),
+    "dtype that would be code": (changed("frame", dtype="O"), "Invalid enum value"),
+    "three sides": (changed("frame", shape=[1, 2, 3]), "length 2"),
+    "negative side": (changed("frame", shape=[-2, -3]), "a side that is not positive"),
+    "no side": (changed("frame", shape=[0, 3]), "a side that is not positive"),
+    "huge sides": (changed("frame", shape=[2**40, 2**40]), "more than the"),
+    "too few bytes": ([FRAME, PIXEL_BYTES[:-1]], "payload is 11 bytes.*needs 12"),
+    "too many bytes": ([FRAME, PIXEL_BYTES + b"\0"], "payload is 13 bytes.*needs 12"),
+    "no pixels": ([FRAME, b""], "payload is 0 bytes"),
+    "time not a number": ([FRAME.replace(b"0.25", b"NaN"), PIXEL_BYTES], "not parse"),
+    "infinite time": ([FRAME.replace(b"0.25", b"1e999"), PIXEL_BYTES], "out of range"),
+    "time beyond any clock": (changed("frame", t=1e300), r"at `\$.t`"),
+    "no time": (changed("frame", t=None), r"at `\$.t`"),
+    "start with pixels": ([START, b"\0\0"], "start message carries 2 bytes"),
+    "start of no size": (changed("start", shape=[0, 512]), "not positive"),
+    "start too large": (changed("start", shape=[10**6, 10**6]), "more than the"),
+    "rate of nothing": (changed("start", rate_hz=0), r"at `\$.rate_hz`"),
+    "negative rate": (changed("start", rate_hz=-30), r"at `\$.rate_hz`"),
+    "end with pixels": ([GOLDEN["end"][0], b"\0"], "end message carries 1 bytes"),
+    "stimulus of 16 bit": (changed("stimulus", dtype="int16"), "Invalid enum value"),
+    "stimulus with no shape": (changed("stimulus", shape=None), "no 'shape'"),
+    "stimulus of other size": (changed("stimulus", shape=[3, 3]), "needs 9"),
+    "speed beyond reason": (changed("behavior", running_speed=1e30), "running_speed"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_what_does_not_keep_to_the_contract_is_refused_with_a_reason(case):
+    parts, words = MALFORMED[case]
+    with pytest.raises(WireError, match=words):
+        messages.decode(parts)
+
+
+MALFORMED_PUBLISHED = {
+    "two parts": (lambda parts: parts[:2], "2 parts, expected 3"),
+    "another topic": (lambda parts: [b"health", *parts[1:]], "carries a movie header"),
+    "no header": (lambda parts: [parts[0], b"", parts[2]], "does not parse"),
+    "too few bytes": (lambda parts: [*parts[:2], b"\0"], "payload is 1 bytes"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED_PUBLISHED)
+def test_what_a_daemon_would_not_publish_is_refused(case):
+    spoil, words = MALFORMED_PUBLISHED[case]
+    parts = messages.encode_published(*PUBLISHED["movie"])
+    with pytest.raises(WireError, match=words):
+        messages.decode_published(spoil(parts))
+
+
+def test_activity_of_broken_numbers_is_refused():
+    parts = messages.encode_published(*PUBLISHED["activity"])
+    with pytest.raises(WireError, match=r"payload is 7 bytes.*needs 4"):
+        messages.decode_published([*parts[:2], bytes(7)])
+
+
+TEXT = st.text('aé☃"\\\0', max_size=9)
+NUMBERS = st.integers() | st.floats() | st.sampled_from([2**63, -(2**63), 1e308])
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=8,
+)
+SHAPES = st.lists(st.integers(-3, 2**20), max_size=4)
+
+
+@st.composite
+def headers(draw):
+    """A golden header of which a few fields say something else."""
+    header = json.loads(GOLDEN[draw(st.sampled_from(sorted(GOLDEN)))][0])
+    for name in draw(st.lists(st.sampled_from(sorted(header)), max_size=3)):
+        header[name] = draw(SHAPES if name == "shape" else VALUES)
+    return json.dumps(header).encode()
+
+
+def or_reason(decode, parts):
+    """What is decoded, or None where there is a sentence why not."""
+    try:
+        return decode(parts)
+    except WireError as error:
+        return None if str(error) else pytest.fail("an empty reason")
+
+
+@settings(deadline=None)
+@given(header=headers() | st.binary(max_size=200), payload=st.binary(max_size=64))
+def test_decode_gives_a_message_that_makes_sense_or_a_reason(header, payload):
+    decoded = or_reason(messages.decode, [header, payload])
+    if decoded is None:
+        return
+    message, pixels = decoded
+    assert pixels.nbytes == len(payload)
+    assert 0 < len(message.session) <= 64
+    assert message.seq >= 0
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        assert not isinstance(value, float) or math.isfinite(value)
+
+
+@settings(deadline=None)
+@given(
+    topic=st.sampled_from(messages.TOPICS).map(str.encode) | st.binary(max_size=9),
+    header=st.sampled_from(sorted(PUBLISHED)).map(
+        lambda case: msgspec.json.encode(PUBLISHED[case][0])
+    )
+    | st.binary(max_size=99),
+    payload=st.binary(max_size=64),
+)
+def test_decode_published_raises_nothing_else_either(topic, header, payload):
+    decoded = or_reason(messages.decode_published, [topic, header, payload])
+    assert decoded is None or decoded[0].session == "s"
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=9), max_size=4))
+def test_any_number_of_parts_is_survived(parts):
+    with pytest.raises(WireError):
+        messages.decode(parts)
+
+
+@settings(deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    dtype=st.sampled_from(messages.PIXEL_TYPES),
+    seed=st.integers(0, 99),
+)
+def test_any_frame_comes_back_as_it_was(shape, dtype, seed):
+    bits = np.random.default_rng(seed).integers(0, 2**16, shape, dtype=np.uint16)
+    pixels = bits.view(dtype)
+    message = messages.Frame(
+        session="s", seq=1, frame=2, t=0.1, t_send=1.0, shape=shape, dtype=dtype
+    )
+    found, array = messages.decode(messages.encode(message, pixels))
+    assert found == message
+    np.testing.assert_array_equal(array, pixels)

@@ -1,0 +1,70 @@
+"""Simulated running and pupil stay in the range of recorded mice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.simulate.behavior import behave, slow_noise
+
+RATE_HZ = 30.0
+HOUR = round(3600 * RATE_HZ)
+
+# figure of an hour -> its range over ten recorded mice
+RANGES = {
+    "mean speed, cm/s": (0.3, 5.0),
+    "share of time still": (0.5, 0.95),
+    "mean pupil, px": (40.0, 60.0),
+    "smallest pupil, px": (10.0, 30.0),
+    "largest pupil, px": (70.0, 92.0),
+}
+
+
+def test_behavior_is_in_the_range_of_recorded_mice():
+    behavior = behave(HOUR, RATE_HZ, np.random.default_rng(0))
+    speed, pupil = behavior.running_speed, behavior.pupil_dilation
+    found = {
+        "mean speed, cm/s": speed.mean(),
+        "share of time still": (speed < 0.5).mean(),
+        "mean pupil, px": pupil.mean(),
+        "smallest pupil, px": pupil.min(),
+        "largest pupil, px": pupil.max(),
+    }
+    assert speed.min() >= 0
+    for name, (low, high) in RANGES.items():
+        assert low <= found[name] <= high, f"{name}: {found[name]:.3f}"
+
+
+def test_the_pupil_follows_arousal():
+    behavior = behave(HOUR, RATE_HZ, np.random.default_rng(0))
+    assert np.corrcoef(behavior.pupil_dilation, behavior.arousal)[0, 1] > 0.95
+
+
+def test_behavior_follows_from_its_seed():
+    one, same, other = (
+        behave(300, RATE_HZ, np.random.default_rng(seed)).pupil_dilation
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).all()
+
+
+def test_all_but_the_place_of_the_pupil_is_measured():
+    behavior = behave(300, RATE_HZ, np.random.default_rng(0))
+    told = dict(zip(BEHAVIOR, behavior.measured().T, strict=True))
+    unknown = [name for name in BEHAVIOR if np.isnan(told[name]).all()]
+    assert unknown == ["pupil_x", "pupil_y"]
+    for name in ("pupil_dilation", "running_speed"):
+        np.testing.assert_array_equal(told[name], getattr(behavior, name))
+        assert told[name].dtype == np.float32
+
+
+@pytest.mark.parametrize("tau_frames", [3.0, 30.0])
+def test_slow_noise_has_unit_variance_and_the_memory_asked_for(tau_frames):
+    noise = slow_noise((100_000, 4), tau_frames, np.random.default_rng(0))
+    lag = round(tau_frames)
+    later = (noise[lag:] * noise[:-lag]).mean()
+    assert noise.std() == pytest.approx(1, abs=0.05)
+    assert later == pytest.approx(np.exp(-1), abs=0.05)
+    assert noise[0].std() > 0.1  # no start from nothing

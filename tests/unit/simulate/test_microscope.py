@@ -1,0 +1,101 @@
+"""Simulated frames: photons, motion and indicator are what they are said to be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from rtrecon.core.errors import UserError
+from rtrecon.simulate.microscope import indicator, make_field, record
+from rtrecon.simulate.movie import RATE_HZ
+
+
+def motion_figures(shift_px):
+    """s.d., s.d. of the change per frame, and r half a second apart: of y and x."""
+    still = shift_px - shift_px.mean(0)
+    later = (still[15:] * still[:-15]).mean(0) / still.var(0)
+    return np.stack([still.std(0), np.diff(shift_px, axis=0).std(0), later])
+
+
+def test_the_brain_moves_as_a_real_one(shared_data):
+    path = shared_data / "twophoton" / "real_shifts_and_traces.npz"
+    if not path.exists():
+        pytest.skip(f"no real motion at {path}")
+    with np.load(path) as real:
+        expected = motion_figures(real["shifts_yx"])
+    found = motion_figures(quiet_recording(3000).shift_px)
+    np.testing.assert_allclose(found, expected, rtol=0.35)
+
+
+def quiet_recording(n_frames):
+    """A field in which no neuron fires."""
+    field = make_field(30, side_px=128, seed=2)
+    return record(field, np.zeros((n_frames, 30), np.float32), RATE_HZ, seed=0)
+
+
+def still_recording(n_frames, shift_px=(0.0, 0.0)):
+    """A field without any activity that stays where it is put."""
+    recording = quiet_recording(n_frames)
+    return dataclasses.replace(
+        recording,
+        neuropil=np.zeros_like(recording.neuropil),
+        shift_px=np.full((n_frames, 2), shift_px, np.float32),
+    )
+
+
+def frames_of(recording):
+    blank = np.empty(recording.field.tissue.shape, np.int16)
+    return np.stack([recording.frame(i, blank).copy() for i in range(len(recording))])
+
+
+def test_a_frame_is_int16_and_the_same_each_time():
+    recording = still_recording(3)
+    frames, again = frames_of(recording), frames_of(recording)
+    assert frames.dtype == np.int16
+    np.testing.assert_array_equal(frames, again)
+    assert (frames[0] != frames[1]).mean() > 0.8
+
+
+def test_noise_is_that_of_photons_and_electronics():
+    recording = still_recording(400)
+    optics = recording.field.optics
+    frames = frames_of(recording).astype(float)
+    level, variance = frames.mean(0).ravel(), frames.var(0).ravel()
+    gain, dark = np.polyfit(level - optics.offset, variance, 1)
+    assert gain == pytest.approx(optics.gain, rel=0.1)
+    assert np.sqrt(max(dark, 0)) < 3 * optics.read_noise
+    noise = frames - frames.mean(0)
+    for axis in (0, 1, 2):  # a frame and the next, a pixel and its neighbours
+        a, b = np.delete(noise, 0, axis), np.delete(noise, -1, axis)
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("shift_px", [(3.0, -2.0), (-1.5, 4.25)])
+def test_a_frame_lies_where_the_truth_says(shift_px):
+    still = frames_of(still_recording(200)).mean(0)
+    moved = frames_of(still_recording(200, shift_px)).mean(0)
+    inside = (slice(8, -8), slice(8, -8))
+    expected = ndimage.shift(still, shift_px, order=1)
+    error = np.std(moved[inside] - expected[inside])
+    unmoved = np.std(moved[inside] - still[inside])
+    assert error < 0.25 * unmoved
+
+
+def test_a_spike_is_a_quarter_dff_that_decays_with_the_indicator():
+    spikes = np.zeros((90, 1), np.float32)
+    spikes[10] = 1
+    dff = indicator(spikes, RATE_HZ, decay_s=0.7)[:, 0]
+    assert not dff[:10].any()
+    assert dff.max() == pytest.approx(0.25, rel=0.02)
+    assert dff[10:].argmax() <= 4
+    assert dff[21 + 30] / dff[30] == pytest.approx(np.exp(-1), rel=0.1)
+
+
+def test_neurons_that_do_not_fit_are_refused():
+    with pytest.raises(
+        UserError, match=r"500 neurons do not fit .* 64 x 64 px .*fewer"
+    ):
+        make_field(500, side_px=64, seed=0)
