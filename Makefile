@@ -11,13 +11,18 @@ PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 
-.PHONY: demo test test-long lint bench-loop bench-front bench-inversion bench-bridge bench-screen bench-gpu gallery clean
+.PHONY: demo test test-unit test-long lint docs \
+	bench-loop bench-front bench-inversion bench-bridge bench-screen bench-gpu \
+	benchmarks-page gallery clean
 
 demo: $(READY)
 	$(BIN)/rtrecon demo $(ARGS)
 
 test: $(READY)
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest $(TWO_AT_ONCE) $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest $(TWO_AT_ONCE) --cov=rtrecon $(ARGS)
+
+test-unit: $(READY)
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/unit $(TWO_AT_ONCE) $(ARGS)
 
 test-long: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m long $(ARGS)
@@ -27,6 +32,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The tutorials run while the documentation is built. RTRECON_DOCS_TUTORIALS=0 skips them.
+docs: $(READY)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+# The figures of docs/benchmarks.md, written from benchmarks/results/*.json.
+benchmarks-page: $(READY)
+	$(BIN)/python benchmarks/page.py
 
 bench-loop: $(READY)
 	$(BIN)/python benchmarks/loop.py $(ARGS)
@@ -46,13 +59,13 @@ bench-screen: $(READY)
 bench-gpu: $(READY)
 	$(BIN)/python benchmarks/gpu.py $(if $(QUICK),--quick) $(ARGS)
 
-# The pictures of the README: a real daemon, a simulated mouse.
+# The pictures of the documentation: a real daemon, a simulated mouse.
 gallery: $(READY)
 	$(BIN)/python benchmarks/gallery.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf build dist demo-out
+	rm -rf build dist demo-out docs/_build docs/auto_tutorials htmlcov .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Made anew only when what it depends on changed. torch comes first: it is the largest,

@@ -1,7 +1,7 @@
-"""The demo's loop with more or less attached to it, and what that costs.
+"""Runs the demo's loop with displays, a recording and rules attached to it.
 
-One simulated session, again and again from its beginning, through real processes: a
-daemon with its inverter, and what a run asks for of displays, a record and rules.
+All processes are real: a daemon, its inverter, and what `Attached` asks for. One
+simulated session is sent in real time, from its beginning again when it is over.
 """
 
 from __future__ import annotations
@@ -22,26 +22,36 @@ import numpy as np
 import psutil
 
 from rtrecon import config
-from rtrecon.config import EncoderSettings, ReactSettings, RecordSettings, Settings
-from rtrecon.core.process import give_way
-from rtrecon.demo.demo import Companions
-from rtrecon.encoder.card import find, read_card
+from rtrecon.config import (
+    ClosedLoopSettings,
+    EncoderSettings,
+    RecordingSettings,
+    Settings,
+)
+from rtrecon.core.process import lower_priority
+from rtrecon.demo.child_processes import ChildProcesses
+from rtrecon.encoder.card import find_checkpoint, read_card
 from rtrecon.protocol import messages
-from rtrecon.simulate.movie import RATE_HZ, natural_movie
-from rtrecon.simulate.session import Session, make_session, make_world, start_fields
-from rtrecon.testing.daemon_process import settings_in
-from rtrecon.transport.control import ControlError, ask
-from rtrecon.transport.sender import Sender
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import (
+    SimulatedSession,
+    make_imaged_mouse,
+    simulate_session,
+    start_message_fields,
+)
+from rtrecon.testing.daemon_process import make_settings
+from rtrecon.transport.rpc import RpcError, call_daemon
+from rtrecon.transport.senders import SessionSender
 
-_START_S = 120.0
-_LINGER_S = 2.0
-_SESSION_S = 120.0  # simulated once, and shown again and again
-_MOVIE_SEED = 9000  # far from every movie trained on
-_MEMORY_EVERY_S = 5.0
-_PROGRAMS = {
-    "run": "front",
-    "invert": "inverter",
-    "reactor": "reactor",
+START_TIMEOUT_S = 120.0
+END_DELAY_S = 2.0  # between the last frame and the stop of the daemon
+SESSION_S = 120.0  # duration of the simulated session, which is repeated
+MOVIE_SEED = 9000  # far from the seeds of all movies used in training
+MEMORY_INTERVAL_S = 5.0
+_PROCESS_NAMES = {  # by the command of `rtrecon`
+    "run": "daemon",
+    "inverter": "inverter",
+    "closed-loop": "closed_loop",
     "display": "displays",
 }
 
@@ -50,160 +60,177 @@ _PROGRAMS = {
 class Attached:
     """What is attached to the loop."""
 
-    displays: int = 0
+    n_displays: int = 0
     record: bool = False
-    react: ReactSettings = field(default_factory=ReactSettings)
+    rules: ClosedLoopSettings = field(default_factory=ClosedLoopSettings)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a run showed. memory_mb: per process, one value each `memory_s`."""
+class LoopResult:
+    """What was measured in one run.
 
-    front: messages.Percentiles  # from a frame to its traces
-    react_ms: np.ndarray  # from a frame to the event, in the ear of a listener
-    memory_s: list[float]
+    frame_to_traces: latency in the daemon. event_latency_ms: from a frame to the
+    event of a rule in a subscriber. memory_mb: per process, one value for each of
+    `memory_times_s` from the time on when the process ran.
+    """
+
+    frame_to_traces: messages.LatencyPercentiles
+    event_latency_ms: np.ndarray
+    memory_times_s: list[float]
     memory_mb: dict[str, list[float]]
 
 
-def run(seconds: float, attached: Attached, folder: Path) -> Found:
-    """Run the loop for so long; what it recorded is in `folder`.
+def run(seconds: float, attached: Attached, folder: Path) -> LoopResult:
+    """Run the loop for so many seconds; a recording is in `folder`.
 
-    In a process of its own, for the microscope gives way to the daemon, and who once
-    gave way does so for good, with all that it starts.
+    Runs in a process of its own, because the simulated microscope lowers its priority,
+    and a process cannot raise it again.
     """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as aside:
-        return aside.submit(_run, seconds, attached, folder).result()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as executor:
+        return executor.submit(_run_here, seconds, attached, folder).result()
 
 
-def _simulated(seconds: float) -> Session:
-    """Return a session of the mouse that the shipped encoder was trained on."""
-    mouse = read_card(find("demo")).meta["simulated"]
-    world = make_world(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
-    movie = natural_movie(round(seconds * RATE_HZ), _MOVIE_SEED)
-    return make_session(world, movie, "leaves", _MOVIE_SEED)
+def memory_growth_mb(result: LoopResult) -> dict[str, float]:
+    """Return the growth of each process: its last tenth minus its second sixth.
+
+    The first sixth is left out: templates, windows and caches are allocated then.
+    """
+    return {name: _growth(np.array(mb)) for name, mb in result.memory_mb.items()}
 
 
-def _run(seconds: float, attached: Attached, folder: Path) -> Found:
-    session = _simulated(min(seconds, _SESSION_S))
-    settings = _settings(folder, attached)
+def _run_here(seconds: float, attached: Attached, folder: Path) -> LoopResult:
+    session = _simulate_session(min(seconds, SESSION_S))
+    settings = _make_settings(folder, attached)
     file = folder / "settings.json"
     file.write_text(config.dump(settings), encoding="utf-8")
-    memory_s: list[float] = []
+    memory_times_s: list[float] = []
     memory_mb: dict[str, list[float]] = {}
-    with _rig(file, settings, attached) as listener:
-        give_way()  # a real microscope takes none of the daemon's processor
-        sender = Sender(settings.wire.frames, **start_fields(session))
+    with _start_processes(file, settings, attached) as subscriber:
+        lower_priority()  # a real microscope takes no processor time from the daemon
+        fields = start_message_fields(session)
+        sender = SessionSender(settings.network.frames, None, **fields)
         began_s = time.monotonic()
 
-        def told(index: int) -> None:
-            if index % round(_MEMORY_EVERY_S * RATE_HZ) == 0:
-                memory_s.append(time.monotonic() - began_s)
-                for name, held_mb in _memory_mb().items():
-                    memory_mb.setdefault(name, []).append(held_mb)
+        def measure_memory(index: int) -> None:
+            if index % round(MEMORY_INTERVAL_S * RATE_HZ) == 0:
+                memory_times_s.append(time.monotonic() - began_s)
+                for name, used_mb in _measure_memory_mb().items():
+                    memory_mb.setdefault(name, []).append(used_mb)
 
         try:
-            _stream(session, sender, round(seconds * RATE_HZ), told)
+            _stream(session, sender, round(seconds * RATE_HZ), measure_memory)
         finally:
             sender.close()
-        time.sleep(_LINGER_S)
-        ask(settings.wire.control, "stop")
-        heard = json.loads(listener.communicate(timeout=_START_S)[0])
-    front = messages.Percentiles(**heard["front"])
-    return Found(front, np.array(heard["react_ms"]), memory_s, memory_mb)
+        time.sleep(END_DELAY_S)
+        call_daemon(settings.network.control, "stop")
+        output, _ = subscriber.communicate(timeout=START_TIMEOUT_S)
+    received = json.loads(output)
+    frame_to_traces = messages.LatencyPercentiles(**received["frame_to_traces"])
+    latency_ms = np.array(received["event_latency_ms"])
+    return LoopResult(frame_to_traces, latency_ms, memory_times_s, memory_mb)
 
 
-def _settings(folder: Path, attached: Attached) -> Settings:
+def _simulate_session(seconds: float) -> SimulatedSession:
+    """Return a session of the mouse that the shipped encoder was trained on."""
+    mouse = read_card(find_checkpoint("demo")).metadata["simulated"]
+    imaged = make_imaged_mouse(
+        mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"]
+    )
+    movie = make_natural_movie(round(seconds * RATE_HZ), MOVIE_SEED)
+    return simulate_session(imaged, movie, "leaves", MOVIE_SEED)
+
+
+def _make_settings(folder: Path, attached: Attached) -> Settings:
     folder.mkdir(parents=True, exist_ok=True)
-    record = RecordSettings(
+    recording = RecordingSettings(
         enabled=attached.record, folder=str(folder / "recordings"), report=False
     )
     encoder = EncoderSettings(checkpoint="demo")
-    return settings_in(folder, encoder=encoder, record=record, react=attached.react)
+    return make_settings(
+        folder, encoder=encoder, recording=recording, closed_loop=attached.rules
+    )
 
 
 @contextmanager
-def _rig(
+def _start_processes(
     file: Path, settings: Settings, attached: Attached
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start everything, wait until it is up, and yield who listens."""
-    companions, doors = Companions(), settings.wire
-    listener = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("listening.py"), doors.publish],
-        stdout=subprocess.PIPE,
-        text=True,
+    """Start all processes, wait until they run, and yield the event subscriber."""
+    children, network = ChildProcesses(), settings.network
+    program = Path(__file__).with_name("event_subscriber.py")
+    subscriber = subprocess.Popen(
+        [sys.executable, program, network.publish], stdout=subprocess.PIPE, text=True
     )
     try:
-        companions.start("front", "run", str(file))
-        for number in range(attached.displays):
-            arguments = ["--publish", doors.publish, "--control", doors.control]
+        children.start("daemon", "run", str(file))
+        for number in range(attached.n_displays):
+            arguments = ["--publish", network.publish, "--control", network.control]
             arguments += ["--headless", "--close-with-daemon"]
-            companions.start(f"display {number}", "display", *arguments)
-        _wait_for_inverter(doors.control)
-        yield listener
-        companions.wait(_START_S)
+            children.start(f"display {number}", "display", *arguments)
+        _wait_for_inverter(network.control)
+        yield subscriber
+        children.wait_for_exit(START_TIMEOUT_S)
     finally:
-        companions.end()
-        listener.kill()
-        listener.wait()
+        children.terminate()
+        subscriber.kill()
+        subscriber.wait()
 
 
 def _wait_for_inverter(address: str) -> None:
-    deadline_s = time.monotonic() + _START_S
+    deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s:
         try:
-            if ask(address, "status")["inverting"]:
+            if call_daemon(address, "status")["inverting"]:
                 return
-        except ControlError:
-            pass  # still warming up
+        except RpcError:
+            pass  # the daemon still starts
         time.sleep(0.1)
-    raise RuntimeError("the daemon did not start; what it said is above")
+    raise RuntimeError("the daemon did not start; its error is above")
 
 
 def _stream(
-    session: Session, sender: Sender, n_frames: int, told: Callable[[int], None]
+    session: SimulatedSession,
+    sender: SessionSender,
+    n_frames: int,
+    on_frame: Callable[[int], None],
 ) -> None:
-    """Send frames in real time, the session from its beginning when it is over."""
+    """Send frames in real time; the session begins again when it is over."""
     pixels = np.empty(session.recording.field.tissue.shape, np.int16)
-    sender.wait_for_daemon(_START_S)
-    session.recording.frame(0, pixels)  # what is compiled now makes no frame late
+    sender.wait_for_daemon(START_TIMEOUT_S)
+    session.recording.render_frame(0, pixels)  # compile before time counts
     began_s = time.monotonic()
     for index in range(n_frames):
-        place, t = index % len(session), index / session.rate_hz
-        session.recording.frame(place, pixels)
+        session_index, t = index % len(session), index / session.rate_hz
+        session.recording.render_frame(session_index, pixels)
         time.sleep(max(0.0, began_s + t - time.monotonic()))
-        speed = float(session.behavior.running_speed[place])
-        dilation = float(session.behavior.pupil_dilation[place])
-        sender.behavior(t, pupil_dilation=dilation, running_speed=speed)
-        sender.stimulus(session.movie[place], session.name, index, t)
-        sender.frame(pixels, index + 1, t)
-        told(index)
-    sender.end("complete")
+        speed = float(session.behavior.running_speed[session_index])
+        dilation = float(session.behavior.pupil_dilation[session_index])
+        sender.send_behavior(t, pupil_dilation=dilation, running_speed=speed)
+        image = session.movie[session_index]
+        sender.send_stimulus(image, session.clip_name, index, t)
+        sender.send_frame(pixels, index + 1, t)
+        on_frame(index)
+    sender.send_end("complete")
 
 
-def _memory_mb() -> dict[str, float]:
-    """Return what each kind of process that was started here holds."""
-    held: dict[str, float] = {}
+def _measure_memory_mb() -> dict[str, float]:
+    """Return the memory of each kind of process that this process has started."""
+    memory_mb: dict[str, float] = {}
     for child in psutil.Process().children(recursive=True):
         try:
-            command, used = child.cmdline(), child.memory_info().rss / 2**20
+            command, used_mb = child.cmdline(), child.memory_info().rss / 2**20
         except psutil.NoSuchProcess:
             continue
         words = command[command.index("rtrecon") + 1 :] if "rtrecon" in command else []
-        if words and words[0] in _PROGRAMS:
-            name = _PROGRAMS[words[0]]
-            held[name] = held.get(name, 0.0) + used
-    return held
+        if words and words[0] in _PROCESS_NAMES:
+            name = _PROCESS_NAMES[words[0]]
+            memory_mb[name] = memory_mb.get(name, 0.0) + used_mb
+    return memory_mb
 
 
-def growth_mb(found: Found) -> dict[str, float]:
-    """Return by how much each process grew: its last tenth over its second sixth.
-
-    What is taken in the first sixth is the session's own: templates, windows, caches.
-    """
-    return {name: _growth(np.array(held)) for name, held in found.memory_mb.items()}
-
-
-def _growth(held: Any) -> float:
-    n = len(held)
-    settled, last = held[n // 6 : max(n // 3, n // 6 + 1)], held[-max(1, n // 10) :]
-    return float(np.median(last) - np.median(settled))
+def _growth(used_mb: Any) -> float:
+    n = len(used_mb)
+    early = used_mb[n // 6 : max(n // 3, n // 6 + 1)]
+    late = used_mb[-max(1, n // 10) :]
+    return float(np.median(late) - np.median(early))

@@ -1,9 +1,9 @@
-"""The bridge, measured: every way into the daemon, how long, how much, what is lost.
+"""Measures every way into the daemon: latency, throughput, losses.
 
     python benchmarks/bridge.py [--soak-seconds 1800] [--inputs 10000000] [--parts ...]
 
-Writes `benchmarks/results/bridge.json`. Parts for which this machine lacks the programs
-(GNU Octave) are left out and said so; figures of parts not asked for are kept.
+Writes `benchmarks/results/bridge.json`. Parts whose programs (GNU Octave) are missing
+are skipped with a notice. Figures of parts that were not requested are kept.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Figures = dict[str, Any]
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = _parse_arguments()
     parts: dict[str, Callable[[], Figures]] = {
-        "wire": lambda: _wire(arguments.seconds),
+        "transports": lambda: _measure_transports(arguments.seconds),
         "octave": lambda: octave.measure(arguments.frames),
         "clocks": clocks.measure,
-        "replay": lambda: {"replay_fps": replaying.measure()},
-        "soak": lambda: _soak(arguments.soak_seconds),
+        "replay": lambda: {"replay_fps": replaying.measure_reading_speed()},
+        "soak": lambda: _measure_soak(arguments.soak_seconds),
         "fuzz": lambda: fuzzing.fuzz(arguments.inputs),
     }
     found = json.loads(FILE.read_text()) if FILE.exists() else {}
@@ -49,26 +49,26 @@ def main() -> None:
         try:
             figures = parts[name]()
         except UserError as error:
-            show(f"{name}: left out, {error}")
+            show(f"{name}: skipped, {error}")
             continue
-        _print(name, figures)
+        _print_figures(name, figures)
         found |= figures
         FILE.write_text(json.dumps({**found, "machine": machine()}, indent=2) + "\n")
     show(f"written to {FILE}")
 
 
-def _wire(seconds: float) -> Figures:
-    by_transport = hops.transports(seconds)
+def _measure_transports(seconds: float) -> Figures:
+    by_transport = hops.measure_transports(seconds)
     usual = by_transport["ZeroMQ"]
     return {
-        "wire_ms_p50": usual["hop_ms_p50"],
-        "wire_ms_p99": usual["hop_ms_p99"],
-        "wire": by_transport,
+        "transport_ms_p50": usual["hop_ms_p50"],
+        "transport_ms_p99": usual["hop_ms_p99"],
+        "transports": by_transport,
     }
 
 
-def _soak(seconds: float) -> Figures:
-    figures = hops.soak(seconds)
+def _measure_soak(seconds: float) -> Figures:
+    figures = hops.measure_soak(seconds)
     return {
         "soak_seconds": seconds,
         "soak_frames": figures["sent"],
@@ -77,19 +77,19 @@ def _soak(seconds: float) -> Figures:
     }
 
 
-def _print(name: str, figures: Figures) -> None:
+def _print_figures(name: str, figures: Figures) -> None:
     """Print nested figures as a table of their own, the rest as a list."""
     console = Console()
     plain = Table(name, "", box=None)
     for key, value in figures.items():
         if isinstance(value, dict) and value:
-            console.print(_nested(key, value))
+            console.print(_make_table(key, value))
         else:
             plain.add_row(key, f"{value}")
     console.print(plain)
 
 
-def _nested(title: str, rows: dict[str, Any]) -> Table:
+def _make_table(title: str, rows: dict[str, Any]) -> Table:
     first = next(iter(rows.values()))
     columns = list(first) if isinstance(first, dict) else ["figure"]
     table = Table(title, *columns, box=None)
@@ -100,9 +100,9 @@ def _nested(title: str, rows: dict[str, Any]) -> Table:
     return table
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    names = ("wire", "octave", "clocks", "replay", "soak", "fuzz")
+    names = ("transports", "octave", "clocks", "replay", "soak", "fuzz")
     parser.add_argument("--parts", nargs="+", choices=names, help="all if not given")
     parser.add_argument("--seconds", type=float, default=30.0, help="per transport")
     parser.add_argument("--soak-seconds", type=float, default=1800.0)

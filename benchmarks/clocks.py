@@ -1,8 +1,8 @@
-"""How well other clocks are put on the microscope's: worlds whose clocks are known.
+"""Error of the clock fit, for simulated clocks that are known.
 
 Ten minutes each. By edges: a line that changes once a second, read with an error of
-1 ms. By the wall clock: frames at 30 Hz that are told 5 ms late on average, at random.
-Offset 1.7e9 s, drift 50 ppm. The first ten seconds are left out.
+1 ms. By the wall clock: frames at 30 Hz that arrive 5 ms late on average, at random.
+Offset 1.7e9 s, drift 50 ppm. The first ten seconds are not counted.
 """
 
 from __future__ import annotations
@@ -12,44 +12,47 @@ from rich.console import Console
 from rich.table import Table
 
 from rtrecon.imaging.timing.clock_fit import ClockFit
-from rtrecon.simulate.clocks import Clock
+from rtrecon.simulate.clocks import SimulatedClock
 
 OFFSET_S, DRIFT = 1.7e9, 5e-5
-SETTLED_S = 10.0
-# clock, pairs in a second, which of them counts
-WORLDS = {
-    "align_error_ms": (Clock(OFFSET_S, DRIFT, jitter_s=1e-3), 1.0, 0.5),
-    "align_error_wall_ms": (Clock(OFFSET_S, DRIFT, delay_s=5e-3), 30.0, 1.0),
+WARM_UP_S = 10.0
+# clock, pairs per second, rank of the pair that is used
+CLOCKS = {
+    "clock_error_ms": (SimulatedClock(OFFSET_S, DRIFT, jitter_s=1e-3), 1.0, 0.5),
+    "clock_error_wall_ms": (SimulatedClock(OFFSET_S, DRIFT, delay_s=5e-3), 30.0, 1.0),
 }
 
 
-def errors_ms(name: str, seconds: float, seed: int = 0) -> list[float]:
-    """Return how far off the other clock was, as of just before each pair."""
-    clock, rate_hz, rank = WORLDS[name]
+def simulate_errors_ms(name: str, seconds: float, seed: int = 0) -> list[float]:
+    """Return the error of the fitted time just before each pair."""
+    clock, rate_hz, rank = CLOCKS[name]
     fit, found = ClockFit(rank), []
     ours_s = np.arange(0, seconds, 1 / rate_hz)
-    shown, read = clock.shows(ours_s), clock.reads(ours_s, np.random.default_rng(seed))
+    shown, read = (
+        clock.clock_time(ours_s),
+        clock.read_time(ours_s, np.random.default_rng(seed)),
+    )
     for ours, theirs, told in zip(ours_s, shown, read, strict=True):
-        guess = fit.ours(float(theirs))
-        if guess is not None and ours >= SETTLED_S:
+        guess = fit.to_reference_time(float(theirs))
+        if guess is not None and ours >= WARM_UP_S:
             found.append(1e3 * abs(guess - ours))
-        fit.add(float(told), float(ours))
+        fit.add_pair(float(told), float(ours))
     return found
 
 
 def measure(seconds: float = 600.0) -> dict[str, float]:
     """Return the 95th percentile of the error, by edges and by the wall clock."""
     return {
-        name: round(float(np.percentile(errors_ms(name, seconds), 95)), 3)
-        for name in WORLDS
+        name: round(float(np.percentile(simulate_errors_ms(name, seconds), 95)), 3)
+        for name in CLOCKS
     }
 
 
 def main() -> None:
     """Print the figures."""
-    table = Table("clock known by", "error p95, ms", box=None)
+    table = Table("clock estimated by", "error p95, ms", box=None)
     for name, figure in measure().items():
-        table.add_row("the wall" if "wall" in name else "edges", f"{figure:g}")
+        table.add_row("wall clock" if "wall" in name else "edges", f"{figure:g}")
     Console().print(table)
 
 

@@ -1,8 +1,8 @@
-"""The neuron detector against neurons that people marked by hand.
+"""Measures the neuron detector on neurons that people marked by hand.
 
-Neurofinder 00.00: 330 neurons in 512 x 512 px, of which a crop of 256 x 256 px and 600
-frames is at hand, and 100 frames of the whole. The detector's few constants were chosen
-on this very crop: elsewhere it may do worse (or, brighter, better).
+Neurofinder 00.00: 330 neurons in 512 x 512 px; the test data hold a crop of 256 x 256
+px with 600 frames. The constants of the detector were chosen on this field: on other
+recordings the accuracy may be lower, or higher if they are brighter.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import tifffile
 
-from rtrecon.detection.command import Plan, find_rois
-from rtrecon.detection.score import score
+from rtrecon.detection.detection_accuracy import score_detection
+from rtrecon.detection.find_rois import DetectionRequest, find_rois
 from rtrecon.rois.readers.regions import load_regions
-from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
 
 MOVIE, REGIONS = "crop256_600frames_u16.npz", "neurofinder_regions.json"
 TOP, LEFT, SIDE_PX = 150, 20, 256  # of the crop in the field
 FIELD = (512, 512)
-_NEAR_PX = 5.0  # between middles, as neurofinder scores
+_MAX_DISTANCE_PX = 5.0  # between centers, as neurofinder scores
 
 
-def on_neurofinder(folder: Path) -> dict[str, float] | None:
-    """Return precision, recall and f1 on the crop; None where the files are not."""
+def measure_on_neurofinder(folder: Path) -> dict[str, float] | None:
+    """Return precision, recall and f1 on the crop; None if the files are missing."""
     movie, regions = folder / MOVIE, folder / REGIONS
     if not (movie.exists() and regions.exists()):
         return None
-    truth = _marked(regions)
+    truth = _read_marked_neurons(regions)
     with TemporaryDirectory() as scratch, np.load(movie) as data:
         recording = Path(scratch) / "crop.tif"
         tifffile.imwrite(recording, data["movie"], photometric="minisblack")
-        plan = Plan(recording, Path(scratch) / "rois.json")
-        found = find_rois(plan, lambda *_: None).rois
-    result = score(found, truth, _NEAR_PX)
+        request = DetectionRequest(recording, Path(scratch) / "rois.json")
+        found = find_rois(request, lambda *_: None).rois
+    result = score_detection(found, truth, _MAX_DISTANCE_PX)
     figures = {"precision": result.precision, "recall": result.recall, "f1": result.f1}
     return {**figures, "found": len(found), "marked": len(truth)}
 
 
-def _marked(path: Path) -> RoiSet:
-    """Neurons whose middles lie in the crop, in its coordinates."""
-    kept = []
-    for rows, cols, weights in load_regions(path, FIELD).pixels():
+def _read_marked_neurons(path: Path) -> RoiSet:
+    """Return the neurons whose centers lie in the crop, in coordinates of the crop."""
+    inside = []
+    for rows, cols, weights in load_regions(path, FIELD).list_pixels():
         rows, cols = rows - TOP, cols - LEFT
         if (
             0
@@ -51,7 +51,7 @@ def _marked(path: Path) -> RoiSet:
             <= max(rows.mean(), cols.mean())
             < SIDE_PX
         ):
-            own = np.minimum(rows, cols) >= 0
-            own &= np.maximum(rows, cols) < SIDE_PX
-            kept.append((rows[own], cols[own], weights[own]))
-    return from_pixels(np.arange(len(kept)), (SIDE_PX, SIDE_PX), kept)
+            is_inside = np.minimum(rows, cols) >= 0
+            is_inside &= np.maximum(rows, cols) < SIDE_PX
+            inside.append((rows[is_inside], cols[is_inside], weights[is_inside]))
+    return build_roi_set(np.arange(len(inside)), (SIDE_PX, SIDE_PX), inside)

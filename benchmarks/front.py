@@ -1,10 +1,11 @@
-"""The front against its peers: registration, traces, activity; on one core.
+"""Compare registration, traces and activity with other packages, on one core.
 
     python benchmarks/front.py [--data FOLDER]
 
-512 x 512 int16 frames. Peers run in the same process, turn by turn with ours; those
-that are not installed are left out and said so. Writes `benchmarks/results/front.json`
-and the plot `front.png`. FOLDER holds files of neurofinder 00.00 (see `detection.py`).
+512 x 512 int16 frames. Other packages run in the same process, in turns with ours;
+those that are not installed are left out and reported. Writes
+`benchmarks/results/front.json` and the plot `front.png`. FOLDER holds files of
+neurofinder 00.00 (see `detection.py`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import Any
 
 import pairs
 
-pairs.keep_to_one_core()
+pairs.pin_to_one_core()
 
 import detection  # noqa: E402  # after the threads are counted
-import reading  # noqa: E402
 import registration  # noqa: E402
 import scaling  # noqa: E402
+import traces  # noqa: E402
 from loop import RESULTS, machine  # noqa: E402
-from registration import Row  # noqa: E402
+from registration import MethodResult  # noqa: E402
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "twophoton"
 RECIPE = "OpenCV recipe (2x, blur)"
@@ -32,36 +33,38 @@ RECIPE = "OpenCV recipe (2x, blur)"
 def main() -> None:
     """Run everything, print the tables, write the figures."""
     data = _arguments().data
-    rigid, nonrigid = registration.rigid(), registration.nonrigid()
+    rigid = registration.compare_rigid()
+    nonrigid = registration.compare_nonrigid()
     _print_rows("rigid estimate", rigid)
     _print_rows("motion by rows", nonrigid)
-    extraction = reading.extraction()
+    extraction = traces.compare_extraction()
     _print_numbers("cells and annuli, by ROIs", extraction)
-    deconvolution = reading.deconvolution()
+    deconvolution = traces.compare_deconvolution()
     _print_numbers("deconvolution", {"all": deconvolution})
-    traces = reading.traces()
-    _print_numbers("traces against truth, r", traces)
-    chain, against = reading.chain(), reading.dff_against_maximin()
-    _print_numbers("whole chain, 1000 ROIs", {"all": chain})
-    _print_numbers("dF/F against maximin, offline", {"all": against})
-    voltage, costs = scaling.voltage(), scaling.scaling()
+    agreement = traces.compare_traces()
+    _print_numbers("traces against truth, r", agreement)
+    processor = traces.measure_frame_processor()
+    maximin = traces.compare_dff_with_maximin()
+    _print_numbers("whole chain, 1000 ROIs", {"all": processor})
+    _print_numbers("dF/F against maximin, offline", {"all": maximin})
+    voltage, costs = scaling.measure_voltage_imaging(), scaling.measure_scaling()
     _print_numbers("128 x 128 at 1 kHz", {"all": voltage})
     _print_numbers("cost, ms", costs)
     figures = _figures(rigid, nonrigid)
     figures |= {
-        "pipeline_ms_p50": chain["p50_ms"],
-        "pipeline_ms_p99": chain["p99_ms"],
+        "pipeline_ms_p50": processor["p50_ms"],
+        "pipeline_ms_p99": processor["p99_ms"],
         "extract_ratio_to_scipy": {n: v["ratio"] for n, v in extraction.items()},
         "deconvolution_us": deconvolution["us"],
-        "trace_r_hi": traces["hi"]["ours"],
-        "trace_r_lo": traces["lo"]["ours"],
+        "trace_r_hi": agreement["hi"]["ours"],
+        "trace_r_lo": agreement["lo"]["ours"],
         **_detection(data),
         "more": {
             "extraction": extraction,
             "deconvolution": deconvolution,
-            "traces": traces,
-            "chain": chain,
-            "dff_against_maximin": against,
+            "traces": agreement,
+            "chain": processor,
+            "dff_against_maximin": maximin,
             "voltage_128px": voltage,
             "cost_ms": costs,
             "rigid": [vars(row) for row in rigid],
@@ -71,11 +74,11 @@ def main() -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "front.json").write_text(json.dumps(figures, indent=2) + "\n")
-    scaling.draw(costs, RESULTS / "front.png")
+    scaling.draw_scaling(costs, RESULTS / "front.png")
     print(f"written to {RESULTS / 'front.json'} and front.png")
 
 
-def _figures(rigid: list[Row], nonrigid: list[Row]) -> dict[str, Any]:
+def _figures(rigid: list[MethodResult], nonrigid: list[MethodResult]) -> dict[str, Any]:
     ours = rigid[0]
     recipe = next((row for row in rigid if row.name == RECIPE), None)
     return {
@@ -88,7 +91,7 @@ def _figures(rigid: list[Row], nonrigid: list[Row]) -> dict[str, Any]:
 
 
 def _detection(data: Path) -> dict[str, float | None]:
-    score = detection.on_neurofinder(data)
+    score = detection.measure_on_neurofinder(data)
     if score is None:
         print(f"\nno {detection.MOVIE} in {data}: the neuron detector is not scored")
         return {"roi_precision": None, "roi_recall": None}
@@ -96,7 +99,7 @@ def _detection(data: Path) -> dict[str, float | None]:
     return {"roi_precision": score["precision"], "roi_recall": score["recall"]}
 
 
-def _print_rows(title: str, rows: list[Row]) -> None:
+def _print_rows(title: str, rows: list[MethodResult]) -> None:
     head = f"{'p50 ms':>9}{'p99 ms':>9}{'ours/theirs':>13}"
     print(f"\n{title:36}{head}{'error px, hi':>20}{'lo':>16}")
     for row in rows:

@@ -1,11 +1,11 @@
-"""The display in each of its states, as pictures: a daemon, a mouse and a window.
+"""Makes the pictures of the display for the documentation, one for each state.
 
     python benchmarks/gallery.py [--out docs/pictures] [--seconds 60]
 
-Everything is real but the light: a daemon runs with the shipped encoder, the simulated
-mouse is sent from a process of its own, and a window, drawn without a screen, hears it
-on the wire. The poor session is a real mistake: neurons in another order than the
-encoder's.
+A daemon runs with the shipped encoder. A second process sends a simulated mouse to it,
+and a window, drawn without a screen, receives the results over the network. For the
+picture of a poor reconstruction the neurons are sent in another order than the
+encoder's, as by a mistake at a real microscope.
 """
 
 from __future__ import annotations
@@ -23,147 +23,191 @@ from pathlib import Path
 import numpy as np
 import zmq
 from PIL import Image
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import QEventLoop, QPoint, QRect, Qt, QTimer
+from PySide6.QtGui import QColor, QFont, QPainter, QPixmap
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QWidget
 from rich import print as show
 
 from rtrecon import config
-from rtrecon.config import EncoderSettings, RegisterSettings, Settings
-from rtrecon.display import DisplayOptions, screen, theme
-from rtrecon.display.client import Client
+from rtrecon.config import EncoderSettings, RegistrationSettings, Settings
+from rtrecon.display import DisplayOptions, theme
+from rtrecon.display.application import create_application
+from rtrecon.display.client import DisplayClient
+from rtrecon.display.panels.quality import LABEL_COLORS, QualityPanel
 from rtrecon.display.window import Window
-from rtrecon.encoder.card import find, read_card
-from rtrecon.simulate.microscope import record
-from rtrecon.simulate.movie import RATE_HZ, natural_movie
+from rtrecon.encoder.card import find_checkpoint, read_card
+from rtrecon.simulate.microscope import image_field
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.simulate.session import (
-    Session,
-    make_session,
-    make_world,
-    start_fields,
-    stream,
+    SimulatedSession,
+    make_imaged_mouse,
+    simulate_session,
+    start_message_fields,
+    stream_session,
 )
-from rtrecon.testing.daemon_process import settings_in
-from rtrecon.transport.sender import Sender
+from rtrecon.testing.daemon_process import make_settings
+from rtrecon.transport.senders import SessionSender
 
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 SEED = 5001  # of a movie that the encoder was not trained on
+SILENCE_S = 5.0  # how long the daemon has been gone in the last picture
 _SWATCH_PX = 60
-SILENT_S = 5.0  # how long the daemon is gone in the last picture
+_NUMBER_PX = 30  # diameter of a numbered circle
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = _parse_arguments()
     if arguments.send:
-        _send(arguments.send, arguments.seconds, exchanged=arguments.exchanged)
+        _send_session(arguments.send, arguments.seconds, shuffled=arguments.shuffled)
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        settings = _settings(Path(scratch))
+        settings = _make_settings(Path(scratch))
         file = Path(scratch) / "settings.json"
         file.write_text(config.dump(settings), encoding="utf-8")
-        with _window(settings) as window:
-            _pictures(Gallery(window, arguments.out), settings, file, arguments.seconds)
+        with _open_window(settings) as window:
+            gallery = Gallery(window, arguments.out)
+            _take_pictures(gallery, settings, file, arguments.seconds)
 
 
 class Gallery:
-    """A window that is waited for, handled and photographed."""
+    """A window, the keys that are pressed in it, and the pictures of it."""
 
-    def __init__(self, window: Window, out: Path) -> None:
+    def __init__(self, window: Window, folder: Path) -> None:
         self.window = window
-        self._out = out
+        self._folder = folder
 
-    def wait(self, found: Callable[[Window], bool]) -> None:
-        """Let the window run until something is found in it."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not found(self.window):
+    def wait_until(self, condition: Callable[[Window], bool]) -> None:
+        """Let the window run until the condition is true."""
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not condition(self.window):
             if time.monotonic() > deadline_s:
                 notice = self.window.state.notice(time.monotonic())
-                raise TimeoutError(f"the window does not get there; it says: {notice}")
-            run_for(0.1)
+                raise TimeoutError(f"the window shows instead: {notice or 'a movie'}")
+            run_event_loop(0.1)
+
+    def wait_for_word(self, word: str) -> None:
+        """Let the window run until the quality has this word."""
+        self.wait_until(lambda window: window.panel(QualityPanel).word.text() == word)
 
     def press(self, *keys: Qt.Key) -> None:
         """Press keys one after the other."""
         for key in keys:
             QTest.keyClick(self.window, key)
 
-    def take(self, name: str) -> None:
-        """Write a picture of the window."""
-        run_for(0.3)
-        path = self._out / f"{name}.png"
-        self.window.grab().save(str(path), "PNG")
-        _use_few_colors(path)
+    def save_picture(self, name: str, numbered: bool = False) -> None:
+        """Save a picture of the window; `numbered`: with numbers on its parts."""
+        run_event_loop(0.3)
+        picture = self.window.grab()
+        if numbered:
+            _draw_numbers(picture, self.window)
+        path = self._folder / f"{name}.png"
+        picture.save(str(path), "PNG")
+        _reduce_colors(path)
         show(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
-def _pictures(gallery: Gallery, settings: Settings, file: Path, seconds: float) -> None:
-    with _program("-m", "rtrecon", "run", str(file)):
-        gallery.wait(lambda window: len(window.state.health) == 2)
-        gallery.take("no-data")
-        with _mouse(settings, seconds + 10):
-            gallery.wait(lambda window: _movie_s(window) > seconds)
-            gallery.wait(lambda window: window.quality.word.text() == "GOOD")
-            gallery.take("good")
-            gallery.press(Qt.Key.Key_T, Qt.Key.Key_L, Qt.Key.Key_O, Qt.Key.Key_O)
-            gallery.take("provisional")
-            gallery.press(Qt.Key.Key_T, Qt.Key.Key_L, Qt.Key.Key_O)
-            gallery.press(Qt.Key.Key_Space, *[Qt.Key.Key_Left] * 9)
-            gallery.press(Qt.Key.Key_Question)
-            gallery.take("held")
-            gallery.press(Qt.Key.Key_Escape, Qt.Key.Key_Space)
+def _take_pictures(
+    gallery: Gallery, settings: Settings, file: Path, seconds: float
+) -> None:
+    key = Qt.Key
+    with _run_python("-m", "rtrecon", "run", str(file)):
+        gallery.wait_until(lambda window: len(window.state.health) == 2)
+        gallery.save_picture("no-data")
+        with _send_mouse(settings, seconds + 10):
+            gallery.wait_until(lambda window: _movie_duration_s(window) > seconds)
+            gallery.wait_for_word("GOOD")
+            gallery.save_picture("good")
+            gallery.save_picture("numbered", numbered=True)
+            gallery.press(key.Key_T, key.Key_Up, key.Key_Up, key.Key_O, key.Key_O)
+            gallery.save_picture("provisional")
+            gallery.press(key.Key_T, key.Key_Down, key.Key_Down, key.Key_O)
+            gallery.press(key.Key_Space, *[key.Key_Left] * 9)
+            gallery.press(key.Key_Question)
+            gallery.save_picture("paused")
+            gallery.press(key.Key_Escape, key.Key_Space)
         session = gallery.window.state.session
-        # Chance is above the null's level at times: so much longer for a poor moment.
-        with _mouse(settings, 2 * seconds, "--exchanged"):
-            gallery.wait(lambda window: window.state.session != session)
-            gallery.wait(lambda window: _movie_s(window) > seconds / 2)
-            gallery.wait(lambda window: window.quality.word.text() == "POOR")
-            gallery.take("poor")
-    gallery.wait(lambda window: "silent" in window.state.notice(time.monotonic()))
-    run_for(SILENT_S)
-    gallery.take("gone")
+        # By chance the quality may exceed the null level for a while: wait longer.
+        with _send_mouse(settings, 2 * seconds, "--shuffled"):
+            gallery.wait_until(lambda window: window.state.session != session)
+            gallery.wait_until(lambda window: _movie_duration_s(window) > seconds / 2)
+            gallery.wait_for_word("POOR")
+            gallery.save_picture("poor")
+    gallery.wait_until(lambda window: window.state.is_daemon_silent(time.monotonic()))
+    run_event_loop(SILENCE_S)
+    gallery.save_picture("daemon-silent")
 
 
-def _use_few_colors(path: Path) -> None:
-    """Save a picture with 256 colours, for it is looked at on a page: half the bytes.
+def _draw_numbers(picture: QPixmap, window: Window) -> None:
+    """Draw a numbered circle on each part, in the order of docs/gui-tour.md."""
+    parts: list[QWidget] = [window.movie, window.stimulus, window.timeline]
+    parts += window.panels
+    centres = [part.mapTo(window, part.rect().center()) for part in parts]
+    centres.append(_centre_of_gap(window, window.health_line, 3))
+    sentence, states = window.sentence.geometry(), window.process_states.geometry()
+    x = sentence.left() + sentence.width() * 9 // 10
+    centres.append(QPoint(x, sentence.center().y()))
+    centres.append(QPoint(states.left() - _NUMBER_PX // 2, states.center().y()))
+    font = QFont(window.font())
+    font.setPixelSize(_NUMBER_PX * 3 // 5)
+    font.setBold(True)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setFont(font)
+    for number, centre in enumerate(centres, 1):
+        circle = QRect(0, 0, _NUMBER_PX, _NUMBER_PX)
+        circle.moveCenter(centre)
+        painter.setPen(QColor(theme.BACKGROUND))
+        painter.setBrush(QColor(theme.AMBER))
+        painter.drawEllipse(circle)
+        painter.drawText(circle, Qt.AlignmentFlag.AlignCenter, str(number))
+    painter.end()
 
-    Swatches beside it see to it that each colour with a meaning is among them.
+
+def _centre_of_gap(window: Window, line: QWidget, index: int) -> QPoint:
+    """Return the point between two labels of the health line."""
+    left, right = line.findChildren(QLabel, "label")[index : index + 2]
+    x = (left.geometry().right() + right.geometry().left()) // 2
+    return line.mapTo(window, QPoint(x, line.height() // 2))
+
+
+def _reduce_colors(path: Path) -> None:
+    """Save a picture with 256 colours, which halves its size.
+
+    Swatches beside the picture make sure that every colour with a meaning is kept.
     """
-    meanings = [
-        *theme.VERDICT.values(),
-        theme.SKY,
-        theme.PINK,
-        theme.ORANGE,
-        theme.TEXT,
-    ]
-    with Image.open(path) as whole:
-        swatches = Image.new("RGB", (whole.width, whole.height + _SWATCH_PX))
-        swatches.paste(whole)
-    for nth, color in enumerate(meanings):
-        left, top = nth * _SWATCH_PX, swatches.height - _SWATCH_PX
-        swatches.paste(color, (left, top, left + _SWATCH_PX, swatches.height))
-    few = swatches.quantize(256, dither=Image.Dither.NONE)
-    few.crop((0, 0, swatches.width, swatches.height - _SWATCH_PX)).save(
-        path, optimize=True
-    )
+    colors = [*LABEL_COLORS.values(), theme.SKY, theme.PINK, theme.ORANGE, theme.TEXT]
+    with Image.open(path) as picture:
+        size = picture.width, picture.height + _SWATCH_PX
+        with_swatches = Image.new("RGB", size)
+        with_swatches.paste(picture)
+    top = with_swatches.height - _SWATCH_PX
+    for i, color in enumerate(colors):
+        left = i * _SWATCH_PX
+        with_swatches.paste(color, (left, top, left + _SWATCH_PX, top + _SWATCH_PX))
+    reduced = with_swatches.quantize(256, dither=Image.Dither.NONE)
+    reduced.crop((0, 0, with_swatches.width, top)).save(path, optimize=True)
 
 
-def run_for(seconds: float) -> None:
-    """Let the window live so long."""
+def run_event_loop(seconds: float) -> None:
+    """Let the window run for so many seconds."""
     loop = QEventLoop()
     QTimer.singleShot(round(1e3 * seconds), loop.quit)
     loop.exec()
 
 
-def _movie_s(window: Window) -> float:
+def _movie_duration_s(window: Window) -> float:
     span = window.state.playback.span
     return 0.0 if span is None else span.newest / RATE_HZ
 
 
 @contextmanager
-def _window(settings: Settings) -> Iterator[Window]:
-    app = screen.application(headless=True)
-    addresses = settings.wire.publish, settings.wire.control
-    with zmq.Context() as context, closing(Client(context, addresses)) as client:
+def _open_window(settings: Settings) -> Iterator[Window]:
+    app = create_application(headless=True)
+    addresses = settings.network.publish, settings.network.control
+    with zmq.Context() as context, closing(DisplayClient(context, addresses)) as client:
         window = Window(DisplayOptions(*addresses), client)
         window.show()
         window.start()
@@ -173,8 +217,8 @@ def _window(settings: Settings) -> Iterator[Window]:
 
 
 @contextmanager
-def _program(*arguments: str) -> Iterator[None]:
-    """Run Python with these arguments; killed at the end, as by a power cut."""
+def _run_python(*arguments: str) -> Iterator[None]:
+    """Run Python with these arguments; the process is killed at the end."""
     with subprocess.Popen([sys.executable, *arguments]) as process:
         try:
             yield
@@ -182,51 +226,56 @@ def _program(*arguments: str) -> Iterator[None]:
             process.kill()
 
 
-def _mouse(
-    settings: Settings, seconds: float, *more: str
+def _send_mouse(
+    settings: Settings, seconds: float, *options: str
 ) -> AbstractContextManager[None]:
-    arguments = ["--send", settings.wire.frames, "--seconds", str(seconds), *more]
-    return _program(__file__, *arguments)
+    address = settings.network.frames
+    arguments = ["--send", address, "--seconds", str(seconds), *options]
+    return _run_python(__file__, *arguments)
 
 
-def _send(address: str, seconds: float, *, exchanged: bool) -> None:
-    session = _session(seconds, exchanged=exchanged)
-    sender = Sender(address, None, **start_fields(session))
+def _send_session(address: str, seconds: float, *, shuffled: bool) -> None:
+    session = _simulate(seconds, shuffled=shuffled)
+    sender = SessionSender(address, None, **start_message_fields(session))
     try:
-        if sender.wait_for_daemon(PATIENCE_S):
-            stream(session, sender)
+        if sender.wait_for_daemon(TIMEOUT_S):
+            stream_session(session, sender)
     finally:
         sender.close()
 
 
-def _session(seconds: float, *, exchanged: bool) -> Session:
-    mouse = read_card(find("demo")).meta["simulated"]
+def _simulate(seconds: float, *, shuffled: bool) -> SimulatedSession:
+    mouse = read_card(find_checkpoint("demo")).metadata["simulated"]
     n_neurons = mouse["n_neurons"]
-    world = make_world(n_neurons, mouse["side_px"], mouse["mouse_seed"])
-    movie = natural_movie(round(seconds * RATE_HZ), SEED)
-    session = make_session(world, movie, "leaves", SEED)
-    if not exchanged:
+    imaged = make_imaged_mouse(n_neurons, mouse["side_px"], mouse["mouse_seed"])
+    movie = make_natural_movie(round(seconds * RATE_HZ), SEED)
+    session = simulate_session(imaged, movie, "leaves", SEED)
+    if not shuffled:
         return session
     order = np.random.default_rng(SEED).permutation(n_neurons)
     spikes = session.response.spikes[:, order]
-    recording = record(world.field, spikes, RATE_HZ, SEED)
-    return Session("leaves", movie, session.behavior, session.response, recording)
+    recording = image_field(imaged.field, spikes, RATE_HZ, SEED)
+    return SimulatedSession(
+        "leaves", movie, session.behavior, session.response, recording
+    )
 
 
-def _settings(scratch: Path) -> Settings:
-    return settings_in(
+def _make_settings(scratch: Path) -> Settings:
+    return make_settings(
         scratch,
-        register_=RegisterSettings(template_frames=30),
+        registration=RegistrationSettings(template_frames=30),
         encoder=EncoderSettings(checkpoint="demo"),
     )
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each session")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="duration of each session"
+    )
     parser.add_argument("--send", help=argparse.SUPPRESS)
-    parser.add_argument("--exchanged", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--shuffled", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -27,25 +27,26 @@ from rich.progress import track
 from rich.table import Table
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.card import find
-from rtrecon.encoder.checkpoint import load
-from rtrecon.encoder.compact import Compact
-from rtrecon.encoder.dwiseneuro.author_files import Model
-from rtrecon.encoder.dwiseneuro.inference import SPAN, Published
-from rtrecon.encoder.dwiseneuro.live import Fit, LivePublished
+from rtrecon.encoder.base import LiveEncoder
+from rtrecon.encoder.card import find_checkpoint
+from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE
+from rtrecon.encoder.dwiseneuro.author_files import MouseModel
+from rtrecon.encoder.dwiseneuro.inference import WINDOW_SPAN_FRAMES, DwiseNeuroEncoder
+from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro, RecordingFit
 from rtrecon.encoder.dwiseneuro.mouse_names import Mouse
 from rtrecon.encoder.dwiseneuro.network import Architecture, DwiseNeuro
-from rtrecon.encoder.protocol import LiveEncoder
-from rtrecon.encoder.spectrum import SHAPE
 from rtrecon.inversion import device as devices
-from rtrecon.inversion.live.inverter import LiveInverter, Problem
+from rtrecon.inversion.live.map_inversion import MapInversion
+from rtrecon.inversion.objective import InverseProblem
 
 HOP_FRAMES, WINDOW_FRAMES, RATE_HZ = 6, 36, 30.0
 HOP_S = HOP_FRAMES / RATE_HZ
 BUDGET = 0.8  # share of a hop that steps may fill, as set
 WARM_HOPS = 2
 N_NEURONS = 7500  # about those of a published mouse
-TOLD = (40.0, 1.0, 150.0, 150.0)
+MEAN_BEHAVIOR = (40.0, 1.0, 150.0, 150.0)
 WHOLE = Architecture()
 NARROW = Architecture(
     core_features=(4, 8),
@@ -72,25 +73,25 @@ class Case:
     def encoder(self, device: torch.device) -> LiveEncoder:
         """Make it, with random weights."""
         if not self.models:
-            return _compact(self.n_neurons).to(device)
-        made = _published(self).to(device)
-        made.published.dtype = getattr(torch, self.precision)
+            return _make_compact(self.n_neurons).to(device)
+        made = _make_dwiseneuro(self).to(device)
+        made.dwiseneuro.dtype = getattr(torch, self.precision)
         return made
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = _parse_arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         torch.set_num_threads(psutil.cpu_count(logical=False) or 1)
         show("torch finds no GPU: this measures the CPU")
-    devices.choose(repeatable=False)
-    cases = list(_cases(device.type == "cuda", arguments.quick))
+    devices.configure_torch(repeatable=False)
+    cases = list(_list_cases(device.type == "cuda", arguments.quick))
     found = {}
     for case in track(cases):
         slow = device.type == "cpu" and case.models and not arguments.quick
-        found[str(case)] = _measured(case, device, 1 if slow else arguments.hops)
-    show(_table(found))
+        found[str(case)] = _measure_case(case, device, 1 if slow else arguments.hops)
+    show(_make_table(found))
     if device.type == "cuda" and not arguments.quick:
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / "gpu.json"
@@ -99,7 +100,7 @@ def main() -> None:
         show(f"written to {path}")
 
 
-def _cases(on_gpu: bool, quick: bool) -> Iterator[Case]:
+def _list_cases(on_gpu: bool, quick: bool) -> Iterator[Case]:
     n, sizes = (200, NARROW) if quick else (N_NEURONS, WHOLE)
     precisions = ("float32", "bfloat16") if on_gpu else ("float32",)
     for models in (1, 7) if on_gpu or quick else (1,):
@@ -107,27 +108,29 @@ def _cases(on_gpu: bool, quick: bool) -> Iterator[Case]:
     yield from (Case(0, compact) for compact in ((200,) if quick else (1000, 8000)))
 
 
-def _measured(case: Case, device: torch.device, hops: int) -> dict[str, Any]:
+def _measure_case(case: Case, device: torch.device, hops: int) -> dict[str, Any]:
     """Return figures of a case; its sentence where it does not fit the memory."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     with suppress(UserError):
         encoder = case.encoder(device)
-        return {**_hops(encoder, hops), "memory_mb": _memory_mb(device)}
+        return {**_measure_hops(encoder, hops), "memory_mb": _memory_mb(device)}
     return {"notes": ["the device has too little memory for it"]}
 
 
-def _hops(encoder: LiveEncoder, hops: int) -> dict[str, Any]:
+def _measure_hops(encoder: LiveEncoder, hops: int) -> dict[str, Any]:
     n = encoder.n_neurons
-    problem = Problem(encoder, load(find("demo")).prior, torch.ones(n))
-    inverter = LiveInverter(problem, WINDOW_FRAMES)
+    problem = InverseProblem(
+        encoder, load_checkpoint(find_checkpoint("demo")).prior, torch.ones(n)
+    )
+    inverter = MapInversion(problem, WINDOW_FRAMES)
     draw = partial(torch.rand, generator=torch.Generator().manual_seed(0))
-    inverter.advance(draw(WINDOW_FRAMES, n), torch.zeros(WINDOW_FRAMES, 2))
+    inverter.push_activity(draw(WINDOW_FRAMES, n), torch.zeros(WINDOW_FRAMES, 4))
     step_ms, steps = [], []
     warm_hops = WARM_HOPS if hops > 1 else 0
     for hop in range(warm_hops + hops):
-        took_ms = _hop(inverter, (draw(HOP_FRAMES, n), torch.zeros(HOP_FRAMES, 2)))
+        took_ms = _run_hop(inverter, (draw(HOP_FRAMES, n), torch.zeros(HOP_FRAMES, 4)))
         if hop >= warm_hops:
             step_ms += took_ms
             steps.append(len(took_ms))
@@ -137,18 +140,20 @@ def _hops(encoder: LiveEncoder, hops: int) -> dict[str, Any]:
         "step_ms_p50": round(float(p50), 3),
         "step_ms_p99": round(float(p99), 3),
         "steps": len(step_ms),
-        "notes": inverter.notes,
+        "notes": inverter.notices,
     }
 
 
-def _hop(inverter: LiveInverter, new: tuple[torch.Tensor, torch.Tensor]) -> list[float]:
-    """Move on, and step until the hop's share is over; return ms of each step."""
+def _run_hop(
+    inverter: MapInversion, new: tuple[torch.Tensor, torch.Tensor]
+) -> list[float]:
+    """Push new activity, step until the time budget is used; return ms of each step."""
     started = time.perf_counter()
-    inverter.advance(*new)
+    inverter.push_activity(*new)
     ends: list[float] = [time.perf_counter()]
     while True:
         inverter.step(0.5)
-        inverter.settle()
+        inverter.synchronize()
         ends.append(time.perf_counter())
         if ends[-1] + (ends[-1] - ends[-2]) > started + BUDGET * HOP_S:
             return (1e3 * np.diff(ends)).tolist()
@@ -161,32 +166,38 @@ def _memory_mb(device: torch.device) -> float:
     return round(psutil.Process().memory_info().rss / 2**20, 1)
 
 
-def _published(case: Case) -> LivePublished:
-    mouse = Mouse(0, case.n_neurons, "", TOLD)
-    places = torch.arange(case.n_neurons)
+def _make_dwiseneuro(case: Case) -> LiveDwiseNeuro:
+    mouse = Mouse(0, case.n_neurons, "", MEAN_BEHAVIOR)
+    indices = torch.arange(case.n_neurons)
     models = []
     for seed in range(case.models):
         torch.manual_seed(seed)
         weights = DwiseNeuro(case.sizes, {0: case.n_neurons}).state_dict()
-        models.append(Model(case.sizes, mouse, weights, places, "random", ""))
+        models.append(MouseModel(case.sizes, mouse, weights, indices, "random", ""))
     ones = torch.ones(case.n_neurons)
-    fit = Fit(
-        torch.tensor(TOLD[:2]), torch.ones(2), ones, ones, torch.ones(SPAN) / SPAN
+    fit = RecordingFit(
+        torch.tensor(MEAN_BEHAVIOR),
+        torch.ones(4),
+        ones,
+        ones,
+        torch.ones(WINDOW_SPAN_FRAMES) / WINDOW_SPAN_FRAMES,
     )
-    return LivePublished(Published(models), fit)
+    return LiveDwiseNeuro(DwiseNeuroEncoder(models), fit)
 
 
-def _compact(n_neurons: int) -> Compact:
+def _make_compact(n_neurons: int) -> CompactEncoder:
     torch.manual_seed(0)
-    n_coef = len(load(find("demo")).prior.mean)
-    made = Compact(n_coef, n_neurons).requires_grad_(False)
-    made.filters.normal_(0, n_coef**-0.5)
-    made.mix.normal_()
-    made.set_pool(np.random.default_rng(0).uniform(0, SHAPE, (n_neurons, 2)))
+    n_coef = len(load_checkpoint(find_checkpoint("demo")).prior.mean)
+    made = CompactEncoder(n_coef, n_neurons).requires_grad_(False)
+    made.spatial_filters.normal_(0, n_coef**-0.5)
+    made.temporal_weights.normal_()
+    made.set_normalization_pool(
+        np.random.default_rng(0).uniform(0, IMAGE_SHAPE, (n_neurons, 2))
+    )
     return made
 
 
-def _table(found: dict[str, dict[str, Any]]) -> Table:
+def _make_table(found: dict[str, dict[str, Any]]) -> Table:
     columns = ("steps_per_hop", "step_ms_p50", "step_ms_p99", "memory_mb")
     table = Table(f"encoder; hop of {1e3 * HOP_S:.0f} ms", *columns, box=None)
     for name, figures in found.items():
@@ -194,7 +205,7 @@ def _table(found: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small; to try it out")
     parser.add_argument("--hops", type=int, default=20)

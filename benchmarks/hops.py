@@ -1,7 +1,7 @@
-"""From sender to daemon: how long it takes and what is lost, by transport and rate.
+"""Latency and loss from sender to daemon, by transport and frame rate.
 
-A real daemon reads 291 neurons in 512 x 512 frames and records; all times are those in
-its recording. `benchmarks/bridge.py` prints them.
+A real daemon reads 291 neurons in 512 x 512 frames and records. All times come from its
+recording. `benchmarks/bridge.py` prints them.
 """
 
 from __future__ import annotations
@@ -22,154 +22,170 @@ from rich.progress import track
 from rtrecon.config import RoiSettings, Settings
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
-from rtrecon.testing import small_field
-from rtrecon.testing.daemon_process import Daemon, settings_in
-from rtrecon.testing.framed_sender import FramedSender
-from rtrecon.transport.keys import keys_of_client, make_keys
-from rtrecon.transport.sender import Sender
+from rtrecon.testing import synthetic_field
+from rtrecon.testing.daemon_process import DaemonProcess, make_settings
+from rtrecon.testing.tcp_sender import TcpSender
+from rtrecon.transport.keys import get_client_keys, make_keys
+from rtrecon.transport.senders import SessionSender
 
 SHAPE, RATE_HZ, FAST_HZ = (512, 512), 30.0, 200.0
-N_DIFFERENT = 20  # frames, sent again and again
-WARM_S = 3.0  # in which the reference is made; not counted
-BEHIND_S = 0.2  # of the newest activity, once nothing waits any more
-PATIENCE_S = 60.0
+N_DISTINCT_FRAMES = 20  # frames, sent in a cycle
+WARM_UP_S = 3.0  # until the reference is made; not counted
+MAX_BACKLOG_S = 0.2  # largest age of the newest activity when no frame is queued
+TIMEOUT_S = 60.0
 
 Figures = dict[str, float]
 
 
-def transports(seconds: float) -> dict[str, Figures]:
-    """Return the hop of each transport at 30 Hz, and ZeroMQ's at 200 Hz."""
+def measure_transports(seconds: float) -> dict[str, Figures]:
+    """Return the figures of each transport at 30 and 200 Hz."""
     found = {}
-    with _daemon(with_keys=False) as daemon:
-        found["ZeroMQ"] = _run(daemon, "ZeroMQ", RATE_HZ, seconds)
-        found["framed TCP"] = _run(daemon, "framed TCP", RATE_HZ, seconds)
-        found["ZeroMQ, 200 Hz"] = _run(daemon, "ZeroMQ", FAST_HZ, seconds)
-        found["framed TCP, 200 Hz"] = _run(daemon, "framed TCP", FAST_HZ, seconds)
-    with _daemon(with_keys=True) as daemon:
-        found["ZeroMQ, encrypted"] = _run(daemon, "ZeroMQ", RATE_HZ, seconds)
-        found["ZeroMQ, encrypted, 200 Hz"] = _run(daemon, "ZeroMQ", FAST_HZ, seconds)
+    with _start_daemon(with_keys=False) as daemon:
+        found["ZeroMQ"] = _measure_run(daemon, "ZeroMQ", RATE_HZ, seconds)
+        found["framed TCP"] = _measure_run(daemon, "framed TCP", RATE_HZ, seconds)
+        found["ZeroMQ, 200 Hz"] = _measure_run(daemon, "ZeroMQ", FAST_HZ, seconds)
+        found["framed TCP, 200 Hz"] = _measure_run(
+            daemon, "framed TCP", FAST_HZ, seconds
+        )
+    with _start_daemon(with_keys=True) as daemon:
+        found["ZeroMQ, encrypted"] = _measure_run(daemon, "ZeroMQ", RATE_HZ, seconds)
+        found["ZeroMQ, encrypted, 200 Hz"] = _measure_run(
+            daemon, "ZeroMQ", FAST_HZ, seconds
+        )
     return found
 
 
-def soak(seconds: float) -> Figures:
-    """Return what a long session at 30 Hz lost, and the daemon's peak memory."""
-    with _daemon(with_keys=False) as daemon:
-        figures = _run(daemon, "ZeroMQ", RATE_HZ, seconds)
-        health = daemon.health()
+def measure_soak(seconds: float) -> Figures:
+    """Return the losses of a long session at 30 Hz, and the daemon's peak memory."""
+    with _start_daemon(with_keys=False) as daemon:
+        figures = _measure_run(daemon, "ZeroMQ", RATE_HZ, seconds)
+        health = daemon.newest_health()
         return {**figures, "peak_memory_mb": health.peak_memory_mb if health else 0.0}
 
 
 @contextmanager
-def _daemon(with_keys: bool) -> Iterator[Daemon]:
+def _start_daemon(with_keys: bool) -> Iterator[DaemonProcess]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        settings = settings_in(folder, rois=RoiSettings(path=str(_masks(folder))))
+        settings = make_settings(
+            folder, rois=RoiSettings(path=str(_write_masks(folder)))
+        )
         if with_keys:
             make_keys(folder / "keys")
-            settings = _with(settings, keys=str(folder / "keys"))
-        with Daemon(folder, _with(settings, idle_timeout_s=10.0)) as daemon:
+            settings = _replace_network(settings, keys=str(folder / "keys"))
+        with DaemonProcess(
+            folder, _replace_network(settings, idle_timeout_s=10.0)
+        ) as daemon:
             yield daemon
 
 
-def _with(settings: Settings, **given: Any) -> Settings:
-    return settings.model_copy(update={"wire": settings.wire.model_copy(update=given)})
+def _replace_network(settings: Settings, **given: Any) -> Settings:
+    return settings.model_copy(
+        update={"network": settings.network.model_copy(update=given)}
+    )
 
 
-def _masks(folder: Path) -> Path:
-    rois, path = small_field.field(SHAPE).rois(), folder / "regions.json"
-    discs = [np.stack(p[:2], axis=1).tolist() for p in rois.pixels()]
+def _write_masks(folder: Path) -> Path:
+    rois, path = synthetic_field.make_field(SHAPE).make_rois(), folder / "regions.json"
+    discs = [np.stack(p[:2], axis=1).tolist() for p in rois.list_pixels()]
     path.write_text(json.dumps([{"coordinates": disc} for disc in discs]))
     return path
 
 
 @contextmanager
-def _sender(daemon: Daemon, transport: str) -> Iterator[Sender | FramedSender]:
-    to = daemon.settings.wire
+def _open_sender(
+    daemon: DaemonProcess, transport: str
+) -> Iterator[SessionSender | TcpSender]:
+    to = daemon.settings.network
     if transport == "framed TCP":
-        with FramedSender(to.tcp) as framed:
-            framed.start(SHAPE)
+        with TcpSender(to.tcp) as framed:
+            framed.send_start(SHAPE)
             yield framed
         return
     layout = {"source": "benchmark", "rate_hz": RATE_HZ, "shape": SHAPE}
-    with closing(Sender(to.frames, keys_of_client(to), **layout)) as sender:
-        if not sender.wait_for_daemon(PATIENCE_S):
-            raise RuntimeError("the daemon takes no frames")
+    with closing(SessionSender(to.frames, get_client_keys(to), **layout)) as sender:
+        if not sender.wait_for_daemon(TIMEOUT_S):
+            raise RuntimeError("the daemon accepts no frames")
         yield sender
 
 
-def _run(daemon: Daemon, transport: str, rate_hz: float, seconds: float) -> Figures:
-    """Send until the daemon is warm, then for so many seconds, of which to tell."""
-    with _sender(daemon, transport) as sender:
-        scan = _scan(daemon, sender, rate_hz)
-        warm, behind = WARM_S * rate_hz, BEHIND_S * rate_hz
-        while (first := next(scan)) < warm or _waiting(daemon, sender) > behind:
+def _measure_run(
+    daemon: DaemonProcess, transport: str, rate_hz: float, seconds: float
+) -> Figures:
+    """Send until the daemon is warm, then for `seconds` that are measured."""
+    with _open_sender(daemon, transport) as sender:
+        scan = _send_paced_frames(daemon, sender, rate_hz)
+        warm, behind = WARM_UP_S * rate_hz, MAX_BACKLOG_S * rate_hz
+        while (first := next(scan)) < warm or _count_pending(daemon, sender) > behind:
             pass
         for _ in track(range(round(seconds * rate_hz)), f"{transport}, {rate_hz:g} Hz"):
             next(scan)
-        daemon.until(lambda: _is_done(daemon, sender), PATIENCE_S)
-        return _figures(daemon, sender, first)
+        daemon.wait_until(lambda: _is_done(daemon, sender), TIMEOUT_S)
+        return _compute_figures(daemon, sender, first)
 
 
-def _scan(
-    daemon: Daemon, sender: Sender | FramedSender, rate_hz: float
+def _send_paced_frames(
+    daemon: DaemonProcess, sender: SessionSender | TcpSender, rate_hz: float
 ) -> Iterator[int]:
-    """Send a frame whenever it is due, and yield its number."""
-    frames = _frames()  # takes seconds, in which none is due yet
+    """Send each frame at its time, and yield its number."""
+    frames = _render_frames()  # takes seconds; no frame is due before
     began_s = time.monotonic()
     for number in itertools.count(1):
         time.sleep(max(0.0, began_s + number / rate_hz - time.monotonic()))
-        sender.frame(frames[number % N_DIFFERENT], number, number / rate_hz)
-        daemon.listen()
+        sender.send_frame(frames[number % N_DISTINCT_FRAMES], number, number / rate_hz)
+        daemon.receive()
         yield number
 
 
-def _waiting(daemon: Daemon, sender: Sender | FramedSender) -> float:
-    """Return how many frames are sent and their activity is not told yet."""
-    newest = next((m for m, _ in reversed(daemon.heard) if _is_activity(m)), None)
+def _count_pending(daemon: DaemonProcess, sender: SessionSender | TcpSender) -> float:
+    """Return how many frames were sent whose activity has not been published."""
+    newest = next((m for m, _ in reversed(daemon.received) if _is_activity(m)), None)
     if newest is None or newest.session != sender.session:
         return inf
-    return sender.sent - newest.frame
+    return sender.n_sent - newest.frame
 
 
-def _is_activity(message: messages.Published) -> bool:
+def _is_activity(message: messages.PublishedMessage) -> bool:
     return isinstance(message, messages.Activity)
 
 
-def _is_done(daemon: Daemon, sender: Sender | FramedSender) -> bool:
-    health = daemon.health()
+def _is_done(daemon: DaemonProcess, sender: SessionSender | TcpSender) -> bool:
+    health = daemon.newest_health()
     if not health or health.session != sender.session:
         return False
     done = health.frames_processed + health.lost["reference"]
-    recorded = len(_recorded(daemon, sender.session))
-    return done >= sender.sent and recorded >= health.frames_processed
+    recorded = len(_read_recorded_frames(daemon, sender.session))
+    return done >= sender.n_sent and recorded >= health.frames_processed
 
 
-def _recorded(daemon: Daemon, session: str) -> Any:
-    (record,) = daemon.records(session)
+def _read_recorded_frames(daemon: DaemonProcess, session: str) -> Any:
+    (record,) = daemon.recordings(session)
     return record.frames
 
 
-def _figures(daemon: Daemon, sender: Sender | FramedSender, first: int) -> Figures:
-    table = _recorded(daemon, sender.session)
+def _compute_figures(
+    daemon: DaemonProcess, sender: SessionSender | TcpSender, first: int
+) -> Figures:
+    table = _read_recorded_frames(daemon, sender.session)
     warm = table["frame"] >= first
-    hop_ms = 1e3 * (table["t_received"] - table["t_send"])[warm]
+    hop_ms = 1e3 * (table["t_received_s"] - table["t_sent_s"])[warm]
     if not len(hop_ms):
-        raise RuntimeError("no frame came through; is this machine busy otherwise?")
+        raise RuntimeError("no frame came through; is this computer busy?")
     p50, p99 = np.percentile(hop_ms, [50, 99])
-    before_reference = daemon.health().lost["reference"]
+    before_reference = daemon.newest_health().lost["reference"]
     return {
-        "sent": sender.sent,
-        "dropped": sender.dropped,
-        "lost": sender.sent - len(table) - before_reference,
+        "sent": sender.n_sent,
+        "dropped": sender.n_dropped,
+        "lost": sender.n_sent - len(table) - before_reference,
         "hop_ms_p50": round(float(p50), 3),
         "hop_ms_p99": round(float(p99), 3),
         "traces_ms_p99": round(float(np.percentile(table["latency_ms"][warm], 99)), 2),
     }
 
 
-def _frames() -> list[Array]:
-    rng, field = np.random.default_rng(0), small_field.field(SHAPE)
+def _render_frames() -> list[Array]:
+    rng, field = np.random.default_rng(0), synthetic_field.make_field(SHAPE)
     return [
-        field.frame(20, rng, rng.normal(0, 0.5, 2), rng.random(field.n_cells))
-        for _ in range(N_DIFFERENT)
+        field.render_frame(20, rng, rng.normal(0, 0.5, 2), rng.random(field.n_cells))
+        for _ in range(N_DISTINCT_FRAMES)
     ]

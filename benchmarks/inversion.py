@@ -4,10 +4,10 @@
 
 quick: two small mice, under ten minutes. whole: a thousand neurons and seven encoders,
 hours. more: two further mice, one of four thousand neurons.
-Test clips are of movies that neither encoder nor decoder was trained on; r is over all
-pixels of all frames but those of a clip's first second. Each reconstruction is kept in
-the cache as it is done, so that a run that was stopped goes on. Writes
-`benchmarks/results/inversion.json`.
+Neither encoders nor decoders were trained on the movies of the test clips. r is taken
+over all pixels of all frames after a clip's first second. Each finished reconstruction
+is stored in the cache, so that an interrupted run can be resumed. Writes
+`benchmarks/results/inversion.json`, or `inversion.quick.json` with the plan quick.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ import mice
 import numpy as np
 import torch
 from loop import RESULTS, machine
-from methods import Item, kept
+from methods import BenchmarkItem, load_movies
 from mice import Subject
+from result_files import write_results
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
 
 from rtrecon.core.types import Array
-from rtrecon.inversion.offline.pixel_rates import CompactRates
+from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 from rtrecon.inversion.offline.published_protocol import SMOOTHING
-from rtrecon.inversion.offline.results import SETTLED_FROM
-from rtrecon.metrics.similarity import pearson_per_neuron, video_correlation
+from rtrecon.inversion.offline.results import SKIPPED_FRAMES
+from rtrecon.metrics.similarity import neuron_correlations, video_correlation
 
 SMOOTHINGS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)  # frames and px, s.d.
 Scores = dict[str, float]
@@ -43,186 +44,213 @@ Scores = dict[str, float]
 
 def main() -> None:
     """Prepare mice, run every method on every clip, print and write the figures."""
-    given = _arguments()
+    arguments = _parse_arguments()
     with Progress() as progress:
         subjects = [
-            mice.prepare(plan, given.cache, progress) for plan in mice.PLANS[given.plan]
+            mice.prepare(plan, arguments.cache, progress)
+            for plan in mice.PLANS[arguments.plan]
         ]
-        items = methods.work(subjects, given.cache, given.ensemble_clips)
-        _run(items, given.jobs, progress)
-    scores = _scored(items, subjects)
+        items = methods.list_items(subjects, arguments.cache, arguments.ensemble_clips)
+        _run_items(items, arguments.jobs, progress)
+    scores = _score_methods(items, subjects)
     figures = {name: found["mean"] for name, found in scores.items()}
-    figures |= _further(items, subjects)
-    _print(scores, figures)
-    RESULTS.mkdir(exist_ok=True)
-    figures |= {"plan": given.plan, "scores": scores, "machine": machine()}
-    (RESULTS / "inversion.json").write_text(json.dumps(figures, indent=2) + "\n")
+    figures |= _collect_other_figures(items, subjects)
+    _print_table(scores, figures)
+    figures |= {"plan": arguments.plan, "scores": scores, "machine": machine()}
+    path = write_results("inversion", figures, quick=arguments.plan == "quick")
+    Console().print(f"written to {path}")
 
 
-def _run(items: list[Item], jobs: int, progress: Progress) -> None:
-    """Do what is not done yet, several at once, each in a process of its own."""
+def _run_items(items: list[BenchmarkItem], jobs: int, progress: Progress) -> None:
+    """Run the items whose result is not stored yet, several at once."""
     left = [item for item in items if not item.path.exists()]
     task = progress.add_task("reconstructions", total=len(left))
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(methods.do, item) for item in left]):
+        for done in as_completed(
+            [pool.submit(methods.run_item, item) for item in left]
+        ):
             progress.update(task, advance=1, description=done.result())
 
 
-def _scored(items: list[Item], subjects: list[Subject]) -> dict[str, Scores]:
-    """Return every method's r: mean and spread over clips."""
+def _score_methods(
+    items: list[BenchmarkItem], subjects: list[Subject]
+) -> dict[str, Scores]:
+    """Return the mean and standard deviation of r over clips, for every method."""
     own, other = subjects[:2]
     mine = [item for item in items if item.plan == own.plan]
 
     def made(method: str, name: str = "movie") -> Array:
-        return kept([item for item in mine if item.method == method], name)
+        return load_movies([item for item in mine if item.method == method], name)
 
-    shown = _shown(own)
+    shown = _stack_stimuli(own)
     return {
-        "live_r": _scores(made("live", "lag24"), shown),
-        "live_r_200ms": _scores(made("live", "lag6"), shown),
-        "live_r_final": _scores(made("live"), shown),
-        **_published(mine, shown),
-        "map_offline_r": _scores(made("map"), shown),
-        "ridge_r": _scores(made("ridge")[0], shown),
-        "cnn_r": _scores(made("cnn")[0], shown),
-        "null_r": _scores(made("null"), shown),
-        "scrambled_r": _scores(made("scrambled"), shown),
-        "scrambled_within_clips_r": _scores(made("shuffled"), shown),
-        "cross_animal_r": _scores(made("cross"), _shown(other)),
+        "live_r": _score_movies(made("live", "lag24"), shown),
+        "live_r_200ms": _score_movies(made("live", "lag6"), shown),
+        "live_r_final": _score_movies(made("live"), shown),
+        **_score_published(mine, shown),
+        "map_offline_r": _score_movies(made("map"), shown),
+        "ridge_r": _score_movies(made("ridge")[0], shown),
+        "cnn_r": _score_movies(made("cnn")[0], shown),
+        "null_r": _score_movies(made("null"), shown),
+        "scrambled_r": _score_movies(made("scrambled"), shown),
+        "scrambled_within_clips_r": _score_movies(made("shuffled"), shown),
+        "cross_animal_r": _score_movies(made("cross"), _stack_stimuli(other)),
     }
 
 
-def _further(items: list[Item], subjects: list[Subject]) -> dict[str, Any]:
-    """Return what is no r of a movie: cost, the encoder, live by lag and mouse."""
+def _collect_other_figures(
+    items: list[BenchmarkItem], subjects: list[Subject]
+) -> dict[str, Any]:
+    """Return all other figures: cost, encoder quality, live r by lag and by mouse."""
     own = subjects[0]
-    passes = methods.passes_per_second(own.plan.n_models)
+    passes = methods.compute_pass_rates(own.plan.n_models)
     return {
         "passes_per_second": passes,
         "passes_ratio": passes["published"] / passes["live"],
-        "hop_p99_over_hop": _hop_share(),
-        "encoder_fraction_of_ceiling": _fraction_of_ceiling(own),
+        "hop_p99_over_hop": _read_hop_time_fraction(),
+        "encoder_fraction_of_ceiling": _compare_with_true_rates(own),
         "models": own.plan.n_models,
-        "unusual": _unusual(items, own),
+        "unusual": _score_unusual_stimuli(items, own),
         "by_mouse": {
-            subject.plan.name: _by_mouse(items, subject)
+            subject.plan.name: _score_by_mouse(items, subject)
             for subject in subjects
             if subject.encoders
         },
     }
 
 
-def _published(items: list[Item], shown: Array) -> dict[str, Scores]:
-    """One model on all clips; all models on those that all were run on.
+def _score_published(items: list[BenchmarkItem], shown: Array) -> dict[str, Scores]:
+    """Score one model on all clips, and all models on the clips that all have.
 
-    On these, one model and the live method are scored too, to be compared with. The
-    best smoothing is the one that suits these very clips best.
+    On those clips, one model and the live method are scored as well, for comparison.
+    The best smoothing is chosen on the test clips themselves, in favour of this method.
     """
     own = [item for item in items if item.method == "published"]
-    one = kept([item for item in own if not item.model])
+    one = load_movies([item for item in own if not item.model])
     clips = sorted({item.clip for item in own if item.model})
-    several = np.stack([kept([i for i in own if i.clip == c]).mean(0) for c in clips])
+    several = np.stack(
+        [load_movies([i for i in own if i.clip == c]).mean(0) for c in clips]
+    )
     fewer = shown[clips]
-    live = kept([i for i in items if i.method == "live" and i.clip in clips], "lag24")
-    overlapping = kept([item for item in items if item.method == "stride"])
+    live = load_movies(
+        [i for i in items if i.method == "live" and i.clip in clips], "lag24"
+    )
+    overlapping = load_movies([item for item in items if item.method == "stride"])
     return {
-        "published_best_r": _best_smoothed(one, shown),
-        "published_sigma05_r": _scores(_smoothed(one, SMOOTHING), shown),
-        "published_sigma0_r": _scores(one, shown),
-        "published_all_models_best_r": _best_smoothed(several, fewer),
-        "published_all_models_sigma05_r": _scores(_smoothed(several, SMOOTHING), fewer),
-        "published_one_model_same_clips_r": _best_smoothed(one[clips], fewer),
-        "live_same_clips_r": _scores(live, fewer),
-        "published_overlapping_windows_r": _best_smoothed(overlapping, shown[:1]),
-        "published_windows_beside_r": _best_smoothed(one[:1], shown[:1]),
+        "published_best_r": _score_best_smoothing(one, shown),
+        "published_sigma05_r": _score_movies(_smooth_movies(one, SMOOTHING), shown),
+        "published_sigma0_r": _score_movies(one, shown),
+        "published_all_models_best_r": _score_best_smoothing(several, fewer),
+        "published_all_models_sigma05_r": _score_movies(
+            _smooth_movies(several, SMOOTHING), fewer
+        ),
+        "published_one_model_same_clips_r": _score_best_smoothing(one[clips], fewer),
+        "live_same_clips_r": _score_movies(live, fewer),
+        "published_overlapping_windows_r": _score_best_smoothing(
+            overlapping, shown[:1]
+        ),
+        "published_windows_beside_r": _score_best_smoothing(one[:1], shown[:1]),
     }
 
 
-def _unusual(items: list[Item], subject: Subject) -> dict[str, dict[str, float]]:
-    """Return r of each stimulus unlike all movies, by method; live when final."""
+def _score_unusual_stimuli(
+    items: list[BenchmarkItem], subject: Subject
+) -> dict[str, dict[str, float]]:
+    """Return r of each stimulus unlike movies, by method; live: final frames."""
     mine = [item for item in items if item.plan == subject.plan]
     made = {
-        "live": kept([item for item in mine if item.method == "unusual"]),
-        "held": kept([item for item in mine if item.method == "unusual_held"]),
-        "ridge": kept([i for i in mine if i.method == "ridge"], "unusual")[0],
-        "cnn": kept([i for i in mine if i.method == "cnn"], "unusual")[0],
+        "live": load_movies([item for item in mine if item.method == "unusual"]),
+        "held": load_movies([item for item in mine if item.method == "unusual_held"]),
+        "ridge": load_movies([i for i in mine if i.method == "ridge"], "unusual")[0],
+        "cnn": load_movies([i for i in mine if i.method == "cnn"], "unusual")[0],
     }
-    own = slice(SETTLED_FROM, None)
+    counted = slice(SKIPPED_FRAMES, None)
     return {
         name: {
-            method: video_correlation(movies[place][own], clip.shown[own])
+            method: video_correlation(movies[index][counted], clip.stimulus[counted])
             for method, movies in made.items()
         }
-        for place, (name, clip) in enumerate(
+        for index, (name, clip) in enumerate(
             zip(mice.UNUSUAL, subject.unusual, strict=True)
         )
-        if clip.shown is not None
+        if clip.stimulus is not None
     }
 
 
-def _by_mouse(items: list[Item], subject: Subject) -> dict[str, Scores]:
-    """Live at each age of the frames, and one model of the published protocol.
+def _score_by_mouse(items: list[BenchmarkItem], subject: Subject) -> dict[str, Scores]:
+    """Score the live method at each lag, and one model of the published protocol.
 
-    Where that was run on fewer clips, live is scored on those, too.
+    If the published protocol ran on fewer clips, live is scored on those as well.
     """
     own = [item for item in items if item.plan == subject.plan]
     live = [item for item in own if item.method == "live"]
     one = [item for item in own if item.method == "published" and not item.model]
-    shown = _shown(subject)
-    by_lag = {f"lag{k}": kept(live, f"lag{k}") for k in methods.LAGS_FRAMES}
-    movies = by_lag | {"final": kept(live)}
-    found = {name: _scores(movie, shown) for name, movie in movies.items()}
+    shown = _stack_stimuli(subject)
+    by_lag = {f"lag{k}": load_movies(live, f"lag{k}") for k in methods.LAGS_FRAMES}
+    movies = by_lag | {"final": load_movies(live)}
+    found = {name: _score_movies(movie, shown) for name, movie in movies.items()}
     fewer = shown[: len(one)]
-    found["published_one_model_best"] = _best_smoothed(kept(one), fewer)
+    found["published_one_model_best"] = _score_best_smoothing(load_movies(one), fewer)
     if len(one) < len(live):
-        found["lag24_same_clips"] = _scores(by_lag["lag24"][: len(one)], fewer)
+        found["lag24_same_clips"] = _score_movies(by_lag["lag24"][: len(one)], fewer)
     return found
 
 
-def _shown(subject: Subject) -> Array:
-    return np.stack([clip.shown for clip in subject.test if clip.shown is not None])
+def _stack_stimuli(subject: Subject) -> Array:
+    return np.stack(
+        [clip.stimulus for clip in subject.test if clip.stimulus is not None]
+    )
 
 
-def _scores(made: Array, shown: Array) -> Scores:
-    """Mean and spread over clips of r over all pixels, from the second second on.
+def _score_movies(made: Array, shown: Array) -> Scores:
+    """Return mean and standard deviation over clips of r over all pixels.
 
-    The first is left out as in published figures: no method knows what came before.
+    The first second is skipped as in the published figures, because no method knows
+    the frames before the clip.
     """
-    own = slice(SETTLED_FROM, None)
-    r = [video_correlation(a[own], b[own]) for a, b in zip(made, shown, strict=True)]
+    counted = slice(SKIPPED_FRAMES, None)
+    r = [
+        video_correlation(a[counted], b[counted])
+        for a, b in zip(made, shown, strict=True)
+    ]
     return {"mean": float(np.mean(r)), "sd": float(np.std(r)), "clips": len(r)}
 
 
-def _smoothed(movies: Array, sigma: float) -> Array:
+def _smooth_movies(movies: Array, sigma: float) -> Array:
     return np.asarray(gaussian_filter(movies, (0, sigma, sigma, sigma)))
 
 
-def _best_smoothed(movies: Array, shown: Array) -> Scores:
+def _score_best_smoothing(movies: Array, shown: Array) -> Scores:
     found = [
-        {**_scores(_smoothed(movies, sigma), shown), "sigma": sigma}
+        {**_score_movies(_smooth_movies(movies, sigma), shown), "sigma": sigma}
         for sigma in SMOOTHINGS
     ]
     return max(found, key=lambda scores: scores["mean"])
 
 
-def _fraction_of_ceiling(subject: Subject) -> float:
-    """How well the encoder predicts single trials, as a share of what the truth does.
+def _compare_with_true_rates(subject: Subject) -> float:
+    """Return the encoder's r with single trials, divided by that of the true rates.
 
-    The truth: expected spikes per frame. Means over neurons, over all test clips.
+    True rates: expected spikes per frame. Means over neurons, over all test clips.
     """
-    rates, known = CompactRates(subject.encoders[0]), []
-    own = slice(rates.past_frames, None)  # before, it has not seen enough
+    rates, known = CompactPixelEncoder(subject.encoders[0]), []
+    own = slice(rates.past_frames, None)  # before, frames of the past are missing
     for clip, rate in zip(subject.test, subject.rate, strict=True):
-        assert clip.shown is not None
-        video = torch.from_numpy(clip.shown)
-        told = rates.rates(video, clip.target.behavior_tensor()[own]).detach().numpy()
-        known.append((told, rate[own], clip.target.activity[own]))
-    told, rate, recorded = map(np.concatenate, zip(*known, strict=True))
-    ours = np.nanmean(pearson_per_neuron(told, recorded))
-    return float(ours / np.nanmean(pearson_per_neuron(rate, recorded)))
+        assert clip.stimulus is not None
+        video = torch.from_numpy(clip.stimulus)
+        predicted = (
+            rates.predict_rates(video, clip.target.behavior_tensor()[own])
+            .detach()
+            .numpy()
+        )
+        known.append((predicted, rate[own], clip.target.activity[own]))
+    predicted, rate, recorded = map(np.concatenate, zip(*known, strict=True))
+    ours = np.nanmean(neuron_correlations(predicted, recorded))
+    return float(ours / np.nanmean(neuron_correlations(rate, recorded)))
 
 
-def _hop_share() -> float | None:
-    """The 99th percentile of a hop's time over the hop, with the front beside it."""
+def _read_hop_time_fraction() -> float | None:
+    """Return the 99th percentile of a hop's computing time, in hops."""
     path = RESULTS / "loop.json"
     if not path.exists():
         return None
@@ -230,7 +258,7 @@ def _hop_share() -> float | None:
     return hop_ms["p99"] / methods.HOP_MS if hop_ms else None
 
 
-def _print(scores: dict[str, Scores], figures: dict[str, Any]) -> None:
+def _print_table(scores: dict[str, Scores], figures: dict[str, Any]) -> None:
     table = Table("figure", "mean", "sd over clips", "clips", "", box=None)
     for name, value in scores.items():
         best = f"best smoothing: {value['sigma']:g}" if "sigma" in value else ""
@@ -242,7 +270,7 @@ def _print(scores: dict[str, Scores], figures: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=mice.CACHE)
     parser.add_argument("--plan", choices=mice.PLANS, default="whole")

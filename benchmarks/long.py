@@ -1,17 +1,17 @@
-"""Half an hour of movie, inverted live but for the clock: does anything drift?
+"""Inverts half an hour of movie as in a live session, and looks for drift.
 
     python benchmarks/long.py [--minutes 30] [--every 5]
 
-One front and one inversion, never begun anew: the simulated mouse of the shipped
-encoder is shown movies that it was not trained on, and every hop gets as many steps as
-two cores have time for. Writes `benchmarks/results/long.json`: of every so many minutes
-r over all pixels of the final frames, the time that a hop's steps took, and memory.
+One frame processor and one inversion run without a restart. The simulated mouse of the
+demo encoder sees movies that the encoder was not trained on, and every hop gets as many
+steps as two cores have time for. Writes `benchmarks/results/long.json` (of less than 30
+minutes: `long.quick.json`): for every block of minutes, r over all pixels of the final
+frames, the time that the steps of a hop took, and memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -20,106 +20,113 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from loop import RESULTS, machine
+from loop import machine
+from result_files import write_results
 from rich import print as show
 from rich.progress import track
 
-from rtrecon.config import InvertSettings, Settings
+from rtrecon.config import InversionSettings, Settings
 from rtrecon.core.types import Array
-from rtrecon.encoder.card import find
-from rtrecon.encoder.checkpoint import Checkpoint, load
-from rtrecon.encoder.spectrum import spectrum
-from rtrecon.imaging.frame_processor import Chain
-from rtrecon.imaging.traces.neuropil import with_rings
-from rtrecon.inversion.live.inverter import LiveInverter
-from rtrecon.inversion.objective import Problem
-from rtrecon.inversion.offline.compact import STEPS_PER_HOP
+from rtrecon.encoder.card import find_checkpoint
+from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
+from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.imaging.frame_processor import FrameProcessor
+from rtrecon.imaging.traces.neuropil import make_cell_masks
+from rtrecon.inversion.live.map_inversion import MapInversion
+from rtrecon.inversion.objective import InverseProblem
+from rtrecon.inversion.offline.live_and_map import STEPS_PER_HOP
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.metrics.similarity import video_correlation
-from rtrecon.simulate.movie import RATE_HZ, natural_movie
-from rtrecon.simulate.session import make_session, make_world
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import make_imaged_mouse, simulate_session
 
-_SEED = 20_000  # of movies, behaviour and noise: far from every one trained on
+FULL_MINUTES = 30.0
+_SEED = 20_000  # of movies, behaviour and noise; training used other seeds
 _PART_FRAMES = round(60 * RATE_HZ)  # simulated at a time
 
 
-class Moment(NamedTuple):
-    """A frame that was shown (36, 64), what the mouse did (4,), its activity (n,)."""
+class SimulatedFrame(NamedTuple):
+    """One frame: stimulus (36, 64), behaviour (4,) and activity (n,)."""
 
-    shown: Array
+    stimulus: Array
     behavior: Array
     activity: Array
 
 
-class Hop(NamedTuple):
-    """Frames that became final: as shown and as made, (h, 36, 64) each; steps' time."""
+class InvertedHop(NamedTuple):
+    """Stimulus and movie (h, 36, 64) of final frames, and the time of the steps."""
 
-    shown: Array
-    made: Array
+    stimulus: Array
+    movie: Array
     steps_ms: float
 
 
 def main() -> None:
-    """Invert, print and write."""
-    given = _arguments()
+    """Run the benchmark, print and write its figures."""
+    arguments = _parse_arguments()
     torch.set_num_threads(1)
-    checkpoint, memory = load(find("demo")), MemoryMeter()
-    moments = _moments(checkpoint, round(given.minutes))
-    hops = _inverted(checkpoint, moments)
-    per_block = round(given.every * 60 * RATE_HZ / InvertSettings().hop_frames)
+    checkpoint, memory = load_checkpoint(find_checkpoint("demo")), MemoryMeter()
+    frames = _simulate_frames(checkpoint, round(arguments.minutes))
+    hops = _invert_frames(checkpoint, frames)
+    per_block = round(arguments.every * 60 * RATE_HZ / InversionSettings().hop_frames)
     blocks = []
-    for _ in track(range(round(given.minutes / given.every)), "inverting"):
-        figures = _figures(list(islice(hops, per_block)))  # whose frames are let go
-        blocks.append(figures | {"memory_mb": round(memory.now_mb())})
+    for _ in track(range(round(arguments.minutes / arguments.every)), "inverting"):
+        figures = _summarize_hops(
+            list(islice(hops, per_block))
+        )  # the frames are released
+        blocks.append(figures | {"memory_mb": round(memory.measure_mb())})
         show(blocks[-1])
-    found = {"minutes_each": given.every, "blocks": blocks, "machine": machine()}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "long.json").write_text(json.dumps(found, indent=2) + "\n")
+    found = {"minutes_each": arguments.every, "blocks": blocks, "machine": machine()}
+    write_results("long", found, quick=arguments.minutes < FULL_MINUTES)
 
 
-def _moments(checkpoint: Checkpoint, minutes: int) -> Iterator[Moment]:
-    """Image movies of a minute each, one after the other, and read them live."""
+def _simulate_frames(checkpoint: Checkpoint, minutes: int) -> Iterator[SimulatedFrame]:
+    """Image movies of one minute each, and process the frames as the daemon does."""
     card, settings = checkpoint.card, Settings()
-    mouse = card.meta["simulated"]
-    world = make_world(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
-    masks = with_rings(card.rois, settings.traces)
-    chain = Chain(card.mean_image[0], masks, RATE_HZ, settings)
-    # Deconvolution looks ahead: activity is that of the oldest frame that waits.
-    waiting = deque[tuple[Array, Array]](
-        maxlen=settings.traces.deconvolve_lag_frames + 1
+    mouse = card.metadata["simulated"]
+    world = make_imaged_mouse(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
+    masks = make_cell_masks(card.rois, settings.traces)
+    chain = FrameProcessor(card.mean_image[0], masks, RATE_HZ, settings)
+    # Deconvolution looks ahead, so activity belongs to the oldest queued frame.
+    queued = deque[tuple[Array, Array]](
+        maxlen=settings.traces.deconvolution_lag_frames + 1
     )
     pixels = np.empty(world.field.tissue.shape, np.int16)
-    for minute in range(minutes + 1):  # one more: the last frames wait for others
-        movie = natural_movie(_PART_FRAMES, _SEED + minute)
-        session = make_session(world, movie, "long", _SEED + minute)
-        behavior = session.behavior.measured()
+    for minute in range(minutes + 1):  # one more: the last frames stay queued
+        movie = make_natural_movie(_PART_FRAMES, _SEED + minute)
+        session = simulate_session(world, movie, "long", _SEED + minute)
+        behavior = session.behavior.stack_measured()
         for index in range(len(session)):
-            session.recording.frame(index, pixels)
-            activity = chain.process(pixels).activity
-            waiting.append((movie[index], behavior[index]))
-            if len(waiting) == waiting.maxlen:
-                yield Moment(*waiting[0], activity)
+            session.recording.render_frame(index, pixels)
+            activity = chain.process_frame(pixels).activity
+            queued.append((movie[index], behavior[index]))
+            if len(queued) == queued.maxlen:
+                yield SimulatedFrame(*queued[0], activity)
 
 
-def _inverted(checkpoint: Checkpoint, moments: Iterator[Moment]) -> Iterator[Hop]:
-    settings, low = InvertSettings(), spectrum()
-    problem = Problem.of(checkpoint, settings)
-    inverter = LiveInverter(problem, settings.window_frames, settings.seed)
+def _invert_frames(
+    checkpoint: Checkpoint, frames: Iterator[SimulatedFrame]
+) -> Iterator[InvertedHop]:
+    settings, low = InversionSettings(), make_dct_basis()
+    problem = InverseProblem.from_checkpoint(checkpoint, settings)
+    inversion = MapInversion(problem, settings.window_frames, settings.seed)
     shown = deque[Array]([np.zeros((36, 64))] * settings.window_frames)
-    while hop := list(islice(moments, settings.hop_frames)):
-        activity = torch.from_numpy(np.stack([moment.activity for moment in hop]))
-        told = np.stack([moment.behavior for moment in hop]).astype(np.float32)
-        behavior = checkpoint.calibration.scaled(torch.from_numpy(told))
-        made = low.to_pixels(inverter.advance(activity, behavior))
-        shown.extend(moment.shown for moment in hop)
+    while hop := list(islice(frames, settings.hop_frames)):
+        activity = torch.from_numpy(np.stack([frame.activity for frame in hop]))
+        raw_behavior = np.stack([frame.behavior for frame in hop]).astype(np.float32)
+        behavior = checkpoint.calibration.standardize_behavior(
+            torch.from_numpy(raw_behavior)
+        )
+        made = low.to_pixels(inversion.push_activity(activity, behavior))
+        shown.extend(frame.stimulus for frame in hop)
         began_s = time.perf_counter()
         for step in range(STEPS_PER_HOP):
-            inverter.step(step / (STEPS_PER_HOP - 1))
+            inversion.step(step / (STEPS_PER_HOP - 1))
         steps_ms = 1e3 * (time.perf_counter() - began_s)
-        yield Hop(np.stack([shown.popleft() for _ in hop]), made, steps_ms)
+        yield InvertedHop(np.stack([shown.popleft() for _ in hop]), made, steps_ms)
 
 
-def _figures(hops: list[Hop]) -> dict[str, float]:
+def _summarize_hops(hops: list[InvertedHop]) -> dict[str, float]:
     made, shown = (
         np.concatenate(each) for each in list(zip(*hops, strict=True))[1::-1]
     )
@@ -131,9 +138,9 @@ def _figures(hops: list[Hop]) -> dict[str, float]:
     }
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=FULL_MINUTES)
     parser.add_argument("--every", type=float, default=5.0, help="minutes")
     return parser.parse_args()
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from rich import print as show
 
-from rtrecon.demo import demo
-from rtrecon.session.summary import summary_table
+from rtrecon.demo.run import DemoRequest, run_demo
+from rtrecon.session.summary import make_summary_table
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -27,15 +27,15 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
-        plan = demo.Plan(
+        plan = DemoRequest(
             seconds=arguments.seconds,
             headless=True,
-            out=arguments.out or Path(scratch),
+            output_folder=arguments.out or Path(scratch),
             video=arguments.video,
             seed=arguments.seed,
         )
-        summary = demo.run(plan, show, lambda done, total: None)
-    show(summary_table(summary))
+        summary = run_demo(plan, show, lambda done, total: None)
+    show(make_summary_table(summary))
     RESULTS.mkdir(exist_ok=True)
     found = {**summary, "seconds": arguments.seconds, "machine": machine()}
     name = f"loop-{arguments.video.stem}.json" if arguments.video else "loop.json"

@@ -1,4 +1,4 @@
-"""Every method on every clip: done once, each in a file of its own in the cache."""
+"""Runs every method on every clip once, and stores each result in the cache."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ import torch
 from mice import Plan, Subject
 from rich.progress import Progress
 
-from rtrecon.config import InvertSettings
+from rtrecon.config import InversionSettings
 from rtrecon.core.types import Array
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.compact import (
+from rtrecon.inversion.offline.convolutional_decoder import fit_convolutional
+from rtrecon.inversion.offline.live_and_map import (
     STEPS_PER_HOP,
     reconstruct_live,
     reconstruct_map,
 )
-from rtrecon.inversion.offline.convolutional_decoder import fit_convolutional
-from rtrecon.inversion.offline.pixel_rates import CompactRates
+from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 from rtrecon.inversion.offline.published_protocol import reconstruct_published
 from rtrecon.inversion.offline.published_settings import PublishedSettings
-from rtrecon.inversion.offline.ridge_decoder import Decoder, fit_ridge
-from rtrecon.inversion.offline.target import Target
+from rtrecon.inversion.offline.ridge_decoder import MovieDecoder, fit_ridge
+from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.simulate.movie import RATE_HZ
 
-# Windows side by side: a quarter of the published passes and the same movie (shown by
-# `stride` in the figures, where one clip is done both ways).
-BESIDE = PublishedSettings(stride_frames=32)
-OVERLAPPING = PublishedSettings()
+# Adjacent windows: a quarter of the published passes, and the same movie. The item
+# `stride` reconstructs one clip both ways, which shows that.
+ADJACENT_WINDOWS = PublishedSettings(stride_frames=32)
+OVERLAPPING_WINDOWS = PublishedSettings()
 LAGS_FRAMES = (3, 6, 12, 24)
 _OF_UNUSUAL = "unusual", "unusual_held"
-HOP_MS = 1e3 * InvertSettings().hop_frames / RATE_HZ
+HOP_MS = 1e3 * InversionSettings().hop_frames / RATE_HZ
 
 
 @dataclass(frozen=True)
-class Item:
-    """What is to be done. clip: its place among the test clips; None for all at once.
+class BenchmarkItem:
+    """One reconstruction to do.
 
-    model: place of the encoder. source: the mouse whose activity it is, mostly the
-    encoder's own.
+    clip: index among the test clips; None = all at once. model: index of the encoder.
+    source: the mouse whose activity is used; None = the encoder's own.
     """
 
     cache: Path
@@ -55,52 +55,55 @@ class Item:
 
     @property
     def path(self) -> Path:
-        """Where the movies are kept: by name, float32 (T, 36, 64) of each clip."""
+        """File of the movies: by name, float32 (T, 36, 64) of each clip."""
         name = f"{self.method}-clip{self.clip}-model{self.model}.npz"
         return self.cache / self.plan.name / "movies" / name
 
 
-def work(subjects: Sequence[Subject], cache: Path, n_ensemble_clips: int) -> list[Item]:
-    """List all there is to do; what takes longest comes last.
+def list_items(
+    subjects: Sequence[Subject], cache: Path, n_ensemble_clips: int
+) -> list[BenchmarkItem]:
+    """Return all items; those that take longest come last.
 
-    n_ensemble_clips: that the published protocol is run on with all models of a mouse.
+    n_ensemble_clips: number of clips on which all models of a mouse run the published
+    protocol.
     """
     own, other = subjects[0].plan, subjects[1].plan
     clips = range(own.n_clips)
     items = [
-        Item(cache, subject.plan, "live", clip)
+        BenchmarkItem(cache, subject.plan, "live", clip)
         for subject in subjects
         if subject.encoders
         for clip in range(subject.plan.n_clips)
     ]
-    items += [Item(cache, own, method, None) for method in ("ridge", "cnn")]
+    items += [BenchmarkItem(cache, own, method, None) for method in ("ridge", "cnn")]
     items += [
-        Item(cache, own, method, clip)
+        BenchmarkItem(cache, own, method, clip)
         for method in _OF_UNUSUAL
         for clip in range(len(mice.UNUSUAL))
     ]
     for method in ("null", "scrambled", "shuffled", "map"):
-        items += [Item(cache, own, method, clip) for clip in clips]
-    items += [Item(cache, own, "cross", clip, source=other) for clip in clips]
+        items += [BenchmarkItem(cache, own, method, clip) for clip in clips]
+    items += [BenchmarkItem(cache, own, "cross", clip, source=other) for clip in clips]
     items += [
-        Item(cache, subject.plan, "published", clip, model)
+        BenchmarkItem(cache, subject.plan, "published", clip, model)
         for subject in subjects
         for clip in range(subject.plan.n_published or subject.plan.n_clips)
         for model in range(subject.plan.n_models)
         if not model or clip < n_ensemble_clips
     ]
-    return [*items, Item(cache, own, "stride", 0)]
+    return [*items, BenchmarkItem(cache, own, "stride", 0)]
 
 
-def do(item: Item) -> str:
-    """Reconstruct and keep; returns a word on what was done."""
+def run_item(item: BenchmarkItem) -> str:
+    """Reconstruct and store an item; returns a few words about it."""
     torch.set_num_threads(1)
-    subject = _subject(item.plan, item.cache)
-    source = subject if item.source is None else _subject(item.source, item.cache)
+    subject = _load_subject(item.plan, item.cache)
+    source = subject if item.source is None else _load_subject(item.source, item.cache)
     if item.clip is None:
         decoder = _DECODERS[item.method](subject.training)
         movies = {
-            name: np.stack([decoder.movie(clip.target) for clip in clips])
+            name: np.stack([decoder.decode(clip.target) for clip in clips])
             for name, clips in (("movie", subject.test), ("unusual", subject.unusual))
         }
     else:
@@ -114,8 +117,8 @@ def do(item: Item) -> str:
     return f"{item.plan.name}: {item.method}, clip {item.clip}, model {item.model}"
 
 
-def kept(items: Sequence[Item], name: str = "movie") -> Array:
-    """Return what was made, (items, T, 36, 64)."""
+def load_movies(items: Sequence[BenchmarkItem], name: str = "movie") -> Array:
+    """Return stored movies (items, T, 36, 64)."""
     movies = []
     for item in items:
         with np.load(item.path) as done:
@@ -123,77 +126,85 @@ def kept(items: Sequence[Item], name: str = "movie") -> Array:
     return np.stack(movies)
 
 
-def passes_per_second(n_models: int) -> dict[str, float]:
-    """Encoder passes, forward and back through one window, per second of a long movie.
+def compute_pass_rates(n_models: int) -> dict[str, float]:
+    """Return encoder passes through one window per second of a long movie.
 
-    The published protocol's as published: overlapping windows, and all models.
+    The published protocol counts as published: overlapping windows, and all models.
     """
-    windows_hz = RATE_HZ / OVERLAPPING.stride_frames
-    live = InvertSettings()
+    windows_hz = RATE_HZ / OVERLAPPING_WINDOWS.stride_frames
+    live = InversionSettings()
     return {
-        "published": windows_hz * OVERLAPPING.steps * n_models,
-        "published_one_model": windows_hz * OVERLAPPING.steps,
+        "published": windows_hz * OVERLAPPING_WINDOWS.steps * n_models,
+        "published_one_model": windows_hz * OVERLAPPING_WINDOWS.steps,
         "live": STEPS_PER_HOP * RATE_HZ / live.hop_frames,
     }
 
 
-# -- one function per method: what to do -> movies by name -----------------------------
+# -- one function per method: item -> movies by name -----------------------------------
 
 _Movies = dict[str, Array]
 
 
-def _live(
-    item: Item, subject: Subject, clip: Clip, settings: InvertSettings | None = None
+def _run_live(
+    item: BenchmarkItem,
+    subject: Subject,
+    clip: Clip,
+    settings: InversionSettings | None = None,
 ) -> _Movies:
     encoder = subject.encoders[item.model]
     replay = reconstruct_live(
         encoder, clip.target, settings=settings, lags_frames=LAGS_FRAMES
     )
     by_lag = {f"lag{lag}": movie for lag, movie in replay.movies.items()}
-    return {**by_lag, "movie": replay.final, "predicted": replay.predicted}
+    return {**by_lag, "movie": replay.final, "predicted": replay.predicted_activity}
 
 
-def _held(item: Item, subject: Subject, clip: Clip) -> _Movies:
-    """Whatever is shown is taken to be as strong as movies are."""
-    return _live(item, subject, clip, InvertSettings(adaptive_prior=False))
+def _run_fixed_prior(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+    """The prior keeps the contrast of natural movies."""
+    return _run_live(item, subject, clip, InversionSettings(adaptive_prior=False))
 
 
-def _null(item: Item, subject: Subject, clip: Clip) -> _Movies:
-    """Every neuron given another's activity."""
+def _run_null(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+    """Every neuron gets the activity of another one."""
     rng = np.random.default_rng([item.clip, 1])
     order = rng.permutation(clip.target.activity.shape[1])
-    permuted = _with(clip, clip.target.activity[:, order])
-    return _live(item, subject, replace(clip, target=permuted))
+    permuted = _replace_activity(clip, clip.target.activity[:, order])
+    return _run_live(item, subject, replace(clip, target=permuted))
 
 
-def _scrambled(item: Item, subject: Subject, clip: Clip) -> _Movies:
-    """Frames of the activity from anywhere in the session: when is gone."""
+def _run_scrambled(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+    """Frames of activity come from other clips at random, so that time is lost."""
     rng = np.random.default_rng([item.clip, 2])
     others = [other.target.activity for other in subject.test if other is not clip]
     drawn = rng.choice(np.concatenate(others), len(clip.target))
-    return _live(item, subject, replace(clip, target=_with(clip, drawn)))
+    return _run_live(
+        item, subject, replace(clip, target=_replace_activity(clip, drawn))
+    )
 
 
-def _shuffled(item: Item, subject: Subject, clip: Clip) -> _Movies:
-    """Frames of the activity in any order; what stood still all along survives."""
+def _run_shuffled(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+    """Frames of activity in random order; what does not change in a clip survives."""
     order = np.random.default_rng([item.clip, 2]).permutation(len(clip.target))
-    shuffled = _with(clip, clip.target.activity[order])
-    return _live(item, subject, replace(clip, target=shuffled))
+    shuffled = _replace_activity(clip, clip.target.activity[order])
+    return _run_live(item, subject, replace(clip, target=shuffled))
 
 
-def _with(clip: Clip, activity: Array) -> Target:
+def _replace_activity(clip: Clip, activity: Array) -> InversionTarget:
     return replace(clip.target, activity=activity)
 
 
-def _map(item: Item, subject: Subject, clip: Clip) -> _Movies:
+def _run_map(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
     settled = reconstruct_map(subject.encoders[item.model], clip.target)
     return {"movie": settled.movie}
 
 
-def _published(
-    item: Item, subject: Subject, clip: Clip, settings: PublishedSettings = BESIDE
+def _run_published(
+    item: BenchmarkItem,
+    subject: Subject,
+    clip: Clip,
+    settings: PublishedSettings = ADJACENT_WINDOWS,
 ) -> _Movies:
-    rates = CompactRates(subject.encoders[item.model])
+    rates = CompactPixelEncoder(subject.encoders[item.model])
     state = item.path.with_suffix(".state")
     item.path.parent.mkdir(exist_ok=True)
     done = reconstruct_published([rates], clip.target, settings, state=state)
@@ -202,28 +213,28 @@ def _published(
     return {"movie": done.movies[0]}
 
 
-def _overlapping(item: Item, subject: Subject, clip: Clip) -> _Movies:
-    return _published(item, subject, clip, OVERLAPPING)
+def _run_overlapping(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+    return _run_published(item, subject, clip, OVERLAPPING_WINDOWS)
 
 
-_METHODS: dict[str, Callable[[Item, Subject, Clip], _Movies]] = {
-    "live": _live,
-    "cross": _live,
-    "unusual": _live,
-    "unusual_held": _held,
-    "null": _null,
-    "scrambled": _scrambled,
-    "shuffled": _shuffled,
-    "map": _map,
-    "published": _published,
-    "stride": _overlapping,
+_METHODS: dict[str, Callable[[BenchmarkItem, Subject, Clip], _Movies]] = {
+    "live": _run_live,
+    "cross": _run_live,
+    "unusual": _run_live,
+    "unusual_held": _run_fixed_prior,
+    "null": _run_null,
+    "scrambled": _run_scrambled,
+    "shuffled": _run_shuffled,
+    "map": _run_map,
+    "published": _run_published,
+    "stride": _run_overlapping,
 }
-_DECODERS: dict[str, Callable[[Sequence[Clip]], Decoder]] = {
+_DECODERS: dict[str, Callable[[Sequence[Clip]], MovieDecoder]] = {
     "ridge": fit_ridge,
     "cnn": fit_convolutional,
 }
 
 
 @lru_cache
-def _subject(plan: Plan, cache: Path) -> Subject:
+def _load_subject(plan: Plan, cache: Path) -> Subject:
     return mice.prepare(plan, cache, Progress(disable=True))

@@ -3,8 +3,8 @@
     python benchmarks/mice.py [--cache FOLDER] [--plan whole|more|quick]
 
 Each mouse is imaged twice, frame by frame through the code that runs live: a training
-session, on which encoders and decoders are fitted, and a test session of other movies.
-All of it follows from seeds and is kept in the cache, where it is looked for first.
+session, to which encoders and decoders are fitted, and a test session of other movies.
+Everything follows from seeds and is stored in the cache; a second run reads it there.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from rtrecon import training
 from rtrecon.analysis.evaluation import stimuli
 from rtrecon.config import Settings
 from rtrecon.core.types import Array
-from rtrecon.encoder.checkpoint import Checkpoint, load
+from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.target import Target
-from rtrecon.simulate.movie import RATE_HZ, natural_movie
-from rtrecon.simulate.session import World, make_session, make_world
-from rtrecon.training.compact.fit import Recipe
+from rtrecon.inversion.offline.target import InversionTarget
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import ImagedMouse, make_imaged_mouse, simulate_session
+from rtrecon.training.compact.fit import TrainingRecipe
 
 Pair = tuple[float, float]
 CACHE = Path(__file__).parent / "cache"
@@ -40,17 +40,17 @@ Stimuli = dict[str, Callable[[int], Array]]  # n frames -> (n, 36, 64) uint8
 def _unusual(
     noises: Sequence[Pair], gratings: Sequence[Pair], seed: int, angle: float
 ) -> Stimuli:
-    """Return what no movie is like, of the contrast of movies."""
+    """Return noise and gratings, unlike any movie, with the contrast of movies."""
     return {
         **{
             f"noise {scales[0]:g} px x {scales[1]:g} frames": partial(
-                stimuli.noise, scales=scales, seed=seed
+                stimuli.make_noise, scales=scales, seed=seed
             )
             for scales in noises
         },
         **{
             f"grating {cycles_per_px:g} cycles/px {drift_hz:g} Hz": partial(
-                stimuli.grating,
+                stimuli.make_grating,
                 cycles_per_px=cycles_per_px,
                 cycles_per_frame=drift_hz / RATE_HZ,
                 angle=angle,
@@ -60,21 +60,21 @@ def _unusual(
     }
 
 
-UNUSUAL = _unusual(stimuli.NOISES, stimuli.GRATINGS, _TEST_SEED, angle=0.6)
-# To choose by: others than those that are tested on.
+UNUSUAL = _unusual(stimuli.NOISE_SCALES, stimuli.GRATINGS, _TEST_SEED, angle=0.6)
+# To choose parameters with; others than those of the test.
 _NOISES: tuple[Pair, ...] = (3.0, 1.0), (2.0, 6.0), (6.0, 3.0)
 _GRATINGS: tuple[Pair, ...] = (0.02, 5.0), (0.045, 3.0), (0.09, 1.2), (0.14, 3.0)
 UNUSUAL_TO_TUNE = _unusual(_NOISES, _GRATINGS, _TUNING_SEED, angle=1.9)
-_SETTLE_CLIPS = 2  # at a session's start, while baselines find their level
+_SETTLE_CLIPS = 2  # dropped at a session's start, while baselines settle
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One mouse: who it is, how long it is recorded, how many encoders are fitted.
+    """One mouse: its seed and size, recording time, and the number of encoders.
 
-    Without encoders it lends its activity alone. Encoders of one mouse differ by the
-    seed of their fit. n_published: clips that the published protocol is run on, whose
-    time goes with neurons; 0 = all.
+    Without encoders only its activity is used. Encoders of one mouse differ in the seed
+    of their fit. n_published: clips that the published protocol runs on, whose time
+    grows with the neurons; 0 = all.
     """
 
     name: str
@@ -106,11 +106,11 @@ PLANS = {"whole": WHOLE, "more": MORE, "quick": QUICK}
 
 @dataclass(frozen=True)
 class Subject:
-    """A mouse at hand.
+    """A mouse with everything that belongs to it.
 
     training, test: clips with their stimulus; without encoders, no training. unusual:
     of the first mouse, clips of stimuli unlike all movies, see `UNUSUAL`. rate:
-    (clips, T, n) expected spikes per frame: what a perfect encoder would say.
+    (clips, T, n) expected spikes per frame: what a perfect encoder would predict.
     """
 
     plan: Plan
@@ -122,10 +122,10 @@ class Subject:
 
 
 def prepare(plan: Plan, cache: Path, progress: Progress) -> Subject:
-    """Return a mouse with all that belongs to it, made where it is not kept."""
+    """Return a mouse with all that belongs to it; make what is not in the cache."""
     folder = cache / plan.name
     folder.mkdir(parents=True, exist_ok=True)
-    made = _Making(plan, folder, progress)
+    made = _MouseCache(plan, folder, progress)
     test = _cut(made.test())[: plan.n_clips]
     return Subject(
         plan=plan,
@@ -140,19 +140,19 @@ def prepare(plan: Plan, cache: Path, progress: Progress) -> Subject:
 def tuning_clips(
     plan: Plan, cache: Path, progress: Progress
 ) -> tuple[list[Clip], list[Clip]]:
-    """Return clips to choose by, neither trained nor tested on: movies, and unusual."""
-    made = _Making(plan, cache / plan.name, progress)
+    """Return clips to choose parameters with: movies and unusual stimuli."""
+    made = _MouseCache(plan, cache / plan.name, progress)
     return _clips(_cut(made.tuning())), _clips(_cut(made.unusual_to_tune()))
 
 
-class _Making:
-    """What a mouse needs, kept in its folder."""
+class _MouseCache:
+    """Makes what a mouse needs and stores it in its folder."""
 
     def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
         self._plan, self._folder = plan, folder
         self._bar = progress.add_task(f"mouse {plan.name}", total=1.0)
         self._progress = progress
-        self._world: World | None = None
+        self._world: ImagedMouse | None = None
         self._settings = Settings()
 
     def training(self) -> dict[str, Array]:
@@ -177,7 +177,7 @@ class _Making:
         if not path.exists():
             shown = [stimulus(CLIP_FRAMES) for stimulus in stimuli.values()]
             settling = self._movie(_SETTLE_CLIPS, seed)[: _SETTLE_CLIPS * CLIP_FRAMES]
-            # Of the last frames deconvolution cannot tell: they are not of a clip.
+            # Deconvolution lags behind: the last frames belong to no clip.
             self._record(path, np.concatenate([settling, *shown, shown[-1]]), seed)
         return self._kept(path)
 
@@ -185,15 +185,15 @@ class _Making:
         path = self._folder / f"encoder{number}.safetensors"
         if not path.exists():
             self._fit(number, path)
-        return load(path)
+        return load_checkpoint(path)
 
     def _n_training_clips(self) -> int:
         return round(self._plan.minutes * 60 * RATE_HZ / CLIP_FRAMES)
 
     def _movie(self, n_clips: int, seed: int) -> Array:
-        # A little longer: of its last frames deconvolution cannot tell.
-        lag_frames = self._settings.traces.deconvolve_lag_frames
-        return natural_movie(n_clips * CLIP_FRAMES + lag_frames, seed, CLIP_FRAMES)
+        # A little longer: deconvolution lags behind, so the last frames are lost.
+        lag_frames = self._settings.traces.deconvolution_lag_frames
+        return make_natural_movie(n_clips * CLIP_FRAMES + lag_frames, seed, CLIP_FRAMES)
 
     def _recorded(self, name: str, n_clips: int, seed: int) -> dict[str, Array]:
         path = self._folder / f"{name}.npz"
@@ -207,14 +207,16 @@ class _Making:
             return dict(kept)
 
     def _record(self, path: Path, movie: Array, seed: int) -> None:
-        session = make_session(self._grown(), movie, path.stem, seed)
-        acquired = training.acquire(self._grown(), session, self._settings, self._told)
+        session = simulate_session(self._grown(), movie, path.stem, seed)
+        acquired = training.acquire_session(
+            self._grown(), session, self._settings, self._report_progress
+        )
         known = len(acquired.activity)
         np.savez(
             path,
             movie=movie[:known],
             activity=acquired.activity.astype(np.float32),
-            behavior=session.behavior.measured()[:known],
+            behavior=session.behavior.stack_measured()[:known],
             rate=session.response.rate[:known].astype(np.float32),
             template=acquired.template,
         )
@@ -222,25 +224,27 @@ class _Making:
     def _fit(self, number: int, path: Path) -> None:
         plan, kept = self._plan, self.training()
         movie = self._movie(self._n_training_clips(), _TRAINING_SEED)
-        session = make_session(self._grown(), movie, "training", _TRAINING_SEED)
-        acquired = training.Acquired(session, kept["template"], kept["activity"])
-        recipe = Recipe(epochs=plan.epochs, seed=number)
+        session = simulate_session(self._grown(), movie, "training", _TRAINING_SEED)
+        acquired = training.AcquiredSession(session, kept["template"], kept["activity"])
+        recipe = TrainingRecipe(epochs=plan.epochs, seed=number)
         origin = {"benchmark": {"mouse": plan.seed, "model": number}}
-        training.train_on(acquired, recipe, self._settings, path, self._told, origin)
+        training.train_on_acquired(
+            acquired, recipe, self._settings, path, self._report_progress, origin
+        )
 
-    def _grown(self) -> World:
+    def _grown(self) -> ImagedMouse:
         if self._world is None:
             plan = self._plan
-            self._world = make_world(plan.n_neurons, plan.side_px, plan.seed)
+            self._world = make_imaged_mouse(plan.n_neurons, plan.side_px, plan.seed)
         return self._world
 
-    def _told(self, stage: str, share: float, word: str) -> None:
+    def _report_progress(self, stage: str, share: float, word: str) -> None:
         text = f"mouse {self._plan.name}, {stage}: {word}"
         self._progress.update(self._bar, completed=share, description=text)
 
 
 def _cut(recorded: dict[str, Array]) -> list[dict[str, Array]]:
-    """Cut a recording into whole clips; those it settled in are left out."""
+    """Cut a recording into whole clips; drop those in which baselines settle."""
     per_frame = {k: v for k, v in recorded.items() if k != "template"}
     n_clips = len(per_frame["activity"]) // CLIP_FRAMES
     return [
@@ -253,9 +257,9 @@ def _clips(parts: list[dict[str, Array]]) -> list[Clip]:
     return [
         Clip(
             name=f"clip {number}",
-            target=Target(part["activity"], part["behavior"]),
-            shown=part["movie"].astype(np.float32),
-            ids=np.arange(part["activity"].shape[1]),
+            target=InversionTarget(part["activity"], part["behavior"]),
+            stimulus=part["movie"].astype(np.float32),
+            neuron_ids=np.arange(part["activity"].shape[1]),
             rate_hz=RATE_HZ,
         )
         for number, part in enumerate(parts)
@@ -263,7 +267,7 @@ def _clips(parts: list[dict[str, Array]]) -> list[Clip]:
 
 
 def main() -> None:
-    """Make what is not there yet."""
+    """Make everything that is not in the cache."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--plan", choices=PLANS, default="whole")

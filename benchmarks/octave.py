@@ -1,9 +1,9 @@
-"""The MATLAB sender, measured under GNU Octave: frames per second, ms in the callback.
+"""Measures the MATLAB sender under GNU Octave: frames per second, ms in the callback.
 
     python benchmarks/octave.py [--frames 900]
 
 The user function is called as ScanImage calls it, with 512 x 512 int16 images; the
-daemon's own doors take what it sends. Needs `octave-cli` with Java, and JeroMQ's jar.
+daemon's sockets receive what it sends. Needs `octave-cli` with Java, and JeroMQ's jar.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from rich import print as show
 
-from rtrecon.config import WireSettings
+from rtrecon.config import NetworkSettings
 from rtrecon.core.errors import UserError
-from rtrecon.daemon.sockets import Doors
+from rtrecon.daemon.sockets import DaemonSockets
 from rtrecon.protocol import messages
 
 PLAYER = Path(__file__).parent / "octave_play"
@@ -31,13 +31,13 @@ JEROMQ = Path("/usr/share/java/jeromq.jar")  # of Debian's libjeromq-java
 ADDRESS = "tcp://127.0.0.1:{}"
 PORTS = {"tcp": 55611, "jeromq": 55601}
 LINES, RATE_HZ = 512, 30.0
-N_WARM = 60  # first calls, in which Octave reads files and Java compiles
-PATIENCE_S = 300.0
+N_WARM = 60  # first calls: Octave reads files and Java compiles
+TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one play gave: frames that arrived, by when, and what each call cost."""
+class OctaveRun:
+    """One run: arrival times of the frames, and the time that each call took."""
 
     arrived_s: list[float]
     cost_ms: np.ndarray
@@ -58,8 +58,8 @@ def measure(n_frames: int) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for transport, prefix in (("tcp", ""), ("jeromq", "jeromq_")):
-        busy = _run(transport, n_frames, 0.0)
-        paced = _run(transport, n_frames, RATE_HZ)
+        busy = _run_octave(transport, n_frames, 0.0)
+        paced = _run_octave(transport, n_frames, RATE_HZ)
         p50, p99 = np.percentile(paced.cost_ms[N_WARM:], [50, 99])
         found[f"octave_{transport}_fps"] = round(busy.fps, 1)
         found[f"{prefix}callback_ms_p50"] = round(float(p50), 3)
@@ -70,10 +70,10 @@ def measure(n_frames: int) -> dict[str, float]:
     return found
 
 
-def _run(transport: str, n_frames: int, rate_hz: float) -> Run:
+def _run_octave(transport: str, n_frames: int, rate_hz: float) -> OctaveRun:
     addresses = {name: ADDRESS.format(port) for name, port in PORTS.items()}
-    doors = Doors.bind(
-        WireSettings(
+    doors = DaemonSockets.bind_all(
+        NetworkSettings(
             frames=addresses["jeromq"],
             tcp=addresses["tcp"],
             publish=ADDRESS.format(55620),
@@ -91,8 +91,8 @@ def _run(transport: str, n_frames: int, rate_hz: float) -> Run:
                 f"callbacks('{result.as_posix()}', {n_frames}, {rate_hz}, {LINES}, "
                 f"{arguments})"
             )
-            arrived_s = _arrivals(doors, play)
-            return Run(arrived_s, np.array(json.loads(result.read_text())))
+            arrived_s = _receive_arrivals(doors, play)
+            return OctaveRun(arrived_s, np.array(json.loads(result.read_text())))
     finally:
         doors.close()
 
@@ -109,18 +109,20 @@ def _start(call: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([octave, "--quiet", "--no-init-file", "--eval", code])
 
 
-def _arrivals(doors: Doors, play: subprocess.Popen[bytes]) -> list[float]:
+def _receive_arrivals(
+    doors: DaemonSockets, play: subprocess.Popen[bytes]
+) -> list[float]:
     """Take frames in until the play ends; return when each came."""
     arrived_s: list[float] = []
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline_s:
         if doors.frames.poll(100):
-            message, _ = messages.decode(doors.frames.recv_multipart())
+            message, _ = messages.decode_incoming(doors.frames.recv_multipart())
             arrived_s += [time.monotonic()] * isinstance(message, messages.Frame)
         elif play.poll() is not None:
             return arrived_s
     play.kill()
-    raise UserError(f"Octave did not end within {PATIENCE_S:g} s")
+    raise UserError(f"Octave did not end within {TIMEOUT_S:g} s")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Timing on a machine that others use too: turn by turn, ratios of pairs."""
+"""Timing on a shared machine: alternating runs, and ratios of pairs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rtrecon.core.types import Array
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def keep_to_one_core() -> None:
-    """Everything on one core and one thread; call before numpy's first product."""
+def pin_to_one_core() -> None:
+    """Use one core and one thread; call before numpy's first matrix product."""
     for name in THREADS:
         os.environ[name] = "1"
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
@@ -25,8 +25,8 @@ def keep_to_one_core() -> None:
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Milliseconds of every call."""
+class CallTimes:
+    """Duration of every call in milliseconds."""
 
     ms: Array
 
@@ -41,18 +41,18 @@ class Timing:
         return float(np.percentile(self.ms, 99))
 
 
-def timed(step: Callable[[Array], object], inputs: Sequence[Array]) -> Timing:
-    """Time a call for each input, after one that does not count."""
+def time_calls(step: Callable[[Array], object], inputs: Sequence[Array]) -> CallTimes:
+    """Time one call for each input, after a call that does not count."""
     step(inputs[0])
     taken = []
     for given in inputs:
         start = time.perf_counter()
         step(given)
         taken.append(1e3 * (time.perf_counter() - start))
-    return Timing(np.array(taken))
+    return CallTimes(np.array(taken))
 
 
-def ratio(
+def measure_time_ratio(
     ours: Callable[[Array], object],
     theirs: Callable[[Array], object],
     inputs: Sequence[Array],
@@ -62,6 +62,6 @@ def ratio(
     found = []
     for k in range(rounds):
         pair = (ours, theirs) if k % 2 else (theirs, ours)
-        first, second = (float(timed(step, inputs).ms.sum()) for step in pair)
+        first, second = (float(time_calls(step, inputs).ms.sum()) for step in pair)
         found.append(first / second if k % 2 else second / first)
     return float(np.median(found))

@@ -1,6 +1,6 @@
-"""What others do with the same frames, each as its own documentation would have it.
+"""Other packages on the same frames, each used as its own documentation recommends.
 
-Every peer is optional: `available` leaves out what is not installed and says so. None
+Every package is optional: `make_available` reports those that are not installed. None
 is a dependency of rtrecon. `make bench-front` installs them beside it.
 """
 
@@ -22,10 +22,10 @@ Estimate = Callable[[Array], Array]  # frame -> (y, x), or (blocks, 2)
 MARGIN_PX = 16
 
 
-def available(
+def make_available(
     makers: dict[str, Callable[..., object]], *given: object
 ) -> dict[str, object]:
-    """Return what each maker makes of what is given; what fails to load is told."""
+    """Return the result of each maker; report the packages that cannot be imported."""
     made = {}
     for name, maker in makers.items():
         try:
@@ -38,36 +38,36 @@ def available(
 # -- rigid: template -> estimate ------------------------------------------------------
 
 
-def opencv_recipe(template: Array) -> Estimate:
+def make_opencv_recipe(template: Array) -> Estimate:
     """Halve, blur (2 px), matchTemplate, parabola: Mitani & Komiyama 2018."""
-    cv2 = _cv2()
-    small = cv2.GaussianBlur(_halved(cv2, template), (0, 0), 2)
+    cv2 = _import_cv2()
+    small = cv2.GaussianBlur(_halve_image(cv2, template), (0, 0), 2)
     margin = MARGIN_PX // 2
     inner = np.ascontiguousarray(small[margin:-margin, margin:-margin])
 
     def estimate(frame: Array) -> Array:
-        image = cv2.GaussianBlur(_halved(cv2, frame.astype(np.float32)), (0, 0), 2)
+        image = cv2.GaussianBlur(_halve_image(cv2, frame.astype(np.float32)), (0, 0), 2)
         scores = cv2.matchTemplate(image, inner, cv2.TM_CCOEFF_NORMED)
-        return 2 * (_peak(scores) - margin)
+        return 2 * (_find_peak(scores) - margin)
 
     return estimate
 
 
-def opencv_full(template: Array) -> Estimate:
+def make_opencv_full(template: Array) -> Estimate:
     """MatchTemplate at full resolution, parabola."""
-    cv2 = _cv2()
+    cv2 = _import_cv2()
     inner = np.ascontiguousarray(template[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX])
 
     def estimate(frame: Array) -> Array:
         scores = cv2.matchTemplate(
             frame.astype(np.float32), inner, cv2.TM_CCOEFF_NORMED
         )
-        return _peak(scores) - MARGIN_PX
+        return _find_peak(scores) - MARGIN_PX
 
     return estimate
 
 
-def skimage_phase(template: Array) -> Estimate:
+def make_skimage(template: Array) -> Estimate:
     """phase_cross_correlation, upsampled ten times, without its whitening."""
     registration = importlib.import_module("skimage.registration")
 
@@ -80,9 +80,9 @@ def skimage_phase(template: Array) -> Estimate:
     return estimate
 
 
-def suite2p_rigid(template: Array) -> Estimate:
+def make_suite2p_rigid(template: Array) -> Estimate:
     """suite2p's phase correlation, one frame at a time; whole pixels."""
-    torch, register = _suite2p()
+    torch, register = _import_suite2p()
     prepared = register.compute_filters_and_norm(
         template, block_size=None, device=torch.device("cpu")
     )
@@ -95,9 +95,9 @@ def suite2p_rigid(template: Array) -> Estimate:
     return estimate
 
 
-def jnormcorre_rigid(template: Array) -> Estimate:
+def make_jnormcorre_rigid(template: Array) -> Estimate:
     """jnormcorre, which also moves the frame."""
-    correct = _jnormcorre()
+    correct = _import_jnormcorre()
 
     def estimate(frame: Array) -> Array:
         batch = frame[None].astype(np.float32)
@@ -110,20 +110,20 @@ def jnormcorre_rigid(template: Array) -> Estimate:
 
 
 RIGID = {
-    "OpenCV recipe (2x, blur)": opencv_recipe,
-    "OpenCV, full resolution": opencv_full,
-    "scikit-image, 10x": skimage_phase,
-    "suite2p, whole px": suite2p_rigid,
-    "jnormcorre (and moved)": jnormcorre_rigid,
+    "OpenCV recipe (2x, blur)": make_opencv_recipe,
+    "OpenCV, full resolution": make_opencv_full,
+    "scikit-image, 10x": make_skimage,
+    "suite2p, whole px": make_suite2p_rigid,
+    "jnormcorre (and moved)": make_jnormcorre_rigid,
 }
 
 
 # -- non-rigid: template -> (centers (blocks, 2), estimate) ---------------------------
 
 
-def suite2p_blocks(template: Array) -> tuple[Array, Estimate]:
+def make_suite2p_blocks(template: Array) -> tuple[Array, Estimate]:
     """suite2p: rigid, then blocks of 128 px."""
-    torch, register = _suite2p()
+    torch, register = _import_suite2p()
     prepared = register.compute_filters_and_norm(
         template, block_size=(128, 128), device=torch.device("cpu")
     )
@@ -139,9 +139,9 @@ def suite2p_blocks(template: Array) -> tuple[Array, Estimate]:
     return centers, estimate
 
 
-def jnormcorre_blocks(template: Array) -> tuple[Array, Estimate]:
+def make_jnormcorre_blocks(template: Array) -> tuple[Array, Estimate]:
     """jnormcorre: patches of 128 px every 96; also moves the frame."""
-    correct = _jnormcorre()
+    correct = _import_jnormcorre()
     stride, overlap = 96, 32
     starts = [*range(0, len(template) - stride - overlap, stride)]
     starts += [len(template) - stride - overlap]
@@ -159,18 +159,20 @@ def jnormcorre_blocks(template: Array) -> tuple[Array, Estimate]:
 
 
 NONRIGID = {
-    "suite2p, 128 px blocks": suite2p_blocks,
-    "jnormcorre, 96 + 32 px (and moved)": jnormcorre_blocks,
+    "suite2p, 128 px blocks": make_suite2p_blocks,
+    "jnormcorre, 96 + 32 px (and moved)": make_jnormcorre_blocks,
 }
 
 
 # -- traces ---------------------------------------------------------------------------
 
 
-def csr_extract(cells: RoiSet, rings: RoiSet) -> Callable[[Array], tuple[Array, Array]]:
-    """Scipy's sparse product, over the frame turned into float32."""
+def make_sparse_extraction(
+    cells: RoiSet, neuropil: RoiSet
+) -> Callable[[Array], tuple[Array, Array]]:
+    """Return scipy's sparse product, after conversion of the frame to float32."""
     size = cells.shape[0] * cells.shape[1]
-    matrices = [_matrix(masks, size) for masks in (cells, rings)]
+    matrices = [_matrix(masks, size) for masks in (cells, neuropil)]
 
     def extract(frame: Array) -> tuple[Array, Array]:
         flat = frame.reshape(-1).astype(np.float32)
@@ -185,8 +187,8 @@ def _matrix(masks: RoiSet, size: int) -> csr_array:
     return csr_array(parts, shape=(len(masks), size))
 
 
-def oasis_offline(decay: float) -> Callable[[Array], Array]:
-    """oasis-deconv's AR(1) over a whole trace at once: it knows the future."""
+def make_oasis(decay: float) -> Callable[[Array], Array]:
+    """Return oasis-deconv's AR(1) over a whole trace at once; it uses the future."""
     methods = importlib.import_module("oasis.oasis_methods")
 
     def deconvolve(trace: Array) -> Array:
@@ -198,14 +200,14 @@ def oasis_offline(decay: float) -> Callable[[Array], Array]:
 # -- loading --------------------------------------------------------------------------
 
 
-def _cv2() -> types.ModuleType:
+def _import_cv2() -> types.ModuleType:
     cv2 = importlib.import_module("cv2")
     cv2.setNumThreads(1)
     return cv2
 
 
-class _Absent(types.ModuleType):
-    """Stands for a package that is imported and never used."""
+class _PlaceholderModule(types.ModuleType):
+    """Stands in for a package that is imported but never used."""
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
@@ -213,44 +215,47 @@ class _Absent(types.ModuleType):
         return None
 
 
-def _suite2p() -> tuple[types.ModuleType, types.ModuleType]:
+def _import_suite2p() -> tuple[types.ModuleType, types.ModuleType]:
     # It imports cellpose, which drags in gigabytes; its registration never calls it.
     for part in ("", ".metrics", ".models", ".transforms", ".utils", ".core", ".io"):
-        sys.modules.setdefault(f"cellpose{part}", _Absent(f"cellpose{part}"))
+        sys.modules.setdefault(f"cellpose{part}", _PlaceholderModule(f"cellpose{part}"))
     register = importlib.import_module("suite2p.registration.register")
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)
     return torch, register
 
 
-def _jnormcorre() -> types.ModuleType:
+def _import_jnormcorre() -> types.ModuleType:
     jnp = importlib.import_module("jax.numpy")
     if not hasattr(jnp, "fix"):  # gone from jax since jnormcorre 1.0.0
         jnp.fix = jnp.trunc  # type: ignore[attr-defined]
     return importlib.import_module("jnormcorre.motion_correction")
 
 
-def _halved(cv2: types.ModuleType, image: Array) -> Array:
+def _halve_image(cv2: types.ModuleType, image: Array) -> Array:
     size = image.shape[1] // 2, image.shape[0] // 2
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def _peak(scores: Array) -> Array:
-    """Place of the maximum, by a parabola along each axis."""
+def _find_peak(scores: Array) -> Array:
+    """Return the position of the maximum, by a parabola along each axis."""
     y, x = np.unravel_index(int(scores.argmax()), scores.shape)
     y = min(max(int(y), 1), scores.shape[0] - 2)
     x = min(max(int(x), 1), scores.shape[1] - 2)
     return np.array(
-        [y + _vertex(*scores[y - 1 : y + 2, x]), x + _vertex(*scores[y, x - 1 : x + 2])]
+        [
+            y + _parabola_peak(*scores[y - 1 : y + 2, x]),
+            x + _parabola_peak(*scores[y, x - 1 : x + 2]),
+        ]
     )
 
 
-def _vertex(before: float, at: float, after: float) -> float:
+def _parabola_peak(before: float, at: float, after: float) -> float:
     bend = before - 2 * at + after
     return 0.5 * (before - after) / bend if bend else 0.0
 
 
-def maximin(values: Array, rate_hz: float) -> Array:
+def compute_maximin_baseline(values: Array, rate_hz: float) -> Array:
     """Suite2p's baseline, offline: smoothed by 10 s, minimum then maximum of 60 s."""
     ndimage = importlib.import_module("scipy.ndimage")
     smooth = gaussian_filter(values, [10.0, 0.0])

@@ -1,10 +1,10 @@
-"""What the window costs: redraws per second, and the share of one core they take.
+"""Measures the window: redraws per second, and the share of one core they take.
 
     python benchmarks/redraw.py [--seconds 20]
 
-A process publishes what a daemon does in a session of 1000 neurons, at its pace, on a
-real socket; the window draws it offscreen, at its default size. The core's share is
-that of the window's process alone: all its threads, over the time measured.
+A process publishes the messages of a session of 1000 neurons in real time on a socket,
+as a daemon does. The window draws them offscreen at its default size. The share of a
+core is that of all threads of the window's process.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ import zmq
 from PySide6.QtCore import QEventLoop, QTimer
 from rich import print as show
 
-SETTLE_S = 3.0  # first pictures, first glyphs, first sockets
+WARM_UP_S = 3.0  # not measured: first pictures, first glyphs, first sockets
 PUBLISH = """
 import sys, time
 import zmq
 from rtrecon.protocol import messages
-from rtrecon.testing.display_messages import World
+from rtrecon.testing.display_messages import SimulatedExperiment
 from rtrecon.transport import sockets
-told = [
+experiment = SimulatedExperiment(n_neurons=1000, seconds=float(sys.argv[1]))
+encoded = [
     (t, messages.encode_published(*message))
-    for t, *message in World(n_neurons=1000, seconds=float(sys.argv[1])).messages()
+    for t, *message in experiment.generate_messages()
 ]
-with zmq.Context() as context, sockets.bind(context, zmq.PUB, sys.argv[2]) as daemon:
+context = zmq.Context()
+with context, sockets.bind_socket(context, zmq.PUB, sys.argv[2]) as daemon:
     print("ready", flush=True)
     began_s = time.monotonic()
-    for t_s, parts in told:
+    for t_s, parts in encoded:
         time.sleep(max(0.0, began_s + t_s - time.monotonic()))
         daemon.send_multipart(parts)
 """
@@ -44,56 +46,60 @@ with zmq.Context() as context, sockets.bind(context, zmq.PUB, sys.argv[2]) as da
 
 def measure(seconds: float = 20.0) -> dict[str, float]:
     """Return `redraw_hz` of the movie and `redraw_core_fraction` of one core."""
-    address = _free_address()
+    address = _find_free_address()
     command = [sys.executable, "-c", PUBLISH]
-    command += [str(seconds + 2 * SETTLE_S), address]
+    command += [str(seconds + 2 * WARM_UP_S), address]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as daemon:
         try:
             assert daemon.stdout is not None
             daemon.stdout.readline()
-            return _watched(address, seconds)
+            return _measure_window(address, seconds)
         finally:
             daemon.kill()
 
 
-def _watched(address: str, seconds: float) -> dict[str, float]:
+def _measure_window(address: str, seconds: float) -> dict[str, float]:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    # Here, for Qt reads where to draw when it is loaded.
-    from rtrecon.display import DisplayOptions, screen
-    from rtrecon.display.client import Client
+    # Imported here: Qt reads the platform from the environment when it is loaded.
+    from rtrecon.display import DisplayOptions
+    from rtrecon.display.application import create_application
+    from rtrecon.display.client import DisplayClient
+    from rtrecon.display.panels.quality import QualityState
     from rtrecon.display.window import Window
 
-    screen.application(headless=True)
+    create_application(headless=True)
     addresses = address, address
-    with zmq.Context() as context, closing(Client(context, addresses)) as client:
+    with zmq.Context() as context, closing(DisplayClient(context, addresses)) as client:
         window = Window(DisplayOptions(*addresses), client)
         window.show()
         window.start()
-        shown = []
-        window.drawn.connect(lambda: shown.append(time.monotonic()))
-        _run(SETTLE_S)
-        began_s, used_s = time.monotonic(), _used_s()
-        _run(seconds)
-        took_s, used_s = time.monotonic() - began_s, _used_s() - used_s
-        redraws = sum(at_s >= began_s for at_s in shown)
-        assert window.state.quality, "nothing was heard: the figures would be idle ones"
+        redraw_times_s = []
+        window.frame_drawn.connect(lambda: redraw_times_s.append(time.monotonic()))
+        _run_event_loop(WARM_UP_S)
+        began_s, processor_s = time.monotonic(), _processor_time_s()
+        _run_event_loop(seconds)
+        took_s = time.monotonic() - began_s
+        processor_s = _processor_time_s() - processor_s
+        redraws = sum(t_s >= began_s for t_s in redraw_times_s)
+        samples = window.state.panel(QualityState).samples
+        assert samples, "no message arrived, so the window had nothing to draw"
         window.close()
-    return {"redraw_hz": redraws / took_s, "redraw_core_fraction": used_s / took_s}
+    return {"redraw_hz": redraws / took_s, "redraw_core_fraction": processor_s / took_s}
 
 
-def _run(seconds: float) -> None:
-    loop = QEventLoop()  # not the application's own, whose end closes the window
+def _run_event_loop(seconds: float) -> None:
+    loop = QEventLoop()  # the end of the application's own loop would close the window
     QTimer.singleShot(round(1e3 * seconds), loop.quit)
     loop.exec()
 
 
-def _used_s() -> float:
-    """Return the processor time that this process has used so far, all its threads."""
-    used = psutil.Process().cpu_times()
-    return used.user + used.system
+def _processor_time_s() -> float:
+    """Return the processor time of this process so far, in all its threads."""
+    times = psutil.Process().cpu_times()
+    return times.user + times.system
 
 
-def _free_address() -> str:
+def _find_free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"

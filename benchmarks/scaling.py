@@ -1,4 +1,4 @@
-"""Cost of the front against frame size, number of ROIs and planes, as a plot."""
+"""Cost of the daemon by frame size, number of ROIs and planes, as a plot."""
 
 from __future__ import annotations
 
@@ -12,32 +12,38 @@ from matplotlib.figure import Figure
 
 from rtrecon.config import Settings
 from rtrecon.core.types import Array
-from rtrecon.imaging.frame_processor import Chain
-from rtrecon.imaging.traces.neuropil import with_rings
+from rtrecon.imaging.frame_processor import FrameProcessor
+from rtrecon.imaging.traces.neuropil import make_cell_masks
 
 SIDES_PX = (128, 256, 512, 1024, 2048)
 ROI_COUNTS = (10, 100, 1000, 5000, 20_000)
 PLANES = (1, 2, 4, 8)
 N_FRAMES = 60
 _RATE_HZ = 30.0
-_BLUE = "#0072B2"  # told apart by everybody
+_BLUE = "#0072B2"  # distinct in every colour vision
 
 
-def scaling() -> dict[str, dict[str, float]]:
-    """Median ms of the whole chain per frame (per volume, for planes)."""
-    by_side = {str(side): _chain_ms(side, 1000, N_FRAMES) for side in SIDES_PX[1:]}
-    by_rois = {str(n): _chain_ms(worlds.SIDE_PX, n, N_FRAMES) for n in ROI_COUNTS}
-    per_plane = {str(p): p * _chain_ms(worlds.SIDE_PX, 1000 // p, 30) for p in PLANES}
+def measure_scaling() -> dict[str, dict[str, float]]:
+    """Return median ms of all processing per frame (per volume, for planes)."""
+    by_side = {
+        str(side): _median_processing_ms(side, 1000, N_FRAMES) for side in SIDES_PX[1:]
+    }
+    by_rois = {
+        str(n): _median_processing_ms(worlds.SIDE_PX, n, N_FRAMES) for n in ROI_COUNTS
+    }
+    per_plane = {
+        str(p): p * _median_processing_ms(worlds.SIDE_PX, 1000 // p, 30) for p in PLANES
+    }
     return {"side_px": by_side, "rois": by_rois, "planes": per_plane}
 
 
-def voltage() -> dict[str, float]:
-    """128 x 128 px, 50 neurons, as in voltage imaging: p50 and p99 in ms."""
-    timing = _chain_timing(128, 50, 400)
+def measure_voltage_imaging() -> dict[str, float]:
+    """Return p50 and p99 in ms at 128 x 128 px, 50 neurons, as in voltage imaging."""
+    timing = _time_processing(128, 50, 400)
     return {"p50_ms": timing.p50, "p99_ms": timing.p99, "hz": 1e3 / timing.p99}
 
 
-def draw(found: dict[str, dict[str, float]], path: Path) -> None:
+def draw_scaling(found: dict[str, dict[str, float]], path: Path) -> None:
     """Write the plot."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -57,25 +63,25 @@ def draw(found: dict[str, dict[str, float]], path: Path) -> None:
         axes.set_ylim(0.3, 60)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("ms, registration to activity")
-    figure.suptitle("Cost of the front on one core: median per frame or volume")
+    figure.suptitle("Cost of the daemon on one core: median per frame or volume")
     figure.savefig(path, dpi=130)
 
 
-def _chain_ms(side_px: int, n_rois: int, n_frames: int) -> float:
-    return _chain_timing(side_px, n_rois, n_frames).p50
+def _median_processing_ms(side_px: int, n_rois: int, n_frames: int) -> float:
+    return _time_processing(side_px, n_rois, n_frames).p50
 
 
-def _chain_timing(side_px: int, n_rois: int, n_frames: int) -> pairs.Timing:
-    template, frames = _field(side_px)
+def _time_processing(side_px: int, n_rois: int, n_frames: int) -> pairs.CallTimes:
+    template, frames = _create_field(side_px)
     settings = Settings()
-    masks = with_rings(worlds.scattered_rois(n_rois, side_px), settings.traces)
-    chain = Chain(template, masks, _RATE_HZ, settings)
+    masks = make_cell_masks(worlds.scattered_rois(n_rois, side_px), settings.traces)
+    chain = FrameProcessor(template, masks, _RATE_HZ, settings)
     shown = [frames[k % len(frames)] for k in range(n_frames)]
-    return pairs.timed(chain.process, shown)
+    return pairs.time_calls(chain.process_frame, shown)
 
 
-def _field(side_px: int) -> tuple[Array, list[Array]]:
-    """A field of this side, tiled or cut from the usual one, and frames of it."""
+def _create_field(side_px: int) -> tuple[Array, list[Array]]:
+    """Return a field of this side, tiled or cut from the standard one, and frames."""
     world = worlds.rigid_world(worlds.PHOTONS["hi"], 8)
     times = -(-side_px // worlds.SIDE_PX)
 

@@ -18,7 +18,7 @@ from scipy.ndimage import (
 )
 
 from rtrecon.core.types import Array
-from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
 
 SIDE_PX = 512
 COUNTS_PER_PHOTON, READ_NOISE = 30.0, 10.0
@@ -122,7 +122,7 @@ def scattered_rois(n: int, side_px: int = SIDE_PX, seed: int = 0) -> RoiSet:
     places = np.random.default_rng(seed).integers(8, side_px - 8, (n, 2))
     weights = np.ones(disc.sum())
     masks = [(rows[disc] + y, cols[disc] + x, weights) for y, x in places]
-    return from_pixels(np.arange(n), (side_px, side_px), masks)
+    return build_roi_set(np.arange(n), (side_px, side_px), masks)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def active_world(photons: float, n_frames: int, seed: int = 0) -> Active:
     masks = [(rows[disc] + y, cols[disc] + x, weights) for y, x in half]
     dark = rfft2(canvas).astype(np.complex64)
     return Active(
-        rois=from_pixels(np.arange(N_CELLS), (SIDE_PX, SIDE_PX), masks),
+        rois=build_roi_set(np.arange(N_CELLS), (SIDE_PX, SIDE_PX), masks),
         template=_template(dark, photons, rng),
         activity=_flashes(rng, n_frames),
         shifts_px=_jitter(rng, n_frames),

@@ -1,4 +1,4 @@
-"""Bytes made worse: by bits and slices, and by what JSON and our headers could hold."""
+"""Mutations of messages: bits, slices, and values that JSON and headers can hold."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ _BYTES = [b"\0", b"\xff", b"\x7f", b"\x80", b"RTR1", b"\xff\xff\xff\xff", b"\0\0
 _NAMES = sorted(
     {
         name.encode()
-        for kind in (*messages.Incoming.__args__, *messages.Published.__args__)
+        for kind in (
+            *messages.IncomingMessage.__args__,
+            *messages.PublishedMessage.__args__,
+        )
         for name in ("type", *kind.__struct_fields__)
     }
 )
 _TOKEN = re.compile(rb'-?\d[\d.eE+-]*|"[^"]*"|true|null')
 
-Change = Callable[[bytes, list[bytes], Random], bytes]
+Mutation = Callable[[bytes, list[bytes], Random], bytes]
 
 
-def mutated(data: bytes, seeds: list[bytes], rng: Random) -> bytes:
-    """Return the data changed in one to six ways, at most `MAX_BYTES` long."""
+def mutate_bytes(data: bytes, seeds: list[bytes], rng: Random) -> bytes:
+    """Return the data after one to six mutations, at most `MAX_BYTES` long."""
     for _ in range(1 + int(rng.random() ** 2 * 6)):
-        data = rng.choice(_CHANGES)(data, seeds, rng)
+        data = rng.choice(_MUTATIONS)(data, seeds, rng)
     return data[:MAX_BYTES]
 
 
-def _place(data: bytes, rng: Random) -> int:
+def _random_index(data: bytes, rng: Random) -> int:
     return rng.randrange(len(data) + 1)
 
 
-def _bit(data: bytes, _: list[bytes], rng: Random) -> bytes:
+def _flip_bit(data: bytes, _: list[bytes], rng: Random) -> bytes:
     if not data:
         return b"\0"
     changed = bytearray(data)
@@ -47,27 +50,27 @@ def _bit(data: bytes, _: list[bytes], rng: Random) -> bytes:
     return bytes(changed)
 
 
-def _without_a_slice(data: bytes, _: list[bytes], rng: Random) -> bytes:
-    start = _place(data, rng)
+def _delete_slice(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    start = _random_index(data, rng)
     return data[:start] + data[start + rng.randrange(1, 16) :]
 
 
-def _with_a_slice_twice(data: bytes, _: list[bytes], rng: Random) -> bytes:
-    start, to = _place(data, rng), _place(data, rng)
+def _repeat_slice(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    start, to = _random_index(data, rng), _random_index(data, rng)
     return data[:to] + data[start : start + rng.randrange(1, 64)] + data[to:]
 
 
-def _with_odd_bytes(data: bytes, _: list[bytes], rng: Random) -> bytes:
-    start = _place(data, rng)
+def _insert_special_bytes(data: bytes, _: list[bytes], rng: Random) -> bytes:
+    start = _random_index(data, rng)
     return data[:start] + rng.choice(_BYTES) + data[start + rng.randrange(3) :]
 
 
-def _with_half_of_another(data: bytes, seeds: list[bytes], rng: Random) -> bytes:
+def _splice_seeds(data: bytes, seeds: list[bytes], rng: Random) -> bytes:
     other = rng.choice(seeds)
-    return data[: _place(data, rng)] + other[_place(other, rng) :]
+    return data[: _random_index(data, rng)] + other[_random_index(other, rng) :]
 
 
-def _with_another_value(data: bytes, _: list[bytes], rng: Random) -> bytes:
+def _replace_value(data: bytes, _: list[bytes], rng: Random) -> bytes:
     found = list(_TOKEN.finditer(data))
     if not found:
         return data + rng.choice(_VALUES)
@@ -75,19 +78,19 @@ def _with_another_value(data: bytes, _: list[bytes], rng: Random) -> bytes:
     return data[: chosen.start()] + rng.choice(_VALUES) + data[chosen.end() :]
 
 
-def _with_another_field(data: bytes, _: list[bytes], rng: Random) -> bytes:
+def _insert_field(data: bytes, _: list[bytes], rng: Random) -> bytes:
     start = data.find(b"{") + 1
     field = b'"' + rng.choice(_NAMES) + b'":' + rng.choice(_VALUES) + b","
     return data[:start] + field + data[start:]
 
 
-_CHANGES: tuple[Change, ...] = (
-    _bit,
-    _without_a_slice,
-    _with_a_slice_twice,
-    _with_odd_bytes,
-    _with_half_of_another,
-    _with_another_value,
-    _with_another_value,
-    _with_another_field,
+_MUTATIONS: tuple[Mutation, ...] = (
+    _flip_bit,
+    _delete_slice,
+    _repeat_slice,
+    _insert_special_bytes,
+    _splice_seeds,
+    _replace_value,
+    _replace_value,
+    _insert_field,
 )

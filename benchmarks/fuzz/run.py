@@ -1,9 +1,9 @@
-"""All that takes bytes from outside, fuzzed: millions of inputs, on all cores.
+"""Fuzzes everything that takes bytes from outside: millions of inputs, all cores.
 
     python benchmarks/fuzz/run.py [--inputs 10000000] [--out FOLDER]
 
-Guided by coverage where atheris is installed, by the structure of our messages in any
-case. Inputs that fail are kept in FOLDER. Writes `benchmarks/results/fuzz.json`.
+Guided by coverage if atheris is installed, and always by the structure of the
+messages. Inputs that fail are written to FOLDER. Writes `benchmarks/results/fuzz.json`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from rich import print as show
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
 INPUTS = 10_000_000
-# Parts of all inputs; what is slow gets fewer.
+# Share of the inputs by target; slow targets get fewer.
 SHARES = {"headers": 4, "requests": 3, "published": 2, "session": 1, "stream": 1}
 
 
 def main() -> None:
-    arguments = _arguments()
-    found = fuzz(arguments.inputs, arguments.out)
+    arguments = _parse_arguments()
+    found = run_fuzzing(arguments.inputs, arguments.out)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "fuzz.json").write_text(json.dumps(found, indent=2) + "\n")
     show(found)
     sys.exit(bool(found["fuzz_crashes"]))
 
 
-def fuzz(inputs: int, out: Path | None = None) -> dict[str, Any]:
+def run_fuzzing(inputs: int, out: Path | None = None) -> dict[str, Any]:
     """Give each target its share of the inputs; return counts and rates."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = (out or Path(scratch)).resolve()
@@ -47,7 +47,7 @@ def fuzz(inputs: int, out: Path | None = None) -> dict[str, Any]:
         runs = {name: part * share for name, share in SHARES.items()}
         began_s = time.monotonic()
         with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
-            ends = workers.map(lambda run: _ended(*run, folder), runs.items())
+            ends = workers.map(lambda run: _run_worker(*run, folder), runs.items())
             ended = dict(zip(runs, ends, strict=True))
         took_s = time.monotonic() - began_s
     failed = {name: words for name, (status, words) in ended.items() if status}
@@ -60,17 +60,17 @@ def fuzz(inputs: int, out: Path | None = None) -> dict[str, Any]:
     }
 
 
-def _ended(name: str, runs: int, folder: Path) -> tuple[int, str]:
-    """Run one worker to its end; return its status and its last words."""
+def _run_worker(name: str, runs: int, folder: Path) -> tuple[int, str]:
+    """Run one worker; return its exit status and the end of its error output."""
     command = [sys.executable, HERE / "worker.py", name, str(runs), "1", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr[-2000:]
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=INPUTS)
-    parser.add_argument("--out", type=Path, help="keep inputs that fail here")
+    parser.add_argument("--out", type=Path, help="folder for inputs that fail")
     return parser.parse_args()
 
 

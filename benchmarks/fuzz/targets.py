@@ -1,7 +1,7 @@
-"""What takes bytes from outside: each is given any, and may fail only by a bug.
+"""Fuzz targets: functions that take any bytes and fail only because of a bug.
 
-A target takes bytes, checks what must hold of whatever comes of them, and raises where
-it does not. Seeds are messages as real senders make them.
+A target checks what must hold for any input, and raises if it does not. Seeds are
+messages as real senders make them.
 """
 
 from __future__ import annotations
@@ -14,76 +14,78 @@ from typing import Any
 import numpy as np
 
 from rtrecon.daemon.ingest import Ingest
-from rtrecon.daemon.rate_limits import Limits
+from rtrecon.daemon.rate_limits import MessageLimits
 from rtrecon.protocol import messages
-from rtrecon.transport import framed
-from rtrecon.transport.control import Control
-from rtrecon.transport.framed import FramingError
+from rtrecon.transport import framing
+from rtrecon.transport.framing import FramingError
+from rtrecon.transport.rpc import RpcServer
 
 Target = Callable[[bytes], None]
-CUT = b"\0"  # between header and payload; in JSON it cannot be
-END = b"\xff\0"  # between messages of a session
+PART_SEPARATOR = b"\0"  # between header and payload; cannot occur in JSON
+MESSAGE_SEPARATOR = b"\xff\0"  # between messages of a session
 OPS = ("status", "mark", "record", "reference", "history", "stop")
 
 
-def headers(data: bytes) -> None:
-    """One message of a sender: a header, `CUT`, and a payload."""
-    header, _, payload = data.partition(CUT)
-    _decoded(header, payload)
+def check_header(data: bytes) -> None:
+    """One message of a sender: header, `PART_SEPARATOR`, payload."""
+    header, _, payload = data.partition(PART_SEPARATOR)
+    _decode_message(header, payload)
 
 
-def session(data: bytes) -> None:
-    """A whole session's messages, judged one after the other as the daemon does."""
-    ingest, limits = Ingest(), Limits(asides_hz=100.0)
-    for time_s, part in enumerate(data.split(END)):
-        header, _, payload = part.partition(CUT)
-        message = _decoded(header, payload)
+def check_session(data: bytes) -> None:
+    """The messages of a session, accepted one after the other as by the daemon."""
+    ingest, limits = Ingest(), MessageLimits(aux_rate_limit_hz=100.0)
+    for time_s, part in enumerate(data.split(MESSAGE_SEPARATOR)):
+        header, _, payload = part.partition(PART_SEPARATOR)
+        message = _decode_message(header, payload)
         if message is None:
-            ingest.reject("it does not decode")
-        elif not limits.refusal(message, float(time_s)):
-            verdict = ingest.accept(message)
-            assert min(verdict.lost_wire, verdict.lost_source) >= 0
+            ingest.count_undecodable("it does not decode")
+        elif not limits.check_message(message, float(time_s)):
+            verdict = ingest.accept_message(message)
+            assert min(verdict.lost_in_network, verdict.lost_at_source) >= 0
         counts = ingest.counts
-        assert counts.accepted + counts.repeats <= counts.received
-        assert min(counts.lost_wire, counts.lost_source) >= 0
+        assert counts.frames_accepted + counts.frames_repeated <= counts.frames_received
+        assert min(counts.lost_in_network, counts.lost_at_source) >= 0
 
 
-def published(data: bytes) -> None:
-    """One message of the daemon, as displays and the front (from the inverter) read."""
-    topic, _, rest = data.partition(CUT)
-    header, _, payload = rest.partition(CUT)
+def check_published(data: bytes) -> None:
+    """One published message, as a display or the daemon reads it."""
+    topic, _, rest = data.partition(PART_SEPARATOR)
+    header, _, payload = rest.partition(PART_SEPARATOR)
     try:
         message, array = messages.decode_published([topic, header, payload])
     except messages.WireError:
         return
-    assert message.__struct_config__.tag.encode() == topic
+    assert messages.message_type(message).encode() == topic
     assert array.nbytes in (0, len(payload))
 
 
-def stream(data: bytes) -> None:
-    """A framed TCP connection; the first byte says in what pieces it comes."""
+def check_stream(data: bytes) -> None:
+    """A framed TCP connection; the first byte gives the size of the pieces."""
     piece, sent = 1 + data[0] if data else 1, data[1:]
     messages = []
     try:
-        for message in _framed(sent, piece):
-            messages.append(framed.encode(bytes(message[0]), bytes(message[1])))
+        for message in _parse_stream(sent, piece):
+            messages.append(
+                framing.encode_message(bytes(message[0]), bytes(message[1]))
+            )
     except FramingError:
-        pass  # what came before it was whole
+        pass  # the messages before were complete
     assert sent.startswith(b"".join(messages))
 
 
-def requests(data: bytes) -> None:
+def check_request(data: bytes) -> None:
     """A request to the daemon."""
-    control = Control(None, {op: lambda _: {"sentence": "done"} for op in OPS})  # type: ignore[arg-type]  # no socket is used
-    answer, attached = control.answer(data)
+    control = RpcServer(None, {op: lambda _: {"sentence": "done"} for op in OPS})  # type: ignore[arg-type]  # no socket is used
+    answer, attached = control.answer_request(data)
     assert isinstance(answer["ok"], bool)
     assert answer["sentence"]
     assert attached == []
 
 
-def _decoded(header: bytes, payload: bytes) -> messages.Incoming | None:
+def _decode_message(header: bytes, payload: bytes) -> messages.IncomingMessage | None:
     try:
-        message, array = messages.decode([header, payload])
+        message, array = messages.decode_incoming([header, payload])
     except messages.WireError:
         return None
     assert array.nbytes == len(payload)
@@ -94,15 +96,15 @@ def _decoded(header: bytes, payload: bytes) -> messages.Incoming | None:
     return message
 
 
-def _framed(sent: bytes, piece: int) -> Iterable[framed.Message]:
-    reader = framed.Reader()
+def _parse_stream(sent: bytes, piece: int) -> Iterable[framing.RawMessage]:
+    reader = framing.MessageParser()
     for start in range(0, len(sent), piece):
         left = memoryview(sent)[start : start + piece]
         while left:
-            count = min(len(left), len(reader.room))
-            reader.room[:count] = left[:count]
+            count = min(len(left), len(reader.buffer))
+            reader.buffer[:count] = left[:count]
             left = left[count:]
-            message = reader.filled(count)
+            message = reader.advance(count)
             if message:
                 yield message
 
@@ -111,74 +113,105 @@ def _framed(sent: bytes, piece: int) -> Iterable[framed.Message]:
 
 _PIXELS = np.arange(6, dtype=np.int16).reshape(2, 3)
 _IMAGE = np.arange(6, dtype=np.uint8).reshape(2, 3)
-_FROM = {"session": "s", "seq": 1}
-_SENT: list[tuple[Any, Any]] = [
+_HEADER = {"session": "s", "seq": 1}
+_INCOMING: list[tuple[Any, Any]] = [
     (
-        messages.Start(session="s", seq=0, source="rig", rate_hz=30.0, shape=(2, 3)),
+        messages.SessionStart(
+            session="s", seq=0, source="rig", rate_hz=30.0, shape=(2, 3)
+        ),
         b"",
     ),
     (
-        messages.Frame(**_FROM, frame=1, t=0.0, t_send=9.0, shape=(2, 3), roi="a"),
+        messages.Frame(**_HEADER, frame=1, t=0.0, t_send=9.0, shape=(2, 3), roi="a"),
         _PIXELS,
     ),
-    (messages.Stimulus(**_FROM, clip="c", index=3, t=0.5, shape=(2, 3)), _IMAGE),
-    (messages.Behavior(**_FROM, t=0.5, running_speed=-1.5, pupil_x=1.0), b""),
-    (messages.Sync(**_FROM, t=0.5, t_send=9.5, line=2, value=1), b""),
-    (messages.End(**_FROM, reason="done", frames=9, dropped=1), b""),
+    (messages.StimulusFrame(**_HEADER, clip="c", index=3, t=0.5, shape=(2, 3)), _IMAGE),
+    (messages.BehaviorSample(**_HEADER, t=0.5, running_speed=-1.5, pupil_x=1.0), b""),
+    (messages.SyncEdge(**_HEADER, t=0.5, t_send=9.5, line=2, value=1), b""),
+    (messages.SessionEnd(**_HEADER, reason="done", frames=9, dropped=1), b""),
 ]
-_SAID: list[tuple[Any, Any]] = [
+_PUBLISHED: list[tuple[Any, Any]] = [
     (
-        messages.Field(
-            **_FROM, t=1.0, frame=1, shape=(2, 3), shift_px=(0.5, -1.0), confidence=0.9
+        messages.FieldImage(
+            **_HEADER,
+            t=1.0,
+            frame=1,
+            shape=(2, 3),
+            shift_px=(0.5, -1.0),
+            confidence=0.9,
         ),
         _IMAGE,
     ),
     (
-        messages.Activity(**_FROM, t=1.0, index=1, frame=2, t_frame=3.0),
+        messages.Activity(**_HEADER, t=1.0, index=1, frame=2, t_frame=3.0),
         np.ones(4, np.float32),
     ),
     (
         messages.Movie(
-            **_FROM,
+            **_HEADER,
             t=1.0,
             index=9,
-            final=1,
-            lag=0.4,
+            n_final=1,
+            lag_s=0.4,
             shape=(1, 2, 3),
-            steps=7,
+            n_steps=7,
             t_frame=3.0,
         ),
         _IMAGE,
     ),
-    (messages.Quality(**_FROM, t=1.0, index=1, lag=0.4, null_correlation=0.1), b""),
     (
-        messages.Health(
-            **_FROM,
+        messages.Quality(
+            **_HEADER,
             t=1.0,
-            station="front",
-            state="running",
-            latency_ms={"register": messages.Percentiles(1.0, 2.0, 3.0, 4.0, 5)},
+            index=1,
+            lag_s=0.4,
+            metrics={"null_pixel_correlation": 0.1},
         ),
         b"",
     ),
-    (messages.Event(**_FROM, t=1.0, name="mark", message="x"), b""),
+    (
+        messages.Health(
+            **_HEADER,
+            t=1.0,
+            process="daemon",
+            state="running",
+            latency_ms={"register": messages.LatencyPercentiles(1.0, 2.0, 3.0, 4.0, 5)},
+        ),
+        b"",
+    ),
+    (messages.Event(**_HEADER, t=1.0, name="mark", message="x"), b""),
 ]
-_ONE = [CUT.join(map(bytes, messages.encode(*each))) for each in _SENT]
-_FRAMED = [framed.encode(*map(bytes, messages.encode(*each))) for each in _SENT]
+_SINGLE_MESSAGES = [
+    PART_SEPARATOR.join(map(bytes, messages.encode_incoming(*each)))
+    for each in _INCOMING
+]
+_FRAMED_MESSAGES = [
+    framing.encode_message(*map(bytes, messages.encode_incoming(*each)))
+    for each in _INCOMING
+]
 
 TARGETS: dict[str, tuple[Target, list[bytes]]] = {
-    "headers": (headers, _ONE),
+    "headers": (check_header, _SINGLE_MESSAGES),
     "session": (
-        session,
-        [END.join(each) for each in itertools.permutations(_ONE, 3)],
+        check_session,
+        [
+            MESSAGE_SEPARATOR.join(each)
+            for each in itertools.permutations(_SINGLE_MESSAGES, 3)
+        ],
     ),
     "published": (
-        published,
-        [CUT.join(map(bytes, messages.encode_published(*each))) for each in _SAID],
+        check_published,
+        [
+            PART_SEPARATOR.join(map(bytes, messages.encode_published(*each)))
+            for each in _PUBLISHED
+        ],
     ),
-    "stream": (stream, [b"\x07" + b"".join(_FRAMED), *(b"\0" + f for f in _FRAMED)]),
+    "stream": (
+        check_stream,
+        [b"\x07" + b"".join(_FRAMED_MESSAGES), *(b"\0" + f for f in _FRAMED_MESSAGES)],
+    ),
     "requests": (
-        requests,
+        check_request,
         [f'{{"op": "{op}", "note": "n", "on": true}}'.encode() for op in OPS],
     ),
 }

@@ -1,9 +1,9 @@
-"""One target, one process, so many inputs: guided by coverage where atheris is there.
+"""Runs one fuzz target in one process; guided by coverage if atheris is installed.
 
     python benchmarks/fuzz/worker.py TARGET RUNS SEED FOLDER
 
-An input that fails is kept in the folder; the exit status is then not 0. Without
-atheris (Linux only) inputs are made in the same way from the seeds, without guidance.
+Inputs that fail are written to the folder; the exit status is then not 0. Without
+atheris (Linux only), inputs are mutated seeds, without guidance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from random import Random
 
-FOUND = "crash-"  # how files of failing inputs begin, as atheris names them
+CRASH_PREFIX = "crash-"  # begins the names of files with failing inputs, as in atheris
 
 
 def main() -> None:
@@ -21,14 +21,14 @@ def main() -> None:
     try:
         import atheris
     except ImportError:
-        sys.exit(unguided(name, int(runs), int(seed), Path(folder)))
-    guided(atheris, name, [f"-runs={runs}", f"-seed={seed}"], Path(folder))
+        sys.exit(fuzz_unguided(name, int(runs), int(seed), Path(folder)))
+    fuzz_guided(atheris, name, [f"-runs={runs}", f"-seed={seed}"], Path(folder))
 
 
-def guided(atheris, name: str, options: list[str], folder: Path) -> None:
-    """Fuzz by atheris, which ends the process."""
+def fuzz_guided(atheris, name: str, options: list[str], folder: Path) -> None:
+    """Fuzz with atheris, which ends the process."""
     with atheris.instrument_imports(include=["rtrecon"], enable_loader_override=False):
-        from mutate import MAX_BYTES, mutated
+        from mutate import MAX_BYTES, mutate_bytes
         from targets import TARGETS
 
     target, seeds = TARGETS[name]
@@ -38,7 +38,7 @@ def guided(atheris, name: str, options: list[str], folder: Path) -> None:
         (corpus / f"seed{i}").write_bytes(data)
 
     def mutator(data: bytes, max_bytes: int, seed: int) -> bytes:
-        return mutated(bytes(data), seeds, Random(seed))[:max_bytes]
+        return mutate_bytes(bytes(data), seeds, Random(seed))[:max_bytes]
 
     options += [f"-max_len={MAX_BYTES}", f"-artifact_prefix={folder}/", str(corpus)]
     command = [sys.argv[0], "-timeout=10", "-rss_limit_mb=4096", *options]
@@ -46,20 +46,20 @@ def guided(atheris, name: str, options: list[str], folder: Path) -> None:
     atheris.Fuzz()
 
 
-def unguided(name: str, runs: int, seed: int, folder: Path) -> int:
-    """Return how many of the inputs failed; each is kept."""
-    from mutate import mutated
+def fuzz_unguided(name: str, runs: int, seed: int, folder: Path) -> int:
+    """Fuzz with mutated seeds; return how many inputs failed (at most 100)."""
+    from mutate import mutate_bytes
     from targets import TARGETS
 
     target, seeds = TARGETS[name]
     rng, failed = Random(seed), 0
     for i in range(runs):
-        data = mutated(rng.choice(seeds), seeds, rng)
+        data = mutate_bytes(rng.choice(seeds), seeds, rng)
         try:
             target(data)
         except Exception:
             failed += 1
-            (folder / f"{FOUND}{name}-{seed}-{i}").write_bytes(data)
+            (folder / f"{CRASH_PREFIX}{name}-{seed}-{i}").write_bytes(data)
             traceback.print_exc()
     return min(failed, 100)
 

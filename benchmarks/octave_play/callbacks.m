@@ -1,6 +1,6 @@
 function callbacks(result, n_frames, rate_hz, lines, varargin)
 % Call the user function n_frames times, as ScanImage would, with random square images.
-%   rate_hz 0: as fast as it goes. Writes how long each call took, in ms, as JSON.
+%   rate_hz 0: as fast as possible. Writes the duration of each call in ms as JSON.
 n_images = 20;
 for i = n_images:-1:1
     field = struct('channels', 1, 'zs', 0, 'imageData', {{{image_of(lines)}}});
@@ -8,8 +8,8 @@ for i = n_images:-1:1
 end
 hSI = struct('acqState', 'grab', 'hRoiManager', struct('scanFrameRate', 30));
 hSI.hDisplay = struct('stripeDataBufferPointer', 1);
-said = @(name) struct('EventName', name);
-rtrecon_frames(struct('hSI', hSI), said('acqModeStart'), varargin{:});
+make_event = @(name) struct('EventName', name);
+rtrecon_frames(struct('hSI', hSI), make_event('acqModeStart'), varargin{:});
 cost_ms = zeros(1, n_frames);
 began = tic;
 for frame = 1:n_frames
@@ -21,11 +21,11 @@ for frame = 1:n_frames
         pause(frame / rate_hz - toc(began));
     end
     call = tic;
-    rtrecon_frames(struct('hSI', hSI), said('frameAcquired'));
+    rtrecon_frames(struct('hSI', hSI), make_event('frameAcquired'));
     cost_ms(frame) = 1000 * toc(call);
 end
 for name = {'acqModeDone', 'applicationWillClose'}
-    rtrecon_frames(struct('hSI', hSI), said(name{1}));
+    rtrecon_frames(struct('hSI', hSI), make_event(name{1}));
 end
 file = fopen(result, 'w');
 fwrite(file, jsonencode(cost_ms));

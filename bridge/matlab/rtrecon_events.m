@@ -1,49 +1,49 @@
 function events = rtrecon_events(varargin)
-%RTRECON_EVENTS  What the daemon has published since the last call; never waits.
+%RTRECON_EVENTS  Messages that the daemon has published since the last call; never waits.
 %
 %   events = rtrecon_events()         a cell array of structs, oldest first; may be empty
-%   events = rtrecon_events(name, value, ...)   with other options: first closes
-%   rtrecon_events('close')
+%   events = rtrecon_events(name, value, ...)   with these options
+%   rtrecon_events('close')                     closes the connection
 %
 %   Options: 'topics' ({'event'}; also 'quality', 'health', ...: bridge/README.md),
 %   'address' (tcp://127.0.0.1:5562) and 'keys' (folder from `rtrecon keys`). Each struct
-%   has the fields of the topic's header, and `type`, the topic. The images and numbers
-%   that some topics carry beside it are left out. Needs JeroMQ (README.md here).
-persistent ear arguments
+%   has the fields of the message's header; `type` is the topic. Payloads (images and
+%   arrays) are left out. Needs JeroMQ (README.md here).
+persistent subscription arguments
 if isequal(varargin, {'close'})
-    ear = ear_closed(ear);
+    subscription = close_subscription(subscription);
     events = {};
     return
 end
-if isempty(ear) || (nargin > 0 && ~isequal(varargin, arguments))
-    ear = ear_open(ear_closed(ear), varargin);
+if isempty(subscription) || (nargin > 0 && ~isequal(varargin, arguments))
+    subscription = open_subscription(close_subscription(subscription), varargin);
     arguments = varargin;
 end
 events = {};
-topic = ear.socket.recvStr(int32(1));  % 1: do not wait
+topic = subscription.socket.recvStr(int32(1));  % 1: do not wait
 while ischar(topic) || ~isempty(topic)
-    events{end + 1} = jsondecode(char(ear.socket.recvStr(int32(0)))); %#ok<AGROW>
-    while ear.socket.hasReceiveMore()
-        ear.socket.recv(int32(0));
+    events{end + 1} = jsondecode(char(subscription.socket.recvStr(int32(0)))); %#ok<AGROW>
+    while subscription.socket.hasReceiveMore()
+        subscription.socket.recv(int32(0));
     end
-    topic = ear.socket.recvStr(int32(1));
+    topic = subscription.socket.recvStr(int32(1));
 end
 end
 
-function ear = ear_open(ear, arguments)
-known = struct('topics', {{'event'}}, 'address', 'tcp://127.0.0.1:5562', 'keys', '');
-options = options_from(known, arguments);
-[ear.context, ear.socket] = zmq_socket('SUB', options.keys);
-ear.socket.setRcvHWM(2000);
+function subscription = open_subscription(subscription, arguments)
+defaults = struct('topics', {{'event'}}, 'address', 'tcp://127.0.0.1:5562', 'keys', '');
+options = parse_options(defaults, arguments);
+[subscription.context, subscription.socket] = zmq_socket('SUB', options.keys);
+subscription.socket.setRcvHWM(2000);
 for topic = options.topics
-    ear.socket.subscribe(int8(topic{1}));
+    subscription.socket.subscribe(int8(topic{1}));
 end
-ear.socket.connect(options.address);
+subscription.socket.connect(options.address);
 end
 
-function ear = ear_closed(ear)
-if ~isempty(ear)
-    ear.context.close();
+function subscription = close_subscription(subscription)
+if ~isempty(subscription)
+    subscription.context.close();
 end
-ear = [];
+subscription = [];
 end

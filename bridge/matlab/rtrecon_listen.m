@@ -4,8 +4,8 @@ function rtrecon_listen(act, seconds, varargin)
 %   rtrecon_listen(@(event) disp(event.message))       until Ctrl-C
 %   rtrecon_listen(act, 60, 'topics', {'event', 'quality'})    for a minute
 %
-%   act(event) is called within about a millisecond of its arrival; what comes while it
-%   runs waits for it. More arguments are those of rtrecon_events.
+%   act(event) is called about a millisecond after the event arrives; events that arrive
+%   while it runs are queued. Further arguments are those of rtrecon_events.
 if nargin < 2 || isempty(seconds)
     seconds = Inf;
 end

@@ -2,8 +2,8 @@
 
     python sender.py movie.npy --rate 30
 
-movie.npy holds int16 or uint16 frames (n, lines, pixels). The contract that this file
-keeps to is in ../README.md; copy from it what your own sender needs.
+movie.npy holds int16 or uint16 frames (n, lines, pixels). The protocol is described in
+../README.md; copy from this file what your own sender needs.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import zmq.auth
 
 
 def open_socket(address: str, keys: Path | None = None) -> zmq.Socket:
-    """Return a socket that never blocks the microscope and holds about a second.
+    """Return a socket that never blocks the microscope and queues about a second.
 
-    `keys`: a folder from `rtrecon keys`, for a daemon that has them.
+    `keys`: a folder from `rtrecon keys`, for a daemon with keys.
     """
     socket = zmq.Context.instance().socket(zmq.PUSH)
     if keys:
@@ -31,8 +31,8 @@ def open_socket(address: str, keys: Path | None = None) -> zmq.Socket:
             keys / "client.key_secret"
         )
     socket.setsockopt(zmq.SNDHWM, 32)
-    socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing piles up for a daemon not there yet
-    socket.setsockopt(zmq.LINGER, 2000)  # ms that queued frames are given at the end
+    socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a missing daemon
+    socket.setsockopt(zmq.LINGER, 2000)  # ms for queued frames at the end
     socket.connect(address)
     return socket
 
@@ -46,9 +46,9 @@ def stream(frames: np.ndarray, socket: zmq.Socket, rate_hz: float) -> tuple[int,
         header = {"v": 1, "session": session, "seq": seq, **header}
         try:
             socket.send_multipart([json.dumps(header).encode(), payload], zmq.DONTWAIT)
-        except zmq.Again:  # no daemon, or it is behind: the frame is lost
+        except zmq.Again:  # no daemon, or it is too slow: the frame is lost
             return False
-        seq += 1  # counts what left, so that a gap means lost on the wire
+        seq += 1  # counts sent messages: a gap means a loss on the network
         return True
 
     layout = {"shape": frames.shape[1:], "dtype": frames.dtype.name}
@@ -58,7 +58,7 @@ def stream(frames: np.ndarray, socket: zmq.Socket, rate_hz: float) -> tuple[int,
     began, started, sent = time.monotonic(), time.monotonic(), 0
     for i, pixels in enumerate(frames):
         time.sleep(max(0.0, began + i / rate_hz - time.monotonic()))
-        if time.monotonic() - started > 1.0:  # again, for a daemon that came late
+        if time.monotonic() - started > 1.0:  # repeat it for a daemon that starts later
             started, _ = time.monotonic(), send(start)
         frame = {"type": "frame", "frame": i + 1, "t": i / rate_hz, "dropped": i - sent}
         frame |= {"t_send": time.time(), **layout}

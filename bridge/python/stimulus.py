@@ -1,10 +1,10 @@
-"""Tell rtrecon what the mouse is shown. Needs numpy and pyzmq, not rtrecon.
+"""Send the stimulus to rtrecon. Needs numpy and pyzmq, not rtrecon.
 
     python stimulus.py movie.npy --rate 30              in a PsychoPy window
     python stimulus.py movie.npy --rate 30 --no-window  to try it without a screen
 
-movie.npy holds uint8 frames (n, height, width). In an experiment of your own, make a
-`StimulusSender` and call `shown` right after each `win.flip()`; see `play` below.
+movie.npy holds uint8 frames (n, height, width). In your own experiment, make a
+`StimulusSender` and call `send_image` right after each `win.flip()`; see `play` below.
 """
 
 from __future__ import annotations
@@ -20,57 +20,57 @@ import numpy as np
 import zmq
 from sender import open_socket
 
-Flip = Callable[[np.ndarray], float]  # shows an image; returns when, by time.time()
+Flip = Callable[[np.ndarray], float]  # shows an image; returns its time by time.time()
 
 
 class StimulusSender:
-    """Sends each image that was shown, with its time; never waits.
+    """Sends each image with the time of its appearance; never waits.
 
-    Remembers how many messages left, which is their number, and how many did not.
+    `n_sent` and `n_dropped` count images.
     """
 
     def __init__(self, clip: str, address: str, keys: Path | None = None) -> None:
-        self.sent = self.dropped = 0
+        self.n_sent = self.n_dropped = 0
         self._clip = clip
         self._session = str(uuid.uuid4())
         self._socket = open_socket(address, keys)
 
     def wait_for_daemon(self, timeout_s: float = 5.0) -> bool:
-        """Wait before the experiment until a daemon is there; False if none came."""
+        """Wait for a daemon before the experiment; False if there is none."""
         return bool(self._socket.poll(round(1000 * timeout_s), zmq.POLLOUT))
 
-    def shown(self, image: np.ndarray, index: int, shown_s: float) -> None:
+    def send_image(self, image: np.ndarray, index: int, shown_s: float) -> None:
         """Send an image, uint8 (height, width), shown at `shown_s` by time.time().
 
-        Keep it small: the encoder sees a few dozen pixels.
+        Keep it small: the encoder uses a few dozen pixels.
         """
-        header = {"type": "stimulus", "session": self._session, "seq": self.sent}
+        header = {"type": "stimulus", "session": self._session, "seq": self.n_sent}
         header |= {"clip": self._clip, "index": index, "t_send": shown_s}
         header |= {"shape": image.shape, "dtype": "uint8"}
         parts = [json.dumps(header).encode(), np.ascontiguousarray(image, np.uint8)]
         try:
             self._socket.send_multipart(parts, zmq.DONTWAIT)
-        except zmq.Again:  # no daemon, or it is behind
-            self.dropped += 1
+        except zmq.Again:  # no daemon, or it is too slow
+            self.n_dropped += 1
         else:
-            self.sent += 1
+            self.n_sent += 1
 
     def close(self) -> None:
-        """Let go, after what still waits has had two seconds to leave."""
+        """Close the socket; queued messages get two seconds to be sent."""
         self._socket.close()
         zmq.Context.instance().term()
 
 
 def play(movie: np.ndarray, sender: StimulusSender, flip: Flip, rate_hz: float) -> None:
-    """Show a movie (n, height, width) frame by frame and tell of each."""
+    """Show a movie (n, height, width) frame by frame and send each frame."""
     began_s = time.monotonic()
     for index, image in enumerate(movie):
         time.sleep(max(0.0, began_s + index / rate_hz - time.monotonic()))
-        sender.shown(image, index, flip(image))
+        sender.send_image(image, index, flip(image))
 
 
 def psychopy_window() -> Flip:
-    """Open a PsychoPy window over the whole screen."""
+    """Open a full-screen PsychoPy window."""
     from psychopy import visual
 
     window = visual.Window(fullscr=True, units="norm", color=0)
@@ -87,22 +87,24 @@ def psychopy_window() -> Flip:
 
 def main() -> None:
     """Play a .npy file."""
-    parser = argparse.ArgumentParser(description="Show a movie and tell of each frame.")
+    parser = argparse.ArgumentParser(
+        description="Show a movie and send each frame to rtrecon."
+    )
     parser.add_argument("movie", type=Path, help=".npy, uint8 (n, height, width)")
     parser.add_argument("--address", default="tcp://127.0.0.1:5560")
     parser.add_argument("--keys", type=Path, help="folder from `rtrecon keys`")
     parser.add_argument("--rate", type=float, default=30.0, help="frames per second")
-    parser.add_argument("--no-window", action="store_true", help="show nothing")
+    parser.add_argument("--no-window", action="store_true", help="open no window")
     options = parser.parse_args()
     movie = np.load(options.movie, mmap_mode="r", allow_pickle=False)
     if movie.ndim != 3 or movie.dtype != np.uint8:
         parser.error(f"{options.movie} is {movie.dtype} {list(movie.shape)}")
     sender = StimulusSender(options.movie.stem, options.address, options.keys)
     if not sender.wait_for_daemon():
-        print(f"no daemon at {options.address} yet; the movie is shown all the same")
+        print(f"no daemon at {options.address} yet; the movie is shown anyway")
     flip = (lambda image: time.time()) if options.no_window else psychopy_window()
     play(movie, sender, flip, options.rate)
-    print(f"{sender.sent} stimulus frames sent, {sender.dropped} lost")
+    print(f"{sender.n_sent} stimulus frames sent, {sender.n_dropped} lost")
     sender.close()
 
 

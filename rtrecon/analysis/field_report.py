@@ -1,4 +1,4 @@
-"""Was this session's field the one stored with its encoder? A picture per plane."""
+"""Compares a session's field with the field that is stored with its encoder."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ from pathlib import Path
 from rtrecon import config
 from rtrecon.core.errors import UserError
 from rtrecon.imaging.field_match.comparison import compare_fields
-from rtrecon.session.resume_state import load_reference, reference_file
+from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import Session
 
 
-def field_reports(folder: Path) -> Iterator[str]:
+def write_field_reports(folder: Path) -> Iterator[str]:
     """Write `field_plane0.png` and `.json` into a session's folder, for each plane.
 
-    Yields a sentence for each. Raises UserError where the session is none, or its
-    neurons were not drawn on another day's image.
+    Yields one sentence per plane. Raises UserError if the folder is no session, or if
+    its neurons were drawn on its own image.
     """
     from rtrecon.imaging.field_match.picture import draw_report  # takes long to import
 
     settings = config.parse(json.dumps(Session(folder).about.settings))
     for plane in range(len(list(folder.glob("reference_plane*.npz")))):
-        reference, known = load_reference(reference_file(folder, plane), settings)
-        if known.image is None:
+        reference, stored_field = load_reference(
+            get_reference_path(folder, plane), settings
+        )
+        if stored_field.stored_image is None:
             raise UserError(
                 f"the neurons of {folder} were drawn on its own image: there is no "
                 "other day to compare it with"
             )
-        today = reference.today
-        report = compare_fields(today, known.image, known.rois, settings.field)
+        today = reference.current_image
+        report = compare_fields(
+            today, stored_field.stored_image, stored_field.rois, settings.field_match
+        )
         picture = folder / f"field_plane{plane}.png"
         draw_report(report, picture)
-        text = json.dumps(report.as_json(), indent=2)
+        text = json.dumps(report.to_json(), indent=2)
         picture.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-        yield f"{picture}: {report.sentence}"
+        yield f"{picture}: {report.summary}"

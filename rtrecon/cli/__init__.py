@@ -9,30 +9,33 @@ import typer
 
 from rtrecon.cli import (
     analysis,
+    daemon,
+    display,
     keys,
-    live,
+    reconstruction,
+    replay,
     session,
     sources,
     streams,
     terminal,
+    training,
     workers,
 )
 from rtrecon.core.errors import UserError
 
 app = typer.Typer(
-    help="The movie a mouse is watching, reconstructed while it watches.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "A session": (
-        live.run,
-        live.display,
-        live.replay,
-        live.demo,
-        live.check,
-        live.field,
+        daemon.run,
+        display.display,
+        replay.replay,
+        display.demo,
+        daemon.check,
+        daemon.field,
         keys.keys,
         sources.scanimage,
         sources.micromanager,
@@ -42,32 +45,40 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "At the desk": (
         analysis.evaluate,
-        analysis.reconstruct,
+        reconstruction.reconstruct,
         analysis.rois,
-        analysis.train,
-        analysis.mask,
-        analysis.convert,
-        analysis.adapt,
+        training.train,
+        reconstruction.mask,
+        training.convert,
+        training.adapt,
     ),
-    "Record and share": (
+    "Recorded sessions": (
         session.report,
         session.export,
         session.wipe,
     ),
 }
+
+
+@app.callback()
+def handle_options(version: daemon.VersionOption = False) -> None:
+    """Reconstruct the movie that a mouse watches, while it watches it."""
+
+
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
-app.command(hidden=True)(workers.invert)
-app.command(hidden=True)(workers.reactor)
+app.command("config", rich_help_panel="A session")(daemon.print_settings_template)
+app.command("inverter", hidden=True)(workers.run_inverter)
+app.command("closed-loop", hidden=True)(workers.run_closed_loop)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is a sentence and exit status 2."""
+    """Run the command line; a user error prints a sentence and exits with status 2."""
     try:
         app()
     except UserError as error:
-        terminal.err.print(str(error), markup=False, soft_wrap=True)
+        terminal.stderr.print(str(error), markup=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

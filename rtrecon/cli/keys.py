@@ -1,4 +1,4 @@
-"""Commands about who may talk to the daemon."""
+"""The command that makes keys for the daemon and its clients."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from rtrecon.cli.terminal import say
+from rtrecon.cli.terminal import notify
 
 
 def keys(
-    folder: Annotated[Path, typer.Argument(help="The daemon's key folder.")],
+    folder: Annotated[Path, typer.Argument(help="Key folder of the daemon.")],
     computer: Annotated[
         list[str] | None,
-        typer.Argument(help="Others that may talk to it: a folder is made for each."),
+        typer.Argument(help="Other computers; each gets a key folder of its own."),
     ] = None,
 ) -> None:
-    """Make the keys that encrypt what is sent and say who may send and listen."""
+    """Make the keys that encrypt all messages and identify allowed computers."""
     from rtrecon.transport.keys import make_keys
 
-    for line in make_keys(folder, tuple(computer or ())):
-        say(line)
+    for notice in make_keys(folder, tuple(computer or ())):
+        notify(notice)

@@ -1,80 +1,168 @@
-"""What was recorded, sent again: the part of `rtrecon replay` that is about folders."""
+"""`rtrecon replay`: streams files, recorded sessions and Sensorium folders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from rtrecon.cli.terminal import progress_bars, say
+import typer
+
+from rtrecon.cli import sources, terminal
+from rtrecon.cli.options import KeyFolder
+from rtrecon.cli.terminal import notify, progress_bars
+from rtrecon.sources.registry import describe_formats
 
 if TYPE_CHECKING:
-    from rtrecon.replay.sensorium import Choice
+    from rtrecon.replay.client import FrameCountCallback, ReplayReport
+    from rtrecon.replay.sensorium import TrialSelection
 
 
-def is_session(path: Path) -> bool:
-    """Tell whether this is the folder of a session that we recorded."""
-    from rtrecon.session.tables import ABOUT
+def replay(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help=f"The recording: {describe_formats()}; or the folder of a recorded "
+            "session, or of a mouse of Sensorium 2023."
+        ),
+    ],
+    to: sources.FrameAddress = sources.FRAME_ADDRESS,
+    speed: Annotated[
+        float,
+        typer.Option(help="1: as recorded; 0: as fast as the daemon receives."),
+    ] = 1.0,
+    loops: Annotated[
+        int, typer.Option(help="Number of repetitions; 0: without end.")
+    ] = 1,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel number. Default: all saved channels.")
+    ] = None,
+    rate_hz: sources.RateHz = None,
+    shape: sources.ImageSize = None,
+    field: sources.FieldName = None,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Follow a TIFF that is still being written."),
+    ] = False,
+    timeout: sources.Timeout = 10.0,
+    keys: KeyFolder = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(help="Recording with the images of a session without images."),
+    ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            help="Tier of Sensorium trials. Default: trials without training."
+        ),
+    ] = None,
+    trial: Annotated[
+        list[int] | None,
+        typer.Option(help="Number of a Sensorium trial; repeat it for several."),
+    ] = None,
+) -> None:
+    """Stream a recording to the daemon as if the microscope were running."""
+    if is_session_folder(file):
+        return replay_session_folder(file, to, speed, frames, keys)
+    if is_sensorium_folder(file):
+        from rtrecon.replay.sensorium import TrialSelection
 
-    return (path / ABOUT).is_file()
+        selection = TrialSelection(tier, tuple(trial or ()))
+        return replay_sensorium_folder(file, to, selection, (speed, loops), keys)
+    from rtrecon.replay.recording import replay_recording
+    from rtrecon.sources.recording import RecordingHints
+    from rtrecon.transport.keys import read_client_keys
+
+    hints = RecordingHints(channel, rate_hz, sources.parse_size(shape), field)
+    if follow:
+        return sources.follow_tiff(file, hints, timeout, (to, keys))
+    with show_frame_count() as on_progress:
+        report = replay_recording(
+            file,
+            to,
+            speed=speed or None,
+            loops=loops or None,
+            hints=hints,
+            keys=read_client_keys(keys) if keys else None,
+            on_progress=on_progress,
+        )
+    sources.print_report(report)
 
 
-def is_sensorium(path: Path) -> bool:
-    """Tell whether this is the folder of a mouse of Sensorium 2023."""
+def is_session_folder(path: Path) -> bool:
+    """Return whether this is the folder of a recorded session."""
+    from rtrecon.session.tables import ABOUT_FILE
+
+    return (path / ABOUT_FILE).is_file()
+
+
+def is_sensorium_folder(path: Path) -> bool:
+    """Return whether this is the folder of a mouse of Sensorium 2023."""
     from rtrecon.datasets.sensorium.layout import TIERS_FILE
 
     return (path / TIERS_FILE).parent.is_dir()
 
 
-def send_session(
+def replay_session_folder(
     folder: Path, to: str, speed: float, frames: Path | None, keys: Path | None
 ) -> None:
-    """Send a session to the daemon, its frames from another file where one is given."""
-    from rtrecon import sources
+    """Send a session to the daemon. frames: a file with its images, if it has none."""
     from rtrecon.replay.session import replay_session
-    from rtrecon.transport.keys import client_keys
+    from rtrecon.sources import open_recording
+    from rtrecon.transport.keys import read_client_keys
 
-    with ExitStack() as opened, counted() as told:
+    with ExitStack() as stack, show_frame_count() as on_progress:
+        images = stack.enter_context(open_recording(frames)) if frames else None
         report = replay_session(
             folder,
             to,
             speed=speed or None,
-            images=opened.enter_context(sources.open(frames)) if frames else None,
-            keys=client_keys(keys) if keys else None,
-            on_progress=told,
+            images=images,
+            keys=read_client_keys(keys) if keys else None,
+            on_progress=on_progress,
         )
-    say(f"{report.frames_sent} frames sent, {report.wall_s:.1f} s")
+    _print_report(report)
 
 
-def send_sensorium(
-    folder: Path, to: str, choice: Choice, often: tuple[float, int], keys: Path | None
+def replay_sensorium_folder(
+    folder: Path,
+    to: str,
+    selection: TrialSelection,
+    pace: tuple[float, int],
+    keys: Path | None,
 ) -> None:
-    """Send trials of a folder to the daemon; often: at which speed, how many times."""
-    from rtrecon.replay.sensorium import replay_folder
-    from rtrecon.transport.keys import client_keys
+    """Send trials of a folder to the daemon. pace: speed and number of loops."""
+    from rtrecon.replay.sensorium import replay_sensorium
+    from rtrecon.transport.keys import read_client_keys
 
-    speed, loops = often
-    with counted() as told:
-        report = replay_folder(
+    speed, loops = pace
+    with show_frame_count() as on_progress:
+        report = replay_sensorium(
             folder,
             to,
-            choice=choice,
+            selection=selection,
             speed=speed or None,
             loops=loops or None,
-            keys=client_keys(keys) if keys else None,
-            on_progress=told,
+            keys=read_client_keys(keys) if keys else None,
+            on_progress=on_progress,
         )
-    say(f"{report.frames_sent} frames sent, {report.wall_s:.1f} s")
+    _print_report(report)
 
 
 @contextmanager
-def counted() -> Iterator[Callable[[int, int | None], None]]:
-    """Show how many frames are done."""
+def show_frame_count() -> Iterator[FrameCountCallback]:
+    """Show on the terminal how many frames are done."""
     with progress_bars("frames") as progress:
         task = progress.add_task("replay", total=None)
 
-        def told(done: int, total: int | None) -> None:
+        def show_count(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
-        yield told
+        yield show_count
+
+
+def _print_report(report: ReplayReport) -> None:
+    if report.notice:
+        terminal.stderr.print(report.notice, markup=False, soft_wrap=True)
+    notify(f"{report.frames_sent} frames sent, {report.wall_s:.1f} s")

@@ -1,4 +1,4 @@
-"""Commands on a session that was recorded: hand it on, look at it, delete it."""
+"""Commands on recorded sessions: export, report, wipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from rtrecon import config
 from rtrecon.cli import terminal
-from rtrecon.cli.terminal import Stages, progress_bars, say
+from rtrecon.cli.terminal import ProgressReporter, notify, progress_bars
 from rtrecon.core.errors import UserError
 
 SessionFolder = Annotated[Path, typer.Argument(help="Folder of a recorded session.")]
@@ -19,61 +19,67 @@ def export(
     session: SessionFolder,
     nwb: Annotated[Path, typer.Option(help="NWB file to write.")],
     raw: Annotated[
-        Path | None, typer.Option(help="The recording that the microscope saved.")
+        Path | None,
+        typer.Option(help="Recording that the microscope's own program saved."),
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(help="Settings with [subject] and [experiment] to write instead."),
+        typer.Option(
+            help="Settings file with [subject] and [experiment] to use in place of "
+            "those of the session."
+        ),
     ] = None,
 ) -> None:
-    """Write a session as NWB, which others can read."""
-    told = config.load(settings) if settings else None
+    """Write a session as an NWB file."""
+    loaded = config.load(settings) if settings else None
     try:
-        from rtrecon.export import Plan, export_nwb
+        from rtrecon.export import ExportRequest, export_nwb
     except ModuleNotFoundError as error:
         raise UserError(
             f"NWB needs {error.name}: pip install rtrecon[nwb], then try again"
         ) from None
-    plan = Plan(
+    request = ExportRequest(
         session=session,
         out=nwb,
         raw=raw,
-        subject=told.subject.model_dump() if told else None,
-        experiment=told.experiment.model_dump() if told else None,
+        subject=loaded.subject.model_dump() if loaded else None,
+        experiment=loaded.experiment.model_dump() if loaded else None,
     )
     with progress_bars("%") as progress:
-        exported = export_nwb(plan, Stages(progress))
-    for note in exported.notes:
-        terminal.err.print(note, markup=False, soft_wrap=True)
-    say(f"{exported.path} written: {exported.size_mb:.1f} MB")
+        result = export_nwb(request, ProgressReporter(progress))
+    for notice in result.notices:
+        terminal.stderr.print(notice, markup=False, soft_wrap=True)
+    notify(f"{result.path} written: {result.size_mb:.1f} MB")
 
 
 def report(
     session: SessionFolder,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file; report.html in the folder if none.")
+        Path | None,
+        typer.Option(help="HTML file to write; default: report.html in the folder."),
     ] = None,
 ) -> None:
-    """Write a session's report: one HTML file with plots and clips."""
+    """Write a session's report: one HTML file with plots and movie clips."""
     from rtrecon.analysis.report import write_report
 
-    say(f"{write_report(session, out)} written")
+    notify(f"{write_report(session, out)} written")
 
 
 def wipe(
-    sessions: Annotated[list[Path], typer.Argument(help="Folders of sessions.")],
+    sessions: Annotated[
+        list[Path], typer.Argument(help="Folders of recorded sessions.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete sessions: all that was recorded, reconstructions too."""
-    from rtrecon.session.wipe import plan_wipe
-    from rtrecon.session.wipe import wipe as delete
+    """Delete recorded sessions with everything in their folders."""
+    from rtrecon.session.wipe import plan_wipe, wipe_session
 
-    planned = [plan_wipe(session) for session in sessions]
-    for one in planned:
-        terminal.out.print(one.sentence(), markup=False, soft_wrap=True)
+    plans = [plan_wipe(session) for session in sessions]
+    for plan in plans:
+        terminal.stdout.print(plan.describe(), markup=False, soft_wrap=True)
     if not yes:
-        typer.confirm("Delete all of it, for ever?", abort=True)
-    for one in planned:
-        delete(one)
-        say(f"{one.folder} is deleted: {one.n_files} files, {one.size_mb:.1f} MB")
-    say("What was exported or evaluated into other folders is still there")
+        typer.confirm("Delete all of this permanently?", abort=True)
+    for plan in plans:
+        wipe_session(plan)
+        notify(f"{plan.folder} is deleted: {plan.n_files} files, {plan.size_mb:.1f} MB")
+    notify("Exports and evaluations in other folders still exist")

@@ -1,4 +1,4 @@
-"""Commands that bring frames from elsewhere: growing files, sockets, cameras."""
+"""Commands that send live frames to the daemon: growing files, sockets, cameras."""
 
 from __future__ import annotations
 
@@ -8,138 +8,157 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtrecon.cli import terminal
-from rtrecon.cli.terminal import progress_bars, say
+from rtrecon.cli.options import KeyFolder
+from rtrecon.cli.terminal import notify, progress_bars
 from rtrecon.core.errors import UserError
 
 if TYPE_CHECKING:
     from rtrecon.replay.client import ReplayReport
-    from rtrecon.sources.recording import Hints, Recording
+    from rtrecon.sources.recording import Recording, RecordingHints
 
-To = Annotated[str, typer.Option(help="Where the daemon takes frames.")]
-KeyFolder = Annotated[
-    Path | None, typer.Option(help="Key folder, where the daemon wants keys.")
+FrameAddress = Annotated[
+    str, typer.Option(help="Address at which the daemon receives frames.")
 ]
-Rate = Annotated[
-    float | None, typer.Option(help="Frames in a second, where nothing else tells.")
+RateHz = Annotated[
+    float | None, typer.Option(help="Frames per second, if the source has no rate.")
 ]
-Silence = Annotated[float, typer.Option(help="Seconds without a frame that end it.")]
-FRAMES = "tcp://127.0.0.1:5560"
+ImageSize = Annotated[
+    str | None,
+    typer.Option(help="Lines x pixels, such as 512x512, if the file has no size."),
+]
+FieldName = Annotated[
+    str | None, typer.Option(help="Name of the scan field to read; default: the first.")
+]
+Timeout = Annotated[
+    float, typer.Option(help="End after this many seconds without a frame.")
+]
+FRAME_ADDRESS = "tcp://127.0.0.1:5560"
 
 
 def capture(
-    address: Annotated[str, typer.Argument(help="Where somebody publishes.")],
+    address: Annotated[str, typer.Argument(help="Address of the ZeroMQ publisher.")],
     out: Annotated[Path, typer.Option(help="File to write (.rtrcap).")],
-    messages: Annotated[int, typer.Option(help="How many of them.")] = 100,
-    silence: Silence = 30.0,
+    messages: Annotated[int, typer.Option(help="Number of messages to write.")] = 100,
+    timeout: Timeout = 30.0,
 ) -> None:
-    """Write what a ZeroMQ publisher sends to a file, as it is, to look at it later."""
+    """Write the messages of a ZeroMQ publisher to a file, byte by byte."""
     from itertools import islice
 
     from rtrecon.sources.message_capture import write_capture
-    from rtrecon.sources.scanimage_stream import subscribed
+    from rtrecon.sources.scanimage_stream import receive_messages
 
     with progress_bars("messages") as progress:
         task = progress.add_task("capture", total=messages)
-        coming = islice(subscribed(address, silence), messages)
+        received = islice(receive_messages(address, timeout), messages)
         n_written = write_capture(
-            out, coming, lambda done: progress.update(task, completed=done)
+            out, received, lambda done: progress.update(task, completed=done)
         )
     if not n_written:
         raise UserError(
-            f"{address} published nothing for {silence:g} s; is it acquiring?"
+            f"{address} published nothing for {timeout:g} s; is it acquiring?"
         )
-    say(f"{n_written} messages of {address} written to {out}")
+    notify(f"{n_written} messages of {address} written to {out}")
 
 
 def scanimage(
-    address: Annotated[str, typer.Argument(help="Where ScanImage publishes.")],
-    to: To = FRAMES,
+    address: Annotated[
+        str, typer.Argument(help="Address at which ScanImage publishes.")
+    ],
+    to: FrameAddress = FRAME_ADDRESS,
     channel: Annotated[
-        int | None, typer.Option(help="Channel number; all that come if not given.")
+        int | None, typer.Option(help="Channel to send, from 1; default: all.")
     ] = None,
-    rate_hz: Rate = None,
-    silence: Silence = 30.0,
+    rate_hz: RateHz = None,
+    timeout: Timeout = 30.0,
     keys: KeyFolder = None,
 ) -> None:
-    """Pass on what ScanImage Premium 2025 publishes (untested: see `capture`)."""
-    from rtrecon.sources.recording import Hints
-    from rtrecon.sources.scanimage_stream import PARSERS, Published, subscribed
+    """Forward the frames that ScanImage Premium 2025 publishes (not tested yet)."""
+    from rtrecon.sources.recording import RecordingHints
+    from rtrecon.sources.scanimage_stream import ScanImageStream, receive_messages
 
-    coming = subscribed(address, silence)
-    hints = Hints(channel, rate_hz)
-    name = f"ScanImage at {address}"
-    tell_report(forwarded(Published(name, coming, PARSERS["guess"], hints), to, keys))
+    source = ScanImageStream(
+        f"ScanImage at {address}",
+        receive_messages(address, timeout),
+        RecordingHints(channel, rate_hz),
+    )
+    print_report(forward_frames(source, to, keys))
 
 
 def micromanager(
     config: Annotated[
-        Path, typer.Argument(help="Micro-Manager's configuration (.cfg).")
+        Path, typer.Argument(help="Configuration of Micro-Manager (.cfg).")
     ],
-    to: To = FRAMES,
-    rate_hz: Rate = None,
+    to: FrameAddress = FRAME_ADDRESS,
+    rate_hz: RateHz = None,
     exposure_ms: Annotated[
-        float | None, typer.Option(help="Of the camera; as it is if not given.")
+        float | None, typer.Option(help="Exposure to set; default: unchanged.")
     ] = None,
     keys: KeyFolder = None,
 ) -> None:
     """Stream a Micro-Manager camera to the daemon, until Ctrl-C."""
-    from rtrecon.interfaces.micromanager import MicroManager, load_core
-    from rtrecon.sources.recording import Hints
+    from rtrecon.interfaces.micromanager import MicroManagerCamera, load_core
+    from rtrecon.sources.recording import RecordingHints
 
     core = load_core(config)
     if exposure_ms is not None:
         core.setExposure(exposure_ms)
-    tell_report(forwarded(MicroManager(core, Hints(rate_hz=rate_hz)), to, keys))
+    camera = MicroManagerCamera(core, RecordingHints(rate_hz=rate_hz))
+    print_report(forward_frames(camera, to, keys))
 
 
-def follow(
-    file: Path, hints: Hints, silence_s: float, to: tuple[str, Path | None]
+def follow_tiff(
+    file: Path, hints: RecordingHints, timeout_s: float, to: tuple[str, Path | None]
 ) -> None:
     """Send a TIFF to the daemon (address, key folder) while it is being written."""
     from rtrecon.sources.growing_tiff import FollowedTiff
 
     address, keys = to
-    source = FollowedTiff(file, hints, silence_s)
-    tell_report(forwarded(source, address, keys, may_wait=True))
+    source = FollowedTiff(file, hints, timeout_s)
+    print_report(forward_frames(source, address, keys, may_wait=True))
 
 
-def forwarded(
+def forward_frames(
     source: Recording, to: str, keys: Path | None, may_wait: bool = False
 ) -> ReplayReport:
-    """Send what comes to the daemon until it ends, with a bar that counts."""
-    from rtrecon.replay.recording import forward
-    from rtrecon.transport.keys import client_keys
+    """Send the frames of a live source to the daemon and show how many were sent.
+
+    may_wait: wait until the daemon takes a frame, instead of dropping it.
+    """
+    from rtrecon.replay.recording import forward_live_source
+    from rtrecon.transport.keys import read_client_keys
 
     with progress_bars("frames") as progress:
         task = progress.add_task(source.name, total=None)
 
-        def told(done: int, total: int | None) -> None:
+        def show_count(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
-        return forward(
+        return forward_live_source(
             source,
             to,
-            keys=client_keys(keys) if keys else None,
+            keys=read_client_keys(keys) if keys else None,
             may_wait=may_wait,
-            on_progress=told,
+            on_progress=show_count,
         )
 
 
-def tell_report(report: ReplayReport) -> None:
-    """Say what became of the frames."""
+def print_report(report: ReplayReport) -> None:
+    """Print how many frames were sent and dropped."""
     if report.notice:
-        terminal.err.print(report.notice)
-    say(
+        terminal.stderr.print(report.notice)
+    notify(
         f"{report.frames_sent} frames sent, {report.frames_dropped} dropped, "
         f"{report.wall_s:.1f} s"
     )
 
 
-def size(text: str | None) -> tuple[int, int] | None:
-    """Read a size such as '512x796' (lines x pixels); raises UserError."""
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Parse a size such as '512x796' (lines x pixels); raises UserError."""
     if text is None:
         return None
     lines, _, pixels = text.lower().partition("x")
     if not (lines.isdecimal() and pixels.isdecimal()):
-        raise UserError(f"{text!r} is no size; write lines x pixels, such as 512x796")
+        raise UserError(
+            f"{text!r} is not an image size; write lines x pixels, such as 512x796"
+        )
     return int(lines), int(pixels)

@@ -1,4 +1,4 @@
-"""Commands that run beside the daemon and speak to other programs for it."""
+"""Commands that run beside the daemon: bridges to Open Ephys and to LSL."""
 
 from __future__ import annotations
 
@@ -8,55 +8,51 @@ from typing import Annotated
 import typer
 
 from rtrecon import config
-from rtrecon.cli.terminal import say
-
-Daemon = Annotated[str, typer.Option(help="Where the daemon takes frames.")]
-KeyFolder = Annotated[
-    Path | None, typer.Option(help="Key folder, where the daemon wants keys.")
-]
+from rtrecon.cli.options import KeyFolder, SettingsFile
+from rtrecon.cli.sources import FRAME_ADDRESS, FrameAddress
+from rtrecon.cli.terminal import notify
 
 
 def openephys(
     address: Annotated[
-        str, typer.Argument(help="Data port of its ZMQ Interface.")
+        str, typer.Argument(help="Data address of Open Ephys' ZMQ Interface.")
     ] = "tcp://127.0.0.1:5556",
-    to: Daemon = "tcp://127.0.0.1:5560",
-    rate_hz: Annotated[float, typer.Option(help="Bins in a second.")] = 30.0,
+    to: FrameAddress = FRAME_ADDRESS,
+    rate_hz: Annotated[float, typer.Option(help="Time bins per second.")] = 30.0,
     stream: Annotated[
-        str | None, typer.Option(help="Its name; the first heard if not given.")
+        str | None, typer.Option(help="Name of the stream; default: the first one.")
     ] = None,
     units: Annotated[
         Path | None,
-        typer.Option(help="File with a unit per line; made if it is not there."),
+        typer.Option(help="File with one unit per line; written if it is missing."),
     ] = None,
-    learn_s: Annotated[
-        float, typer.Option(help="Units heard in it are taken, without a file.")
+    discovery_s: Annotated[
+        float,
+        typer.Option(
+            help="Seconds in which units are discovered, if --units is no file yet."
+        ),
     ] = 10.0,
     keys: KeyFolder = None,
 ) -> None:
-    """Send spikes of Open Ephys to the daemon, counted in bins, in place of images."""
-    from rtrecon.interfaces.open_ephys import bridge
-    from rtrecon.transport.keys import client_keys
+    """Send spike counts of Open Ephys to the daemon, in place of images."""
+    from rtrecon.interfaces.open_ephys.bridge import OpenEphysRequest, run_bridge
+    from rtrecon.transport.keys import read_client_keys
 
-    plan = bridge.Plan(
+    request = OpenEphysRequest(
         address=address,
-        to=to,
+        daemon_address=to,
         rate_hz=rate_hz,
         stream=stream,
-        units=units,
-        learn_s=learn_s,
-        keys=client_keys(keys) if keys else None,
+        units_file=units,
+        discovery_s=discovery_s,
+        keys=read_client_keys(keys) if keys else None,
     )
-    bridge.run(plan, say)
+    run_bridge(request, notify)
 
 
-def lsl(
-    settings: Annotated[
-        Path, typer.Argument(help="The daemon's settings file (TOML).")
-    ],
-) -> None:
-    """Take behaviour and markers from LSL; give out activity, quality and events."""
-    given = config.load(settings)
-    from rtrecon.interfaces.lsl import bridge
+def lsl(settings: SettingsFile) -> None:
+    """Read behaviour and markers from LSL; write activity, quality and events."""
+    loaded = config.load(settings)
+    from rtrecon.interfaces.lsl.bridge import run_bridge
 
-    bridge.run(given, say)
+    run_bridge(loaded, notify)

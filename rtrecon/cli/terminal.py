@@ -16,28 +16,28 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-out = Console()
-err = Console(stderr=True, highlight=False)
+stdout = Console()
+stderr = Console(stderr=True, highlight=False)
 
 
-class Stages:
+class ProgressReporter:
     """Stages of a long work: bars on a terminal, a line per tenth in a log file."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
-        self._told: set[tuple[str, int]] = set()
+        self._printed: set[tuple[str, int]] = set()
 
-    def __call__(self, stage: str, share: float, word: str) -> None:
+    def __call__(self, stage: str, fraction: float, detail: str) -> None:
         """Show that `share` 0..1 of the stage is done."""
-        text, tenth = f"{stage}: {word}", (stage, int(10 * share))
-        if not err.is_terminal and tenth not in self._told:
-            self._told.add(tenth)
-            say(text)
+        text, tenth = f"{stage}: {detail}", (stage, int(10 * fraction))
+        if not stderr.is_terminal and tenth not in self._printed:
+            self._printed.add(tenth)
+            notify(text)
         if stage not in self._bars:
             self._bars[stage] = self._progress.add_task(stage, total=100)
         bar = self._bars[stage]
-        self._progress.update(bar, completed=100 * share, description=text)
+        self._progress.update(bar, completed=100 * fraction, description=text)
 
 
 @contextmanager
@@ -50,11 +50,11 @@ def progress_bars(unit: str) -> Iterator[Progress]:
         TextColumn(unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err) as progress:
+    with Progress(*columns, console=stderr) as progress:
         yield progress
 
 
-def say(sentence: str) -> None:
+def notify(sentence: str) -> None:
     """Print a sentence with the time of day; lost where it goes to a full disk.
 
     Parts of it may come from outside: what could steer a terminal is not printed.
@@ -62,5 +62,5 @@ def say(sentence: str) -> None:
     now = datetime.now().strftime("%H:%M:%S")
     harmless = "".join(c if c.isprintable() or c == "\n" else "?" for c in sentence)
     with suppress(OSError):
-        out.print(f"[dim]{now}[/dim] ", end="")
-        out.print(harmless, markup=False, highlight=False, soft_wrap=True)
+        stdout.print(f"[dim]{now}[/dim] ", end="")
+        stdout.print(harmless, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The commands that a daemon starts its stations with."""
+"""Commands with which the daemon starts its worker processes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from typing import Annotated
 import typer
 
 from rtrecon import config
-from rtrecon.core.process import Parent
+from rtrecon.core.process import ParentProcess
 
-FrontId = Annotated[
-    int | None, typer.Option("--front", help="Whose end is this one's end, by its id.")
+DaemonPid = Annotated[
+    int | None,
+    typer.Option(
+        "--daemon-pid", help="Process id of the daemon; this process ends with it."
+    ),
 ]
 
 
-def invert(front: FrontId = None) -> None:
+def run_inverter(daemon_pid: DaemonPid = None) -> None:
     """Run the inverter on settings from standard input (started by the daemon)."""
-    parent = Parent(front or os.getppid())
+    parent = ParentProcess(daemon_pid or os.getppid())
     from rtrecon.inversion.live import process
 
-    process.run(config.parse(sys.stdin.read()), parent)
+    process.run_inverter(config.parse(sys.stdin.read()), parent)
 
 
-def reactor(front: FrontId = None) -> None:
-    """Run the reactor on settings from standard input (started by the daemon)."""
-    parent = Parent(front or os.getppid())
-    # Of more threads, each waits for the other where cores are busy: 20 ms, not 0.3.
+def run_closed_loop(daemon_pid: DaemonPid = None) -> None:
+    """Run the closed loop on settings from standard input (started by the daemon)."""
+    parent = ParentProcess(daemon_pid or os.getppid())
+    # With two threads, each waits for the other on busy cores: 20 ms instead of 0.3.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from rtrecon.closed_loop import process
 
-    process.run(config.parse(sys.stdin.read()), parent)
+    process.run_closed_loop(config.parse(sys.stdin.read()), parent)

@@ -1,1 +1,1 @@
-"""The closed loop: rules on what is published, and what they set off."""
+"""The closed loop: rules on published results, and the outputs that they trigger."""

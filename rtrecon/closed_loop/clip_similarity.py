@@ -1,4 +1,4 @@
-"""How alike the live movie is to a clip, wherever in time the two match best."""
+"""Similarity of the live movie to a clip, at the best match in time."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ import numpy as np
 
 from rtrecon.core.types import Array
 
-_GREY = 128.0  # taken off first: what is then summed stays small
-_FLAT = 1e-3  # grey levels squared; less variance than this shows nothing
+_MID_GRAY = 128.0  # subtracted before summing, so that the sums stay small
+_MIN_VARIANCE = 1e-3  # gray levels squared; frames with less show no pattern
 
 
-class Target:
-    """A clip to look for; clip: uint8 (n, height, width), not all of one grey."""
+class ClipMatcher:
+    """Compares movies with a clip, uint8 (n, height, width), not of one gray level."""
 
     def __init__(self, clip: Array) -> None:
-        self._clip = _Frames(clip)
+        self._clip = _FrameSums(clip)
 
-    def likeness(self, window: Array) -> float:
-        """Return the correlation over all pixels of the frames that overlap.
+    def best_correlation(self, window: Array) -> float:
+        """Return the largest correlation over all pixels of the overlapping frames.
 
         window: uint8 (n, height, width), of the clip's height and width. The shorter
-        of the two is slid along the longer one, and the best place counts: in -1..1,
-        NaN where a frame shows nothing.
+        of the two is moved along the longer one. Returns a value in -1..1, or NaN if
+        the window shows no pattern.
         """
-        short, long = sorted((_Frames(window), self._clip), key=len)
+        short, long = sorted((_FrameSums(window), self._clip), key=len)
         n = len(short)
-        places = len(long) - n + 1
+        n_offsets = len(long) - n + 1
         products = short.pixels @ long.pixels.T
-        # Entry k: the short one laid on frames k .. k + n - 1 of the long one.
-        product = sum(products[i, i : i + places].astype(float) for i in range(n))
-        pixels = n * short.pixels.shape[1]
-        mean, means = short.sums.sum() / pixels, _moving(long.sums, n) / pixels
-        power = short.squares.sum() / pixels - mean**2
-        powers = _moving(long.squares, n) / pixels - means**2
-        shown = powers > _FLAT
-        if power <= _FLAT or not shown.any():
+        # Entry k: the sum of products with frames k .. k + n - 1 of the longer one.
+        product = sum(products[i, i : i + n_offsets].astype(float) for i in range(n))
+        n_pixels = n * short.pixels.shape[1]
+        mean = short.sums.sum() / n_pixels
+        means = _moving_sums(long.sums, n) / n_pixels
+        variance = short.squares.sum() / n_pixels - mean**2
+        variances = _moving_sums(long.squares, n) / n_pixels - means**2
+        has_pattern = variances > _MIN_VARIANCE
+        if variance <= _MIN_VARIANCE or not has_pattern.any():
             return np.nan
-        r = (product / pixels - mean * means)[shown] / np.sqrt(power * powers[shown])
-        return float(r.max())
+        covariance = (product / n_pixels - mean * means)[has_pattern]
+        return float((covariance / np.sqrt(variance * variances[has_pattern])).max())
 
 
-class _Frames:
-    """Frames as rows of pixels, float32 about grey, with each one's sums."""
+class _FrameSums:
+    """Frames as rows of float32 pixels around mid gray, with the sums of each row."""
 
     def __init__(self, frames: Array) -> None:
         rows = frames.reshape(len(frames), -1)
-        self.pixels = rows.astype(np.float32) - np.float32(_GREY)
+        self.pixels = rows.astype(np.float32) - np.float32(_MID_GRAY)
         self.sums = self.pixels.sum(axis=1, dtype=float)
         self.squares = np.square(self.pixels).sum(axis=1, dtype=float)
 
@@ -53,7 +54,7 @@ class _Frames:
         return len(self.pixels)
 
 
-def _moving(values: Array, n: int) -> Array:
-    """Return the sums of every n values in a row."""
-    upto = np.concatenate([[0.0], np.cumsum(values)])
-    return upto[n:] - upto[:-n]
+def _moving_sums(values: Array, n: int) -> Array:
+    """Return the sum of every `n` consecutive values."""
+    cumulative = np.concatenate([[0.0], np.cumsum(values)])
+    return cumulative[n:] - cumulative[:-n]

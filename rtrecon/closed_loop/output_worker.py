@@ -1,4 +1,4 @@
-"""One output in a thread of its own: whatever it does, the loop goes on."""
+"""Runs one output in its own thread, so that it cannot block the closed loop."""
 
 from __future__ import annotations
 
@@ -12,69 +12,70 @@ from rtrecon.core.errors import UserError
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.protocol import messages
 
-_MAX_WAITING = 8  # firings; an output that falls behind further has lost its meaning
-_MAX_COMPLAINTS = 100
-_CLOSE_S = 2.0  # for a pulse or a call to end
+MAX_QUEUED = 8  # events; an output that is further behind is useless
+_MAX_ERRORS = 100
+_CLOSE_TIMEOUT_S = 2.0  # time for a pulse or a call to end
 
 
-class Worker:
-    """Sets an output off; policy of its queue: *drop newest, counted* (`lost`).
+class OutputWorker:
+    """Triggers an output in a thread.
 
-    `latency` is from the frame to the end of what the output did.
+    If the queue is full, it drops the newest event and counts it in `n_lost`.
+    `latency` is the time from the frame until the output was triggered.
     """
 
     def __init__(self, name: str, output: Output) -> None:
         self.name = name
-        self.lost = 0
+        self.n_lost = 0
         self.latency = LatencyHistogram()
         self._output = output
-        self._waiting: queue.Queue[messages.Event | None] = queue.Queue(_MAX_WAITING)
-        self._complaints: deque[str] = deque(maxlen=_MAX_COMPLAINTS)
-        # Should a driver never return, the process can end all the same.
+        self._queue: queue.Queue[messages.Event | None] = queue.Queue(MAX_QUEUED)
+        self._errors: deque[str] = deque(maxlen=_MAX_ERRORS)
+        # A daemon thread: the process can end even if a driver never returns.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def fire(self, event: messages.Event) -> None:
-        """Have it done; returns at once."""
+    def trigger(self, event: messages.Event) -> None:
+        """Queue the event for the output; returns at once."""
         try:
-            self._waiting.put_nowait(event)
+            self._queue.put_nowait(event)
         except queue.Full:
-            self.lost += 1
-            self._complain(f"it is still busy; {self.lost} firings were dropped")
+            self.n_lost += 1
+            self._add_error(f"it is still busy; {self.n_lost} events were dropped")
 
-    def complaints(self) -> list[str]:
-        """Return what went wrong since this was last asked."""
-        return [self._complaints.popleft() for _ in range(len(self._complaints))]
+    def take_errors(self) -> list[str]:
+        """Return the errors since the last call, as sentences."""
+        return [self._errors.popleft() for _ in range(len(self._errors))]
 
     def close(self) -> None:
-        """Let it end what it does, for a while."""
+        """Let the output finish, for a limited time."""
         try:
-            self._waiting.put_nowait(None)
+            self._queue.put_nowait(None)
         except queue.Full:
-            return  # it hangs
-        self._thread.join(_CLOSE_S)
+            return  # the output hangs
+        self._thread.join(_CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        self._guarded(None)  # opened early: the first firing shall not wait for it
-        while (event := self._waiting.get()) is not None:
-            self._guarded(event)
+        self._open_and_trigger(None)  # open early, so that the first event is fast
+        while (event := self._queue.get()) is not None:
+            self._open_and_trigger(event)
         self._output.close()
 
-    def _guarded(self, event: messages.Event | None) -> None:
+    def _open_and_trigger(self, event: messages.Event | None) -> None:
         try:
             self._output.open()
             if event is not None:
-                self._output.fire(event)
-                self._measure(event)
+                self._output.trigger(event)
+                self._measure_latency(event)
         except UserError as error:
-            self._complain(str(error))
+            self._add_error(str(error))
         except Exception as error:  # a driver may raise anything
-            self._complain(f"{type(error).__name__}: {error}")
+            self._add_error(f"{type(error).__name__}: {error}")
             self._output.close()
 
-    def _measure(self, event: messages.Event) -> None:
+    def _measure_latency(self, event: messages.Event) -> None:
         if event.t_frame is not None:
-            self.latency.add((time.time() - event.t_frame) * 1e3)
+            self.latency.add_latency((time.time() - event.t_frame) * 1e3)
 
-    def _complain(self, sentence: str) -> None:
-        self._complaints.append(f"output '{self.name}': {sentence}")
+    def _add_error(self, sentence: str) -> None:
+        self._errors.append(f"output '{self.name}': {sentence}")

@@ -1,7 +1,7 @@
-"""Lines out of the computer: a serial port, LSL markers, a digital line of NI.
+"""Outputs to other devices: a serial port, LSL markers, a digital line of NI-DAQ.
 
-Each speaks through a library of its own, which is asked for only where it is used. They
-wait while they work (a pulse has a length), so each has a `Worker`.
+Each uses a library of its own, which is imported only if the output is used. An output
+blocks while it works (a pulse has a length), so each runs in an `OutputWorker`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from importlib import import_module
 from typing import Any, Protocol
 
-from rtrecon.config import LslSettings, NiDaqSettings, SerialSettings
+from rtrecon.config import LslMarkerSettings, NiDaqSettings, SerialSettings
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
 
@@ -18,54 +18,54 @@ _WRITE_TIMEOUT_S = 1.0
 
 
 class Output(Protocol):
-    """Something that a rule sets off.
+    """Something that a rule triggers.
 
-    Whatever is raised is told. After a `UserError` it goes on as it is, after anything
-    else it is closed, to be opened anew.
+    Every exception is reported. After a `UserError` the output stays open; after any
+    other exception it is closed, and opened again for the next event.
     """
 
     def open(self) -> None:
-        """Make ready, unless it is."""
+        """Open the device; does nothing if it is open."""
 
-    def fire(self, event: messages.Event) -> None:
-        """Do it."""
+    def trigger(self, event: messages.Event) -> None:
+        """Send the pulse, byte or marker, or call the function."""
 
     def close(self) -> None:
-        """Let go; twice is no mistake."""
+        """Close the device; does nothing if it is closed."""
 
 
-class Serial:
-    """Sends a byte, or pulses a line of the port."""
+class SerialOutput:
+    """Sends a byte to a serial port, or a pulse on one of its lines."""
 
     def __init__(self, settings: SerialSettings) -> None:
         self._settings = settings
         self._port: Any = None
 
     def open(self) -> None:
-        """Open the port; a line that is to be pulsed is low from the beginning."""
+        """Open the port; a line that carries pulses is low from the start."""
         if self._port is not None:
             return
-        own = self._settings
-        port = _library("serial", "serial").serial_for_url(
-            own.port,
+        settings = self._settings
+        port = _import_library("serial", "serial").serial_for_url(
+            settings.port,
             do_not_open=True,
-            baudrate=own.baud,
+            baudrate=settings.baud,
             write_timeout=_WRITE_TIMEOUT_S,
         )
-        if own.signal != "byte":
-            setattr(port, own.signal, False)
+        if settings.signal != "byte":
+            setattr(port, settings.signal, False)
         port.open()
         self._port = port
 
-    def fire(self, event: messages.Event) -> None:
-        """Send the byte, or pulse the line."""
-        own = self._settings
-        if own.signal == "byte":
-            self._port.write(bytes([own.byte]))
+    def trigger(self, event: messages.Event) -> None:
+        """Send the byte or the pulse."""
+        settings = self._settings
+        if settings.signal == "byte":
+            self._port.write(bytes([settings.byte]))
             return
-        setattr(self._port, own.signal, True)
-        time.sleep(own.pulse_ms / 1e3)
-        setattr(self._port, own.signal, False)
+        setattr(self._port, settings.signal, True)
+        time.sleep(settings.pulse_ms / 1e3)
+        setattr(self._port, settings.signal, False)
 
     def close(self) -> None:
         """Close the port."""
@@ -74,32 +74,32 @@ class Serial:
             port.close()
 
 
-class Lsl:
-    """A stream of markers; each is the name of the rule that fired."""
+class LslOutput:
+    """A stream of LSL markers; each marker is the name of the rule that fired."""
 
-    def __init__(self, settings: LslSettings) -> None:
+    def __init__(self, settings: LslMarkerSettings) -> None:
         self._name = settings.stream
         self._outlet: Any = None
 
     def open(self) -> None:
-        """Offer the stream, so that recorders find it before it says anything."""
+        """Open the stream, so that recorders find it before the first marker."""
         if self._outlet is None:
-            lsl = _library("pylsl", "lsl")
-            source = f"rtrecon-{self._name}"  # found again by it after a restart
-            info = lsl.StreamInfo(self._name, "Markers", 1, 0, "string", source)
+            lsl = _import_library("pylsl", "lsl")
+            source_id = f"rtrecon-{self._name}"  # recorders reconnect by it
+            info = lsl.StreamInfo(self._name, "Markers", 1, 0, "string", source_id)
             self._outlet = lsl.StreamOutlet(info)
 
-    def fire(self, event: messages.Event) -> None:
-        """Push a marker."""
+    def trigger(self, event: messages.Event) -> None:
+        """Send a marker."""
         self._outlet.push_sample([event.rule])
 
     def close(self) -> None:
-        """Withdraw the stream."""
+        """Close the stream."""
         self._outlet = None
 
 
-class NiDaq:
-    """Pulses a digital line."""
+class NiDaqOutput:
+    """Sends a pulse on a digital line of a National Instruments device."""
 
     def __init__(self, settings: NiDaqSettings) -> None:
         self._settings = settings
@@ -109,7 +109,7 @@ class NiDaq:
         """Reserve the line and set it low."""
         if self._task is not None:
             return
-        task = _library("nidaqmx", "nidaq").Task()
+        task = _import_library("nidaqmx", "nidaq").Task()
         try:
             task.do_channels.add_do_chan(self._settings.line)
             task.write(False)
@@ -118,24 +118,25 @@ class NiDaq:
             raise
         self._task = task
 
-    def fire(self, event: messages.Event) -> None:
-        """Pulse the line."""
+    def trigger(self, event: messages.Event) -> None:
+        """Send the pulse."""
         self._task.write(True)
         time.sleep(self._settings.pulse_ms / 1e3)
         self._task.write(False)
 
     def close(self) -> None:
-        """Let the line go."""
+        """Release the line."""
         task, self._task = self._task, None
         if task is not None:
             task.close()
 
 
-def _library(name: str, extra: str) -> Any:
+def _import_library(name: str, extra: str) -> Any:
+    """Import a library; raises `UserError` that says how to install it."""
     try:
         return import_module(name)
     except (ImportError, RuntimeError, OSError) as error:
         raise UserError(
-            f"the library {name} is not there ({error}); "
+            f"the library {name} cannot be loaded ({error}); "
             f"install it with: pip install 'rtrecon[{extra}]'"
         ) from None

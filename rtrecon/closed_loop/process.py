@@ -1,6 +1,7 @@
-"""The react process: what is published in, events and what they set off out.
+"""The closed-loop process: receives published messages, publishes events of rules.
 
-It waits for nothing but the next message, and answers each before it takes another.
+It waits only for the next message, and processes each message before it receives the
+next one.
 """
 
 from __future__ import annotations
@@ -8,213 +9,220 @@ from __future__ import annotations
 import gc
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 
 import zmq
 
-from rtrecon.closed_loop.output_worker import Worker
-from rtrecon.closed_loop.readings import Activity
-from rtrecon.closed_loop.rule import Change
-from rtrecon.closed_loop.rules import Firing, Watched, outputs_of, read_rules
+from rtrecon.closed_loop.output_worker import OutputWorker
+from rtrecon.closed_loop.readings import ActivityReading
+from rtrecon.closed_loop.rule import RuleChange
+from rtrecon.closed_loop.rules import BoundRule, RuleEvent, bind_rules, make_outputs
 from rtrecon.config import Settings
-from rtrecon.core.process import Parent
+from rtrecon.core.process import ParentProcess
 from rtrecon.core.types import Array
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.protocol import messages
 from rtrecon.transport import sockets
-from rtrecon.transport.control import ControlError, ask
-from rtrecon.transport.keys import keys_of_client
+from rtrecon.transport.keys import get_client_keys
 from rtrecon.transport.publisher import Publisher
+from rtrecon.transport.rpc import RpcError, call_daemon
+from rtrecon.transport.subscriber import Subscriber
 
-_POLL_MS = 100
-_HEALTH_EVERY_S = 1.0
+_POLL_S = 0.1
+_HEALTH_INTERVAL_S = 1.0
+_MAX_IDS_SHOWN = 9
 
 
-class Process:
-    """The loop around the rules: sockets, clock, counters.
+class ClosedLoopProcess:
+    """Sockets, rules, outputs and counters of the closed loop.
 
-    Remembers the session, and how long it took from a frame (of rules on activity), or
-    from the message (of others), to the event.
+    Measures the latency from a frame to the event (rules on activity), or from the
+    message to the event (other rules).
     """
 
-    def __init__(self, settings: Settings, front: Parent) -> None:
-        self._dry_run = settings.react.dry_run
-        self._watched: dict[str, list[Watched]] = defaultdict(list)  # by topic
-        for watched in read_rules(settings.react):
-            self._watched[watched.reading.topic].append(watched)
+    def __init__(self, settings: Settings, daemon: ParentProcess) -> None:
+        self._dry_run = settings.closed_loop.dry_run
+        self._rules: dict[str, list[BoundRule]] = defaultdict(list)  # by topic
+        for rule in bind_rules(settings.closed_loop):
+            self._rules[rule.reading.topic].append(rule)
         self._workers = {
-            name: Worker(name, output)
-            for name, output in outputs_of(settings.react).items()
+            name: OutputWorker(name, output)
+            for name, output in make_outputs(settings.closed_loop).items()
         }
-        self._front = front
+        self._daemon = daemon
+        network = settings.network
         self._context: sockets.Context = zmq.Context()
-        self._control, self._keys = settings.wire.control, keys_of_client(settings.wire)
-        self._inbox = self._listening(settings)
-        self._results = sockets.connect(
-            self._context, zmq.PUSH, settings.wire.results, self._keys
+        self._control, self._keys = network.control, get_client_keys(network)
+        # The topics of the rules, and those of sessions and of the shutdown.
+        topics = {*self._rules, "event", "health"}
+        self._subscriber = Subscriber(
+            network.publish, self._keys, topics, context=self._context
+        )
+        self._results = sockets.connect_socket(
+            self._context, zmq.PUSH, network.results, self._keys
         )
         self._publisher = Publisher(self._results)
         self._latency: dict[str, LatencyHistogram] = defaultdict(LatencyHistogram)
         self._memory = MemoryMeter()
-        self._health_due_s = 0.0
+        self._next_health_s = 0.0
 
     def run(self) -> None:
-        """React until the front goes away or says so."""
-        gc.freeze()  # what lives this long need not be looked through again
+        """Process messages until the daemon stops or is gone."""
+        gc.freeze()  # long-lived objects need not be searched for garbage again
         while True:
-            if self._inbox.poll(_POLL_MS) and self._drain():
+            if self._subscriber.wait(_POLL_S) and self._process_pending():
                 return
-            self._tell_complaints()
-            if time.monotonic() >= self._health_due_s:
-                if not self._front.is_there():
+            self._publish_output_errors()
+            if time.monotonic() >= self._next_health_s:
+                if not self._daemon.is_running():
                     return
-                self._send_health()
+                self._publish_health()
 
     def close(self) -> None:
-        """Let what is set off come to its end, and close the sockets."""
+        """Let the outputs finish, and close the sockets."""
         for worker in self._workers.values():
             worker.close()
-        self._inbox.close()
+        self._subscriber.close()
         self._results.close()
         self._context.term()
 
-    def _listening(self, settings: Settings) -> sockets.Socket:
-        """Subscribe to what rules look at, and to what tells sessions and the end."""
-        inbox = sockets.connect(
-            self._context, zmq.SUB, settings.wire.publish, self._keys
-        )
-        inbox.setsockopt(zmq.UNSUBSCRIBE, b"")
-        for topic in {*self._watched, "event", "health"}:
-            inbox.setsockopt(zmq.SUBSCRIBE, topic.encode())
-        return inbox
-
-    def _drain(self) -> bool:
-        """Take all that has come; tells whether the daemon stops."""
-        while True:
-            try:
-                parts = self._inbox.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return False
-            message, payload = messages.decode_published(parts)
+    def _process_pending(self) -> bool:
+        """Process all messages that have arrived; return whether the daemon stops."""
+        while received := self._subscriber.receive():
+            message, payload = received
             if isinstance(message, messages.Event) and message.name == "shutdown":
                 return True
-            self._take(message, payload)
+            self._process_message(message, payload)
+        return False
 
-    def _take(self, message: messages.Published, payload: Array) -> None:
+    def _process_message(
+        self, message: messages.PublishedMessage, payload: Array
+    ) -> None:
         if message.session != self._publisher.session:
-            if not _is_told_by_front(message):
-                return  # what the inverter still had to say of the session before
-            self._begin(message.session)
-        topic = str(type(message).__struct_config__.tag)
-        for watched in self._watched.get(topic, ()):
-            firing = watched.judge(message, payload)
-            if firing is not None:
-                self._react(firing, message)
+            if not _comes_from_daemon(message):
+                return  # a late result of the session before
+            self._begin_session(message.session)
+        for rule in self._rules.get(messages.message_type(message), ()):
+            rule_event = rule.update(message, payload)
+            if rule_event is not None:
+                self._publish_and_trigger(rule_event, message)
 
-    def _react(self, firing: Firing, message: messages.Published) -> None:
-        """Tell the event first: it takes microseconds, and others wait for it."""
-        own = firing.settings
-        event = self._publisher.send(
+    def _publish_and_trigger(
+        self, rule_event: RuleEvent, message: messages.PublishedMessage
+    ) -> None:
+        """Publish the event first: that takes microseconds, and subscribers wait."""
+        rule = rule_event.settings
+        event = self._publisher.publish(
             messages.Event,
-            name=firing.change.value,
-            message=firing.sentence,
-            rule=own.name,
-            value=firing.value,
+            name=rule_event.change.value,
+            message=rule_event.sentence,
+            rule=rule.name,
+            value=rule_event.value,
             frame=getattr(message, "frame", None),
-            t_frame=_newest_frame_s(message),
-            dry_run=self._dry_run or own.dry_run,
+            t_frame=_newest_frame_time_s(message),
+            dry_run=self._dry_run or rule.dry_run,
         )
-        if firing.change is Change.FIRED and not event.dry_run:
-            for name in own.outputs:
-                self._workers[name].fire(event)
-        self._measure(event, message)
+        if rule_event.change is RuleChange.FIRED and not event.dry_run:
+            for name in rule.outputs:
+                self._workers[name].trigger(event)
+        self._measure_latency(event, message)
 
-    def _measure(self, event: messages.Event, message: messages.Published) -> None:
+    def _measure_latency(
+        self, event: messages.Event, message: messages.PublishedMessage
+    ) -> None:
         if isinstance(message, messages.Activity) and event.t_frame is not None:
-            self._latency["frame_to_event"].add((event.t - event.t_frame) * 1e3)
+            latency_s = event.t - event.t_frame
+            self._latency["frame_to_event"].add_latency(latency_s * 1e3)
         else:
-            topic = str(type(message).__struct_config__.tag)
-            self._latency[f"{topic}_to_event"].add((event.t - message.t) * 1e3)
+            name = f"{messages.message_type(message)}_to_event"
+            self._latency[name].add_latency((event.t - message.t) * 1e3)
 
-    def _begin(self, session: str) -> None:
-        self._publisher.begin(session)
+    def _begin_session(self, session: str) -> None:
+        self._publisher.begin_session(session)
         self._latency.clear()
         for worker in self._workers.values():
             worker.latency = LatencyHistogram()
-        for watched in self._all():
-            watched.rule.begin()
+        for bound in self._all_rules():
+            bound.rule.start_session()
         if session:
             self._find_neurons()
 
     def _find_neurons(self) -> None:
-        """Learn where in the activity each neuron of a group is."""
-        groups = [
-            (watched.rule.settings.name, watched.reading)
-            for watched in self._all()
-            if isinstance(watched.reading, Activity) and watched.reading.ids is not None
+        """Find the neurons of each rule in the activity of this session."""
+        readings = [
+            (bound.rule.settings.name, bound.reading)
+            for bound in self._all_rules()
+            if isinstance(bound.reading, ActivityReading)
+            and bound.reading.ids is not None
         ]
-        if not groups:
+        if not readings:
             return
         try:
-            known = ask(self._control, "neurons", self._keys)["ids"]
-        except ControlError as error:
-            known = []
-            self._tell(f"which neurons there are is not known: {error}")
-        for name, reading in groups:
-            if missing := reading.find(known):
-                self._tell(
-                    f"rule '{name}' is off: this session has no neurons {missing[:9]}"
+            session_ids = call_daemon(self._control, "neurons", self._keys)["ids"]
+        except RpcError as error:
+            session_ids = []
+            self._publish_notice(f"the ids of the neurons are unknown: {error}")
+        for name, reading in readings:
+            if missing := reading.find_neurons(session_ids):
+                self._publish_notice(
+                    f"rule '{name}' is off: this session has no neurons "
+                    f"{missing[:_MAX_IDS_SHOWN]}"
                 )
 
-    def _all(self) -> list[Watched]:
-        return [watched for each in self._watched.values() for watched in each]
+    def _all_rules(self) -> Iterator[BoundRule]:
+        for rules in self._rules.values():
+            yield from rules
 
-    def _tell_complaints(self) -> None:
+    def _publish_output_errors(self) -> None:
         for worker in self._workers.values():
-            for sentence in worker.complaints():
-                self._tell(sentence)
+            for sentence in worker.take_errors():
+                self._publish_notice(sentence)
 
-    def _tell(self, sentence: str) -> None:
-        self._publisher.send(messages.Event, name="reactor", message=sentence)
+    def _publish_notice(self, sentence: str) -> None:
+        self._publisher.publish(messages.Event, name="closed_loop", message=sentence)
 
-    def _send_health(self) -> None:
-        self._health_due_s = time.monotonic() + _HEALTH_EVERY_S
+    def _publish_health(self) -> None:
+        self._next_health_s = time.monotonic() + _HEALTH_INTERVAL_S
         workers = self._workers.values()
         latency = self._latency | {f"frame_to_{w.name}": w.latency for w in workers}
-        memory_mb = self._memory.now_mb()
-        self._publisher.send(
+        memory_mb = self._memory.measure_mb()
+        self._publisher.publish(
             messages.Health,
-            station="reactor",
+            process="closed_loop",
             state="running" if self._publisher.session else "waiting",
-            latency_ms={k: v.percentiles() for k, v in latency.items()},
+            latency_ms={name: h.percentiles() for name, h in latency.items()},
             lost={
-                "outputs": sum(worker.lost for worker in workers),
-                "results": self._publisher.lost,
+                "outputs": sum(worker.n_lost for worker in workers),
+                "results": self._publisher.n_lost,
             },
             memory_mb=memory_mb,
             peak_memory_mb=self._memory.peak_mb,
         )
 
 
-def _is_told_by_front(message: messages.Published) -> bool:
-    """Tell whether a message says which session it is now."""
+def _comes_from_daemon(message: messages.PublishedMessage) -> bool:
+    """Return whether the daemon itself sent it; it knows when a session begins."""
     if isinstance(message, messages.Health):
-        return message.station == "front"
+        return message.process == "daemon"
     if isinstance(message, messages.Event):
         return message.name == "session"
-    return isinstance(message, messages.Activity | messages.Field | messages.Seen)
+    return isinstance(
+        message, messages.Activity | messages.FieldImage | messages.AlignedStimulus
+    )
 
 
-def _newest_frame_s(message: messages.Published) -> float | None:
-    """Return when the newest frame that a message knows of was received."""
+def _newest_frame_time_s(message: messages.PublishedMessage) -> float | None:
+    """Return when the newest frame that went into the message was received."""
     if isinstance(message, messages.Activity):
-        return message.t_frame if message.t_newest is None else message.t_newest
+        newest = message.t_newest_frame
+        return message.t_frame if newest is None else newest
     return message.t_frame if isinstance(message, messages.Movie) else None
 
 
-def run(settings: Settings, front: Parent) -> None:
-    """Run the reactor until its front goes away."""
-    process = Process(settings, front)
+def run_closed_loop(settings: Settings, daemon: ParentProcess) -> None:
+    """Run the closed loop until the daemon stops."""
+    process = ClosedLoopProcess(settings, daemon)
     try:
         process.run()
     finally:

@@ -1,4 +1,4 @@
-"""What rules look at: a number for each message of a topic."""
+"""The values that rules read: one number from each message of a topic."""
 
 from __future__ import annotations
 
@@ -8,104 +8,109 @@ from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
-from rtrecon.closed_loop import condition
-from rtrecon.closed_loop.clip_similarity import Target
-from rtrecon.closed_loop.message_fields import Field
-from rtrecon.config import ReactSettings
+from rtrecon.closed_loop.clip_similarity import ClipMatcher
+from rtrecon.closed_loop.condition import ClipSimilarity, FieldPath, GroupActivity
+from rtrecon.closed_loop.message_fields import MessageField
+from rtrecon.config import ClosedLoopSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.imaging.timing.aligner import to_encoder_frame
+from rtrecon.imaging.timing.stimulus_resize import resize_stimulus
 from rtrecon.protocol import messages
 from rtrecon.sources.npy import read_numbers
 
-# A clip to look for is compared with every movie update, between two frames.
-_MAX_CLIP_FRAMES = 300
+# The clip is compared with every movie message, in the time between two frames.
+MAX_CLIP_FRAMES = 300
 
-_Named = TypeVar("_Named")
+_Value = TypeVar("_Value")
 
 
 class Reading(Protocol):
-    """A number read from each message of one topic."""
+    """One number from each message of one topic."""
 
     topic: str
 
-    def read(self, message: messages.Published, payload: Array) -> float | None:
-        """Return the number, NaN if it is not known; None: this says nothing of it."""
+    def read(self, message: messages.PublishedMessage, payload: Array) -> float | None:
+        """Return the number, NaN if it is unknown, None if the message has none."""
 
 
-class Activity:
-    """The mean or sum over neurons of those whose activity is known."""
+class ActivityReading:
+    """Mean or sum of the activity of some neurons; lost values do not count.
+
+    ids: the neurons, None = all.
+    """
 
     topic = "activity"
 
     def __init__(
         self, total: Literal["mean", "sum"], ids: Sequence[int] | None
     ) -> None:
-        self.ids = ids  # None: all
-        self._total = np.mean if total == "mean" else np.sum
+        self.ids = ids
+        self._combine = np.mean if total == "mean" else np.sum
         self._rows: Array | slice = slice(None)
 
-    def find(self, known: Sequence[int]) -> list[int]:
-        """Learn the order of a session's neurons; return which are missing in it.
+    def find_neurons(self, session_ids: Sequence[int]) -> list[int]:
+        """Find the rows of the neurons in a session; return the ids that are missing.
 
-        With some missing, nothing is known of the group in this session.
+        session_ids: ids of the session's neurons in the order of the activity. If an
+        id is missing, the value is unknown in this session.
         """
         if self.ids is None:
             return []
-        place = {neuron: row for row, neuron in enumerate(known)}
-        missing = [neuron for neuron in self.ids if neuron not in place]
-        rows = [] if missing else [place[neuron] for neuron in self.ids]
+        row_of = {neuron: row for row, neuron in enumerate(session_ids)}
+        missing = [neuron for neuron in self.ids if neuron not in row_of]
+        rows = [] if missing else [row_of[neuron] for neuron in self.ids]
         self._rows = np.array(rows, np.intp)
         return missing
 
-    def read(self, message: messages.Published, payload: Array) -> float | None:
-        """Return it; None of a frame that came long ago and had to wait."""
-        if not isinstance(message, messages.Activity) or message.late:
+    def read(self, message: messages.PublishedMessage, payload: Array) -> float | None:
+        """Return the mean or sum; None for a frame that was queued for a reference."""
+        if not isinstance(message, messages.Activity) or message.is_backlog:
             return None
         values = payload[self._rows]
         values = values[~np.isnan(values)]
-        return float(self._total(values)) if len(values) else np.nan
+        return float(self._combine(values)) if len(values) else np.nan
 
 
-class Similarity:
-    """The live movie's likeness to a clip."""
+class SimilarityReading:
+    """Similarity of the live movie to a clip."""
 
     topic = "movie"
 
     def __init__(self, clip: Array) -> None:
-        self._target = Target(clip)
+        self._matcher = ClipMatcher(clip)
 
-    def read(self, message: messages.Published, payload: Array) -> float | None:
-        """Return the likeness of the newest window."""
-        return self._target.likeness(payload)
+    def read(self, message: messages.PublishedMessage, payload: Array) -> float | None:
+        """Return the similarity of the newest window."""
+        return self._matcher.best_correlation(payload)
 
 
-def reading_of(
-    value: condition.Path | condition.Group | condition.Similarity,
-    settings: ReactSettings,
+def make_reading(
+    value: FieldPath | GroupActivity | ClipSimilarity, settings: ClosedLoopSettings
 ) -> Reading:
-    """Return what reads a value; raises `UserError` where there is no such thing."""
-    if isinstance(value, condition.Path):
-        return Field(value)
-    if isinstance(value, condition.Similarity):
-        path = _named(value.target, settings.targets, "targets")
-        return Similarity(_clip(Path(path)))
+    """Return the reading of a condition's value; raises `UserError` for a mistake."""
+    if isinstance(value, FieldPath):
+        return MessageField(value)
+    if isinstance(value, ClipSimilarity):
+        path = _look_up(value.target, settings.targets, "targets")
+        return SimilarityReading(_read_clip(Path(path)))
     ids: Sequence[int] | None
     if isinstance(value.ids, str):
-        ids = _named(value.ids, settings.groups, "groups")
+        ids = _look_up(value.ids, settings.groups, "groups")
     else:
         ids = value.ids
-    return Activity(value.total, ids)
+    return ActivityReading(value.total, ids)
 
 
-def _named(name: str, known: dict[str, _Named], table: str) -> _Named:
-    if name not in known:
-        names = ", ".join(known) or "none so far"
-        raise UserError(f"'{name}' is not in [react.{table}]; known: {names}")
-    return known[name]
+def _look_up(name: str, table: dict[str, _Value], table_name: str) -> _Value:
+    if name not in table:
+        names = ", ".join(table) or "none"
+        raise UserError(
+            f"'{name}' is not in [closed_loop.{table_name}]; known: {names}"
+        )
+    return table[name]
 
 
-def _clip(path: Path) -> Array:
+def _read_clip(path: Path) -> Array:
     """Read a clip as the encoder sees it: uint8 (n, 36, 64), one image or more."""
     if path.suffix == ".npy":
         images = read_numbers(path)
@@ -114,16 +119,18 @@ def _clip(path: Path) -> Array:
                 f"{path} holds {images.dtype} of shape {list(images.shape)}; a clip is "
                 "uint8 (n, height, width)"
             )
-        clip = np.stack([to_encoder_frame(image) for image in images])
+        clip = np.stack([resize_stimulus(image) for image in images])
     else:
         from rtrecon.sources.video import read_clip  # slow to import
 
         clip = read_clip(path)
-    if len(clip) > _MAX_CLIP_FRAMES:
+    if len(clip) > MAX_CLIP_FRAMES:
         raise UserError(
-            f"{path} has {len(clip)} frames; a clip to look for has at most "
-            f"{_MAX_CLIP_FRAMES}: cut out the part that matters"
+            f"{path} has {len(clip)} frames; a clip to compare with has at most "
+            f"{MAX_CLIP_FRAMES}: cut out the part that matters"
         )
     if np.ptp(clip) == 0:
-        raise UserError(f"{path} shows one grey throughout; nothing is like that")
+        raise UserError(
+            f"{path} has the same gray level everywhere; nothing is similar to it"
+        )
     return clip

@@ -1,4 +1,4 @@
-"""The rules of the settings, checked as a whole, and what they set off."""
+"""All rules of the settings with what they read, checked before the session."""
 
 from __future__ import annotations
 
@@ -6,89 +6,95 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rtrecon.closed_loop.outputs import Lsl, NiDaq, Output, Serial
-from rtrecon.closed_loop.readings import Reading, reading_of
-from rtrecon.closed_loop.rule import Change, Rule
-from rtrecon.closed_loop.user_callback import Function
-from rtrecon.config import ReactSettings, RuleSettings
+from rtrecon.closed_loop.outputs import LslOutput, NiDaqOutput, Output, SerialOutput
+from rtrecon.closed_loop.readings import Reading, make_reading
+from rtrecon.closed_loop.rule import Rule, RuleChange
+from rtrecon.closed_loop.user_callback import UserCallback
+from rtrecon.config import ClosedLoopSettings, RuleSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
 
 
 @dataclass(frozen=True)
-class Firing:
-    """What became of a rule, and the value that made it."""
+class RuleEvent:
+    """What happened to a rule, and the value that caused it."""
 
     settings: RuleSettings
-    change: Change
+    change: RuleChange
     value: float
 
     @property
     def sentence(self) -> str:
-        """What happened, for whoever reads events."""
-        over = "" if self.change is Change.FIRED else " is over"
-        own = self.settings
-        return f"rule '{own.name}'{over}: {own.when}; it is {self.value:.4g}"
+        """What happened, as a sentence for the event."""
+        rule = self.settings
+        verb = "fired" if self.change is RuleChange.FIRED else "is released"
+        return f"rule '{rule.name}' {verb}: {rule.when}; the value is {self.value:.4g}"
 
 
 @dataclass(frozen=True)
-class Watched:
-    """A rule and what it looks at."""
+class BoundRule:
+    """A rule and the value that it reads from messages."""
 
     rule: Rule
     reading: Reading
 
-    def judge(self, message: messages.Published, payload: Array) -> Firing | None:
-        """Take a message of the reading's topic; return what came of it, if any."""
+    def update(
+        self, message: messages.PublishedMessage, payload: Array
+    ) -> RuleEvent | None:
+        """Read a message of the reading's topic; return what happened to the rule."""
         value = self.reading.read(message, payload)
         if value is None:
             return None
-        change = self.rule.judge(value, message.t)
-        return Firing(self.rule.settings, change, value) if change else None
+        change = self.rule.update(value, message.t)
+        return RuleEvent(self.rule.settings, change, value) if change else None
 
 
-def read_rules(settings: ReactSettings) -> list[Watched]:
-    """Return what [react] asks for; raises `UserError` with a sentence."""
-    _require_once(_output_names(settings), "outputs")
-    _require_once([rule.name for rule in settings.rules], "rules")
-    outputs = list(outputs_of(settings))
-    return [_watched(rule, settings, outputs) for rule in settings.rules]
+def bind_rules(settings: ClosedLoopSettings) -> list[BoundRule]:
+    """Return all rules of [closed_loop]; raises `UserError` for the first mistake."""
+    _require_unique(_output_names(settings), "outputs")
+    _require_unique([rule.name for rule in settings.rules], "rules")
+    outputs = list(make_outputs(settings))
+    return [_bind_rule(rule, settings, outputs) for rule in settings.rules]
 
 
-def outputs_of(settings: ReactSettings) -> dict[str, Output]:
-    """Return all outputs by name, not open yet; raises `UserError`."""
+def make_outputs(settings: ClosedLoopSettings) -> dict[str, Output]:
+    """Return all outputs by name, not yet open; raises `UserError`."""
     outputs: dict[str, Output] = {}
-    outputs |= {name: Serial(own) for name, own in settings.serial.items()}
-    outputs |= {name: Lsl(own) for name, own in settings.lsl.items()}
-    outputs |= {name: NiDaq(own) for name, own in settings.nidaq.items()}
-    outputs |= {name: Function(own) for name, own in settings.python.items()}
+    outputs |= {name: SerialOutput(each) for name, each in settings.serial.items()}
+    outputs |= {name: LslOutput(each) for name, each in settings.lsl.items()}
+    outputs |= {name: NiDaqOutput(each) for name, each in settings.nidaq.items()}
+    outputs |= {name: UserCallback(each) for name, each in settings.python.items()}
     return outputs
 
 
-def _output_names(settings: ReactSettings) -> list[str]:
+def _output_names(settings: ClosedLoopSettings) -> list[str]:
     tables = (settings.serial, settings.lsl, settings.nidaq, settings.python)
     return [name for table in tables for name in table]
 
 
-def _watched(rule: RuleSettings, settings: ReactSettings, known: list[str]) -> Watched:
+def _bind_rule(
+    settings: RuleSettings, closed_loop: ClosedLoopSettings, outputs: list[str]
+) -> BoundRule:
     try:
-        machine = Rule(rule)
-        reading = reading_of(machine.condition.value, settings)
+        rule = Rule(settings)
+        reading = make_reading(rule.condition.value, closed_loop)
     except UserError as error:
-        raise UserError(f"rule '{rule.name}': {error}") from None
-    for name in rule.outputs:
-        if name not in known:
+        raise UserError(f"rule '{settings.name}': {error}") from None
+    for name in settings.outputs:
+        if name not in outputs:
             raise UserError(
-                f"rule '{rule.name}': there is no output '{name}'; known: "
-                f"{', '.join(known) or 'none so far'} (the event is told without one)"
+                f"rule '{settings.name}': there is no output '{name}'; known: "
+                f"{', '.join(outputs) or 'none'} (without outputs a rule still "
+                "publishes its events)"
             )
-    return Watched(machine, reading)
+    return BoundRule(rule, reading)
 
 
-def _require_once(names: Iterable[str], table: str) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
+def _require_unique(names: Iterable[str], table: str) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
         raise UserError(
-            f"two {table} of [react] are called '{twice[0]}'; give each its own name"
+            f"two {table} of [closed_loop] have the name '{repeated[0]}'; give each a "
+            "name of its own"
         )

@@ -1,8 +1,8 @@
-"""A user's own function in a process of its own, which is ended when it stalls.
+"""Calls a user's own function in a process of its own, which is killed if it stalls.
 
-The function is named in the settings of the machine that it runs on: it is the user's
-own program, as trusted as the settings are. Nothing that comes by the wire can name or
-change it; what is passed to it and back are texts.
+The settings of the daemon's computer name the function: it is the user's program and as
+trusted as the settings. Nothing that arrives over the network can name or change it.
+Only text is exchanged with the process.
 """
 
 from __future__ import annotations
@@ -24,143 +24,145 @@ from rtrecon.config import PythonSettings
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
 
-_LOAD_S = 30.0  # for its imports: PsychoPy takes ten seconds
-_END_S = 1.0
+_LOAD_TIMEOUT_S = 30.0  # for its imports: PsychoPy takes ten seconds
+_END_TIMEOUT_S = 1.0
 
 
-class Function:
-    """Calls `function(event)` elsewhere; `event` is a `wire.Event`.
+class UserCallback:
+    """An output that calls `function(event)` in another process.
 
-    One that raises is told and stays. One that is not done by its deadline, or takes
-    its process with it, is started again, `max_restarts` times in all.
+    `event` is a `messages.Event`. If the function raises, the exception is reported
+    and the process stays. If the function misses its deadline or ends its process, the
+    process is started again, at most `max_restarts` times.
     """
 
     def __init__(self, settings: PythonSettings) -> None:
-        split_name(settings.function)
+        split_function_name(settings.function)
         self._settings = settings
         self._process: SpawnProcess | None = None
-        self._line: Connection | None = None
-        self._starts = 0
+        self._pipe: Connection | None = None
+        self._n_starts = 0
 
     def open(self) -> None:
-        """Start the process and wait until it has found the function."""
+        """Start the process and wait until it has loaded the function."""
         if self._process is not None:
             return
-        if self._starts > self._settings.max_restarts:
+        if self._n_starts > self._settings.max_restarts:
             raise UserError(
-                f"{self._settings.function} was ended {self._starts} times and is not "
-                "called again until the daemon is restarted"
+                f"{self._settings.function} was ended {self._n_starts} times and is "
+                "not called again until the daemon is restarted"
             )
-        self._starts += 1
+        self._n_starts += 1
         spawn = multiprocessing.get_context("spawn")
-        self._line, theirs = spawn.Pipe()
+        self._pipe, child_end = spawn.Pipe()
         self._process = spawn.Process(
-            target=_serve, args=(theirs, self._settings.function), daemon=True
+            target=_serve_calls, args=(child_end, self._settings.function), daemon=True
         )
         self._process.start()
-        theirs.close()
+        child_end.close()
         try:
-            self._hear(_LOAD_S)
+            self._receive_answer(_LOAD_TIMEOUT_S)
         except UserError:
             self.close()
             raise
 
-    def fire(self, event: messages.Event) -> None:
-        """Call it; raises `UserError` with what went wrong."""
-        assert self._line is not None
+    def trigger(self, event: messages.Event) -> None:
+        """Call the function and wait; raises `UserError` with what went wrong."""
+        assert self._pipe is not None
         try:
-            self._line.send_bytes(msgspec.json.encode(event))
+            self._pipe.send_bytes(msgspec.json.encode(event))
         except OSError:
-            self._lose("ended by itself")
-        self._hear(self._settings.deadline_s)
+            self._end_process("ended its process")
+        self._receive_answer(self._settings.deadline_s)
 
     def close(self) -> None:
         """End the process."""
-        process, line = self._process, self._line
-        self._process = self._line = None
-        if line is not None:
-            line.close()
+        process, pipe = self._process, self._pipe
+        self._process = self._pipe = None
+        if pipe is not None:
+            pipe.close()
         if process is not None:
-            process.join(_END_S)
+            process.join(_END_TIMEOUT_S)
             process.kill()
             process.join()
             process.close()
 
-    def _hear(self, timeout_s: float) -> None:
-        """Wait for the answer, which is empty if all went well."""
-        assert self._line is not None
-        if not self._line.poll(timeout_s):
-            self._lose(f"was not done after {timeout_s:g} s and was ended")
+    def _receive_answer(self, timeout_s: float) -> None:
+        """Wait for the answer; it is empty if all went well, else the error."""
+        assert self._pipe is not None
+        if not self._pipe.poll(timeout_s):
+            self._end_process(f"did not finish within {timeout_s:g} s and was ended")
         try:
-            answer = self._line.recv_bytes().decode()
+            answer = self._pipe.recv_bytes().decode()
         except (EOFError, OSError):
-            self._lose("ended by itself")
+            self._end_process("ended its process")
         if answer:
             raise UserError(answer)
 
-    def _lose(self, how: str) -> NoReturn:
+    def _end_process(self, reason: str) -> NoReturn:
         if self._process is not None:
             self._process.kill()
         self.close()
-        raise UserError(f"{self._settings.function} {how}")
+        raise UserError(f"{self._settings.function} {reason}")
 
 
-def split_name(name: str) -> tuple[str, str]:
-    """Return module (or path) and function of a name; raises `UserError`."""
+def split_function_name(name: str) -> tuple[str, str]:
+    """Split 'module:function' or 'file.py:function'; raises `UserError`."""
     module, colon, function = name.rpartition(":")
     if not colon or not module or not function.isidentifier():
         raise UserError(
-            f"'{name}' names no function; write it like 'my_reaction.py:flash'"
+            f"'{name}' does not name a function; write it like 'my_callback.py:flash'"
         )
     if module.endswith(".py") and not Path(module).is_file():
-        raise UserError(f"there is no file {module} to take '{function}' from")
+        raise UserError(f"there is no file {module} with a function '{function}'")
     return module, function
 
 
-def _serve(line: Connection, name: str) -> None:
-    """Find the function and call it with each event that comes (in the child)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
+def _serve_calls(pipe: Connection, name: str) -> None:
+    """Load the function and call it with each event received; runs in the child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     try:
-        function = _found(name)
+        function = _load_function(name)
     except Exception as error:
-        line.send_bytes(f"{name} cannot be loaded: {_words(error)}".encode())
+        pipe.send_bytes(f"{name} cannot be loaded: {_describe_error(error)}".encode())
         return
-    line.send_bytes(b"")
+    pipe.send_bytes(b"")
     while True:
         try:
-            event = msgspec.json.decode(line.recv_bytes(), type=messages.Event)
+            event = msgspec.json.decode(pipe.recv_bytes(), type=messages.Event)
         except EOFError:
             return
-        line.send_bytes(_called(function, event, name).encode())
+        pipe.send_bytes(_call_function(function, event, name).encode())
 
 
-def _called(
+def _call_function(
     function: Callable[[messages.Event], Any], event: messages.Event, name: str
 ) -> str:
+    """Call the function; return "" or a sentence about its exception."""
     try:
         function(event)
     except Exception as error:  # a user's function may raise anything
-        return f"{name} raised {_words(error)}"
+        return f"{name} raised {_describe_error(error)}"
     return ""
 
 
-def _found(name: str) -> Callable[[messages.Event], Any]:
-    module, function = split_name(name)
-    if not module.endswith(".py"):
-        found: Callable[[messages.Event], Any] = getattr(
-            importlib.import_module(module), function
+def _load_function(name: str) -> Callable[[messages.Event], Any]:
+    module_name, function_name = split_function_name(name)
+    if not module_name.endswith(".py"):
+        function: Callable[[messages.Event], Any] = getattr(
+            importlib.import_module(module_name), function_name
         )
-        return found
-    path = Path(module)
-    sys.path.insert(0, str(path.parent))  # as if it were run: its neighbours are found
+        return function
+    path = Path(module_name)
+    sys.path.insert(0, str(path.parent))  # as for a script: it can import neighbours
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    own = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = own
-    spec.loader.exec_module(own)
-    return getattr(own, function)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return getattr(module, function_name)
 
 
-def _words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,48 +1,51 @@
-"""Settings: one frozen model per station, read from TOML; unknown keys are refused."""
+"""Settings: one frozen model per section, read from TOML; unknown keys are refused."""
 
-from rtrecon.config.companions import (
-    LabStreamSettings,
-    LslSettings,
+from rtrecon.config.closed_loop import (
+    ClosedLoopSettings,
+    LslMarkerSettings,
     NiDaqSettings,
     PythonSettings,
-    ReactSettings,
     RuleSettings,
     SerialSettings,
 )
-from rtrecon.config.front import (
-    AlignSettings,
-    FieldSettings,
-    RegisterSettings,
+from rtrecon.config.files import SettingsError, dump, load, parse
+from rtrecon.config.imaging import (
+    FieldMatchSettings,
+    RegistrationSettings,
     RoiSettings,
+    TimingSettings,
     TracesSettings,
-    WireSettings,
 )
-from rtrecon.config.inversion import EncoderSettings, InvertSettings
-from rtrecon.config.reading import SettingsError, dump, load, parse
-from rtrecon.config.record import ExperimentSettings, RecordSettings, SubjectSettings
+from rtrecon.config.inversion import EncoderSettings, InversionSettings
+from rtrecon.config.network import LslSettings, NetworkSettings
+from rtrecon.config.recording import (
+    ExperimentSettings,
+    RecordingSettings,
+    SubjectSettings,
+)
 from rtrecon.config.settings import Settings
 
 __all__ = [
-    "AlignSettings",
+    "ClosedLoopSettings",
     "EncoderSettings",
     "ExperimentSettings",
-    "FieldSettings",
-    "InvertSettings",
-    "LabStreamSettings",
+    "FieldMatchSettings",
+    "InversionSettings",
+    "LslMarkerSettings",
     "LslSettings",
+    "NetworkSettings",
     "NiDaqSettings",
     "PythonSettings",
-    "ReactSettings",
-    "RecordSettings",
-    "RegisterSettings",
+    "RecordingSettings",
+    "RegistrationSettings",
     "RoiSettings",
     "RuleSettings",
     "SerialSettings",
     "Settings",
     "SettingsError",
     "SubjectSettings",
+    "TimingSettings",
     "TracesSettings",
-    "WireSettings",
     "dump",
     "load",
     "parse",

@@ -1,4 +1,4 @@
-"""Sections of the inverter: which encoder, and how it is inverted."""
+"""Settings of the encoder and of its live inversion."""
 
 from __future__ import annotations
 
@@ -6,45 +6,93 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from rtrecon.config.section import Section
+from rtrecon.config.section import Section, SettingsPath
 
 
 class EncoderSettings(Section):
-    """Which encoder, if any."""
+    """The encoder, which predicts activity from a movie."""
 
-    checkpoint: str | None = Field(
-        None, description="path of a .safetensors file, or 'demo' for the one shipped"
+    checkpoint: Literal["demo"] | SettingsPath | None = Field(
+        None,
+        description=".safetensors file made by 'rtrecon train'; 'demo' = the encoder "
+        "of the simulated mouse that comes with rtrecon; not set = no movie is "
+        "reconstructed",
+        examples=["my_encoder.safetensors"],
+        json_schema_extra={"needed": "this or rois.path"},
     )
 
 
-class InvertSettings(Section):
-    """The live inversion."""
+class InversionSettings(Section):
+    """The live inversion, which finds the movie that explains the activity."""
 
-    window_frames: int = Field(35, ge=6, description="encoder frames still changing")
-    hop_frames: int = Field(5, ge=1, description="new frames per update")
-    max_steps: int = Field(16, ge=1)
-    budget: float = Field(
-        0.8, gt=0, le=1, description="share of a hop's time that steps may fill"
+    algorithm: str = Field(
+        "map",
+        description="name of the inversion algorithm; 'map' = maximum a posteriori, "
+        "a few gradient steps per update",
     )
-    temperature: float | None = Field(
-        None, gt=0, description="weight of the data; none = as the checkpoint says"
+    window_frames: int = Field(
+        35,
+        ge=6,
+        description="number of encoder frames that are reconstructed together; older "
+        "frames are final",
+    )
+    hop_frames: int = Field(
+        5,
+        ge=1,
+        description="number of new encoder frames after which the movie is updated; "
+        "window_frames must be a multiple of it",
+    )
+    max_steps: int = Field(
+        16, ge=1, description="largest number of optimisation steps per update"
+    )
+    time_budget_fraction: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="fraction of the time between two updates that the optimisation "
+        "may use",
+    )
+    data_weight: float | None = Field(
+        None,
+        gt=0,
+        description="weight of the activity against the prior; not set = the value "
+        "that calibration stored in the checkpoint",
+        examples=[1.0],
     )
     adaptive_prior: bool = Field(
-        True, description="learn how strong what is shown is; no: as in movies"
+        True,
+        description="adapt the contrast of the prior to the stimulus; false = keep "
+        "the contrast of natural movies",
     )
-    held_out: float = Field(0.1, gt=0, lt=0.5, description="share of neurons kept out")
-    null: bool = Field(True, description="invert permuted neurons beside, as a null")
-    device: Literal["cpu", "cuda"] = "cpu"
-    threads: int = Field(1, ge=1)
-    seed: int = 0
+    held_out_fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=0.5,
+        description="fraction of the neurons that the inversion does not use, so that "
+        "their activity measures its quality",
+    )
+    null: bool = Field(
+        True,
+        description="also invert the activity of permuted neurons, as a null "
+        "distribution of the quality",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="device on which the inversion runs"
+    )
+    threads: int = Field(
+        1, ge=1, description="number of CPU threads that the inversion uses"
+    )
+    seed: int = Field(
+        0, description="seed of the choice of held-out and permuted neurons"
+    )
     deterministic: bool = Field(
         False,
-        description="max_steps at every hop, however long they take, and frames wait "
-        "for it: a replay then gives the same movie again",
+        description="always do max_steps, and let frames wait for the inversion: a "
+        "replay then gives exactly the same movie, but not in real time",
     )
 
     @model_validator(mode="after")
-    def _whole_hops(self) -> InvertSettings:
+    def _require_whole_hops(self) -> InversionSettings:
         if self.window_frames % self.hop_frames:
             raise ValueError(
                 f"window_frames = {self.window_frames} must be a multiple of "

@@ -1,38 +1,38 @@
-"""All sections together."""
+"""All settings sections together."""
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
-
-from rtrecon.config.companions import LabStreamSettings, ReactSettings
-from rtrecon.config.front import (
-    AlignSettings,
-    FieldSettings,
-    RegisterSettings,
+from rtrecon.config.closed_loop import ClosedLoopSettings
+from rtrecon.config.imaging import (
+    FieldMatchSettings,
+    RegistrationSettings,
     RoiSettings,
+    TimingSettings,
     TracesSettings,
-    WireSettings,
 )
-from rtrecon.config.inversion import EncoderSettings, InvertSettings
-from rtrecon.config.record import ExperimentSettings, RecordSettings, SubjectSettings
+from rtrecon.config.inversion import EncoderSettings, InversionSettings
+from rtrecon.config.network import LslSettings, NetworkSettings
+from rtrecon.config.recording import (
+    ExperimentSettings,
+    RecordingSettings,
+    SubjectSettings,
+)
 from rtrecon.config.section import Section
 
 
 class Settings(Section):
-    """Everything a daemon needs to know."""
+    """All settings of a daemon and of its worker processes, one section each."""
 
-    wire: WireSettings = WireSettings()
-    register_: RegisterSettings = Field(RegisterSettings(), alias="register")
-    field: FieldSettings = FieldSettings()
-    rois: RoiSettings = RoiSettings()
-    traces: TracesSettings = TracesSettings()
-    align: AlignSettings = AlignSettings()
     encoder: EncoderSettings = EncoderSettings()
-    invert: InvertSettings = InvertSettings()
-    record: RecordSettings = RecordSettings()
+    rois: RoiSettings = RoiSettings()
+    network: NetworkSettings = NetworkSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    field_match: FieldMatchSettings = FieldMatchSettings()
+    traces: TracesSettings = TracesSettings()
+    timing: TimingSettings = TimingSettings()
+    inversion: InversionSettings = InversionSettings()
+    recording: RecordingSettings = RecordingSettings()
     subject: SubjectSettings = SubjectSettings()
     experiment: ExperimentSettings = ExperimentSettings()
-    react: ReactSettings = ReactSettings()
-    lsl: LabStreamSettings = LabStreamSettings()
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    closed_loop: ClosedLoopSettings = ClosedLoopSettings()
+    lsl: LslSettings = LslSettings()

@@ -1,9 +1,9 @@
-"""What is the user's to mend."""
+"""The error for mistakes that the user can correct."""
 
 
 class UserError(ValueError):
-    """A mistake in what was given: a file, a setting, an address.
+    """A mistake in the input: a file, a setting or an address.
 
-    Its text is one sentence or more for the user: what, which value, what to do. The
-    command line prints it in place of a traceback.
+    The text is one sentence or more for the user: what is wrong, which value, what to
+    do. The command line prints it instead of a traceback.
     """

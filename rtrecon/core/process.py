@@ -1,4 +1,4 @@
-"""The operating system's side of a process: its parent, its priority, its signals."""
+"""Processes: waiting for a parent's end, lower priority, signal handlers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 import psutil
 
-_NICE = 10  # of 19; Windows has a class of its own instead
+_NICE = 10  # of 19; Windows has a priority class instead
 
 
-class Parent:
-    """A process that this one shall not outlive.
+class ParentProcess:
+    """Another process, given by its id; the current process should end with it.
 
-    It is told its id, and does not ask the system who its parent is: children of a
-    process that is gone by then have been given to another, which stays.
+    The id is given because the system's answer is unreliable: when a parent has ended,
+    the system assigns its children to another process, which keeps running.
     """
 
     def __init__(self, pid: int) -> None:
@@ -24,30 +24,30 @@ class Parent:
         except psutil.NoSuchProcess:
             self._process = None
 
-    def is_there(self) -> bool:
-        """Return whether it still runs."""
+    def is_running(self) -> bool:
+        """Return whether the process still runs."""
         if self._process is None:
             return False
         try:
-            ended = self._process.status() == psutil.STATUS_ZOMBIE
-            return self._process.is_running() and not ended
+            is_zombie = self._process.status() == psutil.STATUS_ZOMBIE
+            return self._process.is_running() and not is_zombie
         except psutil.NoSuchProcess:
             return False
 
 
-def give_way(pid: int | None = None) -> None:
-    """Take a lower priority, or give one to the process `pid`."""
+def lower_priority(pid: int | None = None) -> None:
+    """Lower the priority of the process `pid`, or of the current process."""
     below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else _NICE
     psutil.Process(pid).nice(below)
 
 
 @contextmanager
-def ended_by_signals(end: Callable[[], object]) -> Iterator[None]:
-    """Call `end` on SIGINT or SIGTERM within; afterwards all is as before."""
+def call_on_signals(handler: Callable[[], object]) -> Iterator[None]:
+    """Call `handler` on SIGINT or SIGTERM; restore the old handlers at the end."""
     numbers = signal.SIGINT, signal.SIGTERM
-    before = [signal.signal(number, lambda *_: end()) for number in numbers]
+    before = [signal.signal(number, lambda *_: handler()) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number, previous in zip(numbers, before, strict=True):
+            signal.signal(number, previous)

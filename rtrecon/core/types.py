@@ -1,4 +1,4 @@
-"""Names for types that every package uses."""
+"""Types that every package uses."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]  # shape and dtype stand in each docstring
+Array = np.ndarray[Any, np.dtype[Any]]  # docstrings give shape and dtype

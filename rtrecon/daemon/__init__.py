@@ -1,1 +1,1 @@
-"""The front: frames in, activity out, everything counted and recorded."""
+"""The daemon: takes frames in, publishes activity, counts and records everything."""

@@ -1,45 +1,49 @@
-"""Runs that repeat: where nothing may be skipped, frames wait until they are needed.
+"""Lets frames wait where a run must be repeatable.
 
-A front never waits, and an inverter passes over what it is too late for; so two runs of
-the same session differ. With `invert.deterministic` frames stay at the door instead,
-while a reference is made of the first and while the inverter has a window to do.
+Normally the daemon never waits, and the inverter skips what it is too late for, so two
+runs of the same session differ. With `inversion.deterministic`, frames wait while a
+reference is built and while the inverter has a whole window to do.
 """
 
 from __future__ import annotations
 
-from rtrecon.config import InvertSettings
-from rtrecon.daemon.pipeline import Pipeline
+from rtrecon.config import InversionSettings
 
 
 class Backpressure:
-    """Tells whether the front should hold; remembers how far the inverter has come."""
+    """Decides whether frames should wait; knows how far the inverter is."""
 
-    def __init__(self, settings: InvertSettings, has_inverter: bool) -> None:
+    def __init__(self, settings: InversionSettings, has_inverter: bool) -> None:
         self._settings = settings
         self._has_inverter = has_inverter
-        self._told: int | None = None
+        self._movie_index: int | None = None  # newest encoder frame with a movie
 
-    def begin(self) -> None:
+    def begin_session(self) -> None:
         """Begin a session."""
-        self._told = None
+        self._movie_index = None
 
-    def told(self, index: int) -> None:
-        """Note that the movie up to this encoder frame has come."""
-        self._told = index
+    def movie_received(self, index: int) -> None:
+        """Learn that the movie up to this encoder frame is there."""
+        self._movie_index = index
 
-    def give_up(self) -> None:
-        """Note that no movie will come any more."""
+    def remove_inverter(self) -> None:
+        """Learn that there will be no further movie."""
         self._has_inverter = False
 
-    def holds(self, pipeline: Pipeline | None) -> bool:
-        """Tell whether no further frame should be taken for now."""
-        if pipeline is None or not self._settings.deterministic:
-            return False
-        return pipeline.making or (self._has_inverter and self._is_ahead(pipeline))
+    def should_wait(
+        self, is_building_reference: bool, sent_range: tuple[int, int] | None
+    ) -> bool:
+        """Return whether the daemon should take no further frame for now.
 
-    def _is_ahead(self, pipeline: Pipeline) -> bool:
-        if pipeline.sent is None:
+        sent_range: first and newest encoder frame whose activity was sent, if any.
+        """
+        if not self._settings.deterministic:
             return False
-        first, newest = pipeline.sent
-        told = first - 1 if self._told is None else self._told
-        return newest - told >= self._settings.window_frames
+        return is_building_reference or self._is_inverter_behind(sent_range)
+
+    def _is_inverter_behind(self, sent_range: tuple[int, int] | None) -> bool:
+        if not self._has_inverter or sent_range is None:
+            return False
+        first, newest = sent_range
+        reached = first - 1 if self._movie_index is None else self._movie_index
+        return newest - reached >= self._settings.window_frames

@@ -1,4 +1,4 @@
-"""Which neurons: masks from a file, or from the encoder; if both, they agree."""
+"""The neurons of a session: from a file of masks, or stored with the encoder."""
 
 from __future__ import annotations
 
@@ -11,79 +11,84 @@ from rtrecon.config import RoiSettings, Settings, SettingsError
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import (
-    LIVE_UNITS,
+    DFF_UNITS,
     RATE_UNITS,
     Card,
-    find,
+    find_checkpoint,
     read_card,
     require_same_neurons,
 )
-from rtrecon.protocol.messages import Start
-from rtrecon.rois.readers.any_file import ACCEPTED, load_rois
-from rtrecon.rois.roi_set import RoiSet, on_a_line
+from rtrecon.protocol.messages import SessionStart
+from rtrecon.rois.readers.registry import describe_formats, load_rois
+from rtrecon.rois.roi_set import RoiSet, build_unit_roi_set
 
 
 @dataclass(frozen=True)
-class Field:
-    """Neurons and, for each plane, the image that they were drawn on, if it is known.
+class FieldNeurons:
+    """The neurons of a field of view, and the images on which they were drawn.
 
-    images: (lines, pixels) float32 each, of another day perhaps.
+    stored_images: for each plane (lines, pixels) float32, perhaps of another day; None
+    where the masks lie on today's image.
     """
 
     rois: RoiSet
-    images: tuple[Array | None, ...]
+    stored_images: tuple[Array | None, ...]
 
-    def places(self, plane: int) -> Array:
-        """Return which of the neurons lie in a plane."""
+    def plane_indices(self, plane: int) -> Array:
+        """Return the indices of the neurons in a plane."""
         return np.flatnonzero(self.rois.planes == plane)
 
 
 @dataclass(frozen=True)
-class Neurons:
-    """The encoder's card, if there is one, and the masks' file, if there is one."""
+class NeuronSource:
+    """Where neurons come from: the encoder's card, a file of masks, or the session."""
 
     card: Card | None
-    path: str | None
+    masks_path: Path | None
     settings: RoiSettings
 
     @property
-    def are_units(self) -> bool:
-        """Whether rates of units are to come, and no images."""
-        return self.card.units != LIVE_UNITS if self.card else self.path is None
+    def has_unit_rates(self) -> bool:
+        """Whether senders must send rates of units instead of images."""
+        return self.card.units != DFF_UNITS if self.card else self.masks_path is None
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """(lines, pixels) of the encoder's field; None where there is none."""
-        return self.card.rois.shape if self.card and not self.are_units else None
+        """(lines, pixels) of the encoder's field; None if there is none."""
+        return self.card.rois.shape if self.card and not self.has_unit_rates else None
 
-    def of(self, start: Start) -> Field:
-        """Return the neurons of a session of images or of units; UserError if none."""
-        if start.units is not None:
-            return self._units(np.array(start.units, np.int64), rates_in(start))
-        return self.field(start.shape, len(start.planes))
+    def select_for_session(self, start: SessionStart, unit_ids: Array) -> FieldNeurons:
+        """Return the neurons of a session; UserError if they do not fit.
 
-    def _units(self, ids: Array, measured_in: str | None) -> Field:
+        unit_ids: int64 (units,), the payload of the start; used for spike rates only.
+        """
+        if start.has_unit_rates:
+            return self._select_units(unit_ids, get_rate_unit(start))
+        return self.select_for_images(start.shape, len(start.planes))
+
+    def _select_units(self, ids: Array, rate_unit: str | None) -> FieldNeurons:
         if self.card is not None:
-            _require_units(self.card, measured_in)
-            if ids.tolist() != self.card.rois.ids.tolist():
+            _require_same_unit(self.card, rate_unit)
+            if not np.array_equal(ids, self.card.rois.ids):
                 raise UserError(
-                    f"the session tells of {len(ids)} units, the encoder knows "
-                    f"{len(self.card.rois)} neurons; send those, in the encoder's order"
+                    f"the session has {len(ids)} units, the encoder "
+                    f"{len(self.card.rois)} neurons; send the units of the encoder, in "
+                    "its order"
                 )
-        return Field(on_a_line(ids), (None,))
+        return FieldNeurons(build_unit_roi_set(ids), (None,))
 
-    def field(self, shape: tuple[int, int], n_planes: int) -> Field:
-        """Return what lies on a field of (lines, pixels); UserError if another."""
+    def select_for_images(self, shape: tuple[int, int], n_planes: int) -> FieldNeurons:
+        """Return the neurons of images (lines, pixels); UserError if none fit."""
         if self.card is None:
-            if self.path is None:
+            if self.masks_path is None:
                 raise UserError(
-                    "images came, but rois.units = true says that only rates of units "
-                    f"will; set rois.path to masks ({ACCEPTED})"
+                    "the sender sends images, but rois.unit_rates = true expects "
+                    f"rates; set rois.path to masks ({describe_formats()})"
                 )
-            rois = load_rois(self.path, shape, self.settings)
+            rois = load_rois(self.masks_path, shape, self.settings)
             _require_planes(rois, n_planes)
-            return Field(rois, (None,) * n_planes)
-        _require_units(self.card, None)
+            return FieldNeurons(rois, (None,) * n_planes)
+        _require_same_unit(self.card, None)
         planes, lines, pixels = self.card.mean_image.shape
         if (planes, lines, pixels) != (n_planes, *shape):
             raise UserError(
@@ -91,7 +96,7 @@ class Neurons:
                 f"encoder's neurons lie on a field of {lines} x {pixels} of {planes}; "
                 "use the encoder of this field"
             )
-        return Field(self.card.rois, tuple(self.card.mean_image))
+        return FieldNeurons(self.card.rois, tuple(self.card.mean_image))
 
 
 def _require_planes(rois: RoiSet, n_planes: int) -> None:
@@ -103,36 +108,37 @@ def _require_planes(rois: RoiSet, n_planes: int) -> None:
         )
 
 
-def rates_in(start: Start) -> str | None:
-    """Return what a session's rates are measured in; None of images."""
-    return None if start.units is None else start.rates_in or RATE_UNITS
+def get_rate_unit(start: SessionStart) -> str | None:
+    """Return the unit of a session's rates; None for images."""
+    return start.rate_unit or RATE_UNITS if start.has_unit_rates else None
 
 
-def _require_units(card: Card, measured_in: str | None) -> None:
-    told = measured_in or LIVE_UNITS
-    if card.units != told:
+def _require_same_unit(card: Card, rate_unit: str | None) -> None:
+    """Require that the encoder was trained on activity in this unit; None = images."""
+    unit = rate_unit or DFF_UNITS
+    if card.units != unit:
         raise SettingsError(
             f"encoder.checkpoint = {card.path} was trained on {card.units}, but "
-            f"{'rates come in' if measured_in else 'images give'} {told}; train one on "
-            "a session that was recorded so: rtrecon train --session SESSION, with "
-            "--freeze-core for its core"
+            f"{'rates are sent in' if rate_unit else 'images give'} {unit}; train an "
+            "encoder on a session that was recorded like this: rtrecon train --session "
+            "SESSION, with --freeze-core to keep the core of this one"
         )
 
 
-def read_neurons(settings: Settings) -> Neurons:
-    """Read what the settings name; raises UserError with a sentence."""
+def read_neuron_source(settings: Settings) -> NeuronSource:
+    """Read the card and check the masks of the settings; raises UserError."""
     path = settings.rois.path
-    if path is not None and not Path(path).exists():
+    if path is not None and not path.exists():
         raise SettingsError(f"rois.path = {path} does not exist")
     if settings.encoder.checkpoint is None:
-        if path is None and not settings.rois.units:
+        if path is None and not settings.rois.unit_rates:
             raise SettingsError(
-                f"no neurons: set rois.path to masks ({ACCEPTED}), or "
-                "encoder.checkpoint to an encoder, which brings its own"
+                f"no neurons: set rois.path to masks ({describe_formats()}), or "
+                "encoder.checkpoint to an encoder, which has its own"
             )
-        return Neurons(None, path, settings.rois)
-    card = read_card(find(settings.encoder.checkpoint))
+        return NeuronSource(None, path, settings.rois)
+    card = read_card(find_checkpoint(settings.encoder.checkpoint))
     if path is not None:
-        _require_units(card, None)  # masks are for images
+        _require_same_unit(card, None)  # masks are for images
         require_same_neurons(card, load_rois(path, card.rois.shape, settings.rois))
-    return Neurons(card, path, settings.rois)
+    return NeuronSource(card, path, settings.rois)

@@ -1,39 +1,82 @@
-"""What a daemon tells about its own health, once a second."""
+"""Publishes the daemon's health once a second."""
 
 from __future__ import annotations
 
 from time import monotonic
 from typing import Any
 
-from rtrecon.daemon.ingest import Counts
+from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.pipeline import Pipeline
+from rtrecon.daemon.session_manager import SessionManager
+from rtrecon.metrics.memory import MemoryMeter
+from rtrecon.protocol import messages
+
+_INTERVAL_S = 1.0
 
 
-def vitals(counts: Counts, pipeline: Pipeline | None) -> dict[str, Any]:
-    """Return fields of `wire.Health` that come from what the session went through."""
-    told: dict[str, Any] = {
-        "frames_received": counts.received,
-        "rejected": counts.rejected,
-        "gaps": counts.gaps,
-        "lost": {"sender": counts.dropped} | _lost(pipeline),
-    }
+class HealthReporter:
+    """Collects the counters of the daemon, and publishes and records them."""
+
+    def __init__(self, context: DaemonContext, sessions: SessionManager) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._memory = MemoryMeter()
+        self._due_s = 0.0
+
+    def publish_if_due(self, now_s: float) -> None:
+        """Publish the health when it is due; call it often."""
+        if now_s >= self._due_s:
+            self._due_s = now_s + _INTERVAL_S
+            self.publish_health()
+
+    def publish_health(self) -> None:
+        """Publish and record the health, and report a recording that has failed."""
+        context = self._context
+        health = context.publisher.publish(
+            messages.Health,
+            process="daemon",
+            state=self._sessions.state,
+            lost=self._count_lost(),
+            memory_mb=self._memory.measure_mb(),
+            peak_memory_mb=self._memory.peak_mb,
+            disk_free_gb=context.recording.get_free_disk_gb(),
+            **self._count_received(),
+            **_measure_pipeline(self._sessions.pipeline),
+        )
+        context.recording.record_result(health)
+        if failure := context.recording.take_failure():
+            context.events.publish_event("recording", failure)
+
+    def _count_received(self) -> dict[str, Any]:
+        counts = self._context.ingest.counts
+        return {
+            "frames_received": counts.frames_received,
+            "rejected_messages": counts.rejected_messages,
+            "gaps": counts.gaps,
+        }
+
+    def _count_lost(self) -> dict[str, int]:
+        """Return how many messages or frames were lost where; all should be 0."""
+        recorder, pipeline = self._context.recording.recorder, self._sessions.pipeline
+        return {
+            "sender": self._context.ingest.counts.frames_dropped,
+            "record": recorder.n_lost if recorder else 0,
+            "incoming": recorder.n_raw_messages_lost if recorder else 0,
+            "reference": pipeline.planes.n_unusable if pipeline else 0,
+            "unpaired": pipeline.pairing.n_unpaired if pipeline else 0,
+            "publish": self._context.publisher.n_lost,
+        }
+
+
+def _measure_pipeline(pipeline: Pipeline | None) -> dict[str, Any]:
     if pipeline is None:
-        return told
-    latency = pipeline.latency.items()
-    return told | {
-        "rate_hz": pipeline.rate.rate_hz(monotonic()),
-        "frames_processed": pipeline.processed,
-        "latency_ms": {name: histogram.percentiles() for name, histogram in latency},
-        "untrusted": dict(pipeline.untrusted),
-        "realtime_factor": pipeline.realtime_factor(),
-    }
-
-
-def _lost(pipeline: Pipeline | None) -> dict[str, int]:
-    recorder = pipeline.recorder if pipeline else None
+        return {}
+    output = pipeline.output
+    latency_ms = {name: each.percentiles() for name, each in output.latency.items()}
     return {
-        "record": recorder.lost if recorder else 0,
-        "incoming": recorder.incoming_lost if recorder else 0,
-        "reference": pipeline.unusable if pipeline else 0,
-        "unpaired": pipeline.unpaired if pipeline else 0,
+        "rate_hz": output.frame_rate.rate_hz(monotonic()),
+        "frames_processed": output.n_processed,
+        "latency_ms": latency_ms,
+        "rejected_frames": dict(output.n_rejected),
+        "realtime_factor": pipeline.realtime_factor(),
     }

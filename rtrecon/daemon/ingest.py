@@ -1,238 +1,240 @@
-"""The door: which message is to be processed, which was lost before it, and where.
+"""Decides what to do with each received message, and counts what was lost before it.
 
-No sockets and no clock: messages come decoded, time is an argument.
+There are no sockets and no clock here: the caller gives decoded messages.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from enum import StrEnum
 
 from rtrecon.protocol import messages
 
-MAX_PAUSE_S = 3600.0  # between two frames; more means a clock or counter gone wild
-ENDED_SESSIONS = 64  # remembered, so that none of them comes back
-SENDERS = 16  # whose counters are followed: microscope, stimulus program, cameras
+MAX_PAUSE_S = 3600.0  # between two frames; a longer one is an error of the sender
+MAX_ENDED_SESSIONS = 64  # remembered, so that they are refused
+MAX_COUNTED_SENDERS = 16  # microscope, stimulus program, cameras
 
 _Stream = tuple[int, int]  # channel, plane
 
 
-class Kind(StrEnum):
+class IngestAction(StrEnum):
     """What to do with a message."""
 
-    SESSION = "session"  # a new session begins, which ends the one before
+    SESSION = "session"  # begin a new session, and end the one before
     FRAME = "frame"  # process it
-    ASIDE = "aside"  # stimulus, behaviour or sync: pass it on
-    END = "end"  # the sender says it is done
-    IGNORE = "ignore"  # start or frame again: nothing to do
-    REFUSED = "refused"  # counted; the sentence says why
+    AUXILIARY = "auxiliary"  # stimulus, behaviour or sync: align it
+    END = "end"  # the sender has ended the session
+    IGNORE = "ignore"  # a repeated start or frame: nothing to do
+    REFUSED = "refused"  # counted; `reason` says why
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What to do with a message, and what went missing just before it."""
+class IngestResult:
+    """What to do with a message, and what was lost just before it."""
 
-    kind: Kind
-    sentence: str = ""
-    lost_wire: int = 0  # messages
-    lost_source: int = 0  # frames
+    action: IngestAction
+    reason: str = ""
+    lost_in_network: int = 0  # messages
+    lost_at_source: int = 0  # frames
 
 
 @dataclass
-class Counts:
-    """One session's sums; every frame received is accepted, repeated or refused."""
+class IngestCounts:
+    """The counters of one session; each frame is accepted, repeated or refused."""
 
-    received: int = 0  # frame messages
-    accepted: int = 0  # of which to be processed
-    rejected: int = 0  # messages refused, frames or not
-    lost_wire: int = 0  # messages missing in `seq`
-    lost_source: int = 0  # frames missing in `frame` with none missing in `seq`
-    repeats: int = 0  # frames that came again
-    dropped: int = 0  # frames the sender says it could not send
+    frames_received: int = 0  # frame messages
+    frames_accepted: int = 0  # of these, to be processed
+    rejected_messages: int = 0  # refused messages, frames and others
+    lost_in_network: int = 0  # messages missing in `seq`
+    lost_at_source: int = 0  # frames missing in `frame` with none missing in `seq`
+    frames_repeated: int = 0  # frames that were received again
+    frames_dropped: int = 0  # frames that the sender could not send
+    frames_sent: int | None = None  # as the sender counts them; known at its end
 
     @property
-    def gaps(self) -> messages.Gaps:
-        """The three faces of loss, as they are published."""
-        return messages.Gaps(self.lost_wire, self.lost_source, self.repeats)
+    def frames_refused(self) -> int:
+        """Frame messages that were refused."""
+        return self.frames_received - self.frames_accepted - self.frames_repeated
+
+    @property
+    def gaps(self) -> messages.GapCounts:
+        """The losses, as they are published."""
+        return messages.GapCounts(
+            self.lost_in_network, self.lost_at_source, self.frames_repeated
+        )
 
 
 class Ingest:
-    """Follows one session, each of its image streams, and every sender's counter.
+    """Follows one session, its image streams, and the message counter of each sender.
 
-    Remembers the session's start, the newest frame of each stream, the newest `seq` of
-    each sender and the sessions that have ended. A stream is one channel of one plane,
-    as the start announced them; all are of the first frame's scan field. Frames that
-    come before their `start` are refused, for nothing vouches for them; senders repeat
-    it within about a second. Stimulus and behaviour may come from senders of their own,
-    whose `session` never started.
+    session_start: the first message of the present session. A stream is one channel of
+    one plane, as the start names them; all must be of the first frame's scan field.
+    Frames before their start are refused; senders repeat the start about every second.
+    Stimulus and behaviour may come from other senders, whose sessions never start.
     """
 
     def __init__(self) -> None:
-        self.session: messages.Start | None = None
-        self.counts = Counts()
+        self.session_start: messages.SessionStart | None = None
+        self.counts = IngestCounts()
         self._newest: dict[_Stream, messages.Frame] = {}
-        # Messages missing from the session since each stream's newest frame.
-        self._absent: defaultdict[_Stream, int] = defaultdict(int)
-        self._seqs: dict[str, int] = {}  # newest of each sender, oldest sender first
-        self._ended: deque[str] = deque(maxlen=ENDED_SESSIONS)
-        self._undecoded = 0  # messages refused since the last one that had a `seq`
+        # Messages that are missing since the newest frame of each stream.
+        self._n_missing: defaultdict[_Stream, int] = defaultdict(int)
+        self._newest_seq: dict[str, int] = {}  # by sender, oldest sender first
+        self._ended_sessions: deque[str] = deque(maxlen=MAX_ENDED_SESSIONS)
+        self._n_undecodable = 0  # messages since the last one with a `seq`
 
-    def accept(self, message: messages.Incoming) -> Verdict:
-        """Judge the next message; counters are up to date when it returns."""
-        if isinstance(message, messages.Start):
+    def accept_message(self, message: messages.IncomingMessage) -> IngestResult:
+        """Decide what to do with the next message, and update the counters."""
+        if isinstance(message, messages.SessionStart):
             return self._accept_start(message)
-        lost = self._follow_seq(message)
+        lost = self._count_missing(message)
         if isinstance(message, messages.Frame):
             return self._accept_frame(message, lost)
-        if isinstance(message, messages.End):
-            known = self._is_current(message)
-            return Verdict(Kind.END if known else Kind.IGNORE, lost_wire=lost)
-        return Verdict(Kind.ASIDE, lost_wire=lost)
+        if isinstance(message, messages.SessionEnd):
+            return self._accept_end(message, lost)
+        return IngestResult(IngestAction.AUXILIARY, lost_in_network=lost)
 
-    def reject(self, reason: str) -> Verdict:
-        """Count a message that could not be decoded, for `reason`."""
-        self._undecoded += 1
-        return self._refused(reason)
+    def is_new_session(self, start: messages.SessionStart) -> bool:
+        """Return whether this start begins another session than the present one."""
+        has_ended = start.session in self._ended_sessions
+        return not has_ended and not self._is_current(start)
 
-    def refuse(self, message: messages.Incoming, reason: str) -> Verdict:
-        """Count a message that was understood, but is not wanted, for `reason`."""
-        return self._refused(reason, self._follow_seq(message))
+    def count_undecodable(self, reason: str) -> IngestResult:
+        """Count a message that could not be decoded; reason: why."""
+        self._n_undecodable += 1
+        return self._refuse(reason)
 
-    def _accept_start(self, start: messages.Start) -> Verdict:
-        if start.session in self._ended:
-            return self._refused(
-                f"session {start.session} has ended, yet its sender still says start; "
+    def count_refused(
+        self, message: messages.IncomingMessage, reason: str
+    ) -> IngestResult:
+        """Count a message that was decoded but is refused; reason: why."""
+        return self._refuse(reason, self._count_missing(message))
+
+    def _accept_start(self, start: messages.SessionStart) -> IngestResult:
+        if start.session in self._ended_sessions:
+            return self._refuse(
+                f"session {start.session} has ended, but its sender starts it again; "
                 "stop one of the two senders"
             )
-        if self.session is None or not self._is_current(start):
-            self._begin(start)
-            return Verdict(Kind.SESSION)
-        lost = self._follow_seq(start)
-        if (start.shape, start.dtype) != (self.session.shape, self.session.dtype):
-            return self._refused(
-                f"start changes {_layout(self.session)} to {_layout(start)} within a "
-                "session; the sender must begin a new session",
+        if self.is_new_session(start):
+            self._begin_session(start)
+            return IngestResult(IngestAction.SESSION)
+        assert self.session_start is not None
+        lost = self._count_missing(start)
+        if (start.shape, start.dtype) != (
+            self.session_start.shape,
+            self.session_start.dtype,
+        ):
+            return self._refuse(
+                f"start changes {_describe_layout(self.session_start)} to "
+                f"{_describe_layout(start)} within a session; the sender must begin a "
+                "new session",
                 lost,
             )
-        return Verdict(Kind.IGNORE, lost_wire=lost)
+        return IngestResult(IngestAction.IGNORE, lost_in_network=lost)
 
-    def _begin(self, start: messages.Start) -> None:
-        if self.session is not None:
-            self._ended.append(self.session.session)
-            self._seqs.pop(self.session.session, None)
-        self.session, self.counts = start, Counts()
+    def _begin_session(self, start: messages.SessionStart) -> None:
+        if self.session_start is not None:
+            self._ended_sessions.append(self.session_start.session)
+            self._newest_seq.pop(self.session_start.session, None)
+        self.session_start, self.counts = start, IngestCounts()
         self._newest.clear()
-        self._absent.clear()
-        self._undecoded = 0
-        self._follow_seq(start)
+        self._n_missing.clear()
+        self._n_undecodable = 0
+        self._count_missing(start)
 
-    def _accept_frame(self, frame: messages.Frame, lost: int) -> Verdict:
-        self.counts.received += 1
-        if self.session is None or not self._is_current(frame):
-            return self._refused("frames of a session that has not started", lost)
-        self.counts.dropped = max(self.counts.dropped, frame.dropped)
-        stream = _stream(frame)
+    def _accept_end(self, end: messages.SessionEnd, lost: int) -> IngestResult:
+        if not self._is_current(end):
+            return IngestResult(IngestAction.IGNORE, lost_in_network=lost)
+        self.counts.frames_sent = end.frames
+        self.counts.frames_dropped = max(self.counts.frames_dropped, end.dropped)
+        return IngestResult(IngestAction.END, lost_in_network=lost)
+
+    def _accept_frame(self, frame: messages.Frame, lost: int) -> IngestResult:
+        self.counts.frames_received += 1
+        if self.session_start is None or not self._is_current(frame):
+            return self._refuse("frames of a session that has not started", lost)
+        self.counts.frames_dropped = max(self.counts.frames_dropped, frame.dropped)
+        stream = _stream_of(frame)
         newest = self._newest.get(stream)
         if newest and (frame.frame, frame.roi) == (newest.frame, newest.roi):
-            self.counts.repeats += 1
-            return Verdict(Kind.IGNORE, lost_wire=lost)
-        if fault := self._fault(frame, newest, self.session):
-            # It did arrive: the jump in `frame` that it leaves is no loss.
-            self._miss(1, [stream] if newest else list(self._newest))
-            return self._refused(fault, lost)
+            self.counts.frames_repeated += 1
+            return IngestResult(IngestAction.IGNORE, lost_in_network=lost)
+        if fault := self._find_fault(frame, newest, self.session_start):
+            # It did arrive: the gap in `frame` that it leaves is no loss.
+            self._add_missing(1, [stream] if newest else list(self._newest))
+            return self._refuse(fault, lost)
         missing = frame.frame - newest.frame - 1 if newest else 0
-        lost_source = max(0, missing - self._absent.pop(stream, 0))
+        lost_source = max(0, missing - self._n_missing.pop(stream, 0))
         self._newest[stream] = frame
-        self.counts.lost_source += lost_source
-        self.counts.accepted += 1
-        return Verdict(Kind.FRAME, lost_wire=lost, lost_source=lost_source)
+        self.counts.lost_at_source += lost_source
+        self.counts.frames_accepted += 1
+        return IngestResult(
+            IngestAction.FRAME, lost_in_network=lost, lost_at_source=lost_source
+        )
 
-    def _fault(
+    def _find_fault(
         self,
         frame: messages.Frame,
         newest: messages.Frame | None,
-        start: messages.Start,
+        start: messages.SessionStart,
     ) -> str:
         field = next(iter(self._newest.values()), frame).roi
-        fault = _layout_fault(frame, start) or _stream_fault(frame, start, field)
+        fault = _check_layout(frame, start) or _check_stream(frame, start, field)
         if newest and not fault:
-            fault = _order_fault(frame, newest, start.rate_hz)
+            fault = _check_order(frame, newest, start.rate_hz)
         return fault
 
-    def _follow_seq(self, message: messages.Incoming) -> int:
-        """Return how many of the sender's messages went missing before this one."""
-        newest = self._seqs.pop(message.session, message.seq - 1)
+    def _count_missing(self, message: messages.IncomingMessage) -> int:
+        """Return how many of the sender's messages are missing before this one."""
+        newest = self._newest_seq.pop(message.session, message.seq - 1)
         absent = max(0, message.seq - newest - 1)
-        if len(self._seqs) >= SENDERS:
-            del self._seqs[next(iter(self._seqs))]
-        self._seqs[message.session] = max(newest, message.seq)
-        # What could not be decoded did arrive and is counted as refused already.
-        lost = max(0, absent - self._undecoded)
-        self._undecoded = 0
-        self.counts.lost_wire += lost
+        if len(self._newest_seq) >= MAX_COUNTED_SENDERS:
+            del self._newest_seq[next(iter(self._newest_seq))]
+        self._newest_seq[message.session] = max(newest, message.seq)
+        # Undecodable messages did arrive, and are counted as refused already.
+        lost = max(0, absent - self._n_undecodable)
+        self._n_undecodable = 0
+        self.counts.lost_in_network += lost
         if self._is_current(message):
-            self._miss(absent, list(self._newest))  # nobody knows of which
+            self._add_missing(absent, list(self._newest))  # of which stream is unknown
         return lost
 
-    def _miss(self, count: int, streams: list[_Stream]) -> None:
+    def _add_missing(self, count: int, streams: list[_Stream]) -> None:
         for stream in streams:
-            self._absent[stream] += count
+            self._n_missing[stream] += count
 
-    def _is_current(self, message: messages.Incoming) -> bool:
-        return self.session is not None and message.session == self.session.session
+    def _is_current(self, message: messages.IncomingMessage) -> bool:
+        return (
+            self.session_start is not None
+            and message.session == self.session_start.session
+        )
 
-    def _refused(self, sentence: str, lost_wire: int = 0) -> Verdict:
-        self.counts.rejected += 1
-        return Verdict(Kind.REFUSED, sentence, lost_wire)
-
-
-class Throttle:
-    """Lets a sentence through the first time, then at most once in `every_s`.
-
-    Sentences that differ only in their numbers are of one kind; what was held back is
-    told with the next one of its kind. At most `max_kinds` are told apart.
-    """
-
-    def __init__(self, every_s: float = 1.0, max_kinds: int = 32) -> None:
-        self._every_s = every_s
-        self._max_kinds = max_kinds
-        self._told_s: dict[str, float] = {}
-        self._held: dict[str, int] = {}
-
-    def offer(self, sentence: str, now_s: float) -> str | None:
-        """Return what to report now, or None."""
-        kind = re.sub(r"[\d.]+", "#", sentence)[:60]
-        if kind not in self._told_s and len(self._told_s) >= self._max_kinds:
-            kind = ""  # one kind for all the rest
-        if now_s - self._told_s.get(kind, -self._every_s) < self._every_s:
-            self._held[kind] = self._held.get(kind, 0) + 1
-            return None
-        self._told_s[kind] = now_s
-        held = self._held.pop(kind, 0)
-        return f"{sentence} (and {held} more like it)" if held else sentence
+    def _refuse(self, sentence: str, lost: int = 0) -> IngestResult:
+        self.counts.rejected_messages += 1
+        return IngestResult(IngestAction.REFUSED, sentence, lost)
 
 
-def _stream(frame: messages.Frame) -> _Stream:
+def _stream_of(frame: messages.Frame) -> _Stream:
     return frame.channel, frame.plane
 
 
-def _layout(message: messages.Start | messages.Frame) -> str:
+def _describe_layout(message: messages.SessionStart | messages.Frame) -> str:
     return f"{message.dtype} {message.shape[0]} x {message.shape[1]}"
 
 
-def _layout_fault(frame: messages.Frame, start: messages.Start) -> str:
-    if _layout(frame) == _layout(start):
+def _check_layout(frame: messages.Frame, start: messages.SessionStart) -> str:
+    if _describe_layout(frame) == _describe_layout(start):
         return ""
     return (
-        f"frame {frame.frame} is {_layout(frame)}, the session was started as "
-        f"{_layout(start)}; the sender must begin a new session to change it"
+        f"frame {frame.frame} is {_describe_layout(frame)}, the session was started as "
+        f"{_describe_layout(start)}; the sender must begin a new session to change it"
     )
 
 
-def _stream_fault(
-    frame: messages.Frame, start: messages.Start, field: str | None
+def _check_stream(
+    frame: messages.Frame, start: messages.SessionStart, field: str | None
 ) -> str:
     planes = range(len(start.planes))
     if frame.channel not in start.channels or frame.plane not in planes:
@@ -249,7 +251,7 @@ def _stream_fault(
     )
 
 
-def _order_fault(frame: messages.Frame, newest: messages.Frame, rate_hz: float) -> str:
+def _check_order(frame: messages.Frame, newest: messages.Frame, rate_hz: float) -> str:
     step, step_s = frame.frame - newest.frame, frame.t - newest.t
     if 0 < step <= MAX_PAUSE_S * rate_hz and 0 < step_s <= MAX_PAUSE_S:
         return ""

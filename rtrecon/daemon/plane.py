@@ -1,242 +1,121 @@
-"""One plane of a session: from its first image to its neurons' activity."""
+"""What the pipeline expects of one imaged plane, and what enters and leaves a plane."""
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from rtrecon.config import Settings
 from rtrecon.core.types import Array
-from rtrecon.imaging.frame_processor import Chain, Sample, Worth
-from rtrecon.imaging.reference import Known, Reference, find_reference, stored_reference
-from rtrecon.imaging.registration.z_drift import Depth, DepthMeter
-from rtrecon.imaging.timing.aligner import Aligner, Tick
+from rtrecon.imaging.frame_processor import FrameTraces
+from rtrecon.imaging.registration.z_drift import DepthEstimate
+from rtrecon.imaging.timing.aligner import EncoderSample
 from rtrecon.protocol import messages
-from rtrecon.protocol.behavior import UNKNOWN, Behaved
-from rtrecon.session.resume_state import (
-    State,
-    load_reference,
-    load_state,
-    reference_file,
-    state_file,
-)
-
-# Of images kept until there is a reference; the oldest go first, counted.
-_MOST_KEPT_BYTES = 256 * 2**20
-# In one go: what was kept is caught up with beside new images, not in front of them.
-_AT_ONCE = 4
+from rtrecon.protocol.behavior import NO_BEHAVIOR, BehaviorValues
+from rtrecon.rois.roi_set import RoiSet
 
 
 @dataclass(frozen=True)
-class Shot:
-    """An image of one plane and when it came, on the wall clock of this machine.
+class PlaneFrame:
+    """One frame of one plane, with its images of the two channels that are used.
 
-    pixels: of the channel that activity is read from; guide: of the one aligned on.
-    behavior: what was known of it when the image came.
+    signal_image: the channel from which activity is read. registration_image: the
+    channel from which motion is estimated; often the same array. t_received_s: when the
+    frame arrived, on this machine's wall clock. n_images: number of received images (2
+    if the channels differ). behavior: the newest values when the frame arrived.
     """
 
     message: messages.Frame
-    pixels: Array
-    guide: Array
-    t_received: float
-    images: int = 1  # that came for it: two where the channels differ
-    behavior: Behaved = UNKNOWN
+    signal_image: Array
+    registration_image: Array
+    t_received_s: float
+    n_images: int = 1
+    behavior: BehaviorValues = NO_BEHAVIOR
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one shot said. `late`: it had to wait for the reference.
+class ProcessedFrame:
+    """The results of one frame.
 
-    ticks: encoder frames completed, whose newest image is `origin`. depth: of the
-    plane, where a stack tells it.
+    samples: the encoder frames that this frame completed. sample_frame: the frame to
+    which their newest activity belongs; deconvolution lags behind. is_late: the frame
+    was queued before it was processed. depth: position in z, if a z stack is known.
     """
 
-    shot: Shot
-    sample: Sample
-    ticks: list[Tick]
-    origin: Shot
-    late: bool
-    depth: Depth
+    frame: PlaneFrame
+    traces: FrameTraces
+    samples: list[EncoderSample]
+    sample_frame: PlaneFrame
+    is_late: bool
+    depth: DepthEstimate
 
 
-class Plane:
-    """One plane's reference, chain and time base.
+class Plane(Protocol):
+    """One plane of a session: frames in, encoder samples out; nothing waits.
 
-    Shots are kept until a reference has been made of the first, aside, and then
-    processed late: none is left out. Remembers the newest shots that deconvolution
-    still waits on. `notices` are sentences to be told, `unusable` counts shots of which
-    no reference could be made.
+    `n_unusable` counts the images from which no reference could be made.
     """
 
-    def __init__(
-        self, known: Known, rate_hz: float, settings: Settings, aside: Executor
-    ) -> None:
-        self.known = known
-        self.reference: Reference | None = None
-        self.notices: list[str] = []
-        self.unusable = 0
-        self._rate_hz = rate_hz
-        self._settings = settings
-        self._aside = aside
-        self._making: Future[Reference] | None = None
-        self._tried = 0  # shots that the reference in the making is of
-        self._chain: Chain | None = None
-        self._backlog: deque[tuple[Shot, bool]] = deque()
-        self._aligner = Aligner(settings.align.rate_hz)
-        lag = settings.traces.deconvolve_lag_frames
-        self._waiting: deque[Shot] = deque(maxlen=lag + 1)
-        self._contrast = 0.0, 1.0
-        self._t0_s = 0.0
-        if known.image is not None and not settings.field.enabled:
-            self.use(stored_reference(known, settings))
+    n_unusable: int
 
     @property
-    def calibrating(self) -> bool:
-        """Whether shots are being kept for a reference."""
-        return self._chain is None
+    def is_calibrating(self) -> bool:
+        """Whether frames are collected for a reference."""
+        ...
 
     @property
-    def making(self) -> bool:
-        """Whether a reference is being made, aside."""
-        return self._making is not None
+    def is_building_reference(self) -> bool:
+        """Whether a reference is being built in the background."""
+        ...
 
     @property
-    def waiting(self) -> int:
-        """How many shots are kept or still to be caught up with."""
-        return len(self._backlog)
+    def n_queued(self) -> int:
+        """Number of frames that were received but not processed yet."""
+        ...
 
-    def start(self, t0_s: float, from_s: float) -> None:
-        """Begin a session whose first image was at t0_s; we see those since from_s."""
-        self._t0_s = t0_s
-        self._aligner.start(t0_s, self._rate_hz, from_s)
+    @property
+    def n_queued_images(self) -> int:
+        """Number of images of these frames: a frame has one or two."""
+        ...
 
-    def resume(self, folder: Path, number: int) -> float:
-        """Go on where an earlier part of the session, in `folder`, was left.
+    @property
+    def is_queue_full(self) -> bool:
+        """Whether the next frame would make the plane drop its oldest one."""
+        ...
 
-        Returns its t0 in s. Raises UserError where it cannot be gone on from.
-        """
-        state = load_state(state_file(folder, number), self._settings)
-        kept = reference_file(folder, number)
-        reference, self.known = load_reference(kept, self._settings)
-        self.use(reference)
-        assert self._chain is not None
-        self._chain.restore(state.chain)
-        return state.t0_s
+    def start_session(self, t0_s: float, from_s: float) -> None:
+        """Start at from_s in a session whose first frame was at t0_s (s)."""
+        ...
 
-    def state(self) -> State | None:
-        """Return all that a restart needs to go on from here; None before images."""
-        if self._chain is None or not self._waiting:
-            return None
-        return State(self._chain.state(), self._t0_s, self._waiting[-1].message.t)
+    def add_frame(self, frame: PlaneFrame) -> list[ProcessedFrame]:
+        """Take one frame; return what could be processed now, oldest first."""
+        ...
 
-    def labels(self) -> Array:
-        """Return whose each pixel is, uint16: 0 = nobody's, k = the k-th cell's."""
-        rois = self.reference.masks.cells if self.reference else self.known.rois
-        labels = np.zeros(rois.shape, np.uint16)
-        numbers = np.arange(1, 1 + len(rois), dtype=np.uint16)
-        labels[rois.rows, rois.cols] = numbers.repeat(np.diff(rois.indptr))
-        return labels
+    def process_pending(self, *, is_ending: bool = False) -> list[ProcessedFrame]:
+        """Process some queued frames; is_ending: no further frame is expected."""
+        ...
 
-    def worth(self) -> Worth | None:
-        """Return what the neurons' traces are worth; None before there are any."""
-        return None if self._chain is None else self._chain.worth()
+    def renew_reference(self) -> None:
+        """Build a new reference from the next frames."""
+        ...
 
-    def take(self, shot: Shot) -> list[Step]:
-        """Take one shot; return what could be processed now, oldest first."""
-        late = self.calibrating or bool(self._backlog)
-        self._backlog.append((shot, late))
-        most = max(2, _MOST_KEPT_BYTES // shot.pixels.nbytes)
-        if self.calibrating and len(self._backlog) > most:
-            self._backlog.popleft()
-            self.unusable += 1
-        return self.go_on()
+    def take_notices(self) -> list[str]:
+        """Return the sentences for the user since the last call."""
+        ...
 
-    def go_on(self, *, ending: bool = False) -> list[Step]:
-        """Do what became possible; `ending`: no further shot will come for a while."""
-        if self._chain is None:
-            self._calibrate(ending)
-        if self._chain is None:
-            return []
-        count = min(_AT_ONCE, len(self._backlog))
-        return [self._process(*self._backlog.popleft()) for _ in range(count)]
+    def make_labels(self) -> Array:
+        """Return uint16 (lines, pixels): 0 = background, k = the k-th neuron."""
+        ...
 
-    def use(self, reference: Reference) -> None:
-        """Register to this reference from the next shot on."""
-        self.reference = reference
-        depth, meter = reference.depth, None
-        if depth is not None:
-            meter = DepthMeter(depth.planes, self._rate_hz, depth.step)
-        self._chain = Chain(
-            reference.template,
-            reference.masks,
-            self._rate_hz,
-            self._settings,
-            offset=reference.offset_counts,
-            scan_offset_px=reference.scan_offset_px,
-            depth=meter,
-        )
-        low, high = np.percentile(reference.template, (1, 99.7))
-        self._contrast = float(low), float(max(high - low, 1.0))
+    def make_view(self, step_px: int) -> Array:
+        """Return the newest registered image as uint8, every `step_px`-th pixel."""
+        ...
 
-    def retake(self) -> None:
-        """Make a new reference of the next shots; the neurons are looked for in it."""
-        if self.reference is not None:
-            rois, image = self.reference.masks.cells, self.reference.template
-            self.known = Known(rois, image)
-        self._chain = self._making = None
 
-    def view(self, step_px: int) -> Array:
-        """Return the newest registered image, uint8, every `step_px`-th pixel."""
-        assert self._chain is not None
-        low, span = self._contrast
-        image = self._chain.registered[::step_px, ::step_px]
-        return np.clip((image - low) * (255 / span), 0, 255).astype(np.uint8)
-
-    def _calibrate(self, ending: bool) -> None:
-        if self._making is None:
-            self._start_making(ending)
-        elif self._making.done():
-            made, self._making = self._making, None
-            try:
-                self.use(made.result())
-                self.notices += made.result().notices
-            except ValueError as error:
-                self._give_up_kept(str(error))
-
-    def _start_making(self, ending: bool) -> None:
-        needed = self._settings.register_.template_frames
-        if len(self._backlog) >= needed or (ending and self._backlog):
-            shots = [shot for shot, _ in islice(self._backlog, needed)]
-            guides, read = [s.guide for s in shots], [s.pixels for s in shots]
-            self._tried = len(shots)
-            self._making = self._aside.submit(
-                find_reference, guides, self.known, self._settings, read
-            )
-
-    def _give_up_kept(self, reason: str) -> None:
-        self.unusable += self._tried
-        for _ in range(self._tried):
-            self._backlog.popleft()
-        self.notices.append(f"{reason} The next {self._tried} frames are tried")
-
-    def _process(self, shot: Shot, late: bool) -> Step:
-        assert self._chain is not None
-        sample = self._chain.process(shot.pixels, shot.guide)
-        self._waiting.append(shot)
-        ticks: list[Tick] = []
-        origin = self._waiting[0]
-        if len(self._waiting) == self._waiting.maxlen:
-            # Deconvolution looks ahead: its activity belongs to the oldest shot.
-            stamp = origin.message
-            ticks = self._aligner.activity(stamp.t, stamp.frame, sample.activity)
-        self._tell(self._chain)
-        return Step(shot, sample, ticks, origin, late, self._chain.depth)
-
-    def _tell(self, chain: Chain) -> None:
-        self.notices += chain.notices
-        chain.notices.clear()
+def make_label_image(rois: RoiSet) -> Array:
+    """Return uint16 (lines, pixels): 0 = background, k = the k-th region."""
+    labels = np.zeros(rois.shape, np.uint16)
+    numbers = np.arange(1, 1 + len(rois), dtype=np.uint16)
+    labels[rois.rows, rois.cols] = numbers.repeat(np.diff(rois.indptr))
+    return labels

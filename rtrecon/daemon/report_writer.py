@@ -1,4 +1,4 @@
-"""Has a session's report written once it is over, by a process that gives way."""
+"""Writes a session's report, in a process of low priority, when the session is over."""
 
 from __future__ import annotations
 
@@ -7,41 +7,42 @@ import sys
 import threading
 from pathlib import Path
 
-from rtrecon.config import RecordSettings
-from rtrecon.core.process import give_way
+from rtrecon.config import RecordingSettings
+from rtrecon.core.process import lower_priority
 from rtrecon.session.recorder import Recorder
 
-_REST_S = 5.0  # without a further frame, after which a session has a report
+_IDLE_S = 5.0  # a session has a report after this time without a frame
 
 
-class Reports:
-    """Starts `rtrecon report` for a recording; nobody waits for it.
+class ReportWriter:
+    """Starts `rtrecon report` for a recording; the daemon does not wait for it.
 
-    Remembers since when the session has been over, and which recording's report is
-    being written, so that it is written once unless the session goes on.
+    Each report is written once, unless the session continues.
     """
 
-    def __init__(self, settings: RecordSettings) -> None:
-        self._enabled = settings.report
-        self._over_since_s: float | None = None
-        self._written: Path | None = None
+    def __init__(self, settings: RecordingSettings) -> None:
+        self._is_enabled = settings.report
+        self._idle_since_s: float | None = None
+        self._written: Path | None = None  # recording of the newest report
 
-    def watch(self, recorder: Recorder | None, over: bool, now_s: float) -> None:
-        """Notice that a session is over, while its recording is still open."""
-        if not over or recorder is None:
-            self._over_since_s = self._written = None
-        elif self._over_since_s is None:
-            self._over_since_s = now_s
-        elif now_s - self._over_since_s > _REST_S:
-            self.write(recorder)
+    def write_when_idle(
+        self, recorder: Recorder | None, is_idle: bool, now_s: float
+    ) -> None:
+        """Write the report of an open recording when its session has been idle."""
+        if not is_idle or recorder is None:
+            self._idle_since_s = self._written = None
+        elif self._idle_since_s is None:
+            self._idle_since_s = now_s
+        elif now_s - self._idle_since_s > _IDLE_S:
+            self.write_report(recorder)
 
-    def write(self, recorder: Recorder) -> None:
-        """Have the report written, if it is not yet and there is something to tell."""
-        if not self._enabled or recorder.failure or self._written == recorder.path:
+    def write_report(self, recorder: Recorder) -> None:
+        """Write the report, unless it exists or the recording has failed."""
+        if not self._is_enabled or recorder.failure or self._written == recorder.path:
             return
         self._written = recorder.path
         command = [sys.executable, "-m", "rtrecon", "report", str(recorder.path)]
-        quiet = subprocess.DEVNULL  # a mistake is still told where the daemon speaks
+        quiet = subprocess.DEVNULL  # errors still appear where the daemon prints
         process = subprocess.Popen(command, stdin=quiet, stdout=quiet)
-        give_way(process.pid)
+        lower_priority(process.pid)
         threading.Thread(target=process.wait, name="report", daemon=True).start()

@@ -1,95 +1,100 @@
-"""What may be asked of a daemon while it runs, and what it answers."""
+"""The requests that a running daemon answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
+from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.pipeline import Pipeline
-from rtrecon.transport.control import Answer, Request
+from rtrecon.daemon.session_manager import SessionManager
+from rtrecon.transport.rpc import Reply, RpcRequest
 
-_NO_SESSION: Answer = {"ok": False, "sentence": "no session is running"}
-
-
-class Asked(Protocol):
-    """The daemon, as far as requests reach it."""
-
-    @property
-    def pipeline(self) -> Pipeline | None:
-        """The session under way."""
-        ...
-
-    def status(self) -> Answer:
-        """Return a whole snapshot, for who comes late."""
-        ...
-
-    def mark(self, note: str) -> None:
-        """Publish and record a note."""
-        ...
-
-    def record(self, on: bool) -> None:
-        """Record from now on, or no longer."""
-        ...
-
-    def stop(self) -> None:
-        """End, once the current messages are done with."""
-        ...
+_NO_SESSION: Reply = {"ok": False, "sentence": "no session is running"}
 
 
-def operations(daemon: Asked) -> dict[str, Callable[[Request], Answer]]:
-    """Return what answers each request, by its `op`."""
+class DaemonApi:
+    """Answers requests about the daemon and its current session.
 
-    def mark(request: Request) -> Answer:
-        daemon.mark(request.note)
+    stop: a function that ends the daemon.
+    """
+
+    def __init__(
+        self,
+        context: DaemonContext,
+        sessions: SessionManager,
+        stop: Callable[[], None],
+    ) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._stop = stop
+
+    def make_handlers(self) -> dict[str, Callable[[RpcRequest], Reply]]:
+        """Return the function that answers each request, by its `op`."""
+        return {
+            "status": lambda _: self._describe_status(),
+            "mark": self._add_mark,
+            "record": self._switch_recording,
+            "reference": lambda _: self._ask_pipeline(_renew_reference),
+            "history": lambda _: _list_history(self._sessions.pipeline),
+            "neurons": lambda _: self._ask_pipeline(_list_neurons),
+            "masks": lambda _: self._ask_pipeline(_get_masks),
+            "stop": lambda _: self._stop_daemon(),
+        }
+
+    def _ask_pipeline(self, answer: Callable[[Pipeline], Reply]) -> Reply:
+        pipeline = self._sessions.pipeline
+        return _NO_SESSION if pipeline is None else answer(pipeline)
+
+    def _describe_status(self) -> Reply:
+        """Return a complete snapshot, for clients that connect late."""
+        pipeline, workers = self._sessions.pipeline, self._context.workers
+        recorder, inverter = self._context.recording.recorder, workers.inverter
+        n_processed = pipeline.output.n_processed if pipeline else 0
+        return {
+            "state": self._sessions.state,
+            "session": self._context.publisher.session,
+            "frames_processed": n_processed,
+            "recording": str(recorder.path) if recorder else None,
+            "inverting": workers.is_inverter_ready,
+            "inverter_pid": inverter.pid if inverter else None,
+            "inverter_restarts": inverter.restarts if inverter else 0,
+            "sentence": f"{self._sessions.state}, {n_processed} frames processed",
+        }
+
+    def _add_mark(self, request: RpcRequest) -> Reply:
+        self._context.events.publish_event("mark", request.note)
         return {"sentence": "noted"}
 
-    def record(request: Request) -> Answer:
-        daemon.record(request.on)
+    def _switch_recording(self, request: RpcRequest) -> Reply:
+        self._sessions.set_recording(request.on)
         return {"sentence": f"recording is {'on' if request.on else 'off'}"}
 
-    def stop(_: Request) -> Answer:
-        daemon.stop()
+    def _stop_daemon(self) -> Reply:
+        self._stop()
         return {"sentence": "stopping"}
 
-    return {
-        "status": lambda _: daemon.status(),
-        "mark": mark,
-        "record": record,
-        "reference": lambda _: _reference(daemon.pipeline),
-        "history": lambda _: _history(daemon.pipeline),
-        "neurons": lambda _: _neurons(daemon.pipeline),
-        "masks": lambda _: _masks(daemon.pipeline),
-        "stop": stop,
-    }
 
-
-def _reference(pipeline: Pipeline | None) -> Answer:
-    if pipeline is None:
-        return _NO_SESSION
-    pipeline.retake_reference()
+def _renew_reference(pipeline: Pipeline) -> Reply:
+    pipeline.planes.renew_references()
     return {"sentence": "a new reference is made of the next frames"}
 
 
-def _history(pipeline: Pipeline | None) -> Answer:
-    """The newest activity messages, three parts each, oldest first."""
-    kept = pipeline.history if pipeline else ()
-    parts = [part for message in kept for part in message]
-    return {"sentence": f"{len(kept)} activity messages", "attached": parts}
+def _list_history(pipeline: Pipeline | None) -> Reply:
+    """Return the newest activity messages, three parts each, oldest first."""
+    history = pipeline.output.history if pipeline else ()
+    parts = [part for message in history for part in message]
+    return {"sentence": f"{len(history)} activity messages", "attached": parts}
 
 
-def _neurons(pipeline: Pipeline | None) -> Answer:
-    """The neurons' ids, in the order of the activity."""
-    if pipeline is None:
-        return _NO_SESSION
+def _list_neurons(pipeline: Pipeline) -> Reply:
+    """Return the ids of the neurons, in the order of the activity."""
     ids = pipeline.field.rois.ids.tolist()
     return {"sentence": f"{len(ids)} neurons", "ids": ids}
 
 
-def _masks(pipeline: Pipeline | None) -> Answer:
-    """Whose each pixel of today's field is: uint16 labels follow."""
-    if pipeline is None:
-        return _NO_SESSION
-    labels = pipeline.labels()
+def _get_masks(pipeline: Pipeline) -> Reply:
+    """Return the label images of today's field, little-endian uint16."""
+    labels = pipeline.planes.make_labels()
     return {
         "sentence": f"masks of {len(labels)} planes",
         "masks": labels.shape,

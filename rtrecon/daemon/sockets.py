@@ -7,81 +7,83 @@ from dataclasses import dataclass
 
 import zmq
 
-from rtrecon.config import WireSettings
+from rtrecon.config import NetworkSettings
 from rtrecon.transport import sockets
-from rtrecon.transport.gatekeeper import Gatekeeper
-from rtrecon.transport.keys import keys_of_daemon, token_of
+from rtrecon.transport.authenticator import CurveAuthenticator
+from rtrecon.transport.keys import get_daemon_keys, get_token
 from rtrecon.transport.sockets import Context, Socket
-from rtrecon.transport.tcp_door import TcpDoor
+from rtrecon.transport.tcp_server import TcpServer
 
 
 @dataclass(frozen=True)
-class Doors:
-    """Where messages come in (`frames`, `results`, `requests`) and go out (`out`).
+class DaemonSockets:
+    """frames, results, control: messages arrive here; publish: they leave here.
 
-    What comes by framed TCP is among `frames`.
+    Messages that arrive by framed TCP are forwarded to `frames`.
     """
 
     frames: Socket
     results: Socket
-    requests: Socket
-    out: Socket
-    tcp: TcpDoor | None
-    gatekeeper: Gatekeeper | None  # where there are keys
-    _opened: ExitStack
+    control: Socket
+    publish: Socket
+    tcp: TcpServer | None
+    authenticator: CurveAuthenticator | None  # if the settings name keys
+    _resources: ExitStack
 
     @classmethod
-    def bind(cls, wire: WireSettings) -> Doors:
-        """Bind all or none; raises `AddressError` or `KeyFault`."""
-        keys = keys_of_daemon(wire)
-        with ExitStack() as opened:
+    def bind_all(cls, settings: NetworkSettings) -> DaemonSockets:
+        """Bind all sockets or none; raises `AddressError` or `KeyFileError`."""
+        keys = get_daemon_keys(settings)
+        with ExitStack() as resources:
             context: Context = zmq.Context()
-            opened.callback(context.term)
-            gatekeeper = Gatekeeper(context, keys) if keys else None
-            if gatekeeper:
-                opened.callback(gatekeeper.close)
+            resources.callback(context.term)
+            authenticator = CurveAuthenticator(context, keys) if keys else None
+            if authenticator:
+                resources.callback(authenticator.close)
 
             def bind(kind: int, address: str) -> Socket:
-                socket = sockets.bind(context, kind, address, keys)
-                opened.callback(socket.close)
+                socket = sockets.bind_socket(context, kind, address, keys)
+                resources.callback(socket.close)
                 return socket
 
-            frames = bind(zmq.PULL, wire.frames)
-            results = bind(zmq.PULL, wire.results)
-            requests = bind(zmq.ROUTER, wire.control)
-            out = bind(zmq.PUB, wire.publish)
-            tcp = open_tcp(context, wire, frames)
+            frames = bind(zmq.PULL, settings.frames)
+            results = bind(zmq.PULL, settings.results)
+            control = bind(zmq.ROUTER, settings.control)
+            publish = bind(zmq.PUB, settings.publish)
+            tcp = open_tcp_server(context, settings, frames)
             if tcp:
-                opened.callback(tcp.close)
-            closing = opened.pop_all()
-        return cls(frames, results, requests, out, tcp, gatekeeper, closing)
+                resources.callback(tcp.close)
+            owned = resources.pop_all()
+        return cls(frames, results, control, publish, tcp, authenticator, owned)
 
-    def poller(self) -> zmq.Poller:
-        """Return what waits until something comes in by any of them."""
+    def make_poller(self) -> zmq.Poller:
+        """Return a poller that wakes up when any socket has a message."""
         poller = zmq.Poller()
-        for socket in (self.frames, self.results, self.requests):
+        for socket in (self.frames, self.results, self.control):
             poller.register(socket, zmq.POLLIN)
-        if self.gatekeeper:
-            poller.register(self.gatekeeper.socket, zmq.POLLIN)
+        if self.authenticator:
+            poller.register(self.authenticator.socket, zmq.POLLIN)
         return poller
 
-    def keep(self) -> list[str]:
-        """Let in who may; return a sentence for each who was turned away."""
-        told = self.tcp.sentences() if self.tcp else []
-        if self.gatekeeper:
-            self.gatekeeper.answer_waiting()
-            told += self.gatekeeper.sentences()
-        return told
+    def poll_authentication(self) -> list[str]:
+        """Answer clients that want to connect; return why clients were refused."""
+        notices = self.tcp.take_notices() if self.tcp else []
+        if self.authenticator:
+            self.authenticator.answer_handshakes()
+            notices += self.authenticator.take_notices()
+        return notices
 
     def close(self) -> None:
-        """Close all."""
-        self._opened.close()
+        """Close all sockets."""
+        self._resources.close()
 
 
-def open_tcp(context: Context, wire: WireSettings, frames: Socket) -> TcpDoor | None:
-    """Open the framed TCP door and lead it to `frames`; None if it is switched off."""
-    if wire.tcp == "off":
+def open_tcp_server(
+    context: Context, settings: NetworkSettings, frames: Socket
+) -> TcpServer | None:
+    """Open the framed TCP server and connect `frames` to it; None if switched off."""
+    if settings.tcp == "off":
         return None
-    door = TcpDoor(context, wire.tcp, token_of(wire))
-    door.connect(frames)
-    return door
+    server = TcpServer(context, settings.tcp, get_token(settings))
+    server.connect_pull(frames)
+    return server

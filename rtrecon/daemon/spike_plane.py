@@ -1,47 +1,71 @@
-"""Spikes in place of images: units whose rates go straight to the time base."""
+"""A "plane" of sorted units: their spike rates are already the activity."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.daemon.plane import Plane, Shot, Step
-from rtrecon.imaging.frame_processor import Sample
-from rtrecon.imaging.registration.registrar import Shift
-from rtrecon.imaging.registration.z_drift import Depth
-from rtrecon.imaging.timing.aligner import Tick
+from rtrecon.daemon.plane import PlaneFrame, ProcessedFrame, make_label_image
+from rtrecon.imaging.frame_processor import FrameTraces
+from rtrecon.imaging.registration.registrar import FrameShift
+from rtrecon.imaging.registration.z_drift import DepthEstimate
+from rtrecon.imaging.timing.aligner import Aligner
+from rtrecon.rois.roi_set import RoiSet
 
-_STILL = Shift(0.0, 0.0, confidence=1.0, trusted=True)
+_NO_SHIFT = FrameShift(0.0, 0.0, confidence=1.0, is_accepted=True)
 
 
-class Units(Plane):
-    """Stands where a plane stands in a session of spikes.
+class SpikePlane:
+    """The units of a session of spike rates (implements `Plane`).
 
-    A shot is one bin: (1, n) float32, the rate of each unit, NaN where it was lost. It
-    is its own activity; there is no reference, nothing to wait for and nothing to see.
+    A frame is one bin, (1, n) float32: the rate of each unit, NaN where it was lost.
+    There is no reference, no queue and no image.
     """
 
-    @property
-    def calibrating(self) -> bool:
-        """Never: rates need no reference."""
-        return False
+    is_calibrating = False
+    is_building_reference = False
+    n_queued = n_queued_images = 0
+    is_queue_full = False
 
-    def take(self, shot: Shot) -> list[Step]:
+    def __init__(self, rois: RoiSet, rate_hz: float, encoder_rate_hz: float) -> None:
+        self.n_unusable = 0
+        self._rois = rois
+        self._rate_hz = rate_hz
+        self._aligner = Aligner(encoder_rate_hz)
+
+    def start_session(self, t0_s: float, from_s: float) -> None:
+        """Start at from_s in a session whose first bin was at t0_s (s)."""
+        self._aligner.start_session(t0_s, self._rate_hz, from_s)
+
+    def add_frame(self, frame: PlaneFrame) -> list[ProcessedFrame]:
         """Take one bin; its activity is complete at once."""
-        rates = np.where(np.isfinite(shot.pixels[0]), shot.pixels[0], np.float32("nan"))
-        unknown = np.full_like(rates, np.nan)
-        message = shot.message
-        ticks: list[Tick] = self._aligner.activity(message.t, message.frame, rates)
-        sample = Sample(_STILL, rates, unknown, unknown, rates)
-        return [Step(shot, sample, ticks, shot, late=False, depth=Depth())]
+        received = frame.signal_image[0]
+        rates = np.where(np.isfinite(received), received, np.float32("nan"))
+        missing = np.full_like(rates, np.nan)
+        message = frame.message
+        samples = self._aligner.add_activity(message.t, message.frame, rates)
+        traces = FrameTraces(_NO_SHIFT, rates, missing, missing, rates)
+        return [
+            ProcessedFrame(
+                frame, traces, samples, frame, is_late=False, depth=DepthEstimate()
+            )
+        ]
 
-    def go_on(self, *, ending: bool = False) -> list[Step]:
-        """Nothing ever waits."""
+    def process_pending(self, *, is_ending: bool = False) -> list[ProcessedFrame]:
+        """Return nothing: bins are never queued."""
         return []
 
-    def retake(self) -> None:
-        """There is no reference to be made again."""
+    def renew_reference(self) -> None:
+        """Do nothing: rates need no reference."""
 
-    def view(self, step_px: int) -> Array:
+    def take_notices(self) -> list[str]:
+        """Return nothing: there is nothing to report."""
+        return []
+
+    def make_labels(self) -> Array:
+        """Return uint16 (1, n): the k-th unit is labelled k."""
+        return make_label_image(self._rois)
+
+    def make_view(self, step_px: int) -> Array:
         """Return an empty image."""
         return np.empty((0, 0), np.uint8)

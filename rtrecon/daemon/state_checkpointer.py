@@ -1,99 +1,112 @@
-"""Has everything written that a restart needs, aside, and the field's picture drawn."""
+"""Saves in the background what a restarted daemon needs to resume a session."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from rtrecon.config import Settings
-from rtrecon.core.process import give_way
-from rtrecon.daemon.plane import Plane
-from rtrecon.imaging.reference import Reference
+from rtrecon.core.process import lower_priority
+from rtrecon.daemon.image_plane import ImagePlane
+from rtrecon.imaging.reference import PlaneReference
 from rtrecon.session.resume_state import (
-    neurons_file,
-    reference_file,
-    save_neurons,
+    get_reference_path,
+    get_state_path,
+    get_trace_quality_path,
     save_reference,
     save_state,
-    state_file,
+    save_trace_quality,
 )
 
-_EVERY_S = 5.0  # the most that a restart has to do without
+_SAVE_INTERVAL_S = 5.0  # a restart loses at most the state of this time
 
 
-class Keeper:
-    """Writes into a session's folder what its planes remember.
+class StateCheckpointer:
+    """Saves the references and the state of a session's planes into its folder.
 
-    One writing at a time, never waited for. Remembers which references are written,
-    and when state was; what went wrong is in `notices`, once.
+    One save runs at a time, in the background. After a failure it stops and reports the
+    failure once in `notices`.
     """
 
-    def __init__(self, settings: Settings, aside: Executor) -> None:
-        self.notices: list[str] = []
+    def __init__(self, settings: Settings, background: Executor) -> None:
         self._settings = settings
-        self._aside = aside
-        self._writing: Future[None] | None = None
-        self._failed = False
-        self._kept: dict[tuple[Path, int], Reference] = {}
+        self._background = background
+        self._notices: list[str] = []
+        self._saving: Future[None] | None = None
+        self._has_failed = False
+        self._saved: dict[tuple[Path, int], PlaneReference] = {}
         self._due_s = 0.0
 
-    def keep(self, folder: Path, planes: list[Plane], now_s: float) -> None:
-        """Have written what is new, or due; call it often."""
-        if self._failed or self._is_busy():
+    def take_notices(self) -> list[str]:
+        """Return the sentences for the user since the last call."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def save_if_due(
+        self, folder: Path, planes: Sequence[ImagePlane], now_s: float
+    ) -> None:
+        """Start to save a new reference, or the state when it is due; call it often."""
+        if self._is_saving() or self._has_failed:
             return
         for number, plane in enumerate(planes):
             reference = plane.reference
-            if reference and self._kept.get((folder, number)) is not reference:
-                self._kept[folder, number] = reference
-                self._keep_reference(folder, number, plane)
+            if reference and self._saved.get((folder, number)) is not reference:
+                self._saved[folder, number] = reference
+                self._save_reference(folder, number, plane)
                 return
-        if now_s >= self._due_s:
-            self._due_s = now_s + _EVERY_S
-            self._keep_state(folder, planes)
+        if planes and now_s >= self._due_s:
+            self._due_s = now_s + _SAVE_INTERVAL_S
+            self._save_state(folder, planes)
 
-    def _is_busy(self) -> bool:
-        if self._writing is None or not self._writing.done():
-            return self._writing is not None
-        error = self._writing.exception()
-        self._writing = None
+    def _is_saving(self) -> bool:
+        if self._saving is None:
+            return False
+        if not self._saving.done():
+            return True
+        error = self._saving.exception()
+        self._saving = None
         if error is not None:
-            self._failed = True
-            self.notices.append(
-                f"what a restart would need cannot be written: {error}; a restart "
-                "would begin anew"
+            self._has_failed = True
+            self._notices.append(
+                f"the state for a restart cannot be saved: {error}; a restarted daemon "
+                "would begin the session anew"
             )
-        return self._failed
+        return False
 
-    def _keep_reference(self, folder: Path, number: int, plane: Plane) -> None:
-        reference, known = plane.reference, plane.known
+    def _save_reference(self, folder: Path, number: int, plane: ImagePlane) -> None:
+        reference, stored_field = plane.reference, plane.stored_field
         assert reference is not None
 
-        def write() -> None:
-            save_reference(reference_file(folder, number), reference, known)
-            if reference.report is not None:
-                _draw(folder)
+        def save() -> None:
+            path = get_reference_path(folder, number)
+            save_reference(path, reference, stored_field)
+            if reference.field_report is not None:
+                _draw_field_report(folder)
 
-        self._writing = self._aside.submit(write)
+        self._saving = self._background.submit(save)
 
-    def _keep_state(self, folder: Path, planes: list[Plane]) -> None:
-        kept = [
-            (plane.state(), plane.worth(), plane.known.rois.ids) for plane in planes
+    def _save_state(self, folder: Path, planes: Sequence[ImagePlane]) -> None:
+        states = [
+            (plane.get_state(), plane.trace_quality(), plane.stored_field.rois.ids)
+            for plane in planes
         ]
 
-        def write() -> None:
-            for number, (state, worth, ids) in enumerate(kept):
-                if state is not None and worth is not None:
-                    save_state(state_file(folder, number), state, self._settings)
-                    save_neurons(neurons_file(folder, number), ids, worth)
+        def save() -> None:
+            for number, (state, quality, ids) in enumerate(states):
+                if state is not None and quality is not None:
+                    save_state(get_state_path(folder, number), state, self._settings)
+                    path = get_trace_quality_path(folder, number)
+                    save_trace_quality(path, ids, quality)
 
-        self._writing = self._aside.submit(write)
+        self._saving = self._background.submit(save)
 
 
-def _draw(folder: Path) -> None:
-    """Draw the field's picture in a process of its own: it takes seconds."""
+def _draw_field_report(folder: Path) -> None:
+    """Draw the picture of the field match in a process of its own: it takes seconds."""
     command = [sys.executable, "-m", "rtrecon", "field", str(folder)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
-        give_way(process.pid)
+        lower_priority(process.pid)

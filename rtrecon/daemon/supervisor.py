@@ -1,4 +1,4 @@
-"""A station as a child process: started, watched, started again, given up on."""
+"""A worker process: starts it, watches it, restarts it, and gives up in the end."""
 
 from __future__ import annotations
 
@@ -9,50 +9,53 @@ from dataclasses import dataclass
 
 from rtrecon import config
 from rtrecon.config import Settings
-from rtrecon.core.process import give_way
+from rtrecon.core.process import lower_priority
 
-_RETRY_S = 0.5
-_MAX_FAILURES = 3  # in a row, each within `_YOUNG_S` of its first word, or before it
-_YOUNG_S = 10.0
-
-
-@dataclass(frozen=True)
-class Loss:
-    """The child ended by itself: what to tell, and whether it will come again."""
-
-    sentence: str
-    final: bool
+_RESTART_DELAY_S = 0.5
+_MAX_EARLY_EXITS = 3  # in a row; then the process is not started again
+_EARLY_EXIT_S = 10.0  # an exit is early before the first message or this soon after it
 
 
 @dataclass(frozen=True)
-class Duty:
-    """Which command a child runs, how to speak of it, and what is lost without it."""
+class ChildExit:
+    """A child process has exited: a sentence for the user, and whether it is final."""
+
+    notice: str
+    is_final: bool
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """A child process: its command, its name, and what is missing without it."""
 
     command: str
     name: str
-    loss: str
-    gives_way: bool
+    consequence: str
+    has_low_priority: bool
 
 
-# Given a lower priority than the front, so that a step can wait and a frame need not.
-INVERTER = Duty("invert", "the inverter", "no movie", gives_way=True)
-# Idle nearly always; what it does then is awaited.
-REACTOR = Duty("reactor", "the reactor", "no rule fires", gives_way=False)
+# Below the daemon's priority: an optimisation step can wait, a frame cannot.
+INVERTER_SPEC = ChildSpec("inverter", "the inverter", "no movie", has_low_priority=True)
+# It is nearly always idle, and its reactions are urgent.
+CLOSED_LOOP_SPEC = ChildSpec(
+    "closed-loop", "the closed loop", "no rule fires", has_low_priority=False
+)
 
 
-class Child:
-    """Runs a command of `rtrecon` and restarts it, time as an argument.
+class ChildProcess:
+    """Runs a command of `rtrecon` and restarts it when it exits.
 
-    One that keeps dying young is given up on.
+    After several early exits in a row it is not started again. There is no clock here:
+    the caller gives the time. restarts: how often it was started again.
     """
 
-    def __init__(self, settings: Settings, duty: Duty = INVERTER) -> None:
+    def __init__(self, settings: Settings, spec: ChildSpec = INVERTER_SPEC) -> None:
         self._settings = settings
-        self._duty = duty
+        self._spec = spec
         self._process: subprocess.Popen[bytes] | None = None
-        self._spoke_s: float | None = None
-        self._start_at_s: float | None = None
-        self._failures = 0
+        self._ready_s: float | None = None  # time of its first message
+        self._restart_due_s: float | None = None
+        self._early_exits = 0
         self.restarts = 0
 
     @property
@@ -61,45 +64,36 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process."""
-        command = [sys.executable, "-m", "rtrecon", self._duty.command]
-        command += ["--front", str(os.getpid())]
+        """Start the process, and send it the settings."""
+        command = [sys.executable, "-m", "rtrecon", self._spec.command]
+        command += ["--daemon-pid", str(os.getpid())]
         process = subprocess.Popen(command, stdin=subprocess.PIPE)
         assert process.stdin is not None
         process.stdin.write(config.dump(self._settings).encode())
         process.stdin.close()
-        if self._duty.gives_way:
-            give_way(process.pid)
-        self._process, self._spoke_s, self._start_at_s = process, None, None
+        if self._spec.has_low_priority:
+            lower_priority(process.pid)
+        self._process, self._ready_s, self._restart_due_s = process, None, None
 
-    def spoke(self, now_s: float) -> None:
-        """Learn that it is up; how long that took says nothing of its health."""
-        if self._spoke_s is None:
-            self._spoke_s = now_s
+    def mark_ready(self, now_s: float) -> None:
+        """Learn that the process has started up; call it for each of its messages."""
+        if self._ready_s is None:
+            self._ready_s = now_s
 
-    def check(self, now_s: float) -> Loss | None:
-        """Notice an end, or start again when it is time; call it often."""
-        if self._start_at_s is not None and now_s >= self._start_at_s:
+    def poll_exit(self, now_s: float) -> ChildExit | None:
+        """Return an exit, once; restart the process when it is due. Call often."""
+        if self._restart_due_s is not None and now_s >= self._restart_due_s:
             self.restarts += 1
             self.start()
         if self._process is None or self._process.poll() is None:
             return None
-        code, name = self._process.returncode, self._duty.name
+        code = self._process.returncode
         self._process = None
-        young = self._spoke_s is None or now_s - self._spoke_s < _YOUNG_S
-        self._failures = self._failures + 1 if young else 1
-        if young and self._failures >= _MAX_FAILURES:
-            return Loss(
-                f"{name} ended {self._failures} times (exit {code}); "
-                f"{self._duty.loss} until the daemon is restarted",
-                final=True,
-            )
-        self._start_at_s = now_s + _RETRY_S
-        return Loss(f"{name} ended (exit {code}); starting it again", final=False)
+        return self._describe_exit(code, now_s)
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """Let it end by itself for a while, then end it."""
-        self._start_at_s = None
+        """Wait for the process to exit by itself; after timeout_s, kill it."""
+        self._restart_due_s = None
         if self._process is None:
             return
         try:
@@ -108,3 +102,18 @@ class Child:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+    def _describe_exit(self, code: int, now_s: float) -> ChildExit:
+        is_early = self._ready_s is None or now_s - self._ready_s < _EARLY_EXIT_S
+        self._early_exits = self._early_exits + 1 if is_early else 1
+        name = self._spec.name
+        if is_early and self._early_exits >= _MAX_EARLY_EXITS:
+            return ChildExit(
+                f"{name} exited {self._early_exits} times (exit code {code}); "
+                f"{self._spec.consequence} until the daemon is restarted",
+                is_final=True,
+            )
+        self._restart_due_s = now_s + _RESTART_DELAY_S
+        return ChildExit(
+            f"{name} exited (exit code {code}); it is started again", is_final=False
+        )

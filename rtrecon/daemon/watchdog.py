@@ -1,78 +1,81 @@
-"""What should come again and again, and does not: noticed once, and so is its return.
+"""Watchdogs: report once when a periodic message stops, and once when it resumes.
 
-A frozen program keeps its connections, so silence is all there is to tell it by. No
-clock: times are given.
+A frozen program keeps its connections, so its silence is the only sign. There is no
+clock here: the caller gives the time.
 """
 
 from __future__ import annotations
 
-INVERTER_S = 2.0  # without its health, which comes every second
+INVERTER_TIMEOUT_S = 2.0  # the inverter sends its health once a second
 _NO_FRAME = "no frame for {:.1f} s: is the sender frozen, or the scan paused?"
-_NO_HEALTH = "no word of the inverter for {:.1f} s: is it frozen or overloaded?"
-_PERIODS = 3.0  # of a slow microscope's, that are no stall yet
+_NO_HEALTH = "no message of the inverter for {:.1f} s: is it frozen or overloaded?"
+_MIN_PERIODS = 3.0  # a slow microscope stalls after this many frame periods
 
 
-class Stall:
-    """Follows one thing that is expected at least every `after_s`.
+class Watchdog:
+    """Watches for one message that is expected at least every `timeout_s`.
 
-    Nothing is expected before it came for the first time, nor after `rest`.
+    It is inactive until the first message, and after `pause`. is_reported: whether the
+    present silence has been reported.
     """
 
-    def __init__(self, after_s: float) -> None:
-        self.after_s = after_s
-        self.is_told = False
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.is_reported = False
         self._newest_s: float | None = None
 
-    def came(self, now_s: float) -> float | None:
-        """Take note that it came; return for how long (s) it had stalled, if it had."""
-        newest_s, was_told = self._newest_s, self.is_told
-        self._newest_s, self.is_told = now_s, False
-        return now_s - newest_s if was_told and newest_s is not None else None
+    def mark_received(self, now_s: float) -> float | None:
+        """Learn of a message; return how long (s) it was missing, if reported."""
+        newest_s, was_reported = self._newest_s, self.is_reported
+        self._newest_s, self.is_reported = now_s, False
+        return now_s - newest_s if was_reported and newest_s is not None else None
 
-    def rest(self) -> None:
-        """Expect nothing until it comes again."""
-        self._newest_s, self.is_told = None, False
+    def pause(self) -> None:
+        """Expect nothing until the next message."""
+        self._newest_s, self.is_reported = None, False
 
-    def check(self, now_s: float) -> float | None:
-        """Return how long (s) it has not come, once, when that is too long."""
-        if self._newest_s is None or self.is_told:
+    def check_silence(self, now_s: float) -> float | None:
+        """Return once how long (s) the message has been missing, if it is overdue."""
+        if self._newest_s is None or self.is_reported:
             return None
         silent_s = now_s - self._newest_s
-        self.is_told = silent_s >= self.after_s
-        return silent_s if self.is_told else None
+        self.is_reported = silent_s >= self.timeout_s
+        return silent_s if self.is_reported else None
 
 
-class Watch:
-    """What the front expects: frames, while a session runs, and the inverter's health.
+class Watchdogs:
+    """The daemon's watchdogs: for frames during a session, and for the inverter.
 
-    stall_s: how long frames may stay away; a slow microscope's, three periods.
+    stall_timeout_s: of frames; a slow microscope has three of its frame periods.
     """
 
-    def __init__(self, stall_s: float) -> None:
-        self.frames = Stall(stall_s)
-        self.inverter = Stall(INVERTER_S)
-        self._stall_s = stall_s
-        self._returns: list[str] = []
+    def __init__(self, stall_timeout_s: float) -> None:
+        self.frames = Watchdog(stall_timeout_s)
+        self.inverter = Watchdog(INVERTER_TIMEOUT_S)
+        self._stall_timeout_s = stall_timeout_s
+        self._resumed: list[str] = []
 
-    def begin(self, rate_hz: float) -> None:
-        """Begin a session of so many frames, or volumes, a second."""
-        self.frames = Stall(max(self._stall_s, _PERIODS / rate_hz))
+    def begin_session(self, rate_hz: float) -> None:
+        """Begin a session with this many frames, or volumes, per second."""
+        self.frames = Watchdog(max(self._stall_timeout_s, _MIN_PERIODS / rate_hz))
 
-    def frame(self, now_s: float) -> None:
-        """Take note of a frame."""
-        if stalled_s := self.frames.came(now_s):
-            self._returns.append(f"frames come again, after {stalled_s:.1f} s")
+    def mark_frame(self, now_s: float) -> None:
+        """Learn that a frame arrived."""
+        if stalled_s := self.frames.mark_received(now_s):
+            self._resumed.append(f"frames arrive again, after {stalled_s:.1f} s")
 
-    def health(self, now_s: float) -> None:
-        """Take note that the inverter said how it is."""
-        if stalled_s := self.inverter.came(now_s):
-            self._returns.append(f"the inverter is back, after {stalled_s:.1f} s")
+    def mark_inverter_health(self, now_s: float) -> None:
+        """Learn that the inverter sent its health."""
+        if stalled_s := self.inverter.mark_received(now_s):
+            self._resumed.append(
+                f"the inverter responds again, after {stalled_s:.1f} s"
+            )
 
-    def notices(self, now_s: float) -> list[tuple[str, str]]:
-        """Return names and sentences of events: what stalls since now, what is back."""
-        told = [("resumed", sentence) for sentence in self._returns]
-        self._returns = []
-        for stall, words in ((self.frames, _NO_FRAME), (self.inverter, _NO_HEALTH)):
-            if silent_s := stall.check(now_s):
-                told.append(("stalled", words.format(silent_s)))
-        return told
+    def take_notices(self, now_s: float) -> list[tuple[str, str]]:
+        """Return (event name, sentence) of what stalled or resumed since last time."""
+        notices = [("resumed", sentence) for sentence in self._resumed]
+        self._resumed = []
+        for dog, text in ((self.frames, _NO_FRAME), (self.inverter, _NO_HEALTH)):
+            if silent_s := dog.check_silence(now_s):
+                notices.append(("stalled", text.format(silent_s)))
+        return notices

@@ -1,0 +1,1 @@
+"""Finding the neurons in a recording that has no masks."""

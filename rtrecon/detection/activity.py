@@ -1,4 +1,4 @@
-"""What changes in a field: neither tissue nor drift, in units of noise."""
+"""Turns registered bins into activity, and finds pixels that are active together."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter, uniform_filter1d
 
 from rtrecon.core.types import Array
-from rtrecon.detection.registered_movie import Report
+from rtrecon.detection.registered_movie import StageProgressCallback
 
-# Slower than any transient, faster than bleaching or a focus that drifts.
+# Slower than any calcium transient, faster than bleaching or drift of the focus.
 _DRIFT_BINS = 61
 _STRIP_LINES = 16
 
 
-def to_activity(bins: Array, tissue_px: int, report: Report) -> Array:
-    """Turn bins (n, lines, pixels) into activity, in place; return their noise.
+def convert_to_activity(
+    bins: Array, tissue_px: int, on_progress: StageProgressCallback
+) -> Array:
+    """Convert bins (n, lines, pixels) to activity in place; return their noise.
 
-    The mean of a square of `tissue_px` around each pixel is taken off, then what is
-    slow; the rest is divided by its noise, (lines, pixels) in counts.
+    Subtracts the mean of a square of `tissue_px` around each pixel, then slow drift in
+    time, and divides by the noise, which is returned: (lines, pixels), in counts.
     """
     for index, image in enumerate(bins):
         image -= uniform_filter(image, tissue_px)
-        _tell(report, "filtering", index, len(bins))
+        _report_progress(on_progress, "filtering", index, len(bins))
     noise = np.empty(bins.shape[1:], np.float32)
     for top in range(0, bins.shape[1], _STRIP_LINES):  # a copy of all is too large
         strip = bins[:, top : top + _STRIP_LINES]
@@ -32,35 +34,40 @@ def to_activity(bins: Array, tissue_px: int, report: Report) -> Array:
     return noise
 
 
-def shared_with_neighbours(activity: Array, sigma_px: float, report: Report) -> Array:
-    """Return (lines, pixels): root of the covariance of neighbours; noise is about 1.
+def compute_neighbor_covariance(
+    activity: Array, sigma_px: float, on_progress: StageProgressCallback
+) -> Array:
+    """Return (lines, pixels): signed root of the covariance of neighbouring pixels.
 
-    The black and the white fields of a checkerboard share signal, but no noise.
+    In units of its value for noise, which is about 1. The black and the white fields
+    of a checkerboard share signal but not noise, so their covariance is signal.
     """
-    black = np.indices(activity.shape[1:]).sum(0) % 2 == 0
-    shared, power = np.zeros((2, *black.shape))
+    is_black = np.indices(activity.shape[1:]).sum(0) % 2 == 0
+    covariance, power = np.zeros((2, *is_black.shape))
     for index, image in enumerate(activity):
-        one = gaussian_filter(np.where(black, image, 0), sigma_px)
-        other = gaussian_filter(np.where(black, 0, image), sigma_px)
-        shared += one * other
-        power += one * one
-        _tell(report, "comparing", index, len(activity))
-    by_chance = np.median(power) / np.sqrt(len(activity)) + 1e-12
-    return np.sign(shared) * np.sqrt(np.abs(shared) / by_chance)
+        black = gaussian_filter(np.where(is_black, image, 0), sigma_px)
+        white = gaussian_filter(np.where(is_black, 0, image), sigma_px)
+        covariance += black * white
+        power += black * black
+        _report_progress(on_progress, "comparing", index, len(activity))
+    noise_level = np.median(power) / np.sqrt(len(activity)) + 1e-12
+    return np.sign(covariance) * np.sqrt(np.abs(covariance) / noise_level)
 
 
-def shared_with_middle(patch: Array, middle: Array) -> Array:
-    """Return (rows, cols): each pixel's covariance with the mean of the middle ones.
+def compute_center_covariance(patch: Array, center: Array) -> Array:
+    """Return (rows, cols): each pixel's covariance with the mean of the center pixels.
 
-    patch (n, rows, cols), middle (rows, cols) bool. In units in which noise has a
-    standard deviation of n ** -0.5; what a pixel shares only with itself is left out.
+    patch: (n, rows, cols). center: (rows, cols) bool. For noise, the result has the
+    standard deviation n ** -0.5; a pixel's covariance with itself is left out.
     """
-    n_inside = np.count_nonzero(middle)
-    trace = patch[:, middle].mean(1)
-    shared = np.tensordot(trace, patch, 1) / len(trace) - middle / n_inside
-    return np.asarray(shared / np.sqrt(np.square(trace).mean() + 1e-12))
+    n_center = np.count_nonzero(center)
+    trace = patch[:, center].mean(1)
+    covariance = np.tensordot(trace, patch, 1) / len(trace) - center / n_center
+    return np.asarray(covariance / np.sqrt(np.square(trace).mean() + 1e-12))
 
 
-def _tell(report: Report, stage: str, index: int, n: int) -> None:
+def _report_progress(
+    on_progress: StageProgressCallback, stage: str, index: int, n: int
+) -> None:
     if index % 20 == 0 or index == n - 1:
-        report(stage, (index + 1) / n, f"{index + 1} of {n}")
+        on_progress(stage, (index + 1) / n, f"{index + 1} of {n}")

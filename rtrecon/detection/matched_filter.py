@@ -1,4 +1,4 @@
-"""What the surroundings of a neuron's middle look like, and how to compare with it."""
+"""Matched filters for somata, and the correlation of an image with them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from scipy.signal import fftconvolve
 
 from rtrecon.core.types import Array
 
-# In diameters of a soma. What is compared reaches into the dark around it.
-_REACH, _EDGE = 0.85, 0.05
+# In soma diameters. The window includes the dark surround of a soma.
+_WINDOW_RADIUS, _EDGE = 0.85, 0.05
 _RIM_RADIUS, _RIM_SIGMA, _NUCLEUS_SIGMA = 0.45, 0.13, 0.28
 
 
 @dataclass(frozen=True)
-class Ideal:
-    """pattern, window: (2 * reach + 1) squared; how bright, and how much it counts.
+class MatchedFilter:
+    """The expected brightness around the center of a soma.
 
-    The window sums to 1; under it, the pattern has mean 0 and variance 1.
+    pattern: brightness. window: weight of each pixel; it sums to 1, and under it the
+    pattern has mean 0 and variance 1. Both are squares with side 2 * reach + 1.
     """
 
     pattern: Array
@@ -27,61 +28,65 @@ class Ideal:
     reach: int
 
 
-def ring(diameter_px: float) -> Ideal:
-    """A bright rim around a nucleus that stays dark."""
-    apart = _apart(diameter_px)
-    rim = (apart - _RIM_RADIUS * diameter_px) / (_RIM_SIGMA * diameter_px)
-    nucleus = apart / (_NUCLEUS_SIGMA * diameter_px)
-    return _ideal(np.exp(-(rim**2) / 2) - np.exp(-(nucleus**2) / 2), diameter_px)
+def make_ring_filter(diameter_px: float) -> MatchedFilter:
+    """Make the filter of a soma with a bright rim around a dark nucleus."""
+    distance_px = _distance_px(diameter_px)
+    rim = (distance_px - _RIM_RADIUS * diameter_px) / (_RIM_SIGMA * diameter_px)
+    nucleus = distance_px / (_NUCLEUS_SIGMA * diameter_px)
+    pattern = np.exp(-(rim**2) / 2) - np.exp(-(nucleus**2) / 2)
+    return _normalize_filter(pattern, diameter_px)
 
 
-def disc(diameter_px: float) -> Ideal:
-    """A soma filled evenly."""
-    return _ideal(_soft_disc(diameter_px / 2, diameter_px), diameter_px)
+def make_disc_filter(diameter_px: float) -> MatchedFilter:
+    """Make the filter of an evenly bright soma."""
+    pattern = _make_soft_disc(diameter_px / 2, diameter_px)
+    return _normalize_filter(pattern, diameter_px)
 
 
-def likeness(image: Array, noise: Array, ideal: Ideal) -> Array:
-    """Return -1..1: correlation of each place's surroundings with the ideal.
+def correlate_image(image: Array, noise: Array, matched_filter: MatchedFilter) -> Array:
+    """Return the weighted correlation (-1 to 1) around each pixel with the filter.
 
-    noise: standard deviation of each pixel, small where it does not matter: what noise
-    alone could have made is not very like anything.
+    noise: (lines, pixels), standard deviation of each pixel. It adds to the variance,
+    so that the correlation is small where noise alone could explain the image.
     """
-    image = image - image.mean()  # so that no precision is lost below
-    mean, square = (_averaged(part, ideal.window) for part in (image, image**2))
-    variance = np.maximum(square - mean**2, 0) + _averaged(noise**2, ideal.window)
-    return _averaged(image, ideal.pattern * ideal.window) / np.sqrt(variance + 1e-12)
+    pattern, window = matched_filter.pattern, matched_filter.window
+    image = image - image.mean()  # to lose no precision in the variance
+    mean, square = (_filter_image(part, window) for part in (image, image**2))
+    variance = np.maximum(square - mean**2, 0) + _filter_image(noise**2, window)
+    return _filter_image(image, pattern * window) / np.sqrt(variance + 1e-12)
 
 
-def likeness_of(patch: Array, noise: float, ideal: Ideal) -> float:
-    """Return the same for one place, of whose surroundings all pixels are as noisy."""
-    mean, square = ((ideal.window * part).sum() for part in (patch, patch**2))
+def correlate_patch(patch: Array, noise: float, matched_filter: MatchedFilter) -> float:
+    """Return the same correlation for one patch, whose pixels all have this noise."""
+    pattern, window = matched_filter.pattern, matched_filter.window
+    mean, square = ((window * part).sum() for part in (patch, patch**2))
     variance = max(square - mean**2, 0) + noise**2 + 1e-12
-    return float((ideal.pattern * ideal.window * patch).sum() / np.sqrt(variance))
+    return float((pattern * window * patch).sum() / np.sqrt(variance))
 
 
-def _reach(diameter_px: float) -> int:
-    return ceil((_REACH + 3 * _EDGE) * diameter_px)
+def _reach_px(diameter_px: float) -> int:
+    return ceil((_WINDOW_RADIUS + 3 * _EDGE) * diameter_px)
 
 
-def _apart(diameter_px: float) -> Array:
-    steps = np.arange(-_reach(diameter_px), _reach(diameter_px) + 1)
+def _distance_px(diameter_px: float) -> Array:
+    steps = np.arange(-_reach_px(diameter_px), _reach_px(diameter_px) + 1)
     return np.hypot(steps[:, None], steps)
 
 
-def _soft_disc(radius_px: float, diameter_px: float) -> Array:
-    outside = _apart(diameter_px) - radius_px
+def _make_soft_disc(radius_px: float, diameter_px: float) -> Array:
+    outside = _distance_px(diameter_px) - radius_px
     return np.asarray(1 / (1 + np.exp(outside / (_EDGE * diameter_px))))
 
 
-def _ideal(pattern: Array, diameter_px: float) -> Ideal:
-    window = _soft_disc(_REACH * diameter_px, diameter_px)
+def _normalize_filter(pattern: Array, diameter_px: float) -> MatchedFilter:
+    window = _make_soft_disc(_WINDOW_RADIUS * diameter_px, diameter_px)
     window = window / window.sum()
     pattern = pattern - (window * pattern).sum()
     pattern = pattern / np.sqrt((window * pattern**2).sum())
-    return Ideal(pattern, window, _reach(diameter_px))
+    return MatchedFilter(pattern, window, _reach_px(diameter_px))
 
 
-def _averaged(image: Array, kernel: Array) -> Array:
-    """Weighted sum around each place; beyond the border the field is mirrored."""
+def _filter_image(image: Array, kernel: Array) -> Array:
+    """Return the weighted sum around each pixel; the border mirrors the field."""
     padded = np.pad(image, kernel.shape[0] // 2, mode="symmetric")
     return np.asarray(fftconvolve(padded, kernel, mode="valid"))

@@ -1,0 +1,1 @@
+"""Checks before an experiment: settings, files, speed, and what a sender sends."""

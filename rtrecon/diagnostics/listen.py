@@ -1,7 +1,6 @@
-"""Does the bridge work? Listens where the daemon would, and says in words what comes.
+"""Reports what senders send, in place of the daemon, while a rig is set up.
 
-Nothing is processed, recorded or published: this is for the minutes at the rig in which
-a sender is set up, and the daemon is not running yet.
+Nothing is processed, recorded or published.
 """
 
 from __future__ import annotations
@@ -15,158 +14,166 @@ from dataclasses import dataclass
 import numpy as np
 import zmq
 
-from rtrecon.config import WireSettings
-from rtrecon.daemon.ingest import Ingest, Kind, Throttle
-from rtrecon.daemon.sockets import open_tcp
+from rtrecon.config import NetworkSettings
+from rtrecon.daemon.ingest import Ingest, IngestAction
+from rtrecon.daemon.rate_limits import Throttle
+from rtrecon.daemon.sockets import open_tcp_server
 from rtrecon.protocol import messages
 from rtrecon.transport import sockets
-from rtrecon.transport.gatekeeper import Gatekeeper
-from rtrecon.transport.keys import keys_of_daemon
+from rtrecon.transport.authenticator import CurveAuthenticator
+from rtrecon.transport.keys import get_daemon_keys
 from rtrecon.transport.sockets import Context, Socket
-from rtrecon.transport.tcp_door import TcpDoor
+from rtrecon.transport.tcp_server import TcpServer
 
-_EVERY_S = 1.0
-_TICK_MS = 50
+_SUMMARY_INTERVAL_S = 1.0
+_POLL_MS = 50
 
 
-def listen(settings: WireSettings, seconds: float | None) -> Iterator[str]:
-    """Yield a sentence about each thing that comes, and once a second how it goes.
+def report_incoming(settings: NetworkSettings, seconds: float | None) -> Iterator[str]:
+    """Yield a notice per event, and a summary of each transport once a second.
 
-    Until `seconds` are over, or for ever. Raises `AddressError` where the daemon, or
-    somebody else, listens already.
+    Ends after `seconds`; never with None. Raises `AddressError` if the daemon or
+    another program uses the addresses.
     """
-    with _opened(settings) as ears:
-        yield ears.where
+    with _open_monitor(settings) as monitor:
+        yield monitor.address_notice
         deadline_s = time.monotonic() + (seconds or np.inf)
-        told_s = time.monotonic()
+        last_summary_s = time.monotonic()
         while (now_s := time.monotonic()) < deadline_s:
-            yield from ears.hear()
-            if now_s - told_s >= _EVERY_S:
-                yield from ears.summary(now_s - told_s)
-                told_s = now_s
+            yield from monitor.poll()
+            if now_s - last_summary_s >= _SUMMARY_INTERVAL_S:
+                yield from monitor.summarize(now_s - last_summary_s)
+                last_summary_s = now_s
 
 
-class Ear:
-    """What comes by one transport: its session, and all since the last summary."""
+class TransportMonitor:
+    """Counts the messages of one transport since the last summary."""
 
     def __init__(self, transport: str, socket: Socket) -> None:
         self._transport = transport
         self._socket = socket
         self._ingest = Ingest()
         self._throttle = Throttle()
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()  # messages by type
         self._latencies_ms: list[float] = []
 
-    def hear(self) -> Iterator[str]:
-        """Take in all that waits; yield what is to be told at once."""
+    def report_messages(self) -> Iterator[str]:
+        """Receive what has arrived; yield notices."""
         while self._socket.poll(0):
             parts = self._socket.recv_multipart()
-            for sentence in self._take(parts, time.time()):
-                if told := self._throttle.offer(sentence, time.monotonic()):
-                    yield f"{self._transport}: {told}"
+            for notice in self._process_message(parts, time.time()):
+                if limited := self._throttle.limit_notice(notice, time.monotonic()):
+                    yield f"{self._transport}: {limited}"
 
-    def summary(self, span_s: float) -> str | None:
-        """Say what came since the last time; None if nobody has begun a session."""
+    def summarize(self, span_s: float) -> str | None:
+        """Summarize the last `span_s`; None before a session has started."""
         counts, self._counts = self._counts, Counter()
         latencies_ms, self._latencies_ms = self._latencies_ms, []
-        if self._ingest.session is None:
+        if self._ingest.session_start is None:
             return None
         others = [
-            f"{counts[kind]} {kind}" for kind in sorted(counts) if kind != "frame"
+            f"{counts[name]} {name}" for name in sorted(counts) if name != "frame"
         ]
         rate_hz = counts["frame"] / span_s
-        said = [f"{rate_hz:.1f} frames per second", *others, self._losses()]
+        figures = [f"{rate_hz:.1f} frames per second", *others, self._format_losses()]
         if latencies_ms:
-            median_ms, worst_ms = np.median(latencies_ms), max(latencies_ms)
-            said.append(f"{median_ms:.1f} ms from sending, at worst {worst_ms:.1f}")
-        return f"{self._transport}: {', '.join(said)}"
+            median_ms, max_ms = np.median(latencies_ms), max(latencies_ms)
+            figures.append(f"{median_ms:.1f} ms after sending, at most {max_ms:.1f}")
+        return f"{self._transport}: {', '.join(figures)}"
 
-    def _take(self, parts: list[bytes], t_received: float) -> Iterator[str]:
+    def _process_message(self, parts: list[bytes], t_received: float) -> Iterator[str]:
         try:
-            message, _ = messages.decode(parts)
+            message, _ = messages.decode_incoming(parts)
         except messages.WireError as error:
-            yield f"refused: {self._ingest.reject(str(error)).sentence}"
+            yield f"refused: {self._ingest.count_undecodable(str(error)).reason}"
             return
-        verdict = self._ingest.accept(message)
-        self._counts[str(type(message).__struct_config__.tag)] += 1
+        result = self._ingest.accept_message(message)
+        self._counts[messages.message_type(message)] += 1
         if isinstance(message, messages.Frame):
             self._latencies_ms.append(1e3 * (t_received - message.t_send))
-        if isinstance(message, messages.Start) and verdict.kind is Kind.SESSION:
-            yield _beginning(message)
-        elif isinstance(message, messages.End):
+        is_new_session = result.action is IngestAction.SESSION
+        if isinstance(message, messages.SessionStart) and is_new_session:
+            yield _format_start(message)
+        elif isinstance(message, messages.SessionEnd):
             yield f"the sender ended: {message.reason}"
-        if verdict.kind is Kind.REFUSED:
-            yield f"refused: {verdict.sentence}"
+        if result.action is IngestAction.REFUSED:
+            yield f"refused: {result.reason}"
 
-    def _losses(self) -> str:
+    def _format_losses(self) -> str:
         counts = self._ingest.counts
-        lost = {
-            "on the wire": counts.lost_wire,
-            "before the sender": counts.lost_source,
-            "dropped by the sender": counts.dropped,
-            "refused": counts.rejected,
+        losses = {
+            "on the network": counts.lost_in_network,
+            "before the sender": counts.lost_at_source,
+            "dropped by the sender": counts.frames_dropped,
+            "refused": counts.rejected_messages,
         }
-        told = [f"{count} {where}" for where, count in lost.items() if count]
-        repeats = f", {counts.repeats} came twice" if counts.repeats else ""
-        losses = f"lost: {', '.join(told)}" if told else "none lost"
-        return f"{counts.received} in all, {losses}{repeats}"
+        lost = [f"{count} {place}" for place, count in losses.items() if count]
+        text = f"lost: {', '.join(lost)}" if lost else "none lost"
+        if counts.frames_repeated:
+            text += f", {counts.frames_repeated} repeated"
+        return f"{counts.frames_received} in all, {text}"
 
 
 @dataclass(frozen=True)
-class Ears:
-    """Both transports, who is turned away from them, and in words where they listen."""
+class IncomingMonitor:
+    """Both transports, rejected clients, and a notice about the addresses."""
 
-    where: str
-    ears: tuple[Ear, ...]
-    tcp: TcpDoor | None
-    gatekeeper: Gatekeeper | None
+    address_notice: str
+    transports: tuple[TransportMonitor, ...]
+    tcp: TcpServer | None
+    authenticator: CurveAuthenticator | None
     poller: zmq.Poller
 
-    def hear(self) -> Iterator[str]:
-        """Wait a moment; yield what is to be told of what has come."""
-        self.poller.poll(_TICK_MS)
-        if self.gatekeeper:
-            self.gatekeeper.answer_waiting()
-            yield from self.gatekeeper.sentences()
+    def poll(self) -> Iterator[str]:
+        """Wait a moment; yield notices about what has arrived."""
+        self.poller.poll(_POLL_MS)
+        if self.authenticator:
+            self.authenticator.answer_handshakes()
+            yield from self.authenticator.take_notices()
         if self.tcp:
-            yield from self.tcp.sentences()
-        for ear in self.ears:
-            yield from ear.hear()
+            yield from self.tcp.take_notices()
+        for transport in self.transports:
+            yield from transport.report_messages()
 
-    def summary(self, span_s: float) -> list[str]:
-        """Return a sentence for each transport by which there is a session."""
-        told = [ear.summary(span_s) for ear in self.ears]
-        heard = [sentence for sentence in told if sentence]
-        return heard or ["nothing yet: is the sender on, and is this its address?"]
+    def summarize(self, span_s: float) -> list[str]:
+        """Return a summary for each transport that has a session."""
+        summaries = [transport.summarize(span_s) for transport in self.transports]
+        known = [summary for summary in summaries if summary]
+        return known or ["nothing yet: is the sender on, and is this its address?"]
 
 
 @contextmanager
-def _opened(wire: WireSettings) -> Iterator[Ears]:
-    keys = keys_of_daemon(wire)
-    with ExitStack() as opened:
+def _open_monitor(settings: NetworkSettings) -> Iterator[IncomingMonitor]:
+    keys = get_daemon_keys(settings)
+    with ExitStack() as stack:
         context: Context = zmq.Context()
-        opened.callback(context.term)
-        gatekeeper = Gatekeeper(context, keys) if keys else None
-        if gatekeeper:
-            opened.callback(gatekeeper.close)
-        frames = opened.enter_context(
-            sockets.bind(context, zmq.PULL, wire.frames, keys)
-        )
-        framed: Socket = opened.enter_context(context.socket(zmq.PULL))
-        framed.setsockopt(zmq.RCVHWM, sockets.RECEIVE_HWM)
-        tcp = open_tcp(context, wire, framed)
-        if tcp:
-            opened.callback(tcp.close)
+        stack.callback(context.term)
+        authenticator = CurveAuthenticator(context, keys) if keys else None
         poller = zmq.Poller()
-        for socket in (frames, framed, *([gatekeeper.socket] if gatekeeper else [])):
+        if authenticator:
+            stack.callback(authenticator.close)
+            poller.register(authenticator.socket, zmq.POLLIN)
+        frames = stack.enter_context(
+            sockets.bind_socket(context, zmq.PULL, settings.frames, keys)
+        )
+        tcp_frames: Socket = stack.enter_context(context.socket(zmq.PULL))
+        tcp_frames.setsockopt(zmq.RCVHWM, sockets.RECEIVE_QUEUE)
+        tcp = open_tcp_server(context, settings, tcp_frames)
+        if tcp:
+            stack.callback(tcp.close)
+        for socket in (frames, tcp_frames):
             poller.register(socket, zmq.POLLIN)
-        ears = Ear("ZeroMQ", frames), Ear("framed TCP", framed)
-        locked = "with keys" if keys else "without keys"
-        where = f"listening at {wire.frames} and, framed TCP, {wire.tcp}; {locked}"
-        yield Ears(where, ears, tcp, gatekeeper, poller)
+        transports = (
+            TransportMonitor("ZeroMQ", frames),
+            TransportMonitor("framed TCP", tcp_frames),
+        )
+        with_keys = "with keys" if keys else "without keys"
+        addresses = f"{settings.frames} and, framed TCP, {settings.tcp}"
+        notice = f"listening at {addresses}; {with_keys}"
+        yield IncomingMonitor(notice, transports, tcp, authenticator, poller)
 
 
-def _beginning(start: messages.Start) -> str:
+def _format_start(start: messages.SessionStart) -> str:
     lines, pixels = start.shape
     return (
         f"session {start.session} from {start.source}: {lines} x {pixels} "

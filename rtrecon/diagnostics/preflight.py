@@ -1,4 +1,4 @@
-"""Before the mouse is on stage: is all in place, and is it fast enough?"""
+"""Checks before an experiment: settings, files, ports, speed of this computer."""
 
 from __future__ import annotations
 
@@ -8,69 +8,74 @@ from pathlib import Path
 
 import numpy as np
 
-from rtrecon.closed_loop.rules import read_rules
-from rtrecon.config import InvertSettings, RecordSettings, Settings, WireSettings
+from rtrecon.closed_loop.rules import bind_rules
+from rtrecon.config import NetworkSettings, RecordingSettings, Settings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.daemon.field_neurons import Neurons, read_neurons
-from rtrecon.daemon.sockets import Doors
-from rtrecon.encoder.checkpoint import load
-from rtrecon.imaging.frame_processor import Chain
-from rtrecon.imaging.traces.neuropil import with_rings
-from rtrecon.inversion.live.process import Inverter, silence
+from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
+from rtrecon.daemon.sockets import DaemonSockets
+from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.imaging.frame_processor import FrameProcessor
+from rtrecon.imaging.traces.neuropil import make_cell_masks
+from rtrecon.inversion.live.backlog import missing_activity
+from rtrecon.inversion.live.inversion_pair import InversionPair
 
-_SHAPE = (512, 512)  # tried where nothing says how large the field is
-_FRAMES = 150
-_WARM_UP = 20
-_HOPS = 6
+_DEFAULT_SHAPE = (512, 512)  # timed if no file gives the size of the field
+_N_TIMED_FRAMES = 150
+_N_WARM_UP_FRAMES = 20
+_N_TIMED_HOPS = 6
+_MIN_STEPS_PER_HOP = 2
 
 
-def check(settings: Settings) -> Iterator[str]:
-    """Yield a sentence per thing that is right; raises UserError at the first wrong."""
-    neurons = read_neurons(settings)
-    yield from _neurons_found(neurons)
-    yield from _rules_make_sense(settings)
-    yield from _ports_free(settings.wire)
-    yield from _folder_writable(settings.record)
-    if not neurons.are_units:
-        yield from _front_speed(settings, neurons)
+def run_preflight(settings: Settings) -> Iterator[str]:
+    """Yield a sentence per check that passed; raises UserError at the first failure."""
+    neurons = read_neuron_source(settings)
+    yield _describe_neurons(neurons)
+    yield from _check_rules(settings)
+    yield from _check_ports(settings.network)
+    yield _check_recording_folder(settings.recording)
+    if not neurons.has_unit_rates:
+        yield _time_frame_processing(settings, neurons)
     if neurons.card is not None:
-        yield from _inverter_speed(settings, neurons.card.path)
+        yield _time_inversion(settings, neurons.card.path)
 
 
-def _neurons_found(neurons: Neurons) -> Iterator[str]:
-    if neurons.card is None and neurons.are_units:
-        yield "units: whatever the session tells of; no encoder, so no movie"
-        return
+def _describe_neurons(neurons: NeuronSource) -> str:
+    if neurons.card is None and neurons.has_unit_rates:
+        return "units: all that a session has; no encoder, so no movie"
     if neurons.card is None:
-        yield f"masks: {neurons.path}; no encoder, so traces but no movie"
-        return
-    meta = neurons.card.meta
-    yield (
+        return f"masks: {neurons.masks_path}; no encoder, so traces but no movie"
+    validation_r = neurons.card.metadata.get("validation_r")
+    return (
         f"encoder: {neurons.card.path.name}, {len(neurons.card.rois)} neurons, "
-        f"validation r {meta.get('validation_r')}"
+        f"validation r {validation_r}"
     )
 
 
-def _rules_make_sense(settings: Settings) -> Iterator[str]:
-    rules = read_rules(settings.react)
-    if rules:
-        yield f"rules: {len(settings.react.rules)} of the closed loop"
+def _check_rules(settings: Settings) -> Iterator[str]:
+    if bind_rules(settings.closed_loop):
+        yield f"rules: {len(settings.closed_loop.rules)} of the closed loop"
 
 
-def _ports_free(wire: WireSettings) -> Iterator[str]:
-    Doors.bind(wire).close()
-    for address in (wire.frames, wire.tcp, wire.publish, wire.control, wire.results):
+def _check_ports(network: NetworkSettings) -> Iterator[str]:
+    DaemonSockets.bind_all(network).close()
+    addresses = (
+        network.frames,
+        network.tcp,
+        network.publish,
+        network.control,
+        network.results,
+    )
+    for address in addresses:
         if address != "off":
             yield f"port: {address} is free"
-    yield f"keys: {wire.keys}" if wire.keys else "keys: none, for this computer only"
+    yield f"keys: {network.keys}" if network.keys else "keys: none, this computer only"
 
 
-def _folder_writable(record: RecordSettings) -> Iterator[str]:
-    if not record.enabled:
-        yield "recording: off"
-        return
-    folder = Path(record.folder)
+def _check_recording_folder(recording: RecordingSettings) -> str:
+    if not recording.enabled:
+        return "recording: off"
+    folder = Path(recording.folder)
     probe = folder / ".rtrecon-check"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,53 +83,58 @@ def _folder_writable(record: RecordSettings) -> Iterator[str]:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"record.folder = {folder} cannot be written: {error}; choose another"
+            f"recording.folder = {folder} cannot be written: {error}; choose another"
         ) from None
-    yield f"recording: {folder.resolve()} can be written"
+    return f"recording: {folder.resolve()} can be written"
 
 
-def _front_speed(settings: Settings, neurons: Neurons) -> Iterator[str]:
-    images = neurons.card.mean_image if neurons.card else _texture()[None]
+def _time_frame_processing(settings: Settings, neurons: NeuronSource) -> str:
+    images = neurons.card.mean_image if neurons.card else _make_texture()[None]
     planes, lines, pixels = images.shape
-    field = neurons.field((lines, pixels), planes)
-    template, rois = images[0], field.rois.subset(field.places(0))
-    masks = with_rings(rois, settings.traces)
-    chain = Chain(template, masks, settings.align.rate_hz, settings)
-    chain.warm_up()
+    field = neurons.select_for_images((lines, pixels), planes)
+    template, rois = images[0], field.rois.select_neurons(field.plane_indices(0))
+    masks = make_cell_masks(rois, settings.traces)
+    processor = FrameProcessor(
+        template, masks, settings.timing.encoder_rate_hz, settings
+    )
+    processor.warm_up()
     rng = np.random.default_rng(0)
     noise = rng.normal(0, template.std(), template.shape)
     frame = np.clip(template + noise, -32768, 32767).astype(np.int16)
     times_ms = []
-    for _ in range(_FRAMES):
-        started = time.perf_counter()
-        chain.process(frame)
-        times_ms.append((time.perf_counter() - started) * 1e3)
-    p50, p99 = np.percentile(times_ms[_WARM_UP:], (50, 99))
-    yield (
-        f"front: {p50:.1f} ms per frame (p99 {p99:.1f} ms) for "
+    for _ in range(_N_TIMED_FRAMES):
+        start_s = time.perf_counter()
+        processor.process_frame(frame)
+        times_ms.append((time.perf_counter() - start_s) * 1e3)
+    p50, p99 = np.percentile(times_ms[_N_WARM_UP_FRAMES:], (50, 99))
+    return (
+        f"daemon: {p50:.1f} ms per frame (p99 {p99:.1f} ms) for "
         f"{lines} x {pixels} and {len(rois)} neurons: "
         f"sustains {1000 / p50:.0f} frames per second"
     )
 
 
-def _texture() -> Array:
-    y, x = np.mgrid[: _SHAPE[0], : _SHAPE[1]]
+def _make_texture() -> Array:
+    y, x = np.mgrid[: _DEFAULT_SHAPE[0], : _DEFAULT_SHAPE[1]]
     texture = 200 + 50 * np.sin(y / 9.0) * np.cos(x / 7.0)
     return np.asarray(texture, np.float32)
 
 
-def _inverter_speed(settings: Settings, path: Path) -> Iterator[str]:
-    invert: InvertSettings = settings.invert
-    inverter = Inverter(load(path), invert)
-    hop_s = invert.hop_frames / settings.align.rate_hz
+def _time_inversion(settings: Settings, path: Path) -> str:
+    inversion = settings.inversion
+    pair = InversionPair(load_checkpoint(path), inversion)
+    hop_s = inversion.hop_frames / settings.timing.encoder_rate_hz
+    budget_s = inversion.time_budget_fraction * hop_s * (0.5 if pair.null else 1.0)
     steps = []
-    for _ in range(_HOPS):
-        inverter.advance(silence(inverter, invert.hop_frames))
-        budget_s = invert.budget * hop_s * (0.5 if inverter.null else 1.0)
-        steps.append(inverter.refine(inverter.live, time.monotonic() + budget_s))
+    for _ in range(_N_TIMED_HOPS):
+        missing = missing_activity(len(pair.held_out), inversion.hop_frames)
+        pair.push_activity(missing)
+        steps.append(pair.take_steps(pair.live, time.monotonic() + budget_s))
     per_hop = float(np.median(steps))
     sentence = (
         f"inverter: {per_hop:.0f} steps in each hop of {hop_s * 1e3:.0f} ms "
-        f"on {invert.device}"
+        f"on {inversion.device}"
     )
-    yield sentence if per_hop >= 2 else f"{sentence}: too few for a good movie"
+    if per_hop < _MIN_STEPS_PER_HOP:
+        return f"{sentence}: too few for a good movie"
+    return sentence

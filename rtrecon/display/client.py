@@ -1,4 +1,4 @@
-"""The display's sockets: what it hears, and the little that it asks for."""
+"""The display's sockets: one receives what the daemon publishes, two send requests."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ import zmq
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
 from rtrecon.transport import sockets
-from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
+from rtrecon.transport.subscriber import Subscriber
 
-MOST_PER_CALL = 250  # messages: a flood must not keep the window from drawing
+MAX_MESSAGES_PER_CALL = 250  # so that a flood of messages does not stop the drawing
 
 
 class Answer(NamedTuple):
-    """What the daemon said to a request; `fields` are all that the JSON held."""
+    """The daemon's answer to a request: a sentence, all JSON fields, and raw parts."""
 
     sentence: str
     fields: dict[str, Any]
-    attached: list[bytes]
+    attachments: list[bytes]
 
 
-class Listener:
-    """Subscribes to all that the daemon publishes; never waits.
+class DisplaySubscriber(Subscriber):
+    """Receives everything that the daemon publishes; never blocks.
 
-    The daemon may come later, go, and come again. `missed` counts messages lost on
-    the way here, `refused` those that did not keep to the contract; `complaint` says
-    what was wrong with the last of these. While the daemon catches up with frames that
-    had to wait, it publishes more than anybody can draw: what goes missing then is not
-    counted.
+    The daemon may start later, stop and start again. `n_missed` counts messages that
+    were lost on the way. While the daemon processes a backlog it publishes more than a
+    display can draw: messages lost then are not counted.
     """
 
     def __init__(
@@ -41,57 +39,39 @@ class Listener:
         address: str,
         keys: ClientKeys | None = None,
     ) -> None:
-        self.missed = 0
-        self.refused = 0
-        self.complaint = ""
-        self._catching_up = False
-        self._last: dict[tuple[type, str], tuple[messages.Published, bool]] = {}
-        self._connection = Connection(context, zmq.SUB, address, keys)
-        self._socket = self._connection.socket
+        super().__init__(address, keys, context=context)
+        self.n_missed = 0
+        self._is_backlog = False
+        self._newest: dict[tuple[type, str], tuple[messages.PublishedMessage, bool]]
+        self._newest = {}
 
-    def refusal(self) -> str:
-        """Return a sentence if the daemon turned us away, else nothing."""
-        return self._connection.refusal()
-
-    def receive(self) -> list[tuple[messages.Published, Array]]:
-        """Return all that waits, oldest first; an empty list if nothing does."""
-        received = []
-        for _ in range(MOST_PER_CALL):
-            try:
-                parts = self._socket.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                break
-            try:
-                message, payload = messages.decode_published(parts)
-                _require_drawable(message, payload)
-            except messages.WireError as error:
-                self.refused += 1
-                self.complaint = str(error)
-                continue
+    def receive_pending(
+        self, max_messages: int = MAX_MESSAGES_PER_CALL
+    ) -> list[tuple[messages.PublishedMessage, Array]]:
+        """Return the messages that have arrived, oldest first; count missed ones."""
+        received = super().receive_pending(max_messages)
+        for message, _ in received:
             self._count_missed(message)
-            received.append((message, payload))
         return received
 
-    def close(self) -> None:
-        """Stop listening."""
-        self._connection.close()
+    def check_message(self, message: messages.PublishedMessage, payload: Array) -> None:
+        """Raise `WireError` for a message that cannot be drawn."""
+        _require_drawable(message, payload)
 
-    def _count_missed(self, message: messages.Published) -> None:
+    def _count_missed(self, message: messages.PublishedMessage) -> None:
         if isinstance(message, messages.Activity):
-            self._catching_up = message.late
-        # Each station numbers its own messages.
-        key = (
-            type(message),
-            message.station if isinstance(message, messages.Health) else "",
-        )
-        last, caught_up_then = self._last.get(key, (None, False))
-        if last is not None and last.session == message.session and caught_up_then:
-            self.missed += max(0, message.seq - last.seq - 1)
-        self._last[key] = message, not self._catching_up
+            self._is_backlog = message.is_backlog
+        # Each process numbers its own health messages.
+        process = message.process if isinstance(message, messages.Health) else ""
+        key = type(message), process
+        newest, is_counted = self._newest.get(key, (None, False))
+        if newest is not None and newest.session == message.session and is_counted:
+            self.n_missed += max(0, message.seq - newest.seq - 1)
+        self._newest[key] = message, not self._is_backlog
 
 
-class Asker:
-    """Asks the daemon for something; the answer comes when it comes."""
+class RequestSocket:
+    """Sends requests to the daemon; answers are read later, without blocking."""
 
     def __init__(
         self,
@@ -99,10 +79,10 @@ class Asker:
         address: str,
         keys: ClientKeys | None = None,
     ) -> None:
-        self._socket = sockets.connect(context, zmq.DEALER, address, keys)
+        self._socket = sockets.connect_socket(context, zmq.DEALER, address, keys)
 
-    def ask(self, op: str, **fields: Any) -> bool:
-        """Send a request; False if no daemon is there to take it."""
+    def send_request(self, op: str, **fields: Any) -> bool:
+        """Send a request; return False if no daemon is connected."""
         request = json.dumps({"op": op, **fields}).encode()
         try:
             self._socket.send_multipart([b"", request], zmq.DONTWAIT)
@@ -110,27 +90,34 @@ class Asker:
             return False
         return True
 
-    def answer(self) -> Answer | None:
-        """Return an answer that has come; None if none has."""
+    def receive_answer(self) -> Answer | None:
+        """Return the next answer; None if none has arrived."""
         try:
             parts = self._socket.recv_multipart(zmq.DONTWAIT)
         except zmq.Again:
             return None
         try:
-            _, raw, *attached = parts
+            _, raw, *attachments = parts
             fields = json.loads(raw)
-            return Answer(str(fields["sentence"]), fields, attached)
+            return Answer(str(fields["sentence"]), fields, attachments)
         except (ValueError, KeyError, TypeError):
-            sentence = "The daemon's answer cannot be read; are both of one version?"
+            sentence = (
+                "The daemon's answer cannot be read; use the same version of rtrecon "
+                "for daemon and display"
+            )
             return Answer(sentence, {}, [])
 
     def close(self) -> None:
-        """Stop asking; a request on its way is given up."""
+        """Close the socket; requests that are not sent yet are dropped."""
         self._socket.close(linger=0)
 
 
-class Client:
-    """All sockets of one display: what is heard, what a person asks, what it asks."""
+class DisplayClient:
+    """All sockets of one display.
+
+    subscriber: published messages. requests: requests of the user, whose answers are
+    shown. mask_requests: requests for the masks of the neurons.
+    """
 
     def __init__(
         self,
@@ -140,52 +127,68 @@ class Client:
     ) -> None:
         """`addresses`: where the daemon publishes, and where it takes requests."""
         publish, control = addresses
-        self.listener = Listener(context, publish, keys)
-        self.asker = Asker(context, control, keys)
-        self.masks = Asker(context, control, keys)
+        self.subscriber = DisplaySubscriber(context, publish, keys)
+        self.requests = RequestSocket(context, control, keys)
+        self.mask_requests = RequestSocket(context, control, keys)
 
     def close(self) -> None:
-        """Close all of them."""
-        for socket in (self.listener, self.asker, self.masks):
+        """Close all sockets."""
+        for socket in (self.subscriber, self.requests, self.mask_requests):
             socket.close()
 
 
-def masks_of(answer: Answer) -> Array | None:
-    """Return the masks in an answer: (planes, lines, pixels), 0 where no neuron is.
+def read_masks(answer: Answer) -> Array | None:
+    """Return the masks in an answer: uint16 (planes, lines, pixels), 0 = no neuron.
 
-    None where there are none, as from a daemon that does not know the request.
+    None if the answer has no masks, as from a daemon without a session.
     """
     try:
         shape = tuple(int(side) for side in answer.fields["masks"])
         planes, lines, pixels = shape
-        labels = np.frombuffer(answer.attached[0], "<u2")
+        labels = np.frombuffer(answer.attachments[0], "<u2")
         return labels.reshape(planes, lines, pixels)
     except (KeyError, TypeError, ValueError, IndexError):
         return None
 
 
-def _require_drawable(message: messages.Published, payload: Array) -> None:
-    """Refuse headers without their picture: the rest of the display trusts them."""
-    drawn = messages.Field | messages.Activity | messages.Movie | messages.Seen
-    name = type(message).__name__.lower()
-    if isinstance(message, drawn) and not payload.size:
+def _require_drawable(message: messages.PublishedMessage, payload: Array) -> None:
+    """Raise `WireError` where a payload is missing or does not match its header.
+
+    The other modules of the display rely on this.
+    """
+    needs_payload = (
+        messages.FieldImage
+        | messages.Activity
+        | messages.Movie
+        | messages.AlignedStimulus
+    )
+    if isinstance(message, needs_payload) and not payload.size:
+        name = messages.message_type(message)
         raise messages.WireError(f"{name} message without its payload")
-    if isinstance(message, messages.Movie) and not 0 <= message.final <= len(payload):
+    if isinstance(message, messages.Movie):
+        _require_consistent_movie(message, len(payload))
+    if isinstance(message, messages.Quality) and message.held_out is not None:
+        _require_consistent_prediction(message.held_out)
+
+
+def _require_consistent_movie(movie: messages.Movie, n_frames: int) -> None:
+    if not 0 <= movie.n_final <= n_frames:
         raise messages.WireError(
-            f"movie message says that {message.final} of its {len(payload)} frames "
-            "are final"
+            f"movie message has {n_frames} frames, but n_final = {movie.n_final}"
         )
-    told = message.information_fraction if isinstance(message, messages.Movie) else None
-    if told is not None and len(told) != len(payload):
+    fractions = movie.information_fraction
+    if fractions is not None and len(fractions) != n_frames:
         raise messages.WireError(
-            f"movie message has {len(payload)} frames and says of {len(told)} how much "
-            "of them is told"
+            f"movie message has {n_frames} frames, but {len(fractions)} values of "
+            "information_fraction"
         )
-    held_out = message.held_out if isinstance(message, messages.Quality) else None
-    if held_out is not None:
-        values, neurons = {len(row) for row in held_out.predicted}, held_out.neurons
-        if values - {len(neurons)}:
-            raise messages.WireError(
-                f"quality message predicts {sorted(values)} values per frame for "
-                f"{len(neurons)} held-out neurons"
-            )
+
+
+def _require_consistent_prediction(prediction: messages.HeldOutPrediction) -> None:
+    n_values = {len(row) for row in prediction.predicted}
+    n_neurons = len(prediction.neurons)
+    if n_values - {n_neurons}:
+        raise messages.WireError(
+            f"quality message predicts {sorted(n_values)} values per frame, but has "
+            f"{n_neurons} held-out neurons"
+        )

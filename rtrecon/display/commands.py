@@ -1,10 +1,10 @@
-"""What a person may do in the window: one table of keys, and what each does."""
+"""What the user can do with keys: one table of keys, and the action of each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -12,148 +12,178 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPixmap
 
 from rtrecon.display import theme
-from rtrecon.display.client import Asker
-from rtrecon.display.playback import RATE_HZ
-from rtrecon.display.saving import Saver
-from rtrecon.display.state import State
+from rtrecon.display.client import RequestSocket
+from rtrecon.display.playback import ENCODER_RATE_HZ
+from rtrecon.display.saving import FileSaver
+from rtrecon.display.state import DisplayState
 from rtrecon.display.view import View
 
 CLIP_S = 30.0
+CONFIRM_S = 3.0  # within this time the second key press confirms the first
 
 Key = Qt.Key
 
 
-class Binding(NamedTuple):
-    """A key and what it calls; the help lists `names` and `does`, where given."""
+class KeyBinding(NamedTuple):
+    """A key and the action it calls; the help lists `key_names` and `description`.
+
+    A binding without description shares that of the binding before it.
+    """
 
     key: Qt.Key
-    call: Callable[[], None]
-    names: str = ""
-    does: str = ""
+    action: Callable[[], None]
+    key_names: str = ""
+    description: str = ""
 
 
 @dataclass
 class Commands:
-    """Acts on the view, asks the daemon, saves; says a sentence where that matters."""
+    """The actions on the movie, requests to the daemon, and files to save."""
 
-    state: State
+    state: DisplayState
     view: View
-    asker: Asker
-    saver: Saver
-    say: Callable[[str], None]
-    grab: Callable[[], QPixmap]
+    requests: RequestSocket
+    saver: FileSaver
+    notify: Callable[[str], None]
+    grab_window: Callable[[], QPixmap]
+    _reference_asked_s: float = field(default=-CONFIRM_S, init=False)
 
-    def bindings(self) -> list[Binding]:
-        """Return all that keys do here, in the order of the help."""
-        scrub, settle = self.scrub, self.settle
-        stronger, weaker = partial(self.strengthen, 1), partial(self.strengthen, -1)
-        clip = f"save the {CLIP_S:.0f} s before what is shown (MP4)"
+    def key_bindings(self) -> list[KeyBinding]:
+        """Return the keys of the movie and of the experiment."""
+        skip, change_lag = self.skip_seconds, self.change_lag
+        contrast = self.view.change_contrast
+        clip = f"save a clip of the last {CLIP_S:.0f} s up to the frame shown (MP4)"
         return [
-            Binding(Key.Key_Space, self.hold, "Space", "hold the movie, go on live"),
-            Binding(
-                Key.Key_Left, partial(scrub, -1), "← →", "one second back, forward"
+            KeyBinding(
+                Key.Key_Space, self.toggle_pause, "Space", "pause the movie / go live"
             ),
-            Binding(Key.Key_Right, partial(scrub, 1)),
-            Binding(Key.Key_PageUp, partial(scrub, -10), "Page ↑ ↓", "ten seconds"),
-            Binding(Key.Key_PageDown, partial(scrub, 10)),
-            Binding(Key.Key_Up, partial(settle, -1), "↑ ↓", "less lag, more settled"),
-            Binding(Key.Key_Down, partial(settle, 1)),
-            Binding(Key.Key_L, self.newest_or_final, "L", "newest frames, final ones"),
-            Binding(Key.Key_T, self.fade, "T", "fade what data cannot tell"),
-            Binding(Key.Key_Plus, stronger, "+ -", "contrast of the reconstruction"),
-            Binding(Key.Key_Equal, stronger),
-            Binding(Key.Key_Minus, weaker),
-            Binding(Key.Key_O, self.reorder, "O", "order of the rows of activity"),
-            Binding(Key.Key_P, self.next_plane, "P", "next plane"),
-            Binding(Key.Key_S, self.picture, "S", "save a picture (PNG)"),
-            Binding(Key.Key_C, self.clip, "C", clip),
+            KeyBinding(
+                Key.Key_Left, partial(skip, -1), "← →", "one second back / forward"
+            ),
+            KeyBinding(Key.Key_Right, partial(skip, 1)),
+            KeyBinding(
+                Key.Key_PageUp,
+                partial(skip, -10),
+                "Page ↑ ↓",
+                "ten seconds back / forward",
+            ),
+            KeyBinding(Key.Key_PageDown, partial(skip, 10)),
+            KeyBinding(
+                Key.Key_Up,
+                partial(change_lag, -1),
+                "↑ ↓",
+                "show newer (provisional) / older (final) frames",
+            ),
+            KeyBinding(Key.Key_Down, partial(change_lag, 1)),
+            KeyBinding(
+                Key.Key_L,
+                self.view.toggle_newest,
+                "L",
+                "newest frames / newest final frames",
+            ),
+            KeyBinding(
+                Key.Key_T,
+                self.toggle_unconstrained,
+                "T",
+                "make transparent what the data do not constrain",
+            ),
+            KeyBinding(
+                Key.Key_Plus,
+                partial(contrast, 1),
+                "+ -",
+                "contrast of the reconstruction",
+            ),
+            KeyBinding(Key.Key_Equal, partial(contrast, 1)),
+            KeyBinding(Key.Key_Minus, partial(contrast, -1)),
+            KeyBinding(
+                Key.Key_R,
+                self.request_reference,
+                "R R",
+                "take a new reference image (press twice)",
+            ),
+            KeyBinding(
+                Key.Key_S, self.save_picture, "S", "save a picture of the window (PNG)"
+            ),
+            KeyBinding(Key.Key_C, self.save_clip, "C", clip),
         ]
 
-    def hold(self) -> None:
-        """Stand still, or follow the movie again."""
-        if self.view.held is None:
-            self.stand_at(self.view.shown)
+    def toggle_pause(self) -> None:
+        """Pause the movie, or follow it live again."""
+        if self.view.is_paused:
+            self.view.resume_live()
         else:
-            self.view.go_live()
+            self.pause_at(self.view.shown_index)
 
-    def stand_at(self, index: int) -> None:
-        """Stand at an encoder frame and say what can be looked back at."""
+    def pause_at(self, index: int) -> None:
+        """Pause at an encoder frame and say how far back the user can look."""
         span = self.state.playback.span
         if span is None:
             return
-        self.view.hold(span, index)
-        kept_s = (span.newest - span.oldest) / RATE_HZ
-        self.say(
-            f"Movie held; the last {kept_s:.0f} s are kept "
-            f"({span.bytes / 2**20:.0f} MB). Space goes on live"
+        self.view.pause_at(span, index)
+        stored_s = (span.newest - span.oldest) / ENCODER_RATE_HZ
+        self.notify(
+            f"Movie paused; the last {stored_s:.0f} s are stored "
+            f"({span.n_bytes / 2**20:.0f} MB). Press Space to go live"
         )
 
-    def scrub(self, by_s: float) -> None:
-        """Go on or back from what is shown, and stand there."""
-        self.stand_at(self.view.shown + round(by_s * RATE_HZ))
+    def skip_seconds(self, seconds: float) -> None:
+        """Pause at a frame so many seconds after (or before) the frame shown."""
+        self.pause_at(self.view.shown_index + round(seconds * ENCODER_RATE_HZ))
 
-    def settle(self, hops: int) -> None:
+    def change_lag(self, n_hops: int) -> None:
         """Show frames that are so many hops older."""
         span = self.state.playback.span
         if span is not None:
-            self.view.settle(span, hops)
+            self.view.change_lag(span, n_hops)
 
-    def strengthen(self, steps: int) -> None:
-        """Show the reconstruction with more contrast, or less."""
-        self.view.strengthen(steps)
+    def toggle_unconstrained(self) -> None:
+        """Make transparent what the data do not constrain, or show it again."""
+        self.view.hides_unconstrained = not self.view.hides_unconstrained
+        if self.view.hides_unconstrained and self.state.identifiability is None:
+            self.notify("The daemon has not published which pixels the data constrain")
 
-    def newest_or_final(self) -> None:
-        """Show the newest frames, or the final ones again."""
-        self.view.behind = 0 if self.view.behind is None else None
+    def request_reference(self) -> None:
+        """Ask the daemon for a new reference image; the second press confirms."""
+        now_s = time.monotonic()
+        if now_s - self._reference_asked_s > CONFIRM_S:
+            self._reference_asked_s = now_s
+            self.notify(
+                f"Press R again within {CONFIRM_S:.0f} s to take a new reference image"
+            )
+            return
+        self._reference_asked_s = now_s - 2 * CONFIRM_S
+        if not self.requests.send_request("reference"):
+            self.notify("No new reference: the daemon does not answer")
 
-    def fade(self) -> None:
-        """Make transparent what the data cannot tell, or no longer."""
-        self.view.fade = not self.view.fade
-        if self.view.fade and self.state.trust is None:
-            self.say("No map has come yet of what the data can tell")
-
-    def reorder(self) -> None:
-        """Sort the rows of the raster another way, by what they show now."""
-        self.view.reorder()
-        if self.state.raster is not None:
-            self.state.raster.sort(self.view.order)
-            self.state.changes["activity"] += 1
-
-    def next_plane(self) -> None:
-        """Show the field of the next plane."""
-        planes = sorted(self.state.planes)
-        later = [plane for plane in planes if plane > self.view.plane]
-        self.view.plane = (later or planes or [0])[0]
-        self.state.changes["field"] += 1
-
-    def picture(self) -> None:
+    def save_picture(self) -> None:
         """Save the window as it is."""
-        self.say(self.saver.picture(self.grab()))
+        self.notify(self.saver.save_picture(self.grab_window()))
 
-    def clip(self) -> None:
-        """Save the movie up to what is shown."""
-        last = self.view.shown
-        first = last - round(CLIP_S * RATE_HZ) + 1
-        self.say(self.saver.clip(list(self.state.playback.stretch(first, last))))
+    def save_clip(self) -> None:
+        """Save the movie up to the frame shown."""
+        last = self.view.shown_index
+        first = last - round(CLIP_S * ENCODER_RATE_HZ) + 1
+        pairs = list(self.state.playback.frame_pairs(first, last))
+        self.notify(self.saver.start_clip(pairs))
 
-    def mark(self, note: str) -> None:
-        """Send a note to the daemon, which keeps it in the record."""
+    def send_note(self, note: str) -> None:
+        """Send a note to the daemon, which saves it in the recording."""
         clock = time.strftime("%H:%M:%S")
         text = note.strip() or "marked on the display"
-        if self.view.held is not None:
-            text += f" (at encoder frame {self.view.held})"
-        if self.asker.ask("mark", note=text):
-            self.say(f"{clock}  sent: {text}")
+        if self.view.is_paused:
+            text += f" (at encoder frame {self.view.paused_index})"
+        if self.requests.send_request("mark", note=text):
+            self.notify(f"{clock}  note sent: {text}")
         else:
-            self.say(f"{clock}  not marked: no daemon answers")
+            self.notify(f"{clock}  note not sent: the daemon does not answer")
 
 
-def help_text(bindings: list[Binding]) -> str:
+def format_key_help(bindings: Iterable[KeyBinding]) -> str:
     """Return the keys and what they do, as rich text."""
     rows = "".join(
-        f'<tr><td style="color:{theme.SKY}; padding-right:24px"><b>{each.names}</b>'
-        f"</td><td>{each.does}</td></tr>"
-        for each in bindings
-        if each.names
+        f'<tr><td style="color:{theme.SKY}; padding-right:24px">'
+        f"<b>{binding.key_names}</b></td><td>{binding.description}</td></tr>"
+        for binding in bindings
+        if binding.key_names
     )
     return f"<table cellspacing=4>{rows}</table>"

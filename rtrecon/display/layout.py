@@ -1,49 +1,182 @@
-"""Where the window's parts lie; how somebody left them is remembered."""
+"""The parts of the window, where they lie, and how their layout is saved."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
 from PySide6.QtCore import QByteArray, QSettings, Qt
-from PySide6.QtWidgets import QSplitter, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QLineEdit, QSplitter, QVBoxLayout, QWidget
 
-SIZE = (1440, 900)
-_GAP_PX = 8
+from rtrecon.display import theme
+from rtrecon.display.health_line import HealthLine
+from rtrecon.display.panels.panel import (
+    ElidedLabel,
+    Panel,
+    TitledFrame,
+    make_label,
+    make_row,
+)
+from rtrecon.display.picture import Picture
+from rtrecon.display.timeline import Timeline
+
+DEFAULT_SIZE = (1440, 900)
+_HANDLE_PX = 8
+
+_Panel = TypeVar("_Panel", bound=Panel[Any])
 
 
-def splitter(
-    direction: Qt.Orientation, *parts: tuple[QWidget, int], name: str
+class PictureFrame(TitledFrame):
+    """A large picture with a title."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self.picture = Picture()
+        self.body.addWidget(self.picture, 1)
+
+
+class WindowLayout(QWidget):
+    """All widgets of the window in their places; `Window` fills them.
+
+    From top to bottom: reconstruction and stimulus, the timeline, the panels, the
+    health line, the note (hidden until needed), and the status sentence. The key help
+    lies over all of it and is hidden until needed.
+    """
+
+    def __init__(self, panel_types: Sequence[type[Panel[Any]]]) -> None:
+        super().__init__()
+        self.setWindowTitle("rtrecon")
+        self.setStyleSheet(theme.STYLE_SHEET)
+        self.movie = PictureFrame("Reconstruction")
+        self.stimulus = PictureFrame("Stimulus at the same moment")
+        self.timeline = Timeline()
+        self.panels = [panel_type() for panel_type in panel_types]
+        self.health_line, self.sentence = HealthLine(), ElidedLabel()
+        self.process_states = make_label("? keys", "note")
+        self.note = QLineEdit()
+        self.note.setPlaceholderText(
+            "Note for the recording: Enter sends it, Esc discards it"
+        )
+        self.note.hide()
+        self.help = make_label("", "help")
+        self._arrange()
+        self.help.setParent(self)
+        self.help.hide()
+
+    def panel(self, panel_type: type[_Panel]) -> _Panel:
+        """Return the panel of this type; raises `LookupError` if there is none."""
+        for panel in self.panels:
+            if isinstance(panel, panel_type):
+                return panel
+        raise LookupError(f"the window has no {panel_type.__name__}")
+
+    def notify(self, sentence: str) -> None:
+        """Show a sentence at the bottom of the window."""
+        self.sentence.show_text(sentence)
+
+    def dim_panels(self, is_dimmed: bool) -> None:
+        """Dim the panels while their content may be out of date."""
+        for panel in self.panels:
+            panel.set_dimmed(is_dimmed)
+
+    def open_note(self) -> None:
+        """Open an empty line for a note."""
+        self.note.clear()
+        self.note.show()
+        self.note.setFocus()
+
+    def toggle_help(self) -> None:
+        """Show or hide the keys."""
+        self.help.setVisible(self.help.isHidden())
+        self._centre_help()
+
+    def toggle_full_screen(self) -> None:
+        """Fill the screen, or stop filling it."""
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def hide_note_and_help(self) -> None:
+        """Hide the note and the keys."""
+        self.note.hide()
+        self.help.hide()
+        self.setFocus()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the help in the middle; called by Qt."""
+        super().resizeEvent(event)
+        self._centre_help()
+
+    def _centre_help(self) -> None:
+        self.help.adjustSize()
+        self.help.move(self.rect().center() - self.help.rect().center())
+        self.help.raise_()
+
+    def _arrange(self) -> None:
+        horizontal, vertical = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        pictures = make_splitter(
+            "pictures", horizontal, [(self.movie, 700), (self.stimulus, 700)]
+        )
+        panels = make_splitter(
+            "panels", horizontal, [(panel, panel.width_share) for panel in self.panels]
+        )
+        upper = QWidget()
+        upper_layout = QVBoxLayout(upper)
+        upper_layout.setContentsMargins(0, 0, 0, 0)
+        upper_layout.setSpacing(2)
+        upper_layout.addWidget(pictures, 1)
+        upper_layout.addWidget(self.timeline)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 10, 10, 8)
+        layout.setSpacing(8)
+        layout.addWidget(
+            make_splitter("rows", vertical, [(upper, 470), (panels, 330)]), 1
+        )
+        layout.addWidget(self.health_line)
+        layout.addWidget(self.note)
+        bottom = make_row(self.sentence, self.process_states)
+        bottom.setStretch(0, 1)
+        layout.addLayout(bottom)
+        self.resize(*DEFAULT_SIZE)
+
+
+def make_splitter(
+    name: str, direction: Qt.Orientation, parts: Sequence[tuple[QWidget, int]]
 ) -> QSplitter:
-    """Return the parts in a row or a column, whose shares somebody may change."""
-    made = QSplitter(direction)
-    made.setObjectName(name)
-    made.setHandleWidth(_GAP_PX)
-    made.setChildrenCollapsible(False)
-    for i, (part, share) in enumerate(parts):
-        made.addWidget(part)
-        made.setStretchFactor(i, share)
-    made.setSizes([share for _, share in parts])
-    return made
+    """Return (widget, share) parts in a row or column; the user can move the handles.
+
+    The layout is saved under `name`.
+    """
+    splitter = QSplitter(direction)
+    splitter.setObjectName(name)
+    splitter.setHandleWidth(_HANDLE_PX)
+    splitter.setChildrenCollapsible(False)
+    for i, (widget, share) in enumerate(parts):
+        splitter.addWidget(widget)
+        splitter.setStretchFactor(i, share)
+    splitter.setSizes([share for _, share in parts])
+    return splitter
 
 
-def memory() -> QSettings:
-    """Return where layouts are kept, for each user of this computer."""
-    form, scope = QSettings.Format.IniFormat, QSettings.Scope.UserScope
-    return QSettings(form, scope, "rtrecon", "display")
+def open_layout_settings() -> QSettings:
+    """Return the file in which each user's layout is saved."""
+    file_format, scope = QSettings.Format.IniFormat, QSettings.Scope.UserScope
+    return QSettings(file_format, scope, "rtrecon", "display")
 
 
-def keep(window: QWidget, settings: QSettings) -> None:
-    """Keep the window's place and size, and the shares of its parts."""
+def save_layout(window: QWidget, settings: QSettings) -> None:
+    """Save the window's position and size, and the shares of its parts."""
     settings.setValue("window", window.saveGeometry())
-    for part in window.findChildren(QSplitter):
-        settings.setValue(part.objectName(), part.saveState())
+    for splitter in window.findChildren(QSplitter):
+        settings.setValue(splitter.objectName(), splitter.saveState())
     settings.sync()
 
 
-def restore(window: QWidget, settings: QSettings) -> None:
-    """Lay the window out as it was kept; what was not kept stays as it is."""
-    kept = settings.value("window")
-    if isinstance(kept, QByteArray):
-        window.restoreGeometry(kept)
-    for part in window.findChildren(QSplitter):
-        kept = settings.value(part.objectName())
-        if isinstance(kept, QByteArray):
-            part.restoreState(kept)
+def restore_layout(window: QWidget, settings: QSettings) -> None:
+    """Restore what `save_layout` saved; everything else stays as it is."""
+    geometry = settings.value("window")
+    if isinstance(geometry, QByteArray):
+        window.restoreGeometry(geometry)
+    for splitter in window.findChildren(QSplitter):
+        saved = settings.value(splitter.objectName())
+        if isinstance(saved, QByteArray):
+            splitter.restoreState(saved)

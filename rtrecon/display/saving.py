@@ -1,4 +1,4 @@
-"""Pictures of the window and clips of the movie, as files, without holding it up."""
+"""Saves pictures of the window and clips of the movie as files."""
 
 from __future__ import annotations
 
@@ -11,100 +11,104 @@ import numpy as np
 from PySide6.QtGui import QPixmap
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import open_atomically
 from rtrecon.core.types import Array
-from rtrecon.display.playback import RATE_HZ
+from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.sources.video import write_movie
 
-_GAP_PX = 2  # between reconstruction and stimulus, in movie pixels
+_GAP_PX = 2  # between reconstruction and stimulus, in pixels of the movie
 
-Pair = tuple[Array, Array | None]  # reconstruction and, where known, stimulus
+FramePair = tuple[Array, Array | None]  # reconstruction and, where known, stimulus
 
 
-class Saver:
-    """Saves into a folder, named by the time; clips are written aside.
+class FileSaver:
+    """Saves into a folder under names made of the time.
 
-    Remembers the clips that are being written until somebody asks what became of them.
+    Writes clips in a thread, so that the window does not stop; `finished_clip_notice`
+    returns a sentence for each clip that is done.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._aside = ThreadPoolExecutor(1, "clip")
-        self._writing: list[tuple[Path, Future[None]]] = []
+        self._executor = ThreadPoolExecutor(1, "clip")
+        self._pending: list[tuple[Path, Future[None]]] = []
 
-    def picture(self, picture: QPixmap) -> str:
-        """Save a PNG; returns a sentence about it."""
-        path = self._new("png")
+    def save_picture(self, picture: QPixmap) -> str:
+        """Save a PNG; return a sentence about it."""
+        path = self._make_path("png")
         try:
             write_png(path, picture)
         except OSError as error:
             return f"Picture {path} cannot be written: {error}"
         return f"Picture saved: {path}"
 
-    def clip(self, pairs: Sequence[Pair]) -> str:
-        """Begin to save an MP4, reconstruction left and stimulus right."""
+    def start_clip(self, pairs: Sequence[FramePair]) -> str:
+        """Start to save an MP4, the reconstruction left and the stimulus right."""
         if not pairs:
-            return "There is no movie yet that could be saved"
-        path = self._new("mp4")
-        self._writing.append((path, self._aside.submit(_write_clip, path, pairs)))
-        return f"Saving {len(pairs) / RATE_HZ:.0f} s of movie as {path} ..."
+            return "No clip saved: there is no movie yet"
+        path = self._make_path("mp4")
+        future = self._executor.submit(_write_clip, path, pairs)
+        self._pending.append((path, future))
+        return f"Saving {len(pairs) / ENCODER_RATE_HZ:.0f} s of movie as {path} ..."
 
-    def told(self) -> str:
-        """Return a sentence about a clip that is done; empty if none has been."""
-        for path, writing in self._writing:
-            if writing.done():
-                self._writing.remove((path, writing))
-                failure = writing.exception()
-                return f"{failure}" if failure else f"Clip saved: {path}"
+    def finished_clip_notice(self) -> str:
+        """Return a sentence about a clip that is done; "" if none is."""
+        for path, future in self._pending:
+            if future.done():
+                self._pending.remove((path, future))
+                error = future.exception()
+                return f"{error}" if error else f"Clip saved: {path}"
         return ""
 
     def close(self) -> None:
-        """Finish what is being written."""
-        self._aside.shutdown()
+        """Wait until all clips are written."""
+        self._executor.shutdown()
 
-    def _new(self, kind: str) -> Path:
+    def _make_path(self, suffix: str) -> Path:
         clock = time.strftime("%Y-%m-%d_%H-%M-%S")
-        path, more = self._folder / f"rtrecon_{clock}.{kind}", 1
-        while path.exists() or any(path == writing for writing, _ in self._writing):
-            more += 1
-            path = self._folder / f"rtrecon_{clock}_{more}.{kind}"
+        path, number = self._folder / f"rtrecon_{clock}.{suffix}", 1
+        pending = [path for path, _ in self._pending]
+        while path.exists() or path in pending:
+            number += 1
+            path = self._folder / f"rtrecon_{clock}_{number}.{suffix}"
         return path
 
 
 def write_png(path: Path, picture: QPixmap) -> None:
-    """Write or replace a PNG; whoever reads it never finds half of one.
+    """Write or replace a PNG; other programs never read an incomplete file.
 
     Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    if not picture.save(str(unfinished), "PNG"):
-        raise OSError("is the disk full?")
-    unfinished.replace(path)
+    with open_atomically(path) as temporary:
+        if not picture.save(str(temporary), "PNG"):
+            raise OSError("is the disk full?")
 
 
-def _write_clip(path: Path, pairs: Sequence[Pair]) -> None:
-    unfinished = path.with_name(f".{path.name}")  # its ending tells the format
+def _write_clip(path: Path, pairs: Sequence[FramePair]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_movie(unfinished, side_by_side(pairs), rate_hz=RATE_HZ)
-        unfinished.replace(path)
+        with open_atomically(path) as temporary:
+            write_movie(temporary, join_side_by_side(pairs), rate_hz=ENCODER_RATE_HZ)
     except OSError as error:
         raise UserError(f"Clip {path} cannot be written: {error}") from None
 
 
-def side_by_side(pairs: Sequence[Pair]) -> Array:
-    """Return uint8 (n, height, width): each reconstruction, a gap, its stimulus.
+def join_side_by_side(pairs: Sequence[FramePair]) -> Array:
+    """Return uint8 (n, height, width): reconstruction, a gap, stimulus.
 
-    A stimulus that is not known is black; where none is, or they differ in shape, only
-    the reconstruction.
+    An unknown stimulus is black. If no stimulus is known, or none has the shape of the
+    reconstruction, the frames hold only the reconstruction.
     """
-    made = np.stack([reconstruction for reconstruction, _ in pairs])
-    shape = made.shape[1:]
-    if not any(seen is not None and seen.shape == shape for _, seen in pairs):
-        return made
-    black = np.zeros(shape, np.uint8)
+    movie = np.stack([reconstruction for reconstruction, _ in pairs])
+    shape = movie.shape[1:]
     stimuli = [
-        seen if seen is not None and seen.shape == shape else black for _, seen in pairs
+        stimulus if stimulus is not None and stimulus.shape == shape else None
+        for _, stimulus in pairs
     ]
-    gap = np.zeros((len(made), shape[0], _GAP_PX), np.uint8)
-    return np.concatenate([made, gap, np.stack(stimuli)], axis=2)
+    if all(stimulus is None for stimulus in stimuli):
+        return movie
+    black = np.zeros(shape, np.uint8)
+    right = np.stack([black if stimulus is None else stimulus for stimulus in stimuli])
+    gap = np.zeros((len(movie), shape[0], _GAP_PX), np.uint8)
+    return np.concatenate([movie, gap, right], axis=2)

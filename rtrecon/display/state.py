@@ -1,205 +1,194 @@
-"""From messages to what is drawn: everything a window needs to know, without a window.
+"""What the display has received: from messages to everything the window draws.
 
-Time is an argument (s, any monotonic clock), and so is every message: the same messages
-at the same times always give the same picture.
+Nothing here uses Qt. Time is an argument (seconds of any monotonic clock) and messages
+are arguments: the same messages at the same times always give the same state.
+
+Every panel brings its own `PanelState`, which stores what that panel draws.
+`DisplayState` gives each message to the panel states that ask for its type, and stores
+what belongs to no panel: the movie, the health of the processes, the newest event.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
-from typing import NamedTuple
-
-import numpy as np
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar, TypeVar
 
 from rtrecon.core.types import Array
-from rtrecon.display.held_out import HeldOutTraces
 from rtrecon.display.playback import Playback
-from rtrecon.display.raster import Raster
-from rtrecon.display.verdict import Judged, judged
 from rtrecon.protocol import messages
-from rtrecon.protocol.messages import Published
+from rtrecon.protocol.messages import PublishedMessage
 
-SILENT_S = 2.0
-QUALITY_S = 120.0
-MOTION_S = 30.0
-_MOST_POINTS = 4000  # bounds the histories, whatever the rate of messages
-_MOST_PLANES = 64
-_NOBODY = "Waiting for the daemon"
+MAX_SILENCE_S = 2.0
 _NEVER = -math.inf
-_SILENCE = "is it still running, and can it be reached?"
-_DOING = {  # station and state, in other words where one word says too little
-    ("front", "waiting"): "the daemon is ready for the first frame",
-    ("front", "calibrating"): "a reference is being made of the first frames",
-    ("front", "idle"): "the session has ended, or the scan is paused",
-    ("inverter", "waiting"): "the inverter waits for its first activity",
-    ("inverter", "restarting"): "the inverter is started again",
+_PROCESS_STATES = {  # (process, state) that one word does not explain
+    ("daemon", "waiting"): "The daemon is ready for the first frame.",
+    (
+        "daemon",
+        "calibrating",
+    ): "The daemon makes a reference image of the first frames.",
+    ("daemon", "idle"): "The session has ended, or the scan is paused.",
+    ("inverter", "waiting"): "The inverter waits for the first activity.",
+    ("inverter", "restarting"): "The inverter is being restarted.",
 }
 
 
-class Shift(NamedTuple):
-    """Where a frame lay relative to the template, in camera pixels.
+class PanelState(ABC):
+    """What one panel draws, without Qt; a new session begins with a new one.
 
-    z: how much deeper than the reference, in um or planes; NaN where nothing tells it.
+    message_types: the messages that `update` receives.
     """
 
-    t_s: float
-    y_px: float
-    x_px: float
-    z: float
+    message_types: ClassVar[tuple[type, ...]] = ()
+
+    @abstractmethod
+    def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
+        """Store one message; return whether the panel has to be drawn again."""
 
 
-class Plane:
-    """One plane's newest registered field and how the brain moved in it."""
-
-    def __init__(self) -> None:
-        self.field: messages.Field | None = None
-        self.image: Array = np.zeros((1, 1), np.uint8)
-        self.motion: deque[Shift] = deque(maxlen=_MOST_POINTS)
-
-    def take(self, field: messages.Field, image: Array, now_s: float) -> None:
-        """Learn the newest field, image uint8 of its shape."""
-        self.field, self.image = field, image
-        z = math.nan if field.z is None else field.z
-        self.motion.append(Shift(now_s, *field.shift_px, z))
+_State = TypeVar("_State", bound=PanelState)
 
 
-class State:
-    """What is known so far; a new session starts it afresh.
+class DisplayState:
+    """Everything received so far; a new session starts it afresh.
 
-    `changes` counts per topic what arrived, so that only what changed is redrawn.
+    `changed` names what is to be drawn again: types of panel states, "health" and
+    "event". Who draws it removes it from the set.
     """
 
-    def __init__(self) -> None:
-        self.changes: Counter[str] = Counter()
+    def __init__(
+        self, panel_states: Sequence[type[PanelState]] = (), address: str = ""
+    ) -> None:
+        """`address`: where the daemon publishes, for the notice that it is missing."""
+        self.address = address
+        self.changed: set[object] = set()
         self.health: dict[str, messages.Health] = {}
         self.event = ""
-        self.events: Counter[str] = Counter()  # by name
+        self.event_counts: Counter[str] = Counter()  # by name
         self.daemon_stopped = False
-        self.refusal = ""  # why the daemon does not let us listen
-        self._heard_s = _NEVER
-        self._begin("")
+        self.refusal = ""  # why the daemon does not accept this display
+        self._panel_types = tuple(panel_states)
+        self._last_message_s = _NEVER
+        self._begin_session("")
 
-    def _begin(self, session: str) -> None:
+    def _begin_session(self, session: str) -> None:
         self.session = session
         self.playback = Playback()
-        self.raster: Raster | None = None
-        self.planes: dict[int, Plane] = {}
-        self.held_out: HeldOutTraces | None = None
-        self.trust: Array | None = None  # float32 (height, width), 0..1
-        self.quality: deque[Judged] = deque(maxlen=_MOST_POINTS)
+        self.identifiability: Array | None = None  # float32 (height, width), 0..1
+        self.has_field = False
+        self._panels = {kind: kind() for kind in self._panel_types}
         self._activity_s = self._movie_s = _NEVER
-        self.changes.update(messages.TOPICS)
+        self.changed.update(self._panel_types)
 
-    def take(self, message: Published, payload: Array, now_s: float) -> None:
-        """Learn one message, as `wire.decode_published` gives it."""
-        self._heard_s = now_s
+    def panel(self, kind: type[_State]) -> _State:
+        """Return the state of the panels that draw `kind`."""
+        state = self._panels[kind]
+        assert isinstance(state, kind)
+        return state
+
+    def update(self, message: PublishedMessage, payload: Array, now_s: float) -> None:
+        """Store one message, as `messages.decode_published` returns it."""
+        self._last_message_s = now_s
         if isinstance(message, messages.Event):
-            self._take_event(message)
+            self._update_event(message)
         elif isinstance(message, messages.Health):
-            self._take_health(message)
-        elif self._belongs(message):
-            self._take_data(message, payload, now_s)
+            self._update_health(message)
+        elif self._is_of_session(message):
+            self._update_data(message, payload, now_s)
+        else:
+            return  # a late message of the session before
+        self._update_panels(message, payload, now_s)
 
     def notice(self, now_s: float) -> str:
-        """Return one sentence on what is missing; empty while everything flows."""
-        if self._heard_s == _NEVER:
-            return f"Not let in\n{self.refusal}" if self.refusal else _NOBODY
+        """Return what is missing: a headline and lines below it; "" if all is well."""
+        if self._last_message_s == _NEVER:
+            return self._no_daemon()
         if self.daemon_stopped:
-            return "The daemon has shut down"
-        if self.gone(now_s):
-            return f"Daemon silent for {now_s - self._heard_s:.0f} s\n{_SILENCE}"
-        if now_s - self._activity_s > SILENT_S:
-            return self._no_activity(now_s)
-        if now_s - self._movie_s > SILENT_S:
-            return self._no_movie(now_s)
+            return "The daemon has stopped"
+        if self.is_daemon_silent(now_s):
+            silence_s = now_s - self._last_message_s
+            return (
+                f"No message from the daemon for {silence_s:.0f} s\n"
+                "Is it still running? Is the network connected?"
+            )
+        if now_s - self._activity_s > MAX_SILENCE_S:
+            return self._missing("activity", self._activity_s, "daemon", now_s)
+        if now_s - self._movie_s > MAX_SILENCE_S:
+            return self._missing("movie", self._movie_s, "inverter", now_s)
         return ""
 
-    def gone(self, now_s: float) -> bool:
-        """Return whether nothing at all has been heard for too long."""
-        return now_s - self._heard_s > SILENT_S
+    def is_daemon_silent(self, now_s: float) -> bool:
+        """Return whether no message of any kind was received for too long."""
+        return now_s - self._last_message_s > MAX_SILENCE_S
 
-    def _belongs(self, message: Published) -> bool:
-        """Begin with a new session; a straggler of the one before is dropped."""
+    def _is_of_session(self, message: PublishedMessage) -> bool:
+        """Return whether to store a message; a new session begins with its first."""
         if message.session == self.session:
             return True
-        # The front knows when a session begins; the rest may still speak of the last.
-        if isinstance(message, messages.Activity | messages.Field) or not self.session:
-            self._begin(message.session)
+        # The daemon knows when a session begins. The inverter may still publish
+        # results of the session before.
+        from_daemon = isinstance(message, messages.Activity | messages.FieldImage)
+        if from_daemon or not self.session:
+            self._begin_session(message.session)
             return True
         return False
 
-    def _take_event(self, event: messages.Event) -> None:
+    def _update_event(self, event: messages.Event) -> None:
         clock = time.strftime("%H:%M:%S", time.localtime(event.t))
         self.event = f"{clock}  {event.message or event.name}"
-        self.events[event.name] += 1
+        self.event_counts[event.name] += 1
         self.daemon_stopped = event.name == "shutdown"
-        self.changes["event"] += 1
+        self.changed.add("event")
 
-    def _take_health(self, health: messages.Health) -> None:
-        self.health[health.station] = health
+    def _update_health(self, health: messages.Health) -> None:
+        self.health[health.process] = health
         self.daemon_stopped = False
-        self.changes["health"] += 1
+        self.changed.add("health")
 
-    def _take_data(self, message: Published, payload: Array, now_s: float) -> None:
+    def _update_data(
+        self, message: PublishedMessage, payload: Array, now_s: float
+    ) -> None:
         self.daemon_stopped = False
         match message:
-            case messages.Field():
-                self._take_field(message, payload, now_s)
+            case messages.FieldImage():
+                self.has_field = True
             case messages.Activity():
-                self._take_activity(message, payload)
                 self._activity_s = now_s
             case messages.Movie():
-                self.playback.add(message, payload, now_s)
+                self.playback.add_movie(message, payload, now_s)
                 self._movie_s = now_s
-            case messages.Seen():
-                self.playback.see(message, payload)
-            case messages.Quality():
-                self._take_quality(message, payload, now_s)
+            case messages.AlignedStimulus():
+                self.playback.add_stimulus(message, payload)
+            case messages.Quality() if payload.size:
+                self.identifiability = payload
 
-    def _take_field(self, field: messages.Field, image: Array, now_s: float) -> None:
-        if len(self.planes) < _MOST_PLANES or field.plane in self.planes:
-            self.planes.setdefault(field.plane, Plane()).take(field, image, now_s)
-            self.changes["field"] += 1
-
-    def _take_activity(self, message: messages.Activity, activity: Array) -> None:
-        if self.raster is None or self.raster.n_neurons != len(activity):
-            self.raster = Raster(len(activity))
-        self.raster.add(message.index, activity)
-        if self.held_out is not None:
-            self.held_out.observe(message.index, activity)
-        self.changes["activity"] += 1
-
-    def _take_quality(
-        self, message: messages.Quality, trust: Array, now_s: float
+    def _update_panels(
+        self, message: PublishedMessage, payload: Array, now_s: float
     ) -> None:
-        self.quality.append(judged(message, now_s))
-        if message.held_out is not None:
-            self._take_held_out(message.held_out)
-        if trust.size:
-            self.trust = trust
-        self.changes["quality"] += 1
+        for kind, state in self._panels.items():
+            if isinstance(message, state.message_types) and state.update(
+                message, payload, now_s
+            ):
+                self.changed.add(kind)
 
-    def _take_held_out(self, told: messages.HeldOut) -> None:
-        if self.held_out is None or self.held_out.neurons != told.neurons:
-            self.held_out = HeldOutTraces(told.neurons)
-        self.held_out.predict(told)
+    def _no_daemon(self) -> str:
+        if self.refusal:
+            return f"The daemon refused this display\n{self.refusal}"
+        return (
+            f"Waiting for the daemon\nNo message yet from {self.address}. Start the "
+            "daemon with 'rtrecon run'; if it publishes at another address, give that "
+            "address with --publish."
+        )
 
-    def _no_activity(self, now_s: float) -> str:
-        doing = self._doing("front")
-        if self._activity_s == _NEVER:
-            return f"No activity yet{doing}"
-        return f"No activity for {now_s - self._activity_s:.0f} s{doing}"
-
-    def _no_movie(self, now_s: float) -> str:
-        doing = self._doing("inverter")
-        if self._movie_s == _NEVER:
-            return f"No movie yet{doing}"
-        return f"Inverter silent for {now_s - self._movie_s:.0f} s{doing}"
-
-    def _doing(self, station: str) -> str:
-        health = self.health.get(station)
+    def _missing(self, what: str, last_s: float, process: str, now_s: float) -> str:
+        """Say what is missing, since when, and what the process behind it does."""
+        since = " yet" if last_s == _NEVER else f" for {now_s - last_s:.0f} s"
+        health = self.health.get(process)
         if health is None or health.state == "running":
-            return ""
-        return f"\n{_DOING.get((station, health.state), f'{station} {health.state}')}"
+            return f"No {what}{since}"
+        state = f"The {process} reports: {health.state}."
+        explained = _PROCESS_STATES.get((process, health.state), state)
+        return f"No {what}{since}\n{explained}"

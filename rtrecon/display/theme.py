@@ -1,12 +1,10 @@
-"""Colours and type: for a dark room, for two metres, for every kind of colour vision.
+"""Colours and text sizes: for a dark room, two metres away, all colour vision.
 
-Hues are those of Okabe and Ito (2008), which stay apart in every common colour
-blindness; wherever one carries meaning, a word or a line style carries it too.
+The hues are those of Okabe and Ito (2008), which stay distinct with every common form
+of colour blindness. Where a colour has a meaning, a word or a line style has it too.
 """
 
 from __future__ import annotations
-
-from rtrecon.display.verdict import Word
 
 BACKGROUND = "#0c0e11"
 PANEL = "#15181d"
@@ -17,23 +15,21 @@ FAINT = "#5a636e"
 SKY = "#56b4e9"
 ORANGE = "#e69f00"
 PINK = "#e08fbf"
-ALARM = "#f0c446"
+GREEN = "#1fc79a"  # bluish green
+AMBER = "#f0c446"
+VERMILLION = "#ff6f3c"
 
-VERDICT: dict[Word, str] = {
-    "GOOD": "#1fc79a",  # bluish green
-    "FAIR": "#f0c446",  # amber
-    "POOR": "#ff6f3c",  # vermillion
-    "NO DATA": MUTED,
-}
+ALARM = AMBER
 FINAL = SKY
 PROVISIONAL = ORANGE
-BEHIND = "#39465a"  # what lies behind a movie that is transparent: no gray
+METRIC_COLORS = (SKY, PINK, ORANGE, GREEN, AMBER)  # by the metric's `color_role`
+BEHIND_MOVIE = "#39465a"  # behind a transparent movie: bluish, as no gray level is
 HATCH = "#5b6b82"
-STALE = "rgba(12, 14, 17, 190)"  # over what was true once
+VEIL = "rgba(12, 14, 17, 190)"  # over a panel that may be out of date
 
 AXIS_PX = 13
 LABEL_PX = 14
-STYLE = f"""
+STYLE_SHEET = f"""
 QWidget {{ background: {BACKGROUND}; color: {TEXT}; font-size: 15px; }}
 QFrame#panel {{ background: {PANEL}; border-radius: 6px; }}
 QFrame#panel QWidget {{ background: {PANEL}; }}
@@ -48,6 +44,6 @@ QLabel#help {{ background: {PANEL}; border: 2px solid {MUTED}; border-radius: 8p
 QLineEdit {{ background: {PANEL}; border: 2px solid {SKY}; border-radius: 4px;
     padding: 2px 8px; font-size: 18px; }}
 QSplitter::handle {{ background: {BACKGROUND}; }}
-QFrame#panel QLabel#stale {{ background: {STALE}; }}
+QFrame#panel QLabel#veil {{ background: {VEIL}; }}
 QToolTip {{ background: {PANEL}; color: {TEXT}; border: 1px solid {RULE}; }}
 """

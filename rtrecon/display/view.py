@@ -1,66 +1,69 @@
-"""What a person chose to see: which moment, how settled, how strong, how honest."""
+"""The user's choices: which moment of the movie to show, and how to draw it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from rtrecon.display.playback import Moment, Playback, Span
-from rtrecon.display.raster import ORDERS, Order
 
-GAINS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-_USUAL = GAINS.index(1.0)
+CONTRAST_GAINS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+_DEFAULT_GAIN_INDEX = CONTRAST_GAINS.index(1.0)
 
 
 @dataclass
 class View:
-    """The choices; none of them changes what is recorded or what others see.
+    """The choices. They change neither the recording nor other displays.
 
-    behind: frames after the newest one, None = as old as it takes to be final. held:
-    the encoder frame that the movie stands at, None = live. fade: let what the data
-    cannot tell be transparent. shown: the encoder frame on the screen.
+    lag_frames: how many frames behind the newest one to show; None = the newest final
+    frame. paused_index: the encoder frame at which the movie is paused; None = live.
+    hides_unconstrained: make transparent what the data do not constrain. shown_index:
+    the encoder frame on the screen.
     """
 
-    behind: int | None = None
-    held: int | None = None
-    fade: bool = False
-    contrast: int = _USUAL  # which of the gains
-    order: Order = "as recorded"  # of the raster's rows
-    plane: int = 0
-    shown: int = 0
+    lag_frames: int | None = None
+    paused_index: int | None = None
+    hides_unconstrained: bool = False
+    gain_index: int = _DEFAULT_GAIN_INDEX
+    shown_index: int = 0
 
     @property
-    def gain(self) -> float:
-        """How much the movie's contrast is enlarged."""
-        return GAINS[self.contrast]
+    def is_paused(self) -> bool:
+        """Whether the movie is paused."""
+        return self.paused_index is not None
 
-    def moment(self, playback: Playback, now_s: float) -> Moment | None:
-        """Return what to show, and remember which frame that is."""
-        if self.held is None:
-            moment = playback.moment(now_s, self.behind)
-        else:
-            moment = playback.at(self.held, now_s)
-        if moment is not None and self.held is None:
-            self.shown = moment.index
+    @property
+    def contrast_gain(self) -> float:
+        """Factor on the contrast of the reconstruction."""
+        return CONTRAST_GAINS[self.gain_index]
+
+    def select_moment(self, playback: Playback, now_s: float) -> Moment | None:
+        """Return the moment to show, and remember which frame it is."""
+        if self.paused_index is not None:
+            return playback.moment_at(self.paused_index, now_s)
+        moment = playback.moment_now(now_s, self.lag_frames)
+        if moment is not None:
+            self.shown_index = moment.index
         return moment
 
-    def settle(self, span: Span, hops: int) -> None:
-        """Show frames that are so many hops older: more settled, less recent."""
-        now = span.provisional if self.behind is None else self.behind
-        later = max(0, now + hops * span.hop)
-        self.behind = None if later >= span.provisional else later
+    def change_lag(self, span: Span, n_hops: int) -> None:
+        """Show frames that are `n_hops` older: closer to final, less recent."""
+        lag = span.n_provisional if self.lag_frames is None else self.lag_frames
+        new_lag = max(0, lag + n_hops * span.hop)
+        self.lag_frames = None if new_lag >= span.n_provisional else new_lag
 
-    def hold(self, span: Span, index: int) -> None:
-        """Stand at an encoder frame, or at the nearest that is kept."""
-        self.held = self.shown = min(max(index, span.oldest), span.newest)
+    def toggle_newest(self) -> None:
+        """Switch between the newest frames and the newest final frames."""
+        self.lag_frames = 0 if self.lag_frames is None else None
 
-    def go_live(self) -> None:
-        """Follow the movie again."""
-        self.held = None
+    def pause_at(self, span: Span, index: int) -> None:
+        """Pause the movie at frame `index`, or at the nearest stored frame."""
+        self.paused_index = self.shown_index = min(max(index, span.oldest), span.newest)
 
-    def strengthen(self, steps: int) -> None:
-        """Choose more contrast, or less."""
-        self.contrast = min(max(self.contrast + steps, 0), len(GAINS) - 1)
+    def resume_live(self) -> None:
+        """Follow the live movie again."""
+        self.paused_index = None
 
-    def reorder(self) -> None:
-        """Choose the next order of the raster's rows."""
-        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+    def change_contrast(self, n_steps: int) -> None:
+        """Choose a higher contrast (positive steps) or a lower one."""
+        last = len(CONTRAST_GAINS) - 1
+        self.gain_index = min(max(self.gain_index + n_steps, 0), last)

@@ -1,129 +1,91 @@
-"""The window: on a timer, listen, and draw what changed."""
+"""The window: on a timer it receives messages and draws what has changed."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 
 import pyqtgraph as pg
-import zmq
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 
-from rtrecon.core.process import ended_by_signals
-from rtrecon.core.types import Array
-from rtrecon.display import layout, screen, theme
-from rtrecon.display.client import Client, masks_of
-from rtrecon.display.commands import Binding, Commands, help_text
-from rtrecon.display.front_page import FrontPage
-from rtrecon.display.health import figures, states
-from rtrecon.display.options import DisplayError, DisplayOptions
-from rtrecon.display.picture import Look
+from rtrecon.display import DisplayOptions, layout, theme
+from rtrecon.display.client import DisplayClient, read_masks
+from rtrecon.display.commands import Commands, KeyBinding, format_key_help
+from rtrecon.display.health_line import describe_states, make_figures
+from rtrecon.display.panels.registry import PANELS
+from rtrecon.display.picture import PictureStyle
 from rtrecon.display.playback import Moment
-from rtrecon.display.saving import Saver, write_png
-from rtrecon.display.state import State
-from rtrecon.display.verdict import verdict
+from rtrecon.display.saving import FileSaver, write_png
+from rtrecon.display.state import DisplayState
 from rtrecon.display.view import View
 
-__all__ = ["DisplayError", "DisplayOptions", "Window", "run"]
-
-TICK_MS = 33  # 30 redraws per second at most
-PLOTS_EVERY = 5  # ticks: six times a second is enough for what moves slowly
-SNAPSHOT_MS = 2000
-_GUESSED = 0.5  # below, more than half of what would tell a frame is not there
-MISSED_S = 10.0  # for so long is told that messages were missed
+FRAME_INTERVAL_MS = 33  # at most 30 redraws per second
+PANEL_INTERVAL_FRAMES = 5  # panels change slowly: six redraws per second are enough
+SNAPSHOT_INTERVAL_MS = 2000
+MIN_INFORMATION = 0.5  # below, more than half of the evidence for a frame is missing
+MISSED_NOTICE_S = 10.0  # how long the window reports missed messages
 
 
-def run(options: DisplayOptions) -> int:
-    """Show the window until it is closed, told to stop, or the daemon shuts down.
+class Window(layout.WindowLayout):
+    """Draws a `DisplayState`; `receive` updates it, `draw` shows it.
 
-    Returns 0. Raises `DisplayError`, or `AddressError`, with a sentence.
-    """
-    app = screen.application(options.headless)
-    addresses = options.publish, options.control
-    with (
-        zmq.Context() as context,
-        closing(Client(context, addresses, options.keys)) as client,
-    ):
-        window = Window(options, client)
-        with ended_by_signals(window.close):  # its timer lets Python notice
-            window.show()
-            window.start()
-            return int(app.exec())
-
-
-class Window(FrontPage):
-    """Draws a `State`: `listen` feeds it, `draw` shows it, a timer calls both.
-
-    `drawn` is emitted with every tick of the timer.
+    `frame_drawn` is emitted after each redraw.
     """
 
-    drawn = Signal()
+    frame_drawn = Signal()
 
-    def __init__(self, options: DisplayOptions, client: Client) -> None:
+    def __init__(self, options: DisplayOptions, client: DisplayClient) -> None:
         pg.setConfigOptions(antialias=True)
-        super().__init__()
-        self.state = State()
+        super().__init__(PANELS)
+        state_types = [panel.state_type for panel in self.panels]
+        self.state = DisplayState(state_types, options.publish)
         self.view = View()
         self._options = options
         self._client = client
-        self._saver = Saver(options.folder)
+        self._saver = FileSaver(options.folder)
         self._commands = Commands(
-            self.state, self.view, client.asker, self._saver, self.say, self.grab
+            self.state, self.view, client.requests, self._saver, self.notify, self.grab
         )
-        self._bindings = [
-            *self._commands.bindings(),
-            Binding(Qt.Key.Key_M, self.write_note, "M", "mark: a note for the record"),
-            Binding(Qt.Key.Key_F, self.fill_screen, "F", "fill the screen"),
-            Binding(
-                Qt.Key.Key_Question,
-                self.show_help,
-                "?",
-                "show these keys, Esc hides them",
-            ),
-            Binding(Qt.Key.Key_Escape, self.dismiss),
-        ]
-        self.help.setText(help_text(self._bindings))
-        self.note.returnPressed.connect(self._mark)
-        self.strip.asked.connect(self._commands.stand_at)
-        self._drawn: Counter[str] = Counter()
-        self._masks_asked: tuple[str, int] = "", 0
-        self._masks: Array | None = None
-        self._missed, self._missed_s = 0, -MISSED_S
-        self._gone = False
-        self._ticks = 0
-        if options.remember:
-            layout.restore(self, layout.memory())
+        self._bindings = self._all_key_bindings()
+        self.help.setText(format_key_help(self._bindings))
+        self.note.returnPressed.connect(self._send_note)
+        self.timeline.frame_clicked.connect(self._commands.pause_at)
+        self._requested_masks: tuple[str, int] = "", 0
+        self._n_invalid = 0
+        self._n_missed, self._missed_s = 0, -MISSED_NOTICE_S
+        self._is_daemon_silent = False
+        self._n_frames_drawn = 0
+        if options.remember_layout:
+            layout.restore_layout(self, layout.open_layout_settings())
 
     def start(self) -> None:
-        """Begin to listen and draw, and to write snapshots where asked to."""
-        self._every(TICK_MS, self._tick)
+        """Start to receive and draw, and to write snapshots if the options ask so."""
+        self._start_timer(FRAME_INTERVAL_MS, self._receive_and_draw)
         if self._options.snapshot is not None:
-            self._every(SNAPSHOT_MS, self._keep_snapshot)
+            self._start_timer(SNAPSHOT_INTERVAL_MS, self._update_snapshot)
 
-    def listen(self, now_s: float) -> None:
-        """Take in all messages that wait."""
-        listener = self._client.listener
-        for message, payload in listener.receive():
-            self.state.take(message, payload, now_s)
-        self.state.refusal = listener.refusal()
-        self.state.changes["refused"] = listener.refused
-        if self._changed("refused"):
-            self.say(f"A message was refused: {listener.complaint}")
-        if listener.missed != self._missed:
-            self._missed, self._missed_s = listener.missed, now_s
-        if answer := self._client.asker.answer():
-            self.say(answer.sentence)
-        if told := self._saver.told():
-            self.say(told)
-        self._learn_masks()
+    def receive(self, now_s: float) -> None:
+        """Store all messages and answers that have arrived."""
+        subscriber = self._client.subscriber
+        for message, payload in subscriber.receive_pending():
+            self.state.update(message, payload, now_s)
+        self.state.refusal = subscriber.read_refusal()
+        if subscriber.n_invalid != self._n_invalid:
+            self._n_invalid = subscriber.n_invalid
+            self.notify(f"Invalid message ignored: {subscriber.last_error}")
+        if subscriber.n_missed != self._n_missed:
+            self._n_missed, self._missed_s = subscriber.n_missed, now_s
+        if answer := self._client.requests.receive_answer():
+            self.notify(answer.sentence)
+        if notice := self._saver.finished_clip_notice():
+            self.notify(notice)
+        self._update_masks()
 
     def draw(self, now_s: float) -> None:
         """Show the state as it is at `now_s`."""
         self._draw_pictures(now_s)
-        self._draw_plots(now_s)
+        self._draw_panels(now_s)
 
     def save_snapshot(self) -> None:
         """Replace the snapshot file by a picture of the window as it is."""
@@ -133,132 +95,148 @@ class Window(FrontPage):
         try:
             write_png(path, self.grab())
         except OSError as error:
-            self.say(f"Snapshot {path} cannot be written: {error}")
+            self.notify(f"Snapshot {path} cannot be written: {error}")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Do what the key is bound to; called by Qt."""
-        calls = [each.call for each in self._bindings if each.key == event.key()]
-        for call in calls:
-            call()
-        if not calls:
+        """Call the action of the key; called by Qt."""
+        actions = [each.action for each in self._bindings if each.key == event.key()]
+        for action in actions:
+            action()
+        if not actions:
             super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop, finish what is being saved, and remember the layout; called by Qt."""
+        """Stop, finish the clips and save the layout; called by Qt."""
         for timer in self.findChildren(QTimer):
             timer.stop()
-        self._keep_snapshot()
+        self._update_snapshot()
         self._saver.close()
-        if self._options.remember:
-            layout.keep(self, layout.memory())
+        if self._options.remember_layout:
+            layout.save_layout(self, layout.open_layout_settings())
         super().closeEvent(event)
 
-    def _keep_snapshot(self) -> None:
-        """Save a snapshot, unless a better one is there: of the movie while it ran."""
-        running = not self.state.notice(time.monotonic())
+    def _all_key_bindings(self) -> list[KeyBinding]:
+        """Return the keys of the commands, of the panels, and of the window."""
+        key = Qt.Key
+        bindings = self._commands.key_bindings()
+        for panel in self.panels:
+            bindings += panel.key_bindings()
+        return [
+            *bindings,
+            KeyBinding(
+                key.Key_M, self.open_note, "M", "write a note into the recording"
+            ),
+            KeyBinding(key.Key_F, self.toggle_full_screen, "F", "full screen on / off"),
+            KeyBinding(
+                key.Key_Question, self.toggle_help, "?", "show or hide these keys"
+            ),
+            KeyBinding(
+                key.Key_Escape, self.hide_note_and_help, "Esc", "close note and help"
+            ),
+        ]
+
+    def _update_snapshot(self) -> None:
+        """Save a snapshot, but do not replace one of a running movie by a notice."""
+        is_running = not self.state.notice(time.monotonic())
         path = self._options.snapshot
-        if path is not None and (running or not path.exists()):
+        if path is not None and (is_running or not path.exists()):
             self.save_snapshot()
 
-    def _tick(self) -> None:
+    def _receive_and_draw(self) -> None:
         now_s = time.monotonic()
-        self.listen(now_s)
+        self.receive(now_s)
         self._draw_pictures(now_s)
-        self._ticks += 1
-        if self._ticks % PLOTS_EVERY == 0:
-            self._draw_plots(now_s)
-        self.drawn.emit()
+        self._n_frames_drawn += 1
+        if self._n_frames_drawn % PANEL_INTERVAL_FRAMES == 0:
+            self._draw_panels(now_s)
+        self.frame_drawn.emit()
         if self.state.daemon_stopped and self._options.close_with_daemon:
             self.close()
 
     def _draw_pictures(self, now_s: float) -> None:
         view, playback = self.view, self.state.playback
-        moment = view.moment(playback, now_s)
-        # Who holds the movie wants to see it, whatever becomes of the daemon.
-        notice = "" if view.held is not None and moment else self.state.notice(now_s)
+        moment = view.select_moment(playback, now_s)
+        # A paused movie stays visible even when the daemon has stopped.
+        hides_notice = view.is_paused and moment is not None
+        notice = "" if hides_notice else self.state.notice(now_s)
         if moment is None:
             self.movie.picture.draw(None, notice)
             self.stimulus.picture.draw(None)
             return
-        look = Look(
-            view.gain,
-            self.state.trust if view.fade else None,
-            moment.told if view.fade else 1.0,
-            theme.FINAL if moment.final else theme.PROVISIONAL,
-            dashed=not moment.final,
+        self.movie.picture.draw(
+            moment.reconstruction, notice, self._movie_style(moment)
         )
-        self.movie.picture.draw(moment.reconstruction, notice, look)
-        # A stimulus that stands still beside a notice would pass for a live one.
+        # Beside a notice, an old stimulus would look like a live one.
         self.stimulus.picture.draw(None if notice else moment.stimulus)
-        self.movie.note.setText(self._movie_note(moment))
-        known = moment.stimulus is not None
-        self.stimulus.note.setText("" if known else "not known")
-        self.strip.draw(playback.span, moment.index, view.held is not None)
+        self.movie.note.show_text(self._describe_moment(moment))
+        is_known = moment.stimulus is not None
+        self.stimulus.note.show_text("" if is_known else "not known")
+        self.timeline.draw(playback.span, moment.index, view.is_paused)
 
-    def _movie_note(self, moment: Moment) -> str:
-        held = "HELD, " if self.view.held is not None else ""
-        kind = "final" if moment.final else "PROVISIONAL"
-        contrast = f", contrast x {self.view.gain:g}" if self.view.gain != 1 else ""
-        faded = ", hatched: not told by the data" if self.view.fade else ""
-        guess = "EXTRAPOLATED, " if moment.told < _GUESSED else ""
-        age = f"seen {moment.age_s:.1f} s ago"
-        return f"{held}{guess}{kind}, {age}{contrast}{faded}"
+    def _movie_style(self, moment: Moment) -> PictureStyle:
+        view = self.view
+        return PictureStyle(
+            view.contrast_gain,
+            self.state.identifiability if view.hides_unconstrained else None,
+            moment.information_fraction if view.hides_unconstrained else 1.0,
+            theme.FINAL if moment.is_final else theme.PROVISIONAL,
+            has_dashed_border=not moment.is_final,
+        )
 
-    def _draw_plots(self, now_s: float) -> None:
+    def _describe_moment(self, moment: Moment) -> str:
+        view = self.view
+        parts = [
+            "PAUSED" if view.is_paused else "",
+            "EXTRAPOLATED" if moment.information_fraction < MIN_INFORMATION else "",
+            "final" if moment.is_final else "PROVISIONAL",
+            f"recorded {moment.age_s:.1f} s ago",
+            f"contrast x {view.contrast_gain:g}" if view.contrast_gain != 1 else "",
+            "hatched: unconstrained" if view.hides_unconstrained else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def _draw_panels(self, now_s: float) -> None:
         state = self.state
-        found = verdict(state.quality, now_s)
-        if self._changed("quality") or found.word != self.quality.word.text():
-            self.quality.draw(state.quality, found)
-            self.held_out.draw(state.held_out.traces() if state.held_out else [])
-        plane = state.planes.get(self.view.plane)
-        if self._changed("field") and plane is not None:
-            self.field.draw(plane, len(state.planes))
-            self._outline()
-        if self._changed("activity") and state.raster is not None:
-            self.raster.draw(state.raster, self.view.order)
-        gone = state.gone(now_s)
-        if self._changed("health") or gone != self._gone:
-            self._gone = gone
-            self.stale(gone)
-            self.health.draw(figures({} if gone else state.health))
-        self._draw_states(now_s)
-        if self._changed("event"):
-            self.say(state.event)
+        changed, state.changed = state.changed, set()
+        for panel in self.panels:
+            panel_state = state.panel(panel.state_type)
+            is_changed = panel.state_type in changed or panel.needs_redraw
+            if is_changed or panel.is_outdated(panel_state, now_s):
+                panel.needs_redraw = False
+                panel.draw(panel_state, now_s)
+        is_silent = state.is_daemon_silent(now_s)
+        if "health" in changed or is_silent != self._is_daemon_silent:
+            self._is_daemon_silent = is_silent
+            self.dim_panels(is_silent)
+            self.health_line.draw(make_figures({} if is_silent else state.health))
+        self._draw_process_states(now_s)
+        if "event" in changed:
+            self.notify(state.event)
 
-    def _draw_states(self, now_s: float) -> None:
-        lately = now_s - self._missed_s < MISSED_S
-        missed = f"this window missed {self._missed} messages" if lately else ""
-        doing = "" if self._gone else states(self.state.health)
-        told = ", ".join(part for part in (missed, doing) if part)
-        self.states.setText(f"{told}    ? keys")
+    def _draw_process_states(self, now_s: float) -> None:
+        is_recent = now_s - self._missed_s < MISSED_NOTICE_S
+        missed = f"this window missed {self._n_missed} messages" if is_recent else ""
+        states = "" if self._is_daemon_silent else describe_states(self.state.health)
+        text = ", ".join(part for part in (missed, states) if part)
+        self.process_states.setText(f"{text}    ? keys")
 
-    def _learn_masks(self) -> None:
-        """Ask for the masks once a session has a field, and again with a new one."""
-        key = self.state.session, self.state.events["reference"]
-        if self.state.planes and key != self._masks_asked:
-            self._masks_asked = key
-            self._client.masks.ask("masks")
-        if answer := self._client.masks.answer():
-            self._masks = masks_of(answer)
-            self.state.changes["field"] += 1
+    def _update_masks(self) -> None:
+        """Ask for the masks when a session has images, and after a new reference."""
+        current = self.state.session, self.state.event_counts["reference"]
+        if self.state.has_field and current != self._requested_masks:
+            self._requested_masks = current
+            self._client.mask_requests.send_request("masks")
+        if answer := self._client.mask_requests.receive_answer():
+            masks = read_masks(answer)
+            for panel in self.panels:
+                panel.set_masks(masks)
 
-    def _outline(self) -> None:
-        masks, plane = self._masks, self.view.plane
-        known = masks is not None and plane < len(masks)
-        self.field.outline(masks[plane] if masks is not None and known else None)
+    def _send_note(self) -> None:
+        self._commands.send_note(self.note.text())
+        self.hide_note_and_help()
 
-    def _changed(self, topic: str) -> bool:
-        newest = self.state.changes[topic]
-        changed = self._drawn[topic] != newest
-        self._drawn[topic] = newest
-        return changed
-
-    def _mark(self) -> None:
-        self._commands.mark(self.note.text())
-        self.dismiss()
-
-    def _every(self, interval_ms: int, call: Callable[[], None]) -> None:
+    def _start_timer(self, interval_ms: int, action: Callable[[], None]) -> None:
         timer = QTimer(self)
         timer.setTimerType(Qt.TimerType.PreciseTimer)
-        timer.timeout.connect(call)
+        timer.timeout.connect(action)
         timer.start(interval_ms)

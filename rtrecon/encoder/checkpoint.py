@@ -1,6 +1,6 @@
-"""Checkpoints: encoder, prior and calibration beside the neurons they belong to.
+"""Checkpoints: an encoder with its prior, calibration and neurons, in one file.
 
-The encoder is a compact one, or a published one in files of its own.
+The encoder is a compact one, or a DwiseNeuro whose weights stay in their own files.
 """
 
 from __future__ import annotations
@@ -11,175 +11,175 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rtrecon.encoder.card import (
-    FORMAT,
+    FORMAT_VERSION,
     MASK_KEYS,
     Card,
     CheckpointError,
-    make_room,
+    prepare_output_path,
     read_card,
 )
-from rtrecon.encoder.compact import Compact
+from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
 from rtrecon.encoder.dwiseneuro.external_weights import (
-    Reference,
-    open_published,
-    reference_of,
+    ExternalWeights,
+    open_external_encoder,
+    read_external_weights,
 )
-from rtrecon.encoder.dwiseneuro.inference import SPAN
-from rtrecon.encoder.dwiseneuro.live import Fit, LivePublished
+from rtrecon.encoder.dwiseneuro.inference import WINDOW_SPAN_FRAMES
+from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro, RecordingFit
 from rtrecon.encoder.prior import Prior
-from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.encoder.tensor_files import read_tensors, select_by_prefix, write_tensors
 from rtrecon.protocol.behavior import BEHAVIOR
 
-MOST_SD = 4.0  # of behaviour; what is further out was never trained on
-_PRIOR_KEYS = ("mean", "rho", "q", "doubt")
+MAX_BEHAVIOR_SD = 4.0  # behavior farther from its mean was never trained on
+_PRIOR_KEYS = ("mean", "ar_coefficient", "innovation_sd", "frame_error_sd")
 _CALIBRATION_KEYS = (
     "dispersion",
     "behavior_mean",
     "behavior_sd",
     "identifiability",
-    "heard",
+    "innovation_power",
 )
-_COMPACTED = ("model.filters", "identifiability")  # halves the file, costs nothing
+# Half precision halves the file and does not change what the inversion finds.
+_HALF_PRECISION_KEYS = ("encoder.spatial_filters", "identifiability")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What inversion needs besides encoder and prior, from clips kept for it.
+    """What the inversion needs besides encoder and prior, from validation clips.
 
-    dispersion (n,): variance of activity per mean, around the prediction.
-    temperature: weight of the data. behavior_mean, behavior_sd (4,): in the order of
-    `BEHAVIOR`. identifiability (36, 64) 0..1: share of the movie's variance that
-    inversion recovered at each pixel. heard (n_coef,): mean square of the innovations
-    that inversion found, of which movies have 1.
+    dispersion (n,): variance of activity around the prediction, per mean. data_weight:
+    weight of the data against the prior. behavior_mean, behavior_sd (4,): in the order
+    of `BEHAVIOR`. identifiability (36, 64) 0..1: share of each pixel's variance that
+    the inversion recovered. innovation_power (n_coef,): mean square of the innovations
+    that the inversion found; it is 1 in movies of the prior.
     """
 
     dispersion: Tensor
     behavior_mean: Tensor
     behavior_sd: Tensor
     identifiability: Tensor
-    heard: Tensor
-    temperature: float
+    innovation_power: Tensor
+    data_weight: float
 
-    def scaled(self, behavior: Tensor) -> Tensor:
-        """Return behaviour (..., 4) z-scored from what was recorded; NaN is the mean.
+    def standardize_behavior(self, behavior: Tensor) -> Tensor:
+        """Return recorded behavior (..., 4) in s.d. from its mean; NaN becomes 0.
 
-        What no training saw is held at `MOST_SD`.
+        Values are clipped to +-`MAX_BEHAVIOR_SD`.
         """
-        return self._spread(behavior).clamp(-MOST_SD, MOST_SD)
+        return self._z_score(behavior).clamp(-MAX_BEHAVIOR_SD, MAX_BEHAVIOR_SD)
 
-    def outside(self, behavior: Tensor) -> Tensor:
-        """Return bool (..., 4): what is further out than `scaled` tells."""
-        return self._spread(behavior).abs() > MOST_SD
+    def is_behavior_out_of_range(self, behavior: Tensor) -> Tensor:
+        """Return bool (..., 4): where `standardize_behavior` clips."""
+        return self._z_score(behavior).abs() > MAX_BEHAVIOR_SD
 
-    def _spread(self, behavior: Tensor) -> Tensor:
+    def _z_score(self, behavior: Tensor) -> Tensor:
         return torch.nan_to_num((behavior - self.behavior_mean) / self.behavior_sd)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that `rtrecon train` or `adapt` makes and the inverter needs; frozen."""
+    """What `rtrecon train` or `rtrecon adapt` makes and the inversion needs; frozen."""
 
     card: Card
-    model: Compact | LivePublished
+    encoder: CompactEncoder | LiveDwiseNeuro
     prior: Prior
     calibration: Calibration
 
-    def compact(self) -> Compact:
-        """Return its model; `CheckpointError` where that is a published encoder."""
-        if isinstance(self.model, Compact):
-            return self.model
+    def require_compact(self) -> CompactEncoder:
+        """Return its compact encoder; CheckpointError if it is a DwiseNeuro."""
+        if isinstance(self.encoder, CompactEncoder):
+            return self.encoder
         raise CheckpointError(
             f"checkpoint {self.card.path} is for a published encoder, and has no "
             "compact one; give one that `rtrecon train` made"
         )
 
 
-def save(checkpoint: Checkpoint) -> None:
+def save_checkpoint(checkpoint: Checkpoint) -> None:
     """Write a checkpoint to its card's path as safetensors."""
     card, calibration = checkpoint.card, checkpoint.calibration
-    tensors = {f"model.{k}": v for k, v in checkpoint.model.state_dict().items()}
+    tensors = {f"encoder.{k}": v for k, v in checkpoint.encoder.state_dict().items()}
     tensors |= {f"prior.{k}": getattr(checkpoint.prior, k) for k in _PRIOR_KEYS}
     tensors |= {k: getattr(calibration, k) for k in _CALIBRATION_KEYS}
     tensors |= {
         f"masks.{k}": torch.from_numpy(getattr(card.rois, k)) for k in MASK_KEYS
     }
     tensors["mean_image"] = torch.from_numpy(card.mean_image)
-    for key in tensors.keys() & _COMPACTED:
+    for key in tensors.keys() & _HALF_PRECISION_KEYS:
         tensors[key] = tensors[key].half()
-    meta = {
-        **card.meta,
-        "format": FORMAT,
-        "temperature": calibration.temperature,
+    metadata = {
+        **card.metadata,
+        "format": FORMAT_VERSION,
+        "data_weight": calibration.data_weight,
     }
-    contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
-    make_room(card.path)
-    half_written = card.path.with_suffix(".part")  # never in place of an older one
-    save_file(contiguous, half_written, metadata={"rtrecon": json.dumps(meta)})
-    half_written.replace(card.path)
+    prepare_output_path(card.path)
+    write_tensors(card.path, tensors, {"rtrecon": json.dumps(metadata)})
 
 
-def load(path: Path) -> Checkpoint:
-    """Read a checkpoint, and what it refers to; `CheckpointError` with a sentence."""
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and the files that it refers to; raises `CheckpointError`."""
     card = read_card(path)
-    reference = reference_of(card)
+    external = read_external_weights(card)
     try:
-        tensors = {key: _single(value) for key, value in load_file(path).items()}
-        _require_shapes(tensors, len(card.rois), reference)
+        stored = read_tensors(path, unchecked=("mean_image",))
+        tensors = {key: _to_float32(value) for key, value in stored.items()}
+        _require_shapes(tensors, len(card.rois), external)
         prior = Prior(*(tensors[f"prior.{key}"] for key in _PRIOR_KEYS))
         calibration = Calibration(
             **{key: tensors[key] for key in _CALIBRATION_KEYS},
-            temperature=float(card.meta["temperature"]),
+            data_weight=float(card.metadata["data_weight"]),
         )
-        own = _under("model.", tensors)
-        if reference is None:
-            return Checkpoint(card, _compact(card, own), prior, calibration)
-        fit = Fit(calibration.behavior_mean, calibration.behavior_sd, **own)
+        weights = select_by_prefix("encoder.", tensors)
+        if external is None:
+            compact = _build_compact(card, weights)
+            return Checkpoint(card, compact, prior, calibration)
+        fit = RecordingFit(
+            calibration.behavior_mean, calibration.behavior_sd, **weights
+        )
+    except CheckpointError:
+        raise  # a ValueError that already is a sentence
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"checkpoint {path} does not hold a whole encoder: {error}; train it anew "
             "or use the version that made it"
         ) from None
-    published = open_published(card, reference)
-    model = LivePublished(published, fit, reference.stride_frames)
-    return Checkpoint(card, model, prior, calibration)
+    dwiseneuro = open_external_encoder(card, external)
+    encoder = LiveDwiseNeuro(dwiseneuro, fit, external.stride_frames)
+    return Checkpoint(card, encoder, prior, calibration)
 
 
-def _compact(card: Card, tensors: dict[str, Tensor]) -> Compact:
-    model = Compact(spectrum().n_coef, len(card.rois))
-    model.load_state_dict(tensors)
-    return model.requires_grad_(False)
+def _build_compact(card: Card, weights: dict[str, Tensor]) -> CompactEncoder:
+    encoder = CompactEncoder(make_dct_basis().n_coef, len(card.rois))
+    encoder.load_state_dict(weights)
+    return encoder.requires_grad_(False)
 
 
-def _single(tensor: Tensor) -> Tensor:
+def _to_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        key.removeprefix(prefix): tensor
-        for key, tensor in tensors.items()
-        if key.startswith(prefix)
-    }
-
-
 def _require_shapes(
-    tensors: dict[str, Tensor], n_neurons: int, reference: Reference | None
+    tensors: dict[str, Tensor], n_neurons: int, external: ExternalWeights | None
 ) -> None:
-    """Check what torch does not when it loads; ValueError says what is wrong."""
-    n_coef = spectrum().n_coef
+    """Check the shapes that torch does not check; ValueError names a wrong one."""
+    n_coef, n_behavior = make_dct_basis().n_coef, len(BEHAVIOR)
     expected: dict[str, tuple[int, ...]] = {
         f"prior.{k}": (n_coef,) for k in _PRIOR_KEYS
     }
-    expected |= {"dispersion": (n_neurons,), "identifiability": SHAPE}
-    told = (len(BEHAVIOR),)
-    expected |= {"behavior_mean": told, "behavior_sd": told, "heard": (n_coef,)}
-    if reference is not None:
-        expected |= {"model.gain": (n_neurons,), "model.floor": (n_neurons,)}
-        expected |= {"model.reach": (SPAN,)}
+    expected |= {
+        "dispersion": (n_neurons,),
+        "identifiability": IMAGE_SHAPE,
+        "behavior_mean": (n_behavior,),
+        "behavior_sd": (n_behavior,),
+        "innovation_power": (n_coef,),
+    }
+    if external is not None:
+        expected |= {"encoder.gain": (n_neurons,), "encoder.baseline": (n_neurons,)}
+        expected |= {"encoder.lag_weights": (WINDOW_SPAN_FRAMES,)}
     for key, shape in expected.items():
         found = tuple(tensors[key].shape)
         if found != shape:

@@ -1,4 +1,4 @@
-"""A device whose memory runs out: the same work again, in smaller parts."""
+"""Retry a computation in smaller parts when the device runs out of memory."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import TypeVar
 
 import torch
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
-def say_nothing(_: str) -> None:
-    """Listens to sentences that nobody asked for."""
+def ignore_notice(_: str) -> None:
+    """Ignore a notice."""
 
 
-def in_memory(
-    work: Callable[[], _Found],
-    ease: Callable[[], str],
-    say: Callable[[str], object] = say_nothing,
-) -> _Found:
-    """Do a work; ease it as often as the device's memory runs out, and try again.
+def retry_on_oom(
+    compute: Callable[[], _Result],
+    reduce_memory: Callable[[], str],
+    notify: Callable[[str], object] = ignore_notice,
+) -> _Result:
+    """Run `compute()`; on CUDA out-of-memory call `reduce_memory()` and retry.
 
-    ease: makes it need less and says so in a sentence, which `say` is told; UserError
-    where it cannot.
+    reduce_memory: makes the next attempt need less and returns a notice, which is given
+    to `notify`; raises UserError where less is impossible.
     """
     while True:
-        # Tried again only outside: an error holds on to all that filled the memory.
+        # The retry happens outside of `suppress`: the error's traceback keeps
+        # alive every tensor that filled the memory.
         with suppress(torch.OutOfMemoryError):
-            return work()
+            return compute()
         torch.cuda.empty_cache()
-        say(ease())
+        notify(reduce_memory())

@@ -1,7 +1,8 @@
-"""What natural movies are like before any neuron has spoken.
+"""Prior of movies: each DCT coefficient follows a first-order autoregression.
 
-Each spectrum coefficient follows c_t = rho c_{t-1} + q z_t with z ~ N(0, 1): causal, so
-that it streams, and white in z, so that steps in z move first what is likely.
+c_t = mean + rho (c_{t-1} - mean) + q z_t with innovations z ~ N(0, 1). It is causal, so
+it can run live. The inversion changes the innovations z, which are white: its steps
+first move the movie in likely directions.
 """
 
 from __future__ import annotations
@@ -11,76 +12,84 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RHO_LIMITS = (0.0, 0.995)
-SPAN_FRAMES = 36  # over which movies are compared with themselves: about a live window
-_N_RHO = 1000
-_FIRST_DOUBT = 0.5  # of each coefficient's s.d., until errors have been measured
+AR_LIMITS = (0.0, 0.995)
+MAX_LAG_FRAMES = 36  # lags that the fit looks at: about a live window
+_N_CANDIDATES = 1000
+_INITIAL_ERROR_FRACTION = 0.5  # of each coefficient's s.d., until errors are measured
 
 
 @dataclass(frozen=True)
 class Prior:
-    """mean, rho, q, doubt: (n_coef,) each, from training movies alone.
+    """Parameters of the autoregression, each (n_coef,), fitted to training movies.
 
-    doubt: s.d. of a reconstructed frame's error. A window rests on the last frame
-    before it, and must not trust that frame more than it deserves, or slow coefficients
-    such as brightness could never be corrected.
+    ar_coefficient: rho. innovation_sd: q. frame_error_sd: s.d. of the error of a
+    reconstructed frame. A window starts from the last frame before it and trusts that
+    frame only as far as this; with full trust, slow coefficients such as brightness
+    could never be corrected.
     """
 
     mean: Tensor
-    rho: Tensor
-    q: Tensor
-    doubt: Tensor
+    ar_coefficient: Tensor
+    innovation_sd: Tensor
+    frame_error_sd: Tensor
 
     @property
     def variance(self) -> Tensor:
         """(n_coef,) stationary variance."""
-        return self.q**2 / (1 - self.rho**2)
+        return self.innovation_sd**2 / (1 - self.ar_coefficient**2)
 
-    def unroll(self, z: Tensor, before: Tensor) -> Tensor:
-        """Return frames (T, n_coef) from innovations z (1 + T, n_coef).
+    def generate_frames(self, innovations: Tensor, previous_frame: Tensor) -> Tensor:
+        """Return frames (T, n_coef) from innovations (1 + T, n_coef).
 
-        The first row moves the frame before them, `before`, by as much as it is
-        uncertain; the others drive one frame each.
+        The first row of innovations moves `previous_frame` by as much as it is
+        uncertain; each other row drives one frame.
         """
-        first = before - self.mean + self.doubt * z[0]
-        frames = z[1:] * self.q
-        frames = torch.cat([torch.addcmul(frames[:1], self.rho, first), frames[1:]])
-        # In doubling strides: six for a live window, where a GPU would be asked for
-        # every frame. After each, a frame holds what came in twice as many before it.
-        stride, kept = 1, self.rho
+        first = previous_frame - self.mean + self.frame_error_sd * innovations[0]
+        frames = innovations[1:] * self.innovation_sd
+        frames = torch.cat(
+            [torch.addcmul(frames[:1], self.ar_coefficient, first), frames[1:]]
+        )
+        # Strides double: six steps for a live window, where a loop would launch one GPU
+        # kernel per frame. After each, a frame holds twice as many earlier innovations.
+        stride, decay = 1, self.ar_coefficient
         while stride < len(frames):
-            later = torch.addcmul(frames[stride:], kept, frames[:-stride])
-            frames = torch.cat([frames[:stride], later])
-            stride, kept = 2 * stride, kept.square()
+            delayed = torch.addcmul(frames[stride:], decay, frames[:-stride])
+            frames = torch.cat([frames[:stride], delayed])
+            stride, decay = 2 * stride, decay.square()
         return frames + self.mean
 
 
-def fit_prior(coef: Tensor, clip_frames: int, span_frames: int = SPAN_FRAMES) -> Prior:
-    """Fit a prior to training movies (T, n_coef) cut every `clip_frames` frames.
+def fit_prior(
+    coef: Tensor, clip_frames: int, max_lag_frames: int = MAX_LAG_FRAMES
+) -> Prior:
+    """Fit a prior to training movies (T, n_coef) that are cut every `clip_frames`.
 
-    rho is the one whose powers come closest to how a coefficient goes with itself over
-    the span, a whole window. One frame alone would tell too much: movies move smoothly,
-    and what hardly changes within a frame may be gone within ten.
+    rho is the value whose powers come closest to a coefficient's autocorrelation over
+    a whole window. The first lag alone would give too large a rho: movies move
+    smoothly, and what hardly changes from frame to frame may be gone within ten.
     """
     n_clips = len(coef) // clip_frames
     clips = coef[: n_clips * clip_frames].reshape(n_clips, clip_frames, -1)
     mean = clips.mean((0, 1))
-    correlation, variance = _correlation(clips - mean, span_frames)
+    correlation, variance = _compute_autocorrelation(clips - mean, max_lag_frames)
     lags = torch.arange(1, 1 + len(correlation))
-    rho = torch.linspace(*RHO_LIMITS, _N_RHO)
-    powers = rho[:, None] ** lags
-    # Squares of powers - correlation, summed over lags, but for what rho leaves alone.
+    candidates = torch.linspace(*AR_LIMITS, _N_CANDIDATES)
+    powers = candidates[:, None] ** lags
+    # Sum over lags of (powers - correlation)^2, without the term that rho leaves alone.
     misfit = powers.square().sum(1)[:, None] - 2 * powers @ correlation
-    best = rho[misfit.argmin(0)]
-    q = (variance * (1 - best**2)).sqrt()
-    return Prior(mean, best, q, doubt=_FIRST_DOUBT * variance.sqrt())
+    ar_coefficient = candidates[misfit.argmin(0)]
+    innovation_sd = (variance * (1 - ar_coefficient**2)).sqrt()
+    frame_error_sd = _INITIAL_ERROR_FRACTION * variance.sqrt()
+    return Prior(mean, ar_coefficient, innovation_sd, frame_error_sd)
 
 
-def _correlation(clips: Tensor, span_frames: int) -> tuple[Tensor, Tensor]:
-    """Return (lags, n_coef) from one frame on, and (n_coef,) variance."""
+def _compute_autocorrelation(
+    clips: Tensor, max_lag_frames: int
+) -> tuple[Tensor, Tensor]:
+    """Return (lags, n_coef) for lags 1, 2, ... and the variance (n_coef,)."""
     variance = clips.square().mean((0, 1)) + 1e-6
-    span = min(span_frames, clips.shape[1] - 1)
+    max_lag = min(max_lag_frames, clips.shape[1] - 1)
     products = [
-        (clips[:, lag:] * clips[:, :-lag]).mean((0, 1)) for lag in range(1, 1 + span)
+        (clips[:, lag:] * clips[:, :-lag]).mean((0, 1)) for lag in range(1, 1 + max_lag)
     ]
     return torch.stack(products) / variance, variance

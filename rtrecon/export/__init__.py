@@ -1,4 +1,3 @@
-from rtrecon.export.request import Plan
-from rtrecon.export.write import Exported, export_nwb
+from rtrecon.export.nwb_export import ExportRequest, ExportResult, export_nwb
 
-__all__ = ["Exported", "Plan", "export_nwb"]
+__all__ = ["ExportRequest", "ExportResult", "export_nwb"]

@@ -1,4 +1,4 @@
-"""What the neurons did: fluorescence, neuropil, dF/F and deconvolved activity."""
+"""Activity of the neurons in NWB: fluorescence, neuropil, dF/F and deconvolved."""
 
 from __future__ import annotations
 
@@ -10,117 +10,123 @@ from pynwb import TimeSeries
 from pynwb.base import ProcessingModule
 from pynwb.ophys import DfOverF, Fluorescence, RoiResponseSeries
 
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
-from rtrecon.export.clock import Clock, regular
-from rtrecon.export.imaging import Imaged
-from rtrecon.export.streams import Read, rows
-from rtrecon.session import tables
+from rtrecon.export.imaging import ImagedPlane
+from rtrecon.export.series_data import RowReader, describe_times, stream_rows
+from rtrecon.session.clock import SessionClock
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
+from rtrecon.session.tables import TRACE_NAMES
 
-_DECONVOLVED = "deconvolved activity, dF/F per image, on the encoder's time base"
-_UNITS = {"cell": "counts", "neuropil": "counts", "dff": "n.a."}
+_DECONVOLVED = "deconvolved activity, dF/F per frame, at each encoder frame"
+_UNITS = {"fluorescence": "counts", "neuropil": "counts", "dff": "n.a."}
 _DESCRIPTIONS = {
-    "cell": "weighted mean of the cell's pixels",
+    "fluorescence": "weighted mean of the cell's pixels",
     "neuropil": "mean of the ring around the cell",
-    "dff": "relative change of fluorescence, neuropil taken off",
+    "dff": "relative change of fluorescence after neuropil subtraction",
 }
-
-Told = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Traces:
-    """What the images said, as it is written: what happened when, told on the way."""
+class ActivityWriter:
+    """Adds the session's traces and activity to an NWB module."""
 
     session: Session
-    clock: Clock
-    told: Told
+    clock: SessionClock
+    on_progress: ProgressCallback
 
-    def add(self, module: ProcessingModule, imaged: list[Imaged]) -> None:
-        """Add everything of every plane."""
-        cells, relative = Fluorescence(), DfOverF()
-        spikes = Fluorescence(name="Deconvolved")
-        # Into the file first: a series looks there for the masks it is of.
-        for box in (cells, relative, spikes):
-            module.add(box)
-        for own in imaged:
-            for name in tables.TRACES:
-                box = relative if name == "dff" else cells
-                box.add_roi_response_series(self._trace(name, own))
-            spikes.add_roi_response_series(self._deconvolved(own))
+    def add_planes(self, module: ProcessingModule, planes: list[ImagedPlane]) -> None:
+        """Add traces and activity of every plane, linked to the neurons' masks."""
+        raw, relative = Fluorescence(), DfOverF()
+        # The boxes go into the file first: a series looks there for its masks.
+        module.add(raw)
+        module.add(relative)
+        for plane in planes:
+            if plane.index not in self.session.frames["plane"]:
+                continue
+            for name in TRACE_NAMES:
+                box = relative if name == "dff" else raw
+                box.add_roi_response_series(self._make_trace(name, plane))
+        if not len(self.session.activity):
+            return
+        deconvolved = Fluorescence(name="Deconvolved")
+        module.add(deconvolved)
+        for plane in planes:
+            deconvolved.add_roi_response_series(self._make_deconvolved(plane))
 
-    def add_unmasked(self, module: ProcessingModule) -> None:
-        """Add the activity of a session whose neurons' masks are not known."""
+    def add_without_masks(self, module: ProcessingModule) -> None:
+        """Add the activity of a session whose masks are unknown."""
         table, ids = self.session.activity, self.session.about.neuron_ids
+        if not len(table):
+            return
+        read, report = table.read_values, self._report_stage("activity")
         module.add(
             TimeSeries(
                 name="activity",
                 description=_DECONVOLVED,
                 comments=f"one column per neuron; their ids: {ids}",
-                data=rows(
-                    (len(table), len(ids)),
-                    "<f4",
-                    table.values,
-                    self._report("activity"),
-                ),
+                data=stream_rows((len(table), len(ids)), "<f4", read, report),
                 unit="n.a.",
-                **regular(self.clock.of_encoder(table["index"])),
+                **describe_times(self.clock.from_encoder_frame(table["encoder_frame"])),
             )
         )
 
-    def _trace(self, name: str, own: Imaged) -> RoiResponseSeries:
+    def _make_trace(self, name: str, plane: ImagedPlane) -> RoiResponseSeries:
         frames = self.session.frames
-        places = np.flatnonzero(frames["plane"] == own.number)
-        label = f"{name}_plane{own.number}"
-        shape = (len(places), len(own.masks))
-        read = _trace_of_plane(frames, places, tables.TRACES.index(name), shape[1])
+        rows = np.flatnonzero(frames["plane"] == plane.index)
+        label = f"{name}_plane{plane.index}"
+        shape = (len(rows), len(plane.masks))
+        read = _make_trace_reader(frames, rows, TRACE_NAMES.index(name), shape[1])
+        t_s = self.clock.from_microscope(frames["t_microscope_s"][rows])
         return RoiResponseSeries(
             name=label,
             description=_DESCRIPTIONS[name],
-            data=rows(shape, "<f4", read, self._report(label)),
+            data=stream_rows(shape, "<f4", read, self._report_stage(label)),
             unit=_UNITS[name],
-            rois=_region(own, np.arange(len(own.masks))),
-            **regular(self.clock.of_microscope(frames["t"][places])),
+            rois=_link_rois(plane, np.arange(len(plane.masks))),
+            **describe_times(t_s),
         )
 
-    def _deconvolved(self, own: Imaged) -> RoiResponseSeries:
+    def _make_deconvolved(self, plane: ImagedPlane) -> RoiResponseSeries:
         activity = self.session.activity
-        table_ids = np.asarray(own.masks.id[:])
+        mask_ids = np.asarray(plane.masks.id[:])
         ids = np.array(self.session.about.neuron_ids)
-        columns = np.flatnonzero(np.isin(ids, table_ids))
-        order = np.argsort(table_ids)
-        found = order[np.searchsorted(table_ids, ids[columns], sorter=order)]
-        label = f"deconvolved_plane{own.number}"
+        columns = np.flatnonzero(np.isin(ids, mask_ids))
+        order = np.argsort(mask_ids)
+        mask_rows = order[np.searchsorted(mask_ids, ids[columns], sorter=order)]
+        label = f"deconvolved_plane{plane.index}"
 
         def read(start: int, stop: int) -> Array:
-            return activity.values(start, stop)[:, columns]
+            return activity.read_values(start, stop)[:, columns]
 
         shape = (len(activity), len(columns))
         return RoiResponseSeries(
             name=label,
             description=_DECONVOLVED,
-            data=rows(shape, "<f4", read, self._report(label)),
+            data=stream_rows(shape, "<f4", read, self._report_stage(label)),
             unit="n.a.",
-            rois=_region(own, found),
-            **regular(self.clock.of_encoder(activity["index"])),
+            rois=_link_rois(plane, mask_rows),
+            **describe_times(self.clock.from_encoder_frame(activity["encoder_frame"])),
         )
 
-    def _report(self, stage: str) -> Callable[[float], None]:
-        return lambda share: self.told(stage, share)
+    def _report_stage(self, stage: str) -> Callable[[float], None]:
+        return lambda done: self.on_progress(stage, done, f"{done:.0%}")
 
 
-def _trace_of_plane(frames: Table, places: Array, trace: int, n_roi: int) -> Read:
-    """Return what reads one trace of the rows at these places."""
+def _make_trace_reader(
+    frames: Table, rows: Array, trace_index: int, n_rois: int
+) -> RowReader:
+    """Return what reads one trace at these rows of the table."""
 
     def read(start: int, stop: int) -> Array:
-        own = places[start:stop]
-        values = frames.values(int(own[0]), int(own[-1]) + 1)
-        wanted: Array = values[own - own[0], trace, :n_roi]
-        return wanted
+        wanted = rows[start:stop]
+        values = frames.read_values(int(wanted[0]), int(wanted[-1]) + 1)
+        trace: Array = values[wanted - wanted[0], trace_index, :n_rois]
+        return trace
 
     return read
 
 
-def _region(own: Imaged, places: Array) -> object:
-    return own.masks.create_roi_table_region("the neurons", region=places.tolist())
+def _link_rois(plane: ImagedPlane, mask_rows: Array) -> object:
+    return plane.masks.create_roi_table_region("neurons", region=mask_rows.tolist())

@@ -1,4 +1,4 @@
-"""Who and what was recorded, in NWB's words, and what nobody said."""
+"""Who and what was recorded, in NWB's fields, and which fields are missing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from pynwb import NWBFile
 from pynwb.file import Subject
 
 from rtrecon.config import ExperimentSettings, SubjectSettings
-from rtrecon.export.clock import Clock
-from rtrecon.export.request import Plan
+from rtrecon.session.clock import SessionClock
 from rtrecon.session.session import Session
 
-# What archives ask for, of the names in our settings.
-_WANTED = {
+# What archives ask for, by the names of our settings.
+_REQUIRED = {
     "subject": ("subject_id", "species", "sex", "age"),
     "experiment": (
         "session_description",
@@ -28,8 +27,8 @@ _WANTED = {
         "emission_lambda",
     ),
 }
-# Of the experiment, what NWB keeps with the imaging.
-IMAGING = {
+# Fields of the experiment that NWB stores with the imaging plane.
+_IMAGING_FIELDS = {
     "device",
     "location",
     "indicator",
@@ -38,75 +37,82 @@ IMAGING = {
     "grid_spacing_um",
 }
 
-Given = dict[str, Any]
+Metadata = dict[str, Any]
 
 
-def given(session: Session, plan: Plan) -> tuple[Given, Given]:
-    """Return what is known of subject and experiment, by name."""
+def collect_metadata(
+    session: Session, subject: Metadata | None, experiment: Metadata | None
+) -> tuple[Metadata, Metadata]:
+    """Return what is known about subject and experiment, by name.
+
+    subject, experiment: used in place of the session's settings where they are given.
+    """
     settings = session.about.settings
-    subject = plan.subject or settings.get("subject", {})
-    experiment = plan.experiment or settings.get("experiment", {})
+    subject = subject or settings.get("subject", {})
+    experiment = experiment or settings.get("experiment", {})
     return (
-        _known(subject, set(SubjectSettings.model_fields)),
-        _known(experiment, set(ExperimentSettings.model_fields)),
+        _select_known(subject, set(SubjectSettings.model_fields)),
+        _select_known(experiment, set(ExperimentSettings.model_fields)),
     )
 
 
-def missing(subject: Given, experiment: Given) -> list[str]:
-    """Return a sentence on what the file cannot say, if there is anything."""
-    told = {"subject": subject, "experiment": experiment}
+def describe_missing(subject: Metadata, experiment: Metadata) -> list[str]:
+    """Return a sentence on the fields that the file will lack, if any."""
+    known = {"subject": subject, "experiment": experiment}
     names = [
         f"{section}.{name}"
-        for section, wanted in _WANTED.items()
-        for name in wanted
-        if name not in told[section]
+        for section, required in _REQUIRED.items()
+        for name in required
+        if name not in known[section]
     ]
     if not names:
         return []
     return [
-        f"not known, and so not in the file: {', '.join(names)}; write them into "
+        f"missing in the file, because unknown: {', '.join(names)}; write them into "
         "[subject] and [experiment] of the settings, or export with --settings"
     ]
 
 
-def nwb_file(session: Session, clock: Clock, about: tuple[Given, Given]) -> NWBFile:
-    """Return a file that says who and what, and holds nothing yet."""
-    subject, experiment = about
-    general = {k: v for k, v in experiment.items() if k not in IMAGING}
+def make_nwb_file(
+    session: Session, clock: SessionClock, metadata: tuple[Metadata, Metadata]
+) -> NWBFile:
+    """Return a file with metadata and no data. metadata: of subject and experiment."""
+    subject, experiment = metadata
+    general = {k: v for k, v in experiment.items() if k not in _IMAGING_FIELDS}
     general.setdefault("session_description", "two-photon imaging of visual cortex")
-    made_by = [["rtrecon", session.about.version or "unknown"]]
+    generated_by = [["rtrecon", session.about.version or "unknown"]]
     file = NWBFile(
         identifier=f"{session.about.session}/{session.path.resolve().name}",
-        session_start_time=clock.began,
-        was_generated_by=made_by,
-        data_collection=_collection(session),
+        session_start_time=clock.start,
+        was_generated_by=generated_by,
+        data_collection=_describe_recording(session),
         **general,
     )
     file.subject = Subject(**{"subject_id": "unknown", "sex": "U"} | subject)
     return file
 
 
-def _collection(session: Session) -> str:
-    """Return how it was recorded, as JSON; of paths only the files' names."""
+def _describe_recording(session: Session) -> str:
+    """Return how the session was recorded, as JSON; only file names of paths."""
     about = session.about
-    told = {
-        "settings": _without_folders(about.settings),
+    description = {
+        "settings": _remove_folders(about.settings),
         "libraries": about.libraries,
         "machine": msgspec.structs.asdict(about.machine),
         "checkpoint_sha256": about.checkpoint_sha256,
         "source": about.meta.get("source"),
     }
-    return json.dumps(told)
+    return json.dumps(description)
 
 
-def _without_folders(value: Any) -> Any:
-    """Return settings whose paths tell nothing about whose disk they lay on."""
+def _remove_folders(value: Any) -> Any:
+    """Return settings in which each path is cut to its file name, for privacy."""
     if isinstance(value, dict):
-        return {key: _without_folders(each) for key, each in value.items()}
+        return {key: _remove_folders(each) for key, each in value.items()}
     if isinstance(value, str) and "://" not in value:
         return value.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return value
 
 
-def _known(section: Given, names: set[str]) -> Given:
+def _select_known(section: Metadata, names: set[str]) -> Metadata:
     return {k: v for k, v in section.items() if k in names and v not in (None, [], "")}

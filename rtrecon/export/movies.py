@@ -1,92 +1,99 @@
-"""What was shown and what was reconstructed, frame by frame."""
+"""Stimulus and reconstructed movie in NWB, frame by frame."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from pynwb import NWBFile
 from pynwb.epoch import TimeIntervals
 from pynwb.image import ImageSeries
 
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
-from rtrecon.export.clock import Clock, regular
-from rtrecon.export.streams import Read, rows
-from rtrecon.session.movie_reader import MovieFrames, told_finally
+from rtrecon.export.series_data import RowReader, describe_times, stream_rows
+from rtrecon.session.clock import SessionClock
+from rtrecon.session.movie_reader import select_final_frames
 from rtrecon.session.session import Session
 
-_GRAY = "8 bit gray levels"
+_UNIT = "8 bit gray levels"
 
 
 def add_stimulus(
-    file: NWBFile, session: Session, clock: Clock, told: Callable[[str, float], None]
+    file: NWBFile, session: Session, clock: SessionClock, on_progress: ProgressCallback
 ) -> None:
-    """Add the stimulus as the encoder saw it, and which clips it was made of."""
+    """Add the stimulus as the encoder sees it, and the clips that it consists of."""
     table = session.stimulus
     if not len(table):
         return
-    series = _series(
-        "stimulus",
-        "what was on the screen, reduced to what the encoder sees: [frame, x, y]",
+    series = _make_series(
+        ("stimulus", "the stimulus as the encoder sees it: [frame, x, y]"),
         (len(table), *session.about.image_shape),
-        table.values,
-        clock.of_encoder(table["index"]),
-        lambda share: told("stimulus", share),
+        table.read_values,
+        clock.from_encoder_frame(table["encoder_frame"]),
+        on_progress,
     )
     file.add_stimulus(series)
     if session.clips:
-        file.add_time_intervals(_clips(session, clock))
+        file.add_time_intervals(_make_clips(session, clock))
 
 
 def add_movie(
-    file: NWBFile, session: Session, clock: Clock, told: Callable[[str, float], None]
+    file: NWBFile, session: Session, clock: SessionClock, on_progress: ProgressCallback
 ) -> bool:
-    """Add the reconstructed movie once it would not change; False if none is kept."""
-    movie: MovieFrames = told_finally(session.movie)
+    """Add the final reconstructed movie; False if none was recorded."""
+    movie = select_final_frames(session.movie)
     if not len(movie):
         return False
     module = file.create_processing_module(
         "reconstruction", "the movie that explains the recorded activity"
     )
     module.add(
-        _series(
-            "reconstructed_movie",
-            "final movie of the live inversion: [frame, x, y]; a guess at what the "
-            "animal saw",
+        _make_series(
+            (
+                "reconstructed_movie",
+                "final movie of the live inversion: [frame, x, y]; an estimate of what "
+                "the animal saw",
+            ),
             (len(movie), *session.about.image_shape),
-            movie.read,
-            clock.of_encoder(movie.indices),
-            lambda share: told("reconstruction", share),
+            movie.read_images,
+            clock.from_encoder_frame(movie.encoder_frames),
+            on_progress,
         )
     )
     return True
 
 
-def _series(
-    name: str,
-    description: str,
+def _make_series(
+    title: tuple[str, str],
     shape: tuple[int, int, int],
-    read: Read,
+    read_images: RowReader,
     t_s: Array,
-    told: Callable[[float], None],
+    on_progress: ProgressCallback,
 ) -> ImageSeries:
+    """Return a series of images. title: its name and description."""
+    name, description = title
     n_frames, height, width = shape
 
-    def turned(start: int, stop: int) -> Array:
-        return np.ascontiguousarray(read(start, stop).swapaxes(1, 2))
+    def read_transposed(start: int, stop: int) -> Array:
+        return np.ascontiguousarray(read_images(start, stop).swapaxes(1, 2))
 
-    data = rows((n_frames, width, height), "|u1", turned, told)
+    data = stream_rows(
+        (n_frames, width, height),
+        "|u1",
+        read_transposed,
+        lambda done: on_progress(name, done, f"{done:.0%}"),
+    )
     return ImageSeries(
-        name=name, description=description, data=data, unit=_GRAY, **regular(t_s)
+        name=name, description=description, data=data, unit=_UNIT, **describe_times(t_s)
     )
 
 
-def _clips(session: Session, clock: Clock) -> TimeIntervals:
-    table = TimeIntervals(name="clips", description="clips that the stimulus is of")
-    table.add_column(name="clip", description="its name, as the stimulus program said")
-    starts = [clip.index for clip in session.clips]
-    stops = [*starts[1:], int(session.stimulus["index"][-1]) + 1]
+def _make_clips(session: Session, clock: SessionClock) -> TimeIntervals:
+    table = TimeIntervals(name="clips", description="clips of the stimulus")
+    table.add_column(name="clip", description="name, as the stimulus program sent it")
+    starts = [clip.encoder_frame for clip in session.clips]
+    last_frame = int(session.stimulus["encoder_frame"][-1])
+    stops = [*starts[1:], max(last_frame + 1, starts[-1])]
     for clip, start, stop in zip(session.clips, starts, stops, strict=True):
-        t_s = clock.of_encoder(np.array([start, stop], float)).tolist()
+        t_s = clock.from_encoder_frame(np.array([start, stop], float)).tolist()
         table.add_interval(start_time=t_s[0], stop_time=t_s[1], clip=clip.name)
     return table

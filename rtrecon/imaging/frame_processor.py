@@ -1,7 +1,7 @@
-"""One frame through the front: register, read, relate to rest, deconvolve.
+"""Process one frame: register it, read the cells, compute dF/F, deconvolve.
 
-The same chain runs live and over recordings, so that an encoder is trained on exactly
-what it will be shown.
+The same `FrameProcessor` runs live and over recordings, so that an encoder is trained
+on exactly the activity that it gets in a session.
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ from typing import Protocol
 
 import numpy as np
 
-from rtrecon.config import RegisterSettings, Settings
+from rtrecon.config import RegistrationSettings, Settings
 from rtrecon.core.types import Array
 from rtrecon.imaging.registration.frame_quality import RejectionReason
-from rtrecon.imaging.registration.registrar import Registrar, Shift
-from rtrecon.imaging.registration.template_drift import DriftingTemplate
-from rtrecon.imaging.registration.z_drift import Depth, DepthMeter
-from rtrecon.imaging.traces.baseline import RelativeChange
-from rtrecon.imaging.traces.deconvolution import deconvolver
+from rtrecon.imaging.registration.registrar import FrameShift, Registrar
+from rtrecon.imaging.registration.template_drift import AdaptiveTemplate
+from rtrecon.imaging.registration.z_drift import DepthEstimate, DepthTracker
+from rtrecon.imaging.traces.baseline import DffCalculator
+from rtrecon.imaging.traces.deconvolution import make_deconvolver
 from rtrecon.imaging.traces.extraction import TraceExtractor
-from rtrecon.imaging.traces.neuropil import Masks, with_rings
+from rtrecon.imaging.traces.neuropil import CellMasks, make_cell_masks
 from rtrecon.imaging.traces.noise import RunningSnr
-from rtrecon.imaging.traces.overlap import Demixer
-from rtrecon.rois.roi_set import from_pixels
+from rtrecon.imaging.traces.overlap import CellDemixer
+from rtrecon.rois.roi_set import build_roi_set
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What one frame says; (n,) float32 arrays, made for it and the reader's to keep.
+class FrameTraces:
+    """The values of all n neurons in one frame; (n,) float32 arrays of its own.
 
-    All are NaN where the shift is not trusted: nothing was measured. activity belongs
-    to the frame `deconvolve_lag_frames` earlier, and is NaN where nothing was then.
+    All are NaN where the frame is rejected: nothing was measured. activity belongs to
+    the frame `deconvolution_lag_frames` earlier, and is NaN where that frame had no
+    values.
     """
 
-    shift: Shift
+    shift: FrameShift
     cell: Array  # counts
     neuropil: Array  # counts
     dff: Array
@@ -42,11 +43,12 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Worth:
-    """What traces are worth; (n,) float32 each, NaN where not known.
+class TraceQuality:
+    """How good each neuron's trace is; (n,) float32 each, NaN where not known yet.
 
     noise: of dF/F, in 1 / sqrt(Hz) (Rupprecht et al. 2021; times 100 for %). snr: mean
-    peak of transients over the noise of a frame. neuropil_coefficient: taken off.
+    peak of transients over the noise of a frame. neuropil_coefficient: the share of the
+    neuropil that is subtracted.
     """
 
     noise: Array
@@ -54,25 +56,25 @@ class Worth:
     neuropil_coefficient: Array
 
 
-class Chain:
-    """All stations from pixels to activity, of one plane.
+class FrameProcessor:
+    """All processing steps from pixels to activity, of one plane.
 
-    template: (lines, pixels) float32. offset: counts that the detector reads in the
-    dark. scan_offset_px: by how much odd lines lie too far right. depth: tells z drift,
-    if given. registered: the last frame, moved back, for the display; overwritten.
-    notices: sentences to be told; whoever tells them clears them.
+    template: (lines, pixels) float32. detector_offset_counts: what the detector reads
+    without light. scan_offset_px: how far odd lines lie to the right of even ones.
+    depth_tracker: measures z drift, if given. registered_image: the last frame, moved
+    back, for the display; overwritten by the next.
     """
 
     def __init__(
         self,
         template: Array,
-        masks: Masks,
+        masks: CellMasks,
         rate_hz: float,
         settings: Settings,
         *,
-        offset: float = 0.0,
+        detector_offset_counts: float = 0.0,
         scan_offset_px: float = 0.0,
-        depth: DepthMeter | None = None,
+        depth_tracker: DepthTracker | None = None,
     ) -> None:
         cells = masks.cells
         if cells.shape != template.shape:
@@ -82,127 +84,145 @@ class Chain:
             )
         self._n = len(cells)
         self._settings = settings
+        registration, traces = settings.registration, settings.traces
         self._registrar = Registrar(
-            template, settings.register_, scan_offset_px=scan_offset_px
+            template, registration, scan_offset_px=scan_offset_px
         )
-        drift_s = settings.register_.template_drift_s
-        self._drift = DriftingTemplate(template, rate_hz, drift_s) if drift_s else None
-        self._depth = depth
-        self._guided = np.zeros(template.shape, np.float32)
-        self._extractor = TraceExtractor(cells, masks.rings)
-        demixes = settings.traces.overlap == "demix"
-        self._demixer = Demixer(cells) if demixes else None
-        self._change = RelativeChange(self._n, rate_hz, settings.traces, offset)
-        traces = settings.traces
-        self._deconvolver = deconvolver(self._n, rate_hz, traces, traces.rise_s)
-        self._snr = RunningSnr(self._n, rate_hz, traces, traces.rise_s)
-        self.registered = np.zeros(template.shape, np.float32)
+        drift_s = registration.template_drift_s
+        self._adaptive = (
+            AdaptiveTemplate(template, rate_hz, drift_s) if drift_s else None
+        )
+        self._depth_tracker = depth_tracker
+        self._moved_back = np.zeros(template.shape, np.float32)
+        self._extractor = TraceExtractor(cells, masks.neuropil)
+        self._demixer = CellDemixer(cells) if traces.overlap == "demix" else None
+        self._dff = DffCalculator(self._n, rate_hz, traces, detector_offset_counts)
+        rise_s = traces.indicator_rise_s
+        self._deconvolver = make_deconvolver(self._n, rate_hz, traces, rise_s)
+        self._snr = RunningSnr(self._n, rate_hz, traces, rise_s)
+        self.registered_image = np.zeros(template.shape, np.float32)
 
-    def process(self, frame: Array, guide: Array | None = None) -> Sample:
-        """Take one (lines, pixels) int16 or uint16 frame; return what it says.
+    def process_frame(
+        self, frame: Array, registration_frame: Array | None = None
+    ) -> FrameTraces:
+        """Process one (lines, pixels) int16 or uint16 frame of the signal channel.
 
-        guide: the same moment in another channel, which the motion is told from.
+        registration_frame: the same moment in the registration channel, if that is
+        another one.
         """
-        guide = None if guide is frame else guide
-        shift = self._registrar.estimate(frame if guide is None else guide)
-        self._registrar.apply(frame, shift, self.registered)
-        if self._drift or self._depth:
-            self._look_around(self._guide_moved_back(guide, shift), shift)
-        cell, ring, dff, activity = np.full((4, self._n), np.nan, np.float32)
-        if shift.trusted:
-            self._extractor.extract(self.registered, cell, ring)
+        if registration_frame is None:
+            registration_frame = frame
+        shift = self._registrar.estimate_shift(registration_frame)
+        self._registrar.undo_shift(frame, shift, self.registered_image)
+        if self._adaptive or self._depth_tracker:
+            is_other = registration_frame is not frame
+            other = registration_frame if is_other else None
+            self._follow_tissue(self._registration_image(other, shift), shift)
+        cell, neuropil, dff, activity = np.full((4, self._n), np.nan, np.float32)
+        if shift.is_accepted:
+            self._extractor.extract_traces(self.registered_image, cell, neuropil)
             if self._demixer is not None:
-                self._demixer.apply(cell, ring)
-        self._change.update(cell, ring, dff)
-        self._snr.update(dff)
-        self._deconvolver.update(dff, activity)
-        return Sample(shift, cell, ring, dff, activity)
+                self._demixer.demix_cells(cell, neuropil)
+        self._dff.compute_dff(cell, neuropil, dff)
+        self._snr.add_values(dff)
+        self._deconvolver.deconvolve_frame(dff, activity)
+        return FrameTraces(shift, cell, neuropil, dff, activity)
 
     @property
-    def depth(self) -> Depth:
-        """How far the plane has wandered up or down; NaN where that is not known."""
-        return self._depth.depth if self._depth else Depth()
+    def depth_estimate(self) -> DepthEstimate:
+        """How far the plane has drifted up or down; NaN where that is not known."""
+        return self._depth_tracker.depth if self._depth_tracker else DepthEstimate()
 
-    @property
-    def notices(self) -> list[str]:
-        """What the template became, in sentences."""
-        return self._drift.notices if self._drift else []
+    def take_notices(self) -> list[str]:
+        """Return the sentences for the user that are new since the last call."""
+        return self._adaptive.take_notices() if self._adaptive else []
 
-    def worth(self) -> Worth:
-        """Return what each neuron's trace is worth, as far as is known by now."""
-        return Worth(
-            noise=self._snr.noise.standardized(),
-            snr=self._snr.snr(),
-            neuropil_coefficient=self._change.coefficient,
+    def trace_quality(self) -> TraceQuality:
+        """Return the quality of each neuron's trace, as far as it is known by now."""
+        return TraceQuality(
+            noise=self._snr.running_noise.standardized_noise(),
+            snr=self._snr.compute_snr(),
+            neuropil_coefficient=self._dff.neuropil_coefficient,
         )
 
-    def _guide_moved_back(self, guide: Array | None, shift: Shift) -> Array:
-        if guide is None:
-            return self.registered
-        self._registrar.apply(guide, shift, self._guided)
-        return self._guided
+    def _registration_image(self, other: Array | None, shift: FrameShift) -> Array:
+        """Return the image to follow the tissue by: that of the registration channel.
 
-    def _look_around(self, image: Array, shift: Shift) -> None:
-        if self._drift and shift.trusted and self._drift.take(image, shift):
-            self._registrar.follow(self._drift.scales)
-        if self._depth:
-            # Of frames that are out of plane, too, one wants to know how far.
-            usable = shift.trusted or shift.reason == RejectionReason.PLANE
-            self._depth.take(image if usable else None)
+        other: the frame of that channel, if it is not the signal channel.
+        """
+        if other is None:
+            return self.registered_image
+        self._registrar.undo_shift(other, shift, self._moved_back)
+        return self._moved_back
+
+    def _follow_tissue(self, image: Array, shift: FrameShift) -> None:
+        """Renew the template and the depth, with a frame that was moved back."""
+        adaptive = self._adaptive
+        if adaptive and shift.is_accepted and adaptive.add_frame(image, shift):
+            self._registrar.replace_template(adaptive.pyramid)
+        if self._depth_tracker:
+            # The depth is of interest just for frames that are out of plane.
+            is_out_of_plane = shift.rejection_reason == RejectionReason.OUT_OF_PLANE
+            is_usable = shift.is_accepted or is_out_of_plane
+            self._depth_tracker.add_image(image if is_usable else None)
 
     def warm_up(self) -> None:
-        """Compile all that is used, on dummy data; nothing here changes."""
-        scene = np.random.default_rng(0).integers(0, 200, self.registered.shape)
+        """Compile every kernel that is used, on dummy data; nothing here changes."""
+        scene = np.random.default_rng(0).integers(0, 200, self.registered_image.shape)
         line = np.arange(2), np.arange(2), np.ones(2, np.float32)
         dot = np.arange(1), np.arange(1), np.ones(1, np.float32)  # on the line
-        rois = from_pixels(np.arange(2), scene.shape, [line, dot])
-        # Defaults but for what is done at all: the scene must count as trusted.
-        register = RegisterSettings(nonrigid=self._settings.register_.nonrigid)
-        settings = Settings(traces=self._settings.traces, register_=register)
-        masks = with_rings(rois, settings.traces)
+        rois = build_roi_set(np.arange(2), scene.shape, [line, dot])
+        # Defaults except for what runs at all, so that the scene is accepted.
+        nonrigid = self._settings.registration.nonrigid
+        registration = RegistrationSettings(nonrigid=nonrigid)
+        settings = Settings(traces=self._settings.traces, registration=registration)
+        masks = make_cell_masks(rois, settings.traces)
         template = scene.astype(np.float32)
         for offset_px in (0.0, 0.5):
-            chain = Chain(template, masks, 30.0, settings, scan_offset_px=offset_px)
+            processor = FrameProcessor(
+                template, masks, 30.0, settings, scan_offset_px=offset_px
+            )
             for dtype in (np.int16, np.uint16):
-                chain.process(scene.astype(dtype))
-        still = Shift(0.0, 0.0, 1.0, True)
-        DriftingTemplate(template, 1.0, 10.0).take(chain.registered, still)
+                processor.process_frame(scene.astype(dtype))
+        still = FrameShift(0.0, 0.0, 1.0, True)
+        adaptive = AdaptiveTemplate(template, 1.0, 10.0)
+        adaptive.add_frame(processor.registered_image, still)
 
-    def state(self) -> dict[str, Array]:
-        """Return all that a restart must know to go on where this chain is."""
+    def get_state(self) -> dict[str, Array]:
+        """Return everything that a restarted processor needs to continue from here."""
         return {
             f"{name}/{key}": array
-            for name, part in self._parts().items()
-            for key, array in part.state().items()
+            for name, part in self._stateful_parts().items()
+            for key, array in part.get_state().items()
         }
 
-    def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a state saved by a chain of the same rois, rate and settings."""
-        for name, part in self._parts().items():
-            start = f"{name}/"
-            part.restore(
+    def restore_state(self, state: dict[str, Array]) -> None:
+        """Continue from the state of a processor of equal rois, rate and settings."""
+        for name, part in self._stateful_parts().items():
+            prefix = f"{name}/"
+            part.restore_state(
                 {
-                    key.removeprefix(start): array
+                    key.removeprefix(prefix): array
                     for key, array in state.items()
-                    if key.startswith(start)
+                    if key.startswith(prefix)
                 }
             )
-        if self._drift:
-            self._registrar.follow(self._drift.scales)
+        if self._adaptive:
+            self._registrar.replace_template(self._adaptive.pyramid)
 
-    def _parts(self) -> dict[str, _Part]:
-        parts: dict[str, _Part] = {
-            "register": self._registrar,
-            "change": self._change,
-            "deconvolve": self._deconvolver,
+    def _stateful_parts(self) -> dict[str, _Stateful]:
+        parts: dict[str, _Stateful] = {
+            "registration": self._registrar,
+            "dff": self._dff,
+            "deconvolution": self._deconvolver,
             "snr": self._snr,
         }
-        return parts | ({"drift": self._drift} if self._drift else {})
+        return parts | ({"template_drift": self._adaptive} if self._adaptive else {})
 
 
-class _Part(Protocol):
-    """What remembers something between frames."""
+class _Stateful(Protocol):
+    """A processing step that remembers something between frames."""
 
-    def state(self) -> dict[str, Array]: ...
+    def get_state(self) -> dict[str, Array]: ...
 
-    def restore(self, state: dict[str, Array]) -> None: ...
+    def restore_state(self, state: dict[str, Array]) -> None: ...

@@ -1,4 +1,7 @@
-"""What a plane's frames are registered to, and where its neurons lie in it today."""
+"""The reference of a plane: the template, the masks on it, and what else is measured.
+
+It is built once at the start of a session, from its first frames.
+"""
 
 from __future__ import annotations
 
@@ -7,155 +10,180 @@ from pathlib import Path
 
 import numpy as np
 
-from rtrecon.config import RegisterSettings, Settings, TracesSettings
+from rtrecon.config import RegistrationSettings, Settings, TracesSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.imaging.field_match.comparison import FieldReport, compare_fields
-from rtrecon.imaging.field_match.mask_orientation import looks_transposed
+from rtrecon.imaging.field_match.mask_orientation import check_transposition
 from rtrecon.imaging.registration.registrar import make_template
-from rtrecon.imaging.registration.scan_phase import find_scan_offset
-from rtrecon.imaging.registration.z_drift import DepthPlanes, find_depth_planes
-from rtrecon.imaging.traces.detector_offset import find_dark
-from rtrecon.imaging.traces.neuropil import Masks, with_rings
+from rtrecon.imaging.registration.scan_phase import estimate_scan_offset
+from rtrecon.imaging.registration.z_drift import DepthStack, prepare_depth_stack
+from rtrecon.imaging.traces.detector_offset import estimate_detector_offset
+from rtrecon.imaging.traces.neuropil import CellMasks, make_cell_masks
 from rtrecon.rois.roi_set import RoiSet
-from rtrecon.sources.stack import read_stack
+from rtrecon.sources.reference_stack import read_stack
 
 
 @dataclass(frozen=True)
-class Known:
-    """A plane's neurons, and the image they were drawn on, if there is one.
+class StoredField:
+    """A plane's neurons, and the image on which they were drawn, if there is one.
 
-    image: (lines, pixels) float32, of another day perhaps; None: masks lie on today's.
+    stored_image: (lines, pixels) float32, perhaps of another day; None where the masks
+    lie on today's image.
     """
 
     rois: RoiSet
-    image: Array | None
+    stored_image: Array | None
 
 
 @dataclass(frozen=True)
-class Depths:
-    """Planes around the imaged one, `step` apart: um, or 1 where nobody knows."""
+class DepthReference:
+    """The planes around the imaged one, and their distance.
 
-    planes: DepthPlanes
-    step: float
+    plane_distance: um, or 1 where the distance is unknown.
+    """
+
+    stack: DepthStack
+    plane_distance: float
 
 
 @dataclass(frozen=True)
-class Reference:
+class PlaneReference:
     """The template, (lines, pixels) float32, and the masks on it.
 
-    today: what was seen today, which is the template unless that is of another day.
-    report: how the neurons were found, where they were drawn on another day's image.
-    scan_offset_px: by how much odd lines lie too far right. depth: the planes around
-    this one, if a stack of them was given. offset_counts: what the detector reads in
-    the dark. notices: what somebody should know.
+    current_image: today's image, which is the template unless that is of another day.
+    field_report: how the neurons were found, where they were drawn on another day's
+    image. scan_offset_px: how far odd lines lie to the right. depth_reference: the
+    planes around this one, if a stack was given. detector_offset_counts: what the
+    detector reads without light. notices: sentences for the user.
     """
 
     template: Array
-    masks: Masks
-    today: Array
-    report: FieldReport | None = None
+    masks: CellMasks
+    current_image: Array
+    field_report: FieldReport | None = None
     scan_offset_px: float = 0.0
-    depth: Depths | None = None
-    offset_counts: float = 0.0
+    depth_reference: DepthReference | None = None
+    detector_offset_counts: float = 0.0
     notices: tuple[str, ...] = ()
 
 
-def find_reference(
+def build_reference(
     frames: list[Array],
-    known: Known,
+    stored_field: StoredField,
     settings: Settings,
-    read: list[Array] | None = None,
-) -> Reference:
+    signal_frames: list[Array] | None = None,
+) -> PlaneReference:
     """Make today's template of frames (lines, pixels), and find the neurons in it.
 
-    read: the same frames in the channel that activity is read from, if another.
+    signal_frames: the same frames in the signal channel, if that is another one.
 
-    Where the field they were drawn on is not in it, that field stays the reference:
-    frames of another are then not trusted, and nothing is read from them. Raises
-    ValueError with a sentence where no template can be made. Takes seconds.
+    Where today's image does not show the stored field, the stored field stays the
+    reference: frames of another field are then rejected, and no activity is read from
+    them. Raises ValueError where no template can be made. Takes seconds.
     """
     offset_px = 0.0
-    if settings.register_.bidirectional == "auto":
-        offset_px = find_scan_offset(frames).px
+    if settings.registration.scan_phase == "auto":
+        offset_px = estimate_scan_offset(frames).px
     template = make_template(
-        np.stack(frames), settings.register_, scan_offset_px=offset_px
+        np.stack(frames), settings.registration, scan_offset_px=offset_px
     )
-    found = _with_depth(_found(template, known, settings), settings.register_)
-    found = _with_offset(found, frames if read is None else read, settings.traces)
-    return replace(found, scan_offset_px=offset_px)
+    signal_frames = frames if signal_frames is None else signal_frames
+    reference = _locate_neurons(template, stored_field, settings)
+    reference = _add_depth_reference(reference, settings.registration)
+    reference = _add_detector_offset(reference, signal_frames, settings.traces)
+    return replace(reference, scan_offset_px=offset_px)
 
 
-def _found(template: Array, known: Known, settings: Settings) -> Reference:
-    if known.image is None:
-        return _reference(template, known.rois, settings)
-    report = compare_fields(template, known.image, known.rois, settings.field)
-    if not report.match.found:
-        return stored_reference(known, settings, report)
-    return _reference(template, report.moved, settings, report)
+def build_stored_reference(
+    stored_field: StoredField, settings: Settings, report: FieldReport | None = None
+) -> PlaneReference:
+    """Return the image on which the neurons were drawn as the reference, unchanged."""
+    assert stored_field.stored_image is not None
+    offset = settings.traces.detector_offset_counts
+    reference = _make_reference(
+        stored_field.stored_image, stored_field.rois, settings, report
+    )
+    counts = 0.0 if offset == "auto" else offset
+    return replace(reference, detector_offset_counts=counts)
 
 
-def _with_offset(
-    reference: Reference, frames: list[Array], settings: TracesSettings
-) -> Reference:
-    if settings.offset_counts != "auto":
-        return replace(reference, offset_counts=settings.offset_counts)
-    dark = find_dark(frames)
-    if dark is None:
-        notice = "the dark level cannot be told from these frames; 0 counts are taken"
+def _locate_neurons(
+    template: Array, stored_field: StoredField, settings: Settings
+) -> PlaneReference:
+    stored_image, rois = stored_field.stored_image, stored_field.rois
+    if stored_image is None:
+        return _make_reference(template, rois, settings)
+    report = compare_fields(template, stored_image, rois, settings.field_match)
+    if not report.match.is_found:
+        return build_stored_reference(stored_field, settings, report)
+    return _make_reference(template, report.moved_rois, settings, report)
+
+
+def _add_detector_offset(
+    reference: PlaneReference, frames: list[Array], settings: TracesSettings
+) -> PlaneReference:
+    """Add the detector offset: that of the settings, or an estimate from frames."""
+    if settings.detector_offset_counts != "auto":
+        counts = settings.detector_offset_counts
+        return replace(reference, detector_offset_counts=counts)
+    offset = estimate_detector_offset(frames)
+    if offset is None:
+        notice = (
+            "the detector offset cannot be estimated from these frames; 0 counts are "
+            "used"
+        )
     else:
-        notice = f"{dark.counts:.0f} counts are read in the dark"
-    notices = (*reference.notices, notice)
+        notice = f"the detector offset is {offset.counts:.0f} counts"
     return replace(
-        reference, offset_counts=dark.counts if dark else 0.0, notices=notices
+        reference,
+        detector_offset_counts=offset.counts if offset else 0.0,
+        notices=(*reference.notices, notice),
     )
 
 
-def _with_depth(reference: Reference, settings: RegisterSettings) -> Reference:
-    """Put the reference among the planes of the stack that was taken around it."""
+def _add_depth_reference(
+    reference: PlaneReference, settings: RegistrationSettings
+) -> PlaneReference:
+    """Locate the reference in the stack that was taken around it, if there is one."""
     if settings.z_stack is None:
         return reference
     try:
         planes, step_um = read_stack(Path(settings.z_stack), settings.channel)
-        found = find_depth_planes(planes, reference.today)
+        stack = prepare_depth_stack(planes, reference.current_image)
     except UserError as error:
-        notice = f"z drift cannot be told: {error}"
+        notice = f"z drift cannot be measured: {error}"
         return replace(reference, notices=(*reference.notices, notice))
-    step = settings.z_step_um or step_um or 1.0
-    return replace(reference, depth=Depths(found, step))
+    plane_distance = settings.z_step_um or step_um or 1.0
+    return replace(reference, depth_reference=DepthReference(stack, plane_distance))
 
 
-def stored_reference(
-    known: Known, settings: Settings, report: FieldReport | None = None
-) -> Reference:
-    """Return the image that the neurons were drawn on, as it is."""
-    assert known.image is not None
-    told = settings.traces.offset_counts
-    reference = _reference(known.image, known.rois, settings, report)
-    return replace(reference, offset_counts=0.0 if told == "auto" else told)
-
-
-def _reference(
+def _make_reference(
     template: Array,
     rois: RoiSet,
     settings: Settings,
     report: FieldReport | None = None,
-) -> Reference:
-    masks = with_rings(rois, settings.traces)
-    told = [
-        report.sentence if report else None,
-        looks_transposed(rois, template) if report is None else None,
-        _hidden(masks),
+) -> PlaneReference:
+    masks = make_cell_masks(rois, settings.traces)
+    notices = [
+        report.summary if report else None,
+        check_transposition(rois, template) if report is None else None,
+        _describe_hidden_cells(masks),
     ]
-    today = report.today if report else template
-    notices = tuple(word for word in told if word)
-    return Reference(template, masks, today, report, notices=notices)
+    current_image = report.current_image if report else template
+    return PlaneReference(
+        template,
+        masks,
+        current_image,
+        report,
+        notices=tuple(notice for notice in notices if notice),
+    )
 
 
-def _hidden(masks: Masks) -> str | None:
-    if masks.hidden is None or not masks.hidden.any():
+def _describe_hidden_cells(masks: CellMasks) -> str | None:
+    if masks.is_hidden is None or not masks.is_hidden.any():
         return None
     return (
-        f"{int(masks.hidden.sum())} neurons share all their pixels with others and "
-        "keep them; traces.overlap = 'demix' would tell them apart"
+        f"{int(masks.is_hidden.sum())} neurons share all their pixels with others and "
+        "keep them; traces.overlap = 'demix' would separate them"
     )

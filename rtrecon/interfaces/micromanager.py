@@ -1,4 +1,4 @@
-"""The camera of a Micro-Manager configuration, through pymmcore-plus."""
+"""Streams the camera of a Micro-Manager configuration, through pymmcore-plus."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from typing import Any
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.sources.pixels import as_pixels, pixel_type
-from rtrecon.sources.recording import Hints, RecordedFrame, Recording, RecordingError
+from rtrecon.sources.pixels import choose_pixel_type, convert_pixels
+from rtrecon.sources.recording import (
+    RecordedFrame,
+    Recording,
+    RecordingError,
+    RecordingHints,
+)
 
-POLL_S = 0.001  # between looks into the camera's buffer
-_STILL_S = 10.0  # without an image, after which a camera is taken to have stopped
+POLL_S = 0.001  # between two looks into the camera's buffer
+_TIMEOUT_S = 10.0  # a camera without a new image for this long has stopped
 
 
 def load_core(config: Path) -> Any:
@@ -22,7 +27,7 @@ def load_core(config: Path) -> Any:
         from pymmcore_plus import CMMCorePlus
     except ImportError:
         raise UserError(
-            "Micro-Manager needs an extra; install it with: pip install "
+            "Micro-Manager needs an extra package; install it with: pip install "
             "'rtrecon[micromanager]'"
         ) from None
     if not config.is_file():
@@ -30,54 +35,56 @@ def load_core(config: Path) -> Any:
     core = CMMCorePlus()
     try:
         core.loadSystemConfiguration(config)
-    except Exception as error:  # device adapters raise what they like
+    except Exception as error:  # device adapters raise exceptions of many types
         raise UserError(
             f"Micro-Manager cannot load {config}: {error}; does it load in "
-            "Micro-Manager itself, and is that the version which pymmcore wants ("
+            "Micro-Manager itself, and is that the version that pymmcore needs ("
             "'mmcore install')?"
         ) from None
     return core
 
 
-class MicroManager(Recording):
+class MicroManagerCamera(Recording):
     """The current camera of a core, streaming until it stops or is closed.
 
-    rate_hz is given, or one frame per exposure. Frames are numbered from 1 and carry
-    the camera's own time. Raises `RecordingError`.
+    rate_hz: of the hints, or one frame per exposure. Frames are numbered from 1 and
+    carry the camera's time. Raises `RecordingError`.
     """
 
-    def __init__(self, core: Any, hints: Hints) -> None:
+    def __init__(self, core: Any, hints: RecordingHints) -> None:
         self._core = core
         camera = core.getCameraDevice()
         if not camera:
             raise RecordingError("Micro-Manager's configuration has no camera")
         self.name = f"Micro-Manager camera {camera}"
-        self.channels = hints.chosen((1,))
+        self.channels = hints.select_channels((1,))
         exposure_s = float(core.getExposure()) / 1000
-        self.rate_hz = hints.known_rate_hz(1 / exposure_s if exposure_s > 0 else None)
+        self.rate_hz = hints.resolve_rate_hz(1 / exposure_s if exposure_s > 0 else None)
         core.snapImage()
         first: Array = core.getImage()
         if first.ndim != 2:
             raise RecordingError(
-                f"{self.name} takes images of {list(first.shape)}; grey ones can be"
+                f"{self.name} takes images of shape {list(first.shape)}; only grey "
+                "images (lines, pixels) can be read"
             )
         self.shape = (first.shape[0], first.shape[1])
-        self.dtype = pixel_type(first.dtype, first)
+        self.dtype = choose_pixel_type(first.dtype, first)
 
     def frames(self) -> Iterator[RecordedFrame]:
-        """Start the camera and yield its images as they come."""
+        """Start the camera and yield its images as they arrive."""
         core = self._core
         core.startContinuousSequenceAcquisition(0)
-        heard_s = time.monotonic()
+        last_image_s = time.monotonic()
         try:
-            while time.monotonic() - heard_s < _STILL_S:
+            while time.monotonic() - last_image_s < _TIMEOUT_S:
                 if core.getRemainingImageCount():
-                    heard_s = time.monotonic()
-                    yield self._frame(*core.popNextImageAndMD())
+                    last_image_s = time.monotonic()
+                    yield self._build_frame(*core.popNextImageAndMD())
                 elif core.isBufferOverflowed():
                     raise RecordingError(
-                        f"{self.name}: images came faster than they were taken, and "
-                        "its buffer ran over; make it larger or the camera slower"
+                        f"{self.name}: images arrived faster than they were read, and "
+                        "its buffer overflowed; enlarge the buffer or slow the camera "
+                        "down"
                     )
                 elif not core.isSequenceRunning():
                     return
@@ -91,7 +98,7 @@ class MicroManager(Recording):
         if self._core.isSequenceRunning():
             self._core.stopSequenceAcquisition()
 
-    def _frame(self, image: Array, said: Any) -> RecordedFrame:
-        number = int(said["ImageNumber"]) + 1
-        pixels = as_pixels(image, self.dtype, f"{self.name}: frame {number}")
-        return RecordedFrame(number, float(said["ElapsedTime-ms"]) / 1000, pixels)
+    def _build_frame(self, image: Array, metadata: Any) -> RecordedFrame:
+        number = int(metadata["ImageNumber"]) + 1
+        pixels = convert_pixels(image, self.dtype, f"{self.name}: frame {number}")
+        return RecordedFrame(number, float(metadata["ElapsedTime-ms"]) / 1000, pixels)

@@ -1,4 +1,4 @@
-"""A GPU does the same again to the bit, or else what is fastest for it."""
+"""Configures torch for a GPU: bit-for-bit repeatable, or as fast as possible."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import torch
 
 
-def choose(*, repeatable: bool) -> None:
-    """Choose for this process, before anything is computed; a CPU is not touched."""
+def configure_torch(*, repeatable: bool) -> None:
+    """Configure this process before it computes; does nothing without a GPU."""
     if not torch.cuda.is_available():
         return
-    torch.backends.cudnn.benchmark = not repeatable  # windows keep their shape
+    torch.backends.cudnn.benchmark = not repeatable  # all windows have one shape
     if repeatable:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as CUDA asks
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA requires it
         torch.use_deterministic_algorithms(True, warn_only=True)

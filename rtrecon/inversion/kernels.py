@@ -1,9 +1,10 @@
-"""The compiled part of the inversion: arrays in, outputs filled, no memory kept.
+"""Compiled kernels of the inversion: arrays in, outputs filled, no state.
 
-A movie's prior and the local part of `Compact`, forward and back. They go one
-coefficient or one neuron at a time, so that its frames stay in the nearest cache, and
-arrays have time last: T frames of n neurons or C coefficients, all float32. Kernels
-compile at their first call, are cached on disk, run on one thread and hold no lock.
+They compute a movie from its prior and the local part of `CompactEncoder`, forward and
+backward, one coefficient or one neuron at a time, so that its frames stay in the
+nearest cache. Time is the last axis of the arrays: T frames of n neurons or C
+coefficients, all float32. A kernel compiles at its first call, is cached on disk, runs
+on one thread and releases the interpreter lock.
 """
 
 from __future__ import annotations
@@ -12,51 +13,59 @@ import math
 
 import numpy as np
 
-from rtrecon.core.numba_jit import summing_kernel
+from rtrecon.core.numba_jit import jit_summing_kernel
 from rtrecon.core.types import Array
-from rtrecon.encoder.compact import FLOOR, MEMORY
+from rtrecon.encoder.compact import EPSILON, MEMORY_FRAMES
 
-_FLOOR, _ZERO = np.float32(FLOOR), np.float32(0)  # doubles would halve the speed
+_FLOOR, _ZERO = np.float32(EPSILON), np.float32(0)  # doubles would halve the speed
 
 
-@summing_kernel
-def unroll(z: Array, before: Array, prior: tuple[Array, ...], frames: Array) -> None:
-    """Do what `Prior.unroll` does, with frames (C, T) to fill.
+@jit_summing_kernel
+def unroll_frames(
+    z: Array, before: Array, prior: tuple[Array, ...], frames: Array
+) -> None:
+    """Fill frames (C, T) as `Prior.generate_frames` does.
 
-    z: (1 + T, C). prior: mean, rho, q, doubt.
+    z: (1 + T, C) innovations. before: (C,) the frame before the window. prior: mean,
+    AR coefficient, innovation s.d., frame error s.d., (C,) each.
     """
-    mean, rho, q, doubt = prior
+    mean, ar, innovation_sd, error_sd = prior
     for c in range(len(mean)):
-        state = before[c] - mean[c] + doubt[c] * z[0, c]
+        state = before[c] - mean[c] + error_sd[c] * z[0, c]
         for t in range(len(z) - 1):
-            state = rho[c] * state + q[c] * z[t + 1, c]
+            state = ar[c] * state + innovation_sd[c] * z[t + 1, c]
             frames[c, t] = mean[c] + state
 
 
-@summing_kernel
-def pull_frames(by_frame: Array, prior: tuple[Array, ...], by_z: Array) -> None:
-    """Add to by_z (1 + T, C) what derivatives by_frame (C, T) mean for z."""
-    _, rho, q, doubt = prior
-    for c in range(len(rho)):
+@jit_summing_kernel
+def backpropagate_frames(
+    by_frame: Array, prior: tuple[Array, ...], by_z: Array
+) -> None:
+    """Add to by_z (1 + T, C) the gradient by z, given by_frame (C, T)."""
+    _, ar, innovation_sd, error_sd = prior
+    for c in range(len(ar)):
         state = _ZERO
         for t in range(len(by_z) - 2, -1, -1):
-            state = rho[c] * state + by_frame[c, t]
-            by_z[t + 1, c] += q[c] * state
-        by_z[0, c] += doubt[c] * rho[c] * state
+            state = ar[c] * state + by_frame[c, t]
+            by_z[t + 1, c] += innovation_sd[c] * state
+        by_z[0, c] += error_sd[c] * ar[c] * state
 
 
-@summing_kernel
-def drive(seen: Array, taps: Array, halves: Array, channels: Array, out: Array) -> None:
-    """Filter in time, half-square and sum: each neuron's drive, out (n, T).
+@jit_summing_kernel
+def compute_drive(
+    seen: Array, taps: Array, halves: Array, channels: Array, out: Array
+) -> None:
+    """Fill out (n, T) with each neuron's drive: filter in time, rectify, square, sum.
 
     seen: (n, 2 filters, T + MEMORY - 1), oldest first. taps: (n, 2 channels, 2 filters,
     MEMORY), oldest first. halves: (n, 2 channels, 2), weights of the positive and the
-    negative half. channels: (n, 2, T or more), filled with what is half-squared.
+    negative half. channels: (n, 2, T or more), filled with the filtered signals before
+    they are rectified and squared.
     """
     n_neurons, n_frames = out.shape
     for i in range(n_neurons):
         for c in range(2):
-            _filter(seen[i], taps[i, c], channels[i, c, :n_frames])
+            _filter_in_time(seen[i], taps[i, c], channels[i, c, :n_frames])
         x, y = channels[i]
         (x_up, x_down), (y_up, y_down) = halves[i]
         for t in range(n_frames):
@@ -65,19 +74,19 @@ def drive(seen: Array, taps: Array, halves: Array, channels: Array, out: Array) 
             out[i, t] = math.sqrt(energy)
 
 
-@summing_kernel
-def pull_drive(
+@jit_summing_kernel
+def backpropagate_drive(
     by_drive: Array,
     drive: Array,
     filters: tuple[Array, Array],
     channels: Array,
     by_seen: Array,
 ) -> None:
-    """Fill by_seen (n, 2 filters, T) with what derivatives by_drive (n, T) mean for it.
+    """Fill by_seen (n, 2 filters, T) with the gradient, given by_drive (n, T).
 
     filters: taps (n, 2 filters, 2 channels, MEMORY), newest first, and halves. drive
-    and channels: as the kernel `drive` left them, but channels (n, 2, T + MEMORY - 1)
-    go on with zeros; they are lost.
+    and channels: as `compute_drive` filled them; channels (n, 2, T + MEMORY - 1) have
+    to end in zeros, and are overwritten.
     """
     taps, halves = filters
     n_neurons, n_frames = drive.shape
@@ -89,16 +98,18 @@ def pull_drive(
                 half = up if channel[t] > 0 else down
                 channel[t] *= half * by_drive[i, t] / drive[i, t]
         for f in range(2):
-            _filter(channels[i], taps[i, f], by_seen[i, f])
+            _filter_in_time(channels[i], taps[i, f], by_seen[i, f])
 
 
-@summing_kernel
-def _filter(signals: Array, taps: Array, out: Array) -> None:
+@jit_summing_kernel
+def _filter_in_time(signals: Array, taps: Array, out: Array) -> None:
     """Fill out (T,) with sums of MEMORY values of two signals (2, T + MEMORY - 1)."""
     a, b = signals[0], signals[1]
     by_a, by_b = taps[0], taps[1]
     for t in range(len(out)):
         total = _ZERO
-        for k in range(MEMORY):  # a fixed number, so t is what is vectorised
+        for k in range(
+            MEMORY_FRAMES
+        ):  # its length is constant, so the compiler vectorises the loop over t
             total += by_a[k] * a[t + k] + by_b[k] * b[t + k]
         out[t] = total

@@ -1,7 +1,7 @@
-"""What the inversion minimises over a window, and which way is down.
+"""The objective of the inversion over a window, and its gradient.
 
-`Objective` says it in torch, for any encoder on any device, and leaves the gradient to
-autograd: it is what `FusedObjective` is checked against.
+`Objective` is written in torch, for any encoder on any device, and takes the gradient
+from autograd. Tests compare `FusedObjective`, the fast version for a CPU, with it.
 """
 
 from __future__ import annotations
@@ -12,96 +12,106 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rtrecon.config import InvertSettings
+from rtrecon.config import InversionSettings
+from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.device_memory import in_memory, say_nothing
+from rtrecon.encoder.device_memory import ignore_notice, retry_on_oom
 from rtrecon.encoder.prior import Prior
-from rtrecon.encoder.protocol import LiveEncoder
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What is inverted: encoder and prior frozen, `weight` (n,) >= 0 per neuron.
+class InverseProblem:
+    """An encoder to invert, its prior, and the weight of each neuron; all frozen.
 
-    A neuron's weight is temperature / dispersion; 0 keeps it out. heard (C,): how much
-    of movies is found, see `Amplitudes`; None = the prior is held to as it is.
+    weight: (n,) >= 0, data weight / dispersion; 0 ignores the neuron.
+    innovation_power: (C,) mean square of the innovations that are found for movies, see
+    `PriorPrecision`; None leaves the prior as it is.
     """
 
     encoder: LiveEncoder
     prior: Prior
     weight: Tensor
-    heard: Tensor | None = None
+    innovation_power: Tensor | None = None
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, settings: InvertSettings) -> Problem:
-        """State a checkpoint's problem on the device that the settings name."""
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, settings: InversionSettings
+    ) -> InverseProblem:
+        """Return a checkpoint's problem on the device that the settings name."""
         calibration = checkpoint.calibration
-        temperature = settings.temperature or calibration.temperature
-        heard = calibration.heard if settings.adaptive_prior else None
-        weight = temperature / calibration.dispersion
-        return cls(checkpoint.model, checkpoint.prior, weight, heard).to(
-            settings.device
-        )
+        data_weight = settings.data_weight or calibration.data_weight
+        power = calibration.innovation_power if settings.adaptive_prior else None
+        weight = data_weight / calibration.dispersion
+        problem = cls(checkpoint.encoder, checkpoint.prior, weight, power)
+        return problem.to(settings.device)
 
     @property
     def device(self) -> torch.device:
         """Where the encoder computes."""
         return self.encoder.device
 
-    def to(self, device: str | torch.device) -> Problem:
-        """Return all of it on a device. The encoder is not copied: it moves."""
+    def to(self, device: str | torch.device) -> InverseProblem:
+        """Return the problem on a device. The encoder is moved, not copied."""
         prior = Prior(
             **{key: value.to(device) for key, value in vars(self.prior).items()}
         )
         encoder = self.encoder.to(torch.device(device))
-        heard = None if self.heard is None else self.heard.to(device)
-        return Problem(encoder, prior, self.weight.to(device), heard)
+        power = self.innovation_power
+        power = None if power is None else power.to(device)
+        return InverseProblem(encoder, prior, self.weight.to(device), power)
 
 
 class Objective:
     """|z|^2 / 2 plus the quasi-Poisson misfit of recorded to predicted activity.
 
-    z (1 + T, C) are the prior's innovations, T the frames of the window; the square of
-    each coefficient's counts `precision` (C,) times. All lies on the problem's device,
-    and nothing waits for it. say: told when its memory ran out.
+    z (1 + T, C) are the prior's innovations, T the frames of the window; the squares of
+    each coefficient are multiplied by `precision` (C,). All tensors lie on the
+    problem's device, and no method waits for it. notify: gets a sentence when the
+    device's memory ran out.
     """
 
     def __init__(
-        self, problem: Problem, say: Callable[[str], object] = say_nothing
+        self, problem: InverseProblem, notify: Callable[[str], object] = ignore_notice
     ) -> None:
         self._encoder, self._prior = problem.encoder, problem.prior
-        self._weight, self._say = problem.weight, say
+        self._weight, self._notify = problem.weight, notify
 
-    def take(self, past: Tensor, activity: Tensor, behavior: Tensor) -> None:
-        """Set the window: what was recorded in it, and what was shown before it.
+    def set_window(self, past: Tensor, activity: Tensor, behavior: Tensor) -> None:
+        """Set the window's data, and the movie before it.
 
-        past: (past_frames, C) frames. activity: (T, n), NaN where missing. behavior:
-        (past_frames + T, 4), see `LiveEncoder.expect`.
+        past: (past_frames, C) frames before the window. activity: (T, n), NaN where
+        missing. behavior: (past_frames + T, 4), see `LiveEncoder.predict`.
         """
         self._past = past
-        self._known = torch.isfinite(activity)
-        self._recorded = torch.where(self._known, activity, 0.0)
+        self._is_recorded = torch.isfinite(activity)
+        self._recorded = torch.where(self._is_recorded, activity, 0.0)
         self._behavior = behavior
 
-    def slope(self, z: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the objective and its derivative by z."""
-        return in_memory(
-            lambda: self._slope(z, precision), self._encoder.ease, self._say
+    def value_and_gradient(self, z: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the objective (), and its gradient by z (1 + T, C)."""
+        return retry_on_oom(
+            lambda: self._value_and_gradient(z, precision),
+            self._encoder.reduce_memory,
+            self._notify,
         )
 
-    def predict(self, z: Tensor) -> Tensor:
+    def predict_activity(self, z: Tensor) -> Tensor:
         """Return the activity (T, n) that the movie of z would cause."""
         with torch.no_grad():
-            return in_memory(lambda: self._answer(z), self._encoder.ease, self._say)
+            return retry_on_oom(
+                lambda: self._predict(z), self._encoder.reduce_memory, self._notify
+            )
 
-    def _slope(self, z: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+    def _value_and_gradient(
+        self, z: Tensor, precision: Tensor
+    ) -> tuple[Tensor, Tensor]:
         z = z.detach().requires_grad_(True)
-        predicted = self._answer(z)
-        misfit = (predicted - self._recorded * predicted.log()) * self._known
+        predicted = self._predict(z)
+        misfit = (predicted - self._recorded * predicted.log()) * self._is_recorded
         value = misfit.sum(0) @ self._weight + (z.square() @ precision).sum() / 2
         (by_z,) = torch.autograd.grad(value, z)
         return value.detach(), by_z
 
-    def _answer(self, z: Tensor) -> Tensor:
-        frames = self._prior.unroll(z, self._past[-1])
-        return self._encoder.expect(torch.cat([self._past, frames]), self._behavior)
+    def _predict(self, z: Tensor) -> Tensor:
+        frames = self._prior.generate_frames(z, self._past[-1])
+        return self._encoder.predict(torch.cat([self._past, frames]), self._behavior)

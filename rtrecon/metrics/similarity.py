@@ -1,6 +1,6 @@
-"""How alike two movies are, or two recordings of the same neurons. numpy only.
+"""Correlations between two movies, or two recordings of the same neurons; numpy only.
 
-Every correlation is Pearson's r; where one side does not vary there is none: NaN.
+Every correlation is Pearson's r, and NaN where one side does not vary.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def frame_correlation(a: Array, b: Array, mask: Array | None = None) -> float:
 
     a, b: (n, height, width). mask: (height, width), pixels that count are non-zero.
     """
-    return _mean_of_varying(_pearson(*_masked(a, b, mask), axis=1))
+    return mean_of_defined(_pearson(*_masked(a, b, mask), axis=1))
 
 
-def pearson_per_neuron(a: Array, b: Array) -> Array:
+def neuron_correlations(a: Array, b: Array) -> Array:
     """Return r over time for each neuron, (n_neuron,) float64.
 
     a, b: (n_sample, n_neuron). A sample that is NaN in either is left out.
@@ -36,40 +36,8 @@ def pearson_per_neuron(a: Array, b: Array) -> Array:
     return _pearson(a, b, axis=0)
 
 
-class RunningCorrelation:
-    """r per neuron between two streams over the newest `window_frames` samples.
-
-    Remembers the window and its sums; an update costs the same however long both are.
-    """
-
-    def __init__(self, n_neuron: int, window_frames: int) -> None:
-        # n, a, b, aa, bb, ab of each sample: zero where either is NaN.
-        self._terms = np.zeros((window_frames, 6, n_neuron))
-        self._sums = np.zeros((6, n_neuron))
-        self._slot = 0
-
-    def update(self, a: Array, b: Array) -> None:
-        """Take one sample of each stream, (n_neuron,); the oldest leaves the window."""
-        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        terms = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b])
-        terms[:, np.isnan(a + b)] = 0
-        self._sums += terms - self._terms[self._slot]
-        self._terms[self._slot] = terms
-        self._slot = (self._slot + 1) % len(self._terms)
-        if self._slot == 0:
-            # Rounding errors of adding and taking away would grow without bound.
-            self._sums = self._terms.sum(axis=0)
-
-    def per_neuron(self) -> Array:
-        """Return r of each neuron, (n_neuron,) float64, NaN where there is none."""
-        return _from_sums(*self._sums)
-
-    def mean(self) -> float:
-        """Return the mean r of the neurons that have one, NaN if none has."""
-        return _mean_of_varying(self.per_neuron())
-
-
-def _mean_of_varying(r: Array) -> float:
+def mean_of_defined(r: Array) -> float:
+    """Return the mean of the values that are not NaN; NaN if there are none."""
     varying = r[~np.isnan(r)]
     return float(varying.mean()) if len(varying) else np.nan
 
@@ -87,10 +55,12 @@ def _pearson(a: Array, b: Array, axis: int | None) -> Array:
     valid = ~np.isnan(a + b)
     a, b = np.where(valid, a, 0), np.where(valid, b, 0)
     terms = (valid, a, b, a * a, b * b, a * b)
-    return _from_sums(*[term.sum(axis) for term in terms])
+    return correlation_from_sums(*[term.sum(axis) for term in terms])
 
 
-def _from_sums(n: Array, a: Array, b: Array, aa: Array, bb: Array, ab: Array) -> Array:
+def correlation_from_sums(
+    n: Array, a: Array, b: Array, aa: Array, bb: Array, ab: Array
+) -> Array:
     """Return r from the number of samples and the sums of a, b, a*a, b*b and a*b."""
     variance_a, variance_b = n * aa - a * a, n * bb - b * b
     # A constant leaves rounding errors about this large, not zero.

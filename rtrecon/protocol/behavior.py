@@ -1,13 +1,13 @@
-"""What is measured of a mouse beside its activity, in the one order kept everywhere."""
+"""The behaviour variables of the mouse, in the order used in the whole project."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-# Of the pupil, its size and where its centre lies in the camera's picture.
-Measured = Literal["pupil_dilation", "running_speed", "pupil_x", "pupil_y"]
-BEHAVIOR: tuple[Measured, ...] = get_args(Measured)
+# Pupil position is that of the pupil's centre in the image of the eye camera.
+BehaviorName = Literal["pupil_dilation", "running_speed", "pupil_x", "pupil_y"]
+BEHAVIOR: tuple[BehaviorName, ...] = get_args(BehaviorName)
 
-# At one moment, a value each in the order of `BEHAVIOR`; None where it is not known.
-Behaved = tuple[float | None, float | None, float | None, float | None]
-UNKNOWN: Behaved = (None, None, None, None)
+# One sample: a value for each name in `BEHAVIOR`; None where it was not measured.
+BehaviorValues = tuple[float | None, float | None, float | None, float | None]
+NO_BEHAVIOR: BehaviorValues = (None, None, None, None)

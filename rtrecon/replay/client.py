@@ -1,4 +1,4 @@
-"""A recording's way to the daemon: start, every frame, end."""
+"""Sends a recording to the daemon in time: the one path of every kind of replay."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from rtrecon.core.errors import UserError
 from rtrecon.sources.recording import RecordedFrame, Recording
 from rtrecon.transport.keys import ClientKeys
-from rtrecon.transport.sender import Sender
+from rtrecon.transport.senders import SessionSender
 
-END_TIMEOUT_S = 1.0  # for the daemon to take the last word, which is only a hint
+DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there, and to take what is queued
+QUEUE_TIMEOUT_S = 120.0  # for a daemon that waits for its inverter before it continues
+END_TIMEOUT_S = 1.0  # for the daemon to take the last message, which is only a hint
 
 T = TypeVar("T")
-Told = Callable[[int], None]  # how many frames are done
+FrameCountCallback = Callable[[int, int | None], None]  # frames done, of how many
 
 
 class ReplayError(UserError):
-    """A replay that cannot go on; its text says why and what to do."""
+    """A replay that cannot continue; its text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What became of the frames. `notice` is a sentence where the file was cut."""
+    """What became of the frames. `notice` is a sentence if the recording is damaged."""
 
     frames_sent: int
     frames_dropped: int
@@ -34,100 +36,122 @@ class ReplayReport:
 
 
 @dataclass(frozen=True)
-class Outlet:
-    """Where frames go, and how long anything waits there.
+class Pacing(Generic[T]):
+    """When items leave: at their recorded times divided by `speed`.
 
-    timeout_s: for a daemon to be there, and to take what is queued in the end. wait_s:
-    for each frame to be taken, else it is a `ReplayError`; 0 = it is dropped and
-    counted instead, so that nobody waits. keys: a client's, where the daemon wants
-    some. prefix: of the recording's name, as the daemon is told it.
+    get_time_s: returns an item's time in the recording. speed: None = as soon as the
+    daemon takes them.
+    """
+
+    get_time_s: Callable[[T], float]
+    speed: float | None
+
+    def wait_until_due(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield each item when it is due; delays do not add up."""
+        started_s, first_s = 0.0, None
+        for item in items:
+            if first_s is None:
+                started_s, first_s = time.monotonic(), self.get_time_s(item)
+            if self.speed is not None:
+                due_s = started_s + (self.get_time_s(item) - first_s) / self.speed
+                time.sleep(max(0.0, due_s - time.monotonic()))
+            yield item
+
+
+class FrameCounter(Protocol):
+    """A sender that counts its frames."""
+
+    n_sent: int
+    n_dropped: int
+
+
+def send_paced(
+    items: Iterable[T],
+    pacing: Pacing[T],
+    send: Callable[[T], None],
+    counter: FrameCounter,
+    on_progress: FrameCountCallback | None,
+    n_frames: int | None = None,
+) -> ReplayReport:
+    """Send items when they are due, until they end or one cannot be sent.
+
+    n_frames: how many frames there are, if known; for `on_progress`, which is called
+    after each item. Raises what `send` and the items raise.
+    """
+    started_s = time.monotonic()
+    for item in pacing.wait_until_due(items):
+        send(item)
+        if on_progress:
+            on_progress(counter.n_sent + counter.n_dropped, n_frames)
+    wall_s = time.monotonic() - started_s
+    return ReplayReport(counter.n_sent, counter.n_dropped, wall_s)
+
+
+@dataclass(frozen=True)
+class ReplayClient:
+    """Connects to a daemon and sends sessions to it.
+
+    timeout_s: for a daemon to be there, and to take what is queued in the end.
+    queue_timeout_s: for each frame to be taken, else `ReplayError`; 0 = a frame that is
+    not taken at once is dropped and counted. keys: a client's, if the daemon requires
+    keys.
     """
 
     address: str
     keys: ClientKeys | None
     timeout_s: float
-    wait_s: float = 0.0
-    prefix: str = ""
-
-    def send(
-        self, recording: Recording, frames: Iterable[RecordedFrame], told: Told
-    ) -> ReplayReport:
-        """Send frames of a recording to the end, or until one cannot be read.
-
-        `told` is called after each. Raises `ReplayError`, and what the frames raise.
-        """
-        with self.session(**self._start(recording)) as sender:
-            began_s = time.monotonic()
-            for frame in frames:
-                _send(sender, frame)
-                told(sender.sent + sender.dropped)
-            wall_s = time.monotonic() - began_s
-            return ReplayReport(sender.sent, sender.dropped, wall_s, recording.notice)
+    queue_timeout_s: float = 0.0
 
     @contextmanager
-    def session(self, **start: object) -> Iterator[Sender]:
-        """Begin a session with a daemon that is there; end it, whatever comes."""
-        sender = Sender(self.address, self.keys, **start)
+    def open_session(self, **start: object) -> Iterator[SessionSender]:
+        """Start a session with a daemon; end it in any case.
+
+        start: fields of the start message. Raises `ReplayError` if there is no daemon.
+        """
+        sender = SessionSender(self.address, self.keys, **start)
         try:
-            self._wait_for_daemon(sender)
+            if not sender.wait_for_daemon(self.timeout_s):
+                raise ReplayError(sender.explain_missing_daemon())
+            sender.queue_timeout_s = self.queue_timeout_s
             yield sender
         finally:
-            sender.wait_s = END_TIMEOUT_S
-            sender.end("replay over")
+            sender.queue_timeout_s = END_TIMEOUT_S
+            sender.send_end("replay over")
             sender.close(self.timeout_s)
 
-    def _wait_for_daemon(self, sender: Sender) -> None:
-        if not sender.wait_for_daemon(self.timeout_s):
-            raise ReplayError(sender.absence())
-        sender.wait_s = self.wait_s
 
-    def _start(self, recording: Recording) -> dict[str, object]:
-        return {
-            "source": f"{self.prefix}{recording.name}",
-            "rate_hz": recording.rate_hz,
-            "shape": recording.shape,
-            "dtype": recording.dtype.name,
-            "channels": list(recording.channels),
-            "planes": list(recording.planes),
-        }
-
-
-def require_pace(speed: float | None, loops: int | None = 1) -> None:
-    """Raise `ReplayError` where a recording cannot be sent so fast, or so often."""
+def require_valid_pace(speed: float | None, loops: int | None = 1) -> None:
+    """Raise `ReplayError` for a speed or a number of loops that makes no sense."""
     if speed is not None and not speed > 0:
         raise ReplayError(f"speed {speed} is not positive; 1 is as it was recorded")
     if loops is not None and loops < 1:
         raise ReplayError(f"{loops} loops would send nothing; give 1 or more")
 
 
-def paced(
-    items: Iterable[T], at_s: Callable[[T], float], speed: float | None
-) -> Iterator[T]:
-    """Yield each item when it is due; deadlines are absolute, so none drifts.
-
-    at_s: when it was, in the recording. speed: None = at once.
-    """
-    began_s, first_s = 0.0, None
-    for item in items:
-        if first_s is None:
-            began_s, first_s = time.monotonic(), at_s(item)
-        if speed is not None:
-            due_s = began_s + (at_s(item) - first_s) / speed
-            time.sleep(max(0.0, due_s - time.monotonic()))
-        yield item
+def describe_recording(recording: Recording, prefix: str = "") -> dict[str, object]:
+    """Return the fields of a recording's start message. prefix: of its name."""
+    return {
+        "source": f"{prefix}{recording.name}",
+        "rate_hz": recording.rate_hz,
+        "shape": recording.shape,
+        "dtype": recording.dtype.name,
+        "channels": list(recording.channels),
+        "planes": list(recording.planes),
+    }
 
 
-def _send(sender: Sender, frame: RecordedFrame) -> None:
-    taken = sender.frame(
+def send_recorded_frame(sender: SessionSender, frame: RecordedFrame) -> None:
+    """Send one frame; `ReplayError` if the daemon does not take it in time."""
+    is_sent = sender.send_frame(
         frame.pixels,
         frame.number,
         frame.t_s,
         channel=frame.channel,
         plane=frame.plane,
-        roi=frame.roi,
+        roi=frame.scan_field,
     )
-    if sender.wait_s and not taken:
+    if sender.queue_timeout_s and not is_sent:
         raise ReplayError(
-            f"the daemon took no frame for {sender.wait_s:g} s, at frame "
+            f"the daemon took no frame for {sender.queue_timeout_s:g} s, at frame "
             f"{frame.number}; is it still running?"
         )

@@ -1,9 +1,9 @@
-"""A recorded session through the same door as a live one: numbers, times and all."""
+"""Replays a recording file, or passes a live source on, as a microscope would send."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -12,97 +12,122 @@ from pathlib import Path
 from typing import TypeVar
 
 from rtrecon import sources
-from rtrecon.replay.client import Outlet, paced, require_pace
-from rtrecon.replay.client import ReplayError as ReplayError
-from rtrecon.replay.client import ReplayReport as ReplayReport
-from rtrecon.sources.recording import Hints, RecordedFrame, Recording
+from rtrecon.replay.client import (
+    DAEMON_TIMEOUT_S,
+    FrameCountCallback,
+    Pacing,
+    ReplayClient,
+    ReplayReport,
+    describe_recording,
+    require_valid_pace,
+    send_paced,
+    send_recorded_frame,
+)
+from rtrecon.sources.recording import RecordedFrame, Recording, RecordingHints
 from rtrecon.transport.keys import ClientKeys
 
-PREFETCH_FRAMES = 16  # read ahead, so that a slow disk does not make a frame late
-DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there, and to take what is queued
+PREFETCH_FRAMES = 16  # read ahead, so that a slow disk does not delay a frame
 
 T = TypeVar("T")
-Progress = Callable[[int, int | None], None]  # frames done, of how many
 
 
-def replay(
+def replay_recording(
     path: Path | str,
     address: str,
     *,
     speed: float | None = 1.0,
     loops: int | None = 1,
-    hints: Hints | None = None,
+    hints: RecordingHints | None = None,
     keys: ClientKeys | None = None,
-    on_progress: Progress | None = None,
+    timeout_s: float = DAEMON_TIMEOUT_S,
+    on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send a recording to the daemon at `address`, as a microscope would.
 
-    At a `speed` frames leave at their recorded times divided by it, and what the daemon
-    does not take in time is dropped and counted. With None each frame waits until it is
-    taken, and none is lost. `loops` is how often the file is sent, None for ever;
-    numbers and times go on from one pass to the next. `hints` tell what the file does
-    not, and what of it is sent. `keys` are a client's, where the daemon wants some.
-    `on_progress` is told after each frame how many are done, of how many. Raises
-    `ReplayError` if no daemon takes frames, `RecordingError` for a file not to be read.
+    speed: frames leave at their recorded times divided by it, and frames that the
+    daemon does not take in time are dropped and counted. None: each frame waits until
+    it is taken, and none is lost. loops: how often the file is sent, None = without
+    end; frame numbers and times continue from one loop to the next. hints: what the
+    file does not say, and what of it to send. keys: a client's, if the daemon requires
+    keys. timeout_s: for a daemon to be there, and for each frame to be taken.
+    on_progress: called after each frame. Raises `ReplayError` if no daemon takes
+    frames, `RecordingError` for a file that cannot be read.
     """
-    require_pace(speed, loops)
-    wait_s = DAEMON_TIMEOUT_S if speed is None else 0.0
-    outlet = Outlet(address, keys, DAEMON_TIMEOUT_S, wait_s, "replay of ")
-    with sources.open(path, hints) as recording:
-        once = recording.n_frames
-        total = None if loops is None or once is None else loops * once
-        told = _told(on_progress, total)
-        # Closed here, for no thread may read a file that is closed.
-        with closing(_prefetched(_looped(recording, loops))) as frames:
-            return outlet.send(
-                recording, paced(frames, lambda frame: frame.t_s, speed), told
-            )
+    require_valid_pace(speed, loops)
+    client = ReplayClient(address, keys, timeout_s, timeout_s if speed is None else 0.0)
+    with sources.open_recording(path, hints) as recording:
+        n_frames = recording.n_frames
+        total = None if loops is None or n_frames is None else loops * n_frames
+        # Closed here, because no thread may read a file that is closed.
+        with closing(_read_ahead(_repeat_frames(recording, loops))) as frames:
+            start = describe_recording(recording, "replay of ")
+            with client.open_session(**start) as sender:
+                report = send_paced(
+                    frames,
+                    Pacing(lambda frame: frame.t_s, speed),
+                    lambda frame: send_recorded_frame(sender, frame),
+                    sender,
+                    on_progress,
+                    total,
+                )
+        return replace(report, notice=recording.notice)
 
 
-def forward(
+def forward_live_source(
     recording: Recording,
     address: str,
     *,
     keys: ClientKeys | None = None,
     may_wait: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send what comes from a live source to the daemon at once, until it ends.
 
-    What the daemon does not take is dropped and counted, so that the source need not
-    wait; unless it `may_wait`, like a file. Closes the source. Raises `ReplayError` if
-    no daemon takes frames, `RecordingError` if the source fails.
+    Frames that the daemon does not take are dropped and counted, so that the source
+    never waits. may_wait: the source can wait, as a file can, and no frame is dropped.
+    Closes the source. Raises `ReplayError` if no daemon takes frames, `RecordingError`
+    if the source fails.
     """
-    wait_s = DAEMON_TIMEOUT_S if may_wait else 0.0
-    outlet = Outlet(address, keys, DAEMON_TIMEOUT_S, wait_s)
-    with recording:
-        told = _told(on_progress, recording.n_frames)
-        return outlet.send(recording, recording.frames(), told)
+    queue_timeout_s = DAEMON_TIMEOUT_S if may_wait else 0.0
+    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, queue_timeout_s)
+    with recording, client.open_session(**describe_recording(recording)) as sender:
+        report = send_paced(
+            recording.frames(),
+            Pacing(lambda frame: frame.t_s, speed=None),
+            lambda frame: send_recorded_frame(sender, frame),
+            sender,
+            on_progress,
+            recording.n_frames,
+        )
+        return replace(report, notice=recording.notice)
 
 
-def _told(on_progress: Progress | None, total: int | None) -> Callable[[int], None]:
-    return lambda done: on_progress(done, total) if on_progress else None
-
-
-def _looped(recording: Recording, loops: int | None) -> Iterator[RecordedFrame]:
-    """Yield the file's frames again and again; numbers and times keep growing."""
-    number, t_s = 0, 0.0  # what is added in this pass
+def _repeat_frames(recording: Recording, loops: int | None) -> Iterator[RecordedFrame]:
+    """Yield the file's frames in each loop; numbers and times keep growing."""
+    number_offset, time_offset_s = 0, 0.0
     for _ in count() if loops is None else range(loops):
         first = last = None
         for frame in recording.frames():
-            last = replace(frame, number=frame.number + number, t_s=frame.t_s + t_s)
+            last = replace(
+                frame,
+                number=frame.number + number_offset,
+                t_s=frame.t_s + time_offset_s,
+            )
             first = first or last
             yield last
         if first is None or last is None:
-            return  # what is captured, or live, comes once
-        number += last.number - first.number + 1
-        t_s += last.t_s - first.t_s + 1.0 / recording.rate_hz
+            return  # a captured or live source can be read only once
+        number_offset += last.number - first.number + 1
+        time_offset_s += last.t_s - first.t_s + 1.0 / recording.rate_hz
 
 
-def _prefetched(frames: Iterator[T]) -> Generator[T, None, None]:
-    """Yield the same, read ahead by another thread, which ends with the generator."""
+def _read_ahead(items: Iterable[T]) -> Generator[T, None, None]:
+    """Yield the same items, read ahead by a thread that ends with the generator."""
+    iterator = iter(items)
     with ThreadPoolExecutor(1, "read ahead") as reader:
-        ahead = deque(reader.submit(next, frames, None) for _ in range(PREFETCH_FRAMES))
-        while (frame := ahead.popleft().result()) is not None:
-            ahead.append(reader.submit(next, frames, None))
-            yield frame
+        pending = deque(
+            reader.submit(next, iterator, None) for _ in range(PREFETCH_FRAMES)
+        )
+        while (item := pending.popleft().result()) is not None:
+            pending.append(reader.submit(next, iterator, None))
+            yield item

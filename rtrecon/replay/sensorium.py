@@ -1,15 +1,14 @@
-"""A Sensorium 2023 folder as a live session: its responses are the rates of units.
+"""Replays a Sensorium 2023 folder as a live session of recorded firing rates.
 
-Trials come one after the other at 30 Hz, each with its movie and its behaviour, in the
+Trials are sent one after the other at 30 Hz, each with its movie and behavior, in the
 folder's order, which is not the order in which they were recorded. What the mouse saw
-between them is not known: half a second of the session's time passes in which nothing
-is told, longer than any answer remembers.
+between trials is unknown: between two trials the session's time advances by half a
+second without data, which is longer than the memory of any encoder.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,44 +17,53 @@ import numpy as np
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.datasets.sensorium.folder import Folder
-from rtrecon.datasets.sensorium.layout import RATE_HZ, UNITS
-from rtrecon.datasets.sensorium.trial import Trial
+from rtrecon.datasets.sensorium.folder import SensoriumFolder
+from rtrecon.datasets.sensorium.layout import RATE_HZ, RESPONSE_UNITS
+from rtrecon.datasets.sensorium.trial import SensoriumTrial
 from rtrecon.protocol.behavior import BEHAVIOR
-from rtrecon.replay.client import Outlet, ReplayError, ReplayReport, paced, require_pace
+from rtrecon.replay.client import (
+    DAEMON_TIMEOUT_S,
+    QUEUE_TIMEOUT_S,
+    FrameCountCallback,
+    Pacing,
+    ReplayClient,
+    ReplayError,
+    ReplayReport,
+    require_valid_pace,
+    send_paced,
+)
 from rtrecon.transport.keys import ClientKeys
-from rtrecon.transport.sender import Sender
+from rtrecon.transport.senders import SessionSender
 
 GAP_FRAMES = 15  # between trials; more than an encoder's memory
-DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there, and to take what is queued
-TAKE_TIMEOUT_S = 120.0  # for one that waits for its inverter to take the next message
-_UNUSUAL = ("train", "none")  # tiers that are sent only when asked for
-
-Progress = Callable[[int, int | None], None]  # frames done, of how many
+_EXCLUDED_TIERS = ("train", "none")  # sent only if asked for
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Trials of a tier, or by number; else all with responses but those to train on."""
+class TrialSelection:
+    """Trials to send: of a tier, or by number; else all with responses but `train`."""
 
     tier: str | None = None
     trials: tuple[int, ...] = ()
 
-    def of(self, folder: Folder) -> Iterator[tuple[int, Trial]]:
+    def read_trials(
+        self, folder: SensoriumFolder
+    ) -> Iterator[tuple[int, SensoriumTrial]]:
         """Read the trials, each with its number; UserError if there are none."""
-        found = False
-        for number in self._numbers(folder):
-            trial = folder.trial(number)
+        has_trials = False
+        for number in self._select_numbers(folder):
+            trial = folder.read_trial(number)
             if self.trials or self.tier or trial.responses is not None:
-                found = True
+                has_trials = True
                 yield number, trial
-        if not found:
+        if not has_trials:
+            tiers = ", ".join(sorted(set(folder.tiers.tolist())))
             raise UserError(
-                f"{folder.path} has no trial {self._words()}; it has trials of tiers "
-                f"{', '.join(sorted(set(folder.tiers.tolist())))}: choose one"
+                f"{folder.path} has no trial {self._describe()}; it has trials of "
+                f"tiers {tiers}: choose one"
             )
 
-    def _numbers(self, folder: Folder) -> list[int]:
+    def _select_numbers(self, folder: SensoriumFolder) -> list[int]:
         n_trials = len(folder.tiers)
         for number in self.trials:
             if not 0 <= number < n_trials:
@@ -65,21 +73,21 @@ class Choice:
         if self.trials:
             return list(self.trials)
         if self.tier:
-            return folder.tier(self.tier)
-        return np.flatnonzero(~np.isin(folder.tiers, _UNUSUAL)).tolist()
+            return folder.list_trials(self.tier)
+        return np.flatnonzero(~np.isin(folder.tiers, _EXCLUDED_TIERS)).tolist()
 
-    def _words(self) -> str:
+    def _describe(self) -> str:
         if self.tier:
             return f"of tier '{self.tier}'"
-        return f"with responses but of tiers {' and '.join(_UNUSUAL)}"
+        return f"with responses but of tiers {' and '.join(_EXCLUDED_TIERS)}"
 
 
 @dataclass(frozen=True)
-class Moment:
-    """One frame of a trial, at `t_s` since the first: all that is told of it.
+class TrialFrame:
+    """One frame of a trial, at `t_s` since the first frame of all trials.
 
-    image: (36, 64) uint8. behavior: by name, what was measured of it. rates: (n,)
-    float32, NaN where they are withheld.
+    index: in the trial. image: (36, 64) uint8. behavior: measured values by name.
+    rates: (n,) float32, NaN if the data set withholds them.
     """
 
     t_s: float
@@ -90,84 +98,84 @@ class Moment:
     rates: Array
 
 
-def replay_folder(
+def replay_sensorium(
     path: Path,
     address: str,
     *,
-    choice: Choice | None = None,
+    selection: TrialSelection | None = None,
     speed: float | None = 1.0,
     loops: int | None = 1,
     keys: ClientKeys | None = None,
-    on_progress: Progress | None = None,
+    on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send trials of a folder to the daemon at `address`, as one session.
 
-    Frames leave at their times divided by `speed`, or as soon as they are taken with
-    None; none is dropped: a daemon that is slower than that makes the rest late.
-    `loops` is how often the trials are sent, None for ever. Raises UserError for a
-    folder that cannot be read, `ReplayError` where no daemon takes what is sent.
+    choice: which trials. speed: frames leave at their times divided by it; None: as
+    soon as they are taken. No frame is dropped: if the daemon is slower, the rest is
+    late. loops: how often the trials are sent, None = without end. Raises UserError for
+    a folder that cannot be read, `ReplayError` if no daemon takes the messages.
     """
-    require_pace(speed, loops)
-    folder, tell = Folder(path), on_progress or (lambda _done, _total: None)
-    outlet = Outlet(address, keys, DAEMON_TIMEOUT_S, TAKE_TIMEOUT_S)
-    with outlet.session(**start_fields(folder)) as sender:
-        began_s = time.monotonic()
-        all_of_it = moments(folder, choice or Choice(), loops)
-        for moment in paced(all_of_it, lambda moment: moment.t_s, speed):
-            _send(sender, moment)
-            tell(sender.sent, None)
-        return ReplayReport(sender.sent, sender.dropped, time.monotonic() - began_s)
+    require_valid_pace(speed, loops)
+    folder = SensoriumFolder(path)
+    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, QUEUE_TIMEOUT_S)
+    with client.open_session(**make_start_fields(folder)) as sender:
+        return send_paced(
+            iterate_trial_frames(folder, selection or TrialSelection(), loops),
+            Pacing(lambda frame: frame.t_s, speed),
+            lambda frame: _send_trial_frame(sender, frame),
+            sender,
+            on_progress,
+        )
 
 
-def start_fields(folder: Folder) -> dict[str, object]:
-    """Return what the session's first message says of it."""
-    ids = folder.unit_ids.tolist()
+def make_start_fields(folder: SensoriumFolder) -> dict[str, object]:
+    """Return the arguments of `SessionSender` for the session."""
     return {
         "source": f"replay of {folder.name}",
         "rate_hz": RATE_HZ,
-        "shape": (1, len(ids)),
-        "dtype": "float32",
-        "units": ids,
-        "rates_in": UNITS,
+        "unit_ids": folder.unit_ids.tolist(),
+        "rate_unit": RESPONSE_UNITS,
         "meta": {"sensorium": folder.name},
     }
 
 
-def moments(folder: Folder, choice: Choice, loops: int | None) -> Iterator[Moment]:
-    """Yield the frames of all trials; times grow on from one pass to the next."""
-    first = 0  # of a trial, in frames since the session's first
+def iterate_trial_frames(
+    folder: SensoriumFolder, selection: TrialSelection, loops: int | None
+) -> Iterator[TrialFrame]:
+    """Yield the frames of all trials; times continue from one loop to the next."""
+    first_frame = 0  # of the trial, since the session's first frame
     for _ in count() if loops is None else range(loops):
-        for number, trial in choice.of(folder):
+        for number, trial in selection.read_trials(folder):
             images = np.rint(trial.movie).clip(0, 255).astype(np.uint8)
             rates = trial.responses
             if rates is None:
                 rates = np.full((len(trial), len(folder.unit_ids)), np.nan, np.float32)
             for index in range(len(trial)):
-                yield Moment(
-                    t_s=(first + index) / RATE_HZ,
+                yield TrialFrame(
+                    t_s=(first_frame + index) / RATE_HZ,
                     clip=f"trial {number}",
                     index=index,
                     image=images[index],
-                    behavior=_measured(trial.behavior[index]),
+                    behavior=_select_measured(trial.behavior[index]),
                     rates=rates[index],
                 )
-            first += len(trial) + GAP_FRAMES
+            first_frame += len(trial) + GAP_FRAMES
 
 
-def _measured(values: Array) -> dict[str, float]:
-    told = zip(BEHAVIOR, values.tolist(), strict=True)
-    return {name: value for name, value in told if np.isfinite(value)}
+def _select_measured(values: Array) -> dict[str, float]:
+    named = zip(BEHAVIOR, values.tolist(), strict=True)
+    return {name: value for name, value in named if np.isfinite(value)}
 
 
-def _send(sender: Sender, moment: Moment) -> None:
-    """Send what belongs to a frame, then the frame."""
-    taken = (
-        sender.behavior(moment.t_s, **moment.behavior)
-        and sender.stimulus(moment.image, moment.clip, moment.index, moment.t_s)
-        and sender.frame(moment.rates[None], sender.sent, moment.t_s)
+def _send_trial_frame(sender: SessionSender, frame: TrialFrame) -> None:
+    """Send the behavior and stimulus of a frame, then the frame."""
+    is_sent = (
+        sender.send_behavior(frame.t_s, **frame.behavior)
+        and sender.send_stimulus(frame.image, frame.clip, frame.index, frame.t_s)
+        and sender.send_frame(frame.rates[None], sender.n_sent, frame.t_s)
     )
-    if not taken:
+    if not is_sent:
         raise ReplayError(
-            f"the daemon took no message for {sender.wait_s:g} s, at frame "
-            f"{moment.index} of {moment.clip}; is it still running?"
+            f"the daemon took no message for {sender.queue_timeout_s:g} s, at frame "
+            f"{frame.index} of {frame.clip}; is it still running?"
         )

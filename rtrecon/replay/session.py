@@ -1,30 +1,40 @@
-"""A session that was recorded, again: frames and all beside them, at any speed."""
+"""Replays a recorded session: frames and everything sent beside them, at any speed."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import zmq
 from msgspec.structs import replace
 
-from rtrecon.core.types import Array
 from rtrecon.protocol import messages
-from rtrecon.replay.client import ReplayError, ReplayReport, paced, require_pace
-from rtrecon.replay.timed_messages import Cue, from_log, from_tables
+from rtrecon.replay.client import (
+    DAEMON_TIMEOUT_S,
+    QUEUE_TIMEOUT_S,
+    FrameCountCallback,
+    Pacing,
+    ReplayError,
+    ReplayReport,
+    require_valid_pace,
+    send_paced,
+)
+from rtrecon.replay.timed_messages import (
+    TimedMessage,
+    describe_log_damage,
+    read_logged_session,
+    rebuild_from_tables,
+)
 from rtrecon.session.session import Session
 from rtrecon.sources.recording import Recording
 from rtrecon.transport import sockets
-from rtrecon.transport.connection import Connection
 from rtrecon.transport.keys import ClientKeys
+from rtrecon.transport.monitored_socket import MonitoredSocket
 
-DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there
-TAKE_TIMEOUT_S = 120.0  # for one that waits for its inverter to take the next message
-_EXACT = 2**10  # a time moved by parts of this is as exact as it was
-
-Progress = Callable[[int, int | None], None]  # frames done, of how many
+_STEPS_PER_SECOND = 2**10  # shifting a time by a multiple of this keeps it exact
 
 
 def replay_session(
@@ -34,67 +44,84 @@ def replay_session(
     speed: float | None = 1.0,
     images: Recording | None = None,
     keys: ClientKeys | None = None,
-    on_progress: Progress | None = None,
+    on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send a recorded session to the daemon at `address`.
 
-    Messages leave at their times divided by `speed`, or as soon as they are taken with
-    None; none is dropped: a daemon that is slower than that makes the rest late.
-    `images` stands in where frames were not recorded. Raises `NotARecording`,
-    `NothingToReplay`, or `ReplayError` where no daemon takes what is sent.
+    Messages leave at their times divided by `speed`; None: as soon as they are taken.
+    No message is dropped: if the daemon is slower, the rest is late. images: the frames
+    of a session that was recorded without raw messages. Raises `NotASessionError`,
+    `NothingToReplayError`, or `ReplayError` if no daemon takes the messages.
     """
-    require_pace(speed)
+    require_valid_pace(speed)
     session = Session(folder)
-    cues = from_tables(session, images) if images else from_log(session)
-    tell = on_progress or (lambda _done, _total: None)
-    total, frames, began_s = len(session.frames), 0, time.monotonic()
-    with _Door(address, keys) as door:
-        for message, payload in _as_new(paced(cues, lambda cue: cue.due_s, speed)):
-            door.send(message, payload)
-            frames += isinstance(message, messages.Frame)
-            tell(frames, total)
-    return ReplayReport(frames, 0, time.monotonic() - began_s)
+    if images:
+        timed_messages = rebuild_from_tables(session, images)
+    else:
+        timed_messages = read_logged_session(session)
+    with _LoggedMessageSender(address, keys) as sender:
+        report = send_paced(
+            _renew_messages(timed_messages),
+            Pacing(lambda message: message.due_s, speed),
+            sender.send,
+            sender,
+            on_progress,
+            len(session.frames),
+        )
+    notice = "" if images else describe_log_damage(session)
+    return dataclasses.replace(report, notice=notice)
 
 
-def _as_new(cues: Iterator[Cue]) -> Iterator[tuple[messages.Incoming, Array]]:
-    """Yield messages as of senders of today: a session that has ended is over."""
-    names: dict[str, str] = {}
-    later_s: float | None = None  # the same for all: no clock changes against another
-    for cue in cues:
-        if later_s is None:
-            later_s = round((time.time() - cue.due_s) * _EXACT) / _EXACT
-        message = cue.message
-        name = names.setdefault(message.session, str(uuid.uuid4()))
-        message = replace(message, session=name)
+def _renew_messages(timed_messages: Iterator[TimedMessage]) -> Iterator[TimedMessage]:
+    """Yield the messages with a new session id and times of sending from now on.
+
+    All times are shifted by the same amount, so that no clock moves against another.
+    """
+    new_ids: dict[str, str] = {}
+    shift_s: float | None = None
+    for timed in timed_messages:
+        if shift_s is None:
+            exact_s = (time.time() - timed.due_s) * _STEPS_PER_SECOND
+            shift_s = round(exact_s) / _STEPS_PER_SECOND
+        message = timed.message
+        new_id = new_ids.setdefault(message.session, str(uuid.uuid4()))
+        message = replace(message, session=new_id)
         t_send = getattr(message, "t_send", None)
         if t_send is not None:
-            message = replace(message, t_send=t_send + later_s)
-        yield message, cue.payload
+            message = replace(message, t_send=t_send + shift_s)
+        yield TimedMessage(timed.due_s, message, timed.payload)
 
 
-class _Door:
-    """The daemon's door: every message waits until it is taken."""
+class _LoggedMessageSender:
+    """Sends messages as they were logged; each waits until the daemon takes it.
+
+    n_sent counts frames.
+    """
 
     def __init__(self, address: str, keys: ClientKeys | None) -> None:
+        self.n_sent = 0
+        self.n_dropped = 0
         self._address = address
         self._timeout_s = DAEMON_TIMEOUT_S
         self._context: sockets.Context = zmq.Context()
-        self._connection = Connection(self._context, zmq.PUSH, address, keys)
+        self._monitored = MonitoredSocket(self._context, zmq.PUSH, address, keys)
 
-    def __enter__(self) -> _Door:
+    def __enter__(self) -> _LoggedMessageSender:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close(TAKE_TIMEOUT_S)
+        self._monitored.close(QUEUE_TIMEOUT_S)
         self._context.term()
 
-    def send(self, message: messages.Incoming, payload: Array) -> None:
-        """Send, as soon as there is room; `ReplayError` if there is none for long."""
-        if not self._connection.waited(zmq.POLLOUT, self._timeout_s):
+    def send(self, timed: TimedMessage) -> None:
+        """Send a message as soon as there is space; `ReplayError` after the timeout."""
+        if not self._monitored.wait_ready(zmq.POLLOUT, self._timeout_s):
             raise ReplayError(
-                self._connection.refusal()
+                self._monitored.read_refusal()
                 or f"no daemon took a message at {self._address} for "
                 f"{self._timeout_s:g} s; is 'rtrecon run' up?"
             )
-        self._timeout_s = TAKE_TIMEOUT_S
-        self._connection.socket.send_multipart(messages.encode(message, payload))
+        self._timeout_s = QUEUE_TIMEOUT_S
+        parts = messages.encode_incoming(timed.message, timed.payload)
+        self._monitored.socket.send_multipart(parts)
+        self.n_sent += isinstance(timed.message, messages.Frame)

@@ -1,8 +1,8 @@
-"""What a recorded session is replayed from: all that came in, or what is left of it.
+"""The messages that a recorded session is replayed from, each with its time.
 
-With `record.frames` on, every message is in `incoming.rtr`, and nothing is missing.
-Otherwise images come from a file that the microscope's own program saved, stimulus and
-behaviour from the session's tables.
+If `recording.raw_messages` was on, every message received is in `raw_messages.rtr`.
+Otherwise images come from a file that the microscope's own program saved, and stimulus
+and behavior from the session's tables.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
-from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -18,76 +17,94 @@ from msgspec.structs import replace
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
-from rtrecon.session.message_log import read_incoming
+from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.session.message_log import measure_log, read_logged_messages
 from rtrecon.session.session import Session
-from rtrecon.session.tables import INCOMING
+from rtrecon.session.tables import RAW_MESSAGES_FILE
 from rtrecon.sources.recording import Recording
 
-_NOTHING = np.empty(0, np.uint8)
-_NAME = "session"  # replaced when it is sent
-_Place = tuple[float, float]  # number and plane of a frame
+_NO_PAYLOAD = np.empty(0, np.uint8)
+_SESSION_ID = "session"  # replaced when the message is sent
+_FrameKey = tuple[float, float]  # the microscope's frame counter, and the plane
 
 
-class NothingToReplay(UserError):
+class NothingToReplayError(UserError):
     """A session without images; its text says what to do."""
 
 
 @dataclass(frozen=True)
-class Cue:
-    """A message and when it is due, in s since any moment."""
+class TimedMessage:
+    """A message and when it is due, in s on any clock."""
 
     due_s: float
-    message: messages.Incoming
+    message: messages.IncomingMessage
     payload: Array
 
 
-def from_log(session: Session) -> Iterator[Cue]:
-    """Yield all that came in, when it came; then an end, should none have come."""
-    path = session.path / INCOMING
+def read_logged_session(session: Session) -> Iterator[TimedMessage]:
+    """Yield every message received, due when it was; add an end if there is none."""
+    path = session.path / RAW_MESSAGES_FILE
     if not path.is_file():
-        raise NothingToReplay(
-            f"{session.path} holds no images, for record.frames was off; give the file "
-            "that the microscope's program saved with --frames"
+        raise NothingToReplayError(
+            f"{session.path} holds no images, because recording.raw_messages was off; "
+            "give the file that the microscope's program saved with --frames"
         )
-    cue = None
-    for came in read_incoming(path):
+    timed = None
+    for logged in read_logged_messages(path):
         try:
-            said = messages.decode([came.header, came.payload])
+            decoded = messages.decode_incoming([logged.header, logged.payload])
         except messages.WireError as error:
-            raise NothingToReplay(f"{path} is damaged: {error}") from None
-        cue = Cue(came.t_received, *said)
-        yield cue
-    if cue is None:
-        raise NothingToReplay(f"{path} holds no whole message")
-    if not isinstance(cue.message, messages.End):
-        yield _end(cue, cue.message.seq + 1)
+            raise NothingToReplayError(f"{path} is damaged: {error}") from None
+        timed = TimedMessage(logged.t_received_s, *decoded)
+        yield timed
+    if timed is None:
+        raise NothingToReplayError(f"{path} holds no complete message")
+    if not isinstance(timed.message, messages.SessionEnd):
+        yield _make_end(timed, timed.message.seq + 1)
 
 
-def from_tables(session: Session, images: Recording) -> Iterator[Cue]:
-    """Yield the images that the session has seen, its stimulus and its behaviour."""
-    table = session.frames
-    places = zip(table["frame"].tolist(), table["plane"].tolist(), strict=True)
-    times = dict(zip(places, table["t"].tolist(), strict=True))
-    if not times:
-        raise NothingToReplay(f"{session.path} has seen no frame")
-    first_s = min(times.values())
-    streams = (
-        _behavior(session),
-        _stimulus(session, first_s),
-        _images(images, times),
+def describe_log_damage(session: Session) -> str:
+    """Return a sentence if the log of raw messages is incomplete, else an empty one."""
+    path = session.path / RAW_MESSAGES_FILE
+    complete_bytes, last_received_s = measure_log(path)
+    n_lost_bytes = path.stat().st_size - complete_bytes
+    if not n_lost_bytes:
+        return ""
+    frames_s = session.frames["t_received_s"]
+    lost_s = max(0.0, float(frames_s.max(initial=last_received_s)) - last_received_s)
+    return (
+        f"{path.name}: the last {n_lost_bytes} bytes are no complete message; the last "
+        f"{lost_s:.1f} s of the session were not replayed"
     )
-    last = Cue(first_s, _start(session, images), _NOTHING)
+
+
+def rebuild_from_tables(session: Session, images: Recording) -> Iterator[TimedMessage]:
+    """Yield the session's frames, taken from a file, its stimulus and its behavior."""
+    table = session.frames
+    keys = zip(table["frame"].tolist(), table["plane"].tolist(), strict=True)
+    times_s = dict(zip(keys, table["t_microscope_s"].tolist(), strict=True))
+    if not times_s:
+        raise NothingToReplayError(f"{session.path} holds no frame")
+    first_s = min(times_s.values())
+    streams = (
+        _make_behavior(session),
+        _make_stimulus(session, first_s),
+        _make_frames(images, times_s),
+    )
+    last = TimedMessage(first_s, _make_start(session, images), _NO_PAYLOAD)
     yield last
     seq = 0
-    for seq, cue in enumerate(merge(*streams, key=lambda cue: cue.due_s), start=1):
-        last = Cue(cue.due_s, replace(cue.message, seq=seq), cue.payload)
+    merged = merge(*streams, key=lambda timed: timed.due_s)
+    for seq, timed in enumerate(merged, start=1):
+        message = replace(timed.message, seq=seq)
+        last = TimedMessage(timed.due_s, message, timed.payload)
         yield last
-    yield _end(last, seq + 1)
+    yield _make_end(last, seq + 1)
 
 
-def _start(session: Session, images: Recording) -> messages.Start:
-    return messages.Start(
-        session=_NAME,
+def _make_start(session: Session, images: Recording) -> messages.SessionStart:
+    return messages.SessionStart(
+        session=_SESSION_ID,
         seq=0,
         source=f"replay of {session.path.name} with {images.name}",
         rate_hz=images.rate_hz,
@@ -98,54 +115,64 @@ def _start(session: Session, images: Recording) -> messages.Start:
     )
 
 
-def _images(images: Recording, times: dict[_Place, float]) -> Iterator[Cue]:
-    found = False
+def _make_frames(
+    images: Recording, times_s: dict[_FrameKey, float]
+) -> Iterator[TimedMessage]:
+    has_frames = False
     for frame in images.frames():
-        t = times.get((frame.number, frame.plane))
-        if t is None:
-            continue  # before the daemon was there, or lost on the way to it
-        found = True
+        t_s = times_s.get((frame.number, frame.plane))
+        if t_s is None:
+            continue  # acquired before the daemon ran, or lost on the way to it
+        has_frames = True
         message = messages.Frame(
-            session=_NAME,
+            session=_SESSION_ID,
             seq=0,
             frame=frame.number,
-            t=t,
-            t_send=t,
+            t=t_s,
+            t_send=t_s,
             shape=images.shape,
             dtype=images.dtype.name,
             channel=frame.channel,
             plane=frame.plane,
-            roi=frame.roi,
+            roi=frame.scan_field,
         )
-        yield Cue(t, message, frame.pixels)
-    if not found:
-        raise NothingToReplay(
-            f"no frame in {images.name} has a number that the session has seen; is it "
+        yield TimedMessage(t_s, message, frame.pixels)
+    if not has_frames:
+        raise NothingToReplayError(
+            f"no frame in {images.name} has a number that occurs in the session; is it "
             "the file of another session?"
         )
 
 
-def _behavior(session: Session) -> Iterator[Cue]:
+def _make_behavior(session: Session) -> Iterator[TimedMessage]:
     table = session.behavior
-    known = {name: table[name] for name in table.columns if name != "t"}
-    for row, t in enumerate(table["t"].tolist()):
-        values = {name: float(column[row]) for name, column in known.items()}
-        measured: dict[str, Any] = {k: v for k, v in values.items() if np.isfinite(v)}
-        yield Cue(t, messages.Behavior(session=_NAME, seq=0, t=t, **measured), _NOTHING)
+    samples = np.stack([table[name] for name in BEHAVIOR], 1).tolist()
+    for t_s, values in zip(table["t_microscope_s"].tolist(), samples, strict=True):
+        measured = {
+            name: value
+            for name, value in zip(BEHAVIOR, values, strict=True)
+            if np.isfinite(value)
+        }
+        message = messages.BehaviorSample(session=_SESSION_ID, seq=0, t=t_s, **measured)
+        yield TimedMessage(t_s, message, _NO_PAYLOAD)
 
 
-def _stimulus(session: Session, first_s: float) -> Iterator[Cue]:
+def _make_stimulus(session: Session, first_s: float) -> Iterator[TimedMessage]:
     table, rate_hz = session.stimulus, session.about.encoder_rate_hz
-    for row, index in enumerate(table["index"].astype(int).tolist()):
-        image = table.values(row, row + 1)[0]
-        t, shape = first_s + index / rate_hz, (image.shape[0], image.shape[1])
-        message = messages.Stimulus(
-            session=_NAME, seq=0, clip="", index=index, t=t, shape=shape
+    for row, encoder_frame in enumerate(table["encoder_frame"].astype(int).tolist()):
+        image = table.read_values(row, row + 1)[0]
+        message = messages.StimulusFrame(
+            session=_SESSION_ID,
+            seq=0,
+            clip="",
+            index=encoder_frame,
+            t=first_s + encoder_frame / rate_hz,
+            shape=(image.shape[0], image.shape[1]),
         )
-        yield Cue(t, message, image)
+        yield TimedMessage(first_s + encoder_frame / rate_hz, message, image)
 
 
-def _end(last: Cue, seq: int) -> Cue:
-    session = last.message.session
-    message = messages.End(session=session, seq=seq, reason="replay over")
-    return Cue(last.due_s, message, _NOTHING)
+def _make_end(last: TimedMessage, seq: int) -> TimedMessage:
+    session_id = last.message.session
+    message = messages.SessionEnd(session=session_id, seq=seq, reason="replay over")
+    return TimedMessage(last.due_s, message, _NO_PAYLOAD)

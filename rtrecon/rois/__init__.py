@@ -1,0 +1,1 @@
+"""Masks of neurons: the set of masks, and readers for the files they are in."""

@@ -1,4 +1,4 @@
-"""Regions of interest: which pixels belong to which neuron, in what order."""
+"""Regions of interest: the pixels and weights of each neuron, in order."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 
-_ROUNDING = 1e-5  # of float32 sums over a mask's pixels
+_SUM_TOLERANCE = 1e-5  # rounding of float32 sums over a mask's pixels
 
 
 @dataclass(frozen=True)
 class RoiSet:
-    """Weighted masks of n neurons on one field, ids and order as they were given.
+    """Weighted masks of n neurons on one field.
 
-    ids: (n,) int64. shape: (lines, pixels) of the field. indptr: (n + 1,) int64;
-    neuron i owns entries indptr[i]:indptr[i + 1] of rows, cols (int32, px) and
-    weights (float32, summing to 1 per neuron that has any pixel). planes: (n,) int32,
-    the plane of a volume that each neuron lies in, from 0.
+    ids: (n,) int64, in the order of the file. shape: (lines, pixels) of the field.
+    indptr: (n + 1,) int64; the pixels of neuron i are entries indptr[i]:indptr[i + 1]
+    of rows, cols (int32, px) and weights (float32; they sum to 1 for each neuron that
+    has a pixel). planes: (n,) int32, the plane of each neuron, from 0.
     """
 
     ids: Array
@@ -33,51 +33,52 @@ class RoiSet:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def centers(self) -> Array:
-        """(n, 2) float32: weighted centre (row, col) in px; NaN for an empty mask."""
+    def compute_centers(self) -> Array:
+        """Return (n, 2) float32: centers (row, col) in px; NaN for an empty mask."""
         centers = np.full((len(self), 2), np.nan, np.float32)
         for i in range(len(self)):
-            own = slice(self.indptr[i], self.indptr[i + 1])
-            if own.start < own.stop:
-                centers[i, 0] = np.dot(self.rows[own], self.weights[own])
-                centers[i, 1] = np.dot(self.cols[own], self.weights[own])
+            entries = slice(self.indptr[i], self.indptr[i + 1])
+            if entries.start < entries.stop:
+                centers[i, 0] = np.dot(self.rows[entries], self.weights[entries])
+                centers[i, 1] = np.dot(self.cols[entries], self.weights[entries])
         return centers
 
-    def pixels(self) -> list[tuple[Array, Array, Array]]:
-        """Return each neuron's (rows, cols, weights), as `from_pixels` takes them."""
+    def list_pixels(self) -> list[tuple[Array, Array, Array]]:
+        """Return each neuron's (rows, cols, weights), for `build_roi_set`."""
         bounds = zip(self.indptr, self.indptr[1:], strict=False)
         return [(self.rows[a:b], self.cols[a:b], self.weights[a:b]) for a, b in bounds]
 
-    def transposed(self) -> RoiSet:
+    def transpose(self) -> RoiSet:
         """Return the same neurons with rows and columns exchanged, field included."""
         lines, pixels = self.shape
         return replace(self, shape=(pixels, lines), rows=self.cols, cols=self.rows)
 
-    def subset(self, places: Array) -> RoiSet:
-        """Return the neurons at these places, in the order of the places."""
-        pixels = self.pixels()
-        chosen = [pixels[place] for place in places]
-        return from_pixels(self.ids[places], self.shape, chosen, self.planes[places])
+    def select_neurons(self, indices: Array) -> RoiSet:
+        """Return the neurons with these indices, in the order of the indices."""
+        pixels = self.list_pixels()
+        selected = [pixels[index] for index in indices]
+        planes = self.planes[indices]
+        return build_roi_set(self.ids[indices], self.shape, selected, planes)
 
 
-def on_a_line(ids: Array) -> RoiSet:
-    """Build a set for units, which have no masks: a pixel of one line each."""
+def build_unit_roi_set(ids: Array) -> RoiSet:
+    """Build a set for units, which have no masks: each gets one pixel of one line."""
     line, weight = np.zeros(1, np.int32), np.ones(1, np.float32)
-    places = [(line, np.array([place]), weight) for place in range(len(ids))]
-    return from_pixels(ids, (1, len(ids)), places)
+    pixels = [(line, np.array([col]), weight) for col in range(len(ids))]
+    return build_roi_set(ids, (1, len(ids)), pixels)
 
 
-def from_pixels(
+def build_roi_set(
     ids: Array,
     shape: tuple[int, int],
     pixels: list[tuple[Array, Array, Array]],
     planes: Array | None = None,
 ) -> RoiSet:
-    """Build a set from each neuron's (rows, cols, weights), all of plane 0 if not told.
+    """Build a set from each neuron's (rows, cols, weights); planes None = all plane 0.
 
-    Weights are scaled to sum to 1. An empty mask is kept, with its id. UserErrors that
-    name the neuron: an id given twice, weights that cannot be scaled, a pixel outside
-    the field, which means that the masks belong elsewhere.
+    Weights are scaled to sum to 1. An empty mask stays, with its id. Raises UserError
+    that names the neuron: an id given twice, weights that cannot be scaled, a pixel
+    outside the field (then the masks belong to another field).
     """
     counts = [len(rows) for rows, _, _ in pixels]
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -89,9 +90,9 @@ def from_pixels(
         ids=np.asarray(ids, np.int64),
         shape=shape,
         indptr=indptr,
-        rows=_join([p[0] for p in pixels], np.int32),
-        cols=_join([p[1] for p in pixels], np.int32),
-        weights=_join([_scaled(p[2]) for p in pixels], np.float32),
+        rows=_concatenate([p[0] for p in pixels], np.int32),
+        cols=_concatenate([p[1] for p in pixels], np.int32),
+        weights=_concatenate([_normalize_weights(p[2]) for p in pixels], np.float32),
         planes=np.zeros(len(counts), np.int32) if planes is None else planes,
     )
 
@@ -116,7 +117,7 @@ def _require_distinct(ids: Array) -> None:
     if (counts > 1).any():
         raise UserError(
             f"{int(counts.max())} ROIs have the id {found[counts.argmax()]}; "
-            "each needs one of its own"
+            "each ROI needs a different id"
         )
 
 
@@ -127,19 +128,19 @@ def _require_weights(roi_id: int, counts: tuple[int, int], weights: Array) -> No
             f"{len(weights)} weights; each pixel needs one of each"
         )
     total = float(np.sum(weights))
-    if len(weights) and not 0 < total < np.inf:  # false for NaN too
+    if len(weights) and not 0 < total < np.inf:  # also False for NaN
         raise UserError(
-            f"ROI {roi_id} has weights that sum to {total:g}; they have to be numbers "
-            "whose sum is above 0"
+            f"ROI {roi_id} has weights that sum to {total:g}; the sum must be a number "
+            "above 0"
         )
 
 
-def _scaled(weights: Array) -> Array:
+def _normalize_weights(weights: Array) -> Array:
     total = float(np.sum(weights)) if len(weights) else 1.0
-    # Scaled ones are left as they are, so that masks are written and read unchanged.
-    scaled = weights if abs(total - 1) < _ROUNDING else weights / total
+    # Weights that sum to 1 stay unchanged, so that written masks are read unchanged.
+    scaled = weights if abs(total - 1) < _SUM_TOLERANCE else weights / total
     return np.asarray(scaled, np.float32)
 
 
-def _join(parts: list[Array], dtype: type) -> Array:
+def _concatenate(parts: list[Array], dtype: type) -> Array:
     return np.concatenate([np.empty(0), *parts]).astype(dtype)

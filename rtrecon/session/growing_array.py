@@ -1,106 +1,118 @@
-"""Arrays on disk that grow row by row, and are whole at every moment."""
+"""Zarr arrays that grow row by row and can be read at any moment."""
 
 from __future__ import annotations
 
 import json
-import time
+import os
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-HELD_TRIES = 5
-HELD_PAUSE_S = 0.05
+from rtrecon.core.files import write_atomically
+from rtrecon.core.types import Array
 
 
 class GrowingArray:
-    """One Zarr v3 array to which rows are appended; chunks are written as they fill.
+    """One Zarr v3 array to which rows are appended; a chunk is written when it is full.
 
-    zarr makes the array. Its chunks are not compressed, so a chunk's file is the rows'
-    own bytes, and both it and the array's shape are written here: zarr's own append
-    takes 3 ms of Python, which frames in another thread feel, this a tenth of it.
-    The chunk goes first, then the shape, each replaced as a whole file: neither a
-    reader nor a crash ever meets a row that is not there.
+    zarr creates the array. The chunks are not compressed, so a chunk's file holds the
+    rows' own bytes, and this class writes both the chunks and the array's shape:
+    zarr's own append takes 3 ms of Python, which delays frames in another thread; this
+    takes a tenth of it. The chunk is written first, then the shape, and each file is
+    replaced as a whole: neither a reader nor a crash meets a row that is not on disk.
     """
 
-    def __init__(self, folder: Path, chunk_shape: tuple[int, ...], dtype: str) -> None:
-        """Make an empty array in a new folder; chunk_shape: (rows per chunk, ...)."""
-        blank = np.nan if np.dtype(dtype).kind == "f" else 0
+    def __init__(
+        self,
+        folder: Path,
+        chunk_shape: tuple[int, ...],
+        dtype: str,
+        dimensions: tuple[str, ...],
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        """Create an empty array in a new folder.
+
+        chunk_shape: (rows per chunk, ...). dimensions: a name for each axis.
+        """
+        fill_value = np.nan if np.dtype(dtype).kind == "f" else 0
         zarr.create_array(
             folder,
             shape=(0, *chunk_shape[1:]),
             chunks=chunk_shape,
             dtype=dtype,
             compressors=None,
-            fill_value=blank,
+            fill_value=fill_value,
             chunk_key_encoding={"name": "default", "separator": "."},
+            dimension_names=dimensions,
+            attributes=attributes or {},
         )
         self._folder = folder
         self._metadata = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
-        self._chunk = np.full(chunk_shape, blank, dtype)
-        self._length = 0  # rows appended
-        self._written = 0  # rows on disk
+        self._chunk = np.full(chunk_shape, fill_value, dtype)
+        self._n_appended = 0
+        self._n_written = 0
 
     @property
-    def open_rows(self) -> int:
+    def n_unwritten_rows(self) -> int:
         """How many appended rows are not on disk yet."""
-        return self._length - self._written
+        return self._n_appended - self._n_written
 
     def append(self, row: Any) -> None:
-        """Take one row; writes the chunk if this fills it."""
-        self._chunk[self._length % len(self._chunk)] = row
-        self._length += 1
-        if self._length % len(self._chunk) == 0:
+        """Append one row; write the chunk if it is now full."""
+        self._chunk[self._n_appended % len(self._chunk)] = row
+        self._n_appended += 1
+        if self._n_appended % len(self._chunk) == 0:
             self.flush()
 
     def flush(self) -> None:
-        """Write the open chunk as far as it is filled; it may be written again."""
-        if not self.open_rows:
+        """Write the newest chunk, full or not; a later flush may write it again."""
+        if not self.n_unwritten_rows:
             return
-        number = (self._length - 1) // len(self._chunk)
-        file = self._folder / _key(number, self._chunk.ndim)
-        if self._written % len(self._chunk):
-            replace(file, self._chunk.data)
+        chunk_index = (self._n_appended - 1) // len(self._chunk)
+        file = self._folder / _name_chunk_file(chunk_index, self._chunk.ndim)
+        if self._n_written % len(self._chunk):
+            write_atomically(file, self._chunk.data)
         else:
-            # Beyond the shape: nobody reads it yet.
+            # The chunk lies beyond the array's shape: nobody reads it yet.
             file.write_bytes(self._chunk.data)
-        self._metadata["shape"][0] = self._length
-        replace(self._folder / "zarr.json", json.dumps(self._metadata).encode())
-        self._written = self._length
+        self._metadata["shape"][0] = self._n_appended
+        write_atomically(
+            self._folder / "zarr.json", json.dumps(self._metadata).encode()
+        )
+        self._n_written = self._n_appended
 
 
-def open_intact(folder: Path) -> tuple[zarr.Array[Any], int]:
-    """Open an array for reading; returns it and how many leading rows are readable.
+def find_damaged_rows(array: zarr.Array[Any], folder: Path) -> Array:
+    """Return (n_rows,) bool: True where a row's chunk is missing or of the wrong size.
 
-    A killed writer leaves none that is not; a lost disk or a copy that was cut off
-    may, and then the newest chunks are torn or missing.
+    A killed writer leaves no such chunk; a failed disk or an incomplete copy may.
     """
-    array = zarr.open_array(folder, mode="r")
-    rows = int(array.shape[0])
+    # Only chunks: a temporary file of a running recording can vanish meanwhile.
+    with os.scandir(folder) as entries:
+        chunks = [entry for entry in entries if entry.name.startswith("c.")]
+        sizes = {entry.name: entry.stat().st_size for entry in chunks}
+    n_rows, rows_per_chunk = int(array.shape[0]), int(array.chunks[0])
     chunk_bytes = int(np.prod(array.chunks)) * array.dtype.itemsize
-    while rows:
-        number = (rows - 1) // array.chunks[0]
-        file = folder / _key(number, array.ndim)
-        if file.exists() and file.stat().st_size == chunk_bytes:
-            break
-        rows = number * array.chunks[0]
-    return array, rows
+    is_damaged = np.zeros(n_rows, bool)
+    for first in range(0, n_rows, rows_per_chunk):
+        name = _name_chunk_file(first // rows_per_chunk, array.ndim)
+        if sizes.get(name) != chunk_bytes:
+            is_damaged[first : first + rows_per_chunk] = True
+    return is_damaged
 
 
-def replace(path: Path, data: Any) -> None:
-    """Write a file such that it is always either the old one or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    for _ in range(HELD_TRIES):
-        try:
-            partial.replace(path)
-            return
-        except PermissionError:
-            # On Windows a file that somebody reads at this moment cannot be replaced.
-            time.sleep(HELD_PAUSE_S)
-    partial.replace(path)
+def find_consecutive_runs(indices: Array) -> Iterator[slice]:
+    """Yield slices of increasing indices, such that each slice has no gap."""
+    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
+    edges = [0, *breaks.tolist(), len(indices)]
+    for start, stop in pairwise(edges):
+        if stop > start:
+            yield slice(start, stop)
 
 
-def _key(number: int, ndim: int) -> str:
-    return ".".join(["c", str(number), *["0"] * (ndim - 1)])
+def _name_chunk_file(chunk_index: int, n_dimensions: int) -> str:
+    return ".".join(["c", str(chunk_index), *["0"] * (n_dimensions - 1)])

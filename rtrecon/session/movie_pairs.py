@@ -1,4 +1,4 @@
-"""A session's movie beside the stimulus, frame by frame, wherever both are known."""
+"""A session's movie beside the stimulus, for every encoder frame that has both."""
 
 from __future__ import annotations
 
@@ -14,46 +14,52 @@ from rtrecon.session.table import Table
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """What was made and what was shown, not read yet.
+class MoviePairs:
+    """Pairs of a reconstructed image and the stimulus image, not read yet.
 
-    indices: (n,) int64 encoder frames, increasing. ours, theirs: (n,) which images of
-    `told` and which rows of `stimulus` they are.
+    encoder_frames: (n,) int64, increasing. movie_indices, stimulus_rows: (n,) which
+    images of `movie` and which rows of `stimulus` the pairs are made of.
     """
 
-    indices: Array
-    ours: Array
-    theirs: Array
-    told: MovieFrames
+    encoder_frames: Array
+    movie_indices: Array
+    stimulus_rows: Array
+    movie: MovieFrames
     stimulus: Table
 
     @classmethod
-    def of(cls, session: Session, told: MovieFrames) -> Pairs:
+    def match_frames(cls, session: Session, movie: MovieFrames) -> MoviePairs:
         """Return the frames of a movie whose stimulus was recorded."""
-        shown = session.stimulus["index"].astype(np.int64)
-        found = np.intersect1d(told.indices, shown, return_indices=True)
-        return cls(*found, told, session.stimulus)
+        shown = session.stimulus["encoder_frame"].astype(np.int64)
+        matched = np.intersect1d(movie.encoder_frames, shown, return_indices=True)
+        return cls(*matched, movie, session.stimulus)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.encoder_frames)
 
-    def read(self, start: int, stop: int) -> tuple[Array, Array]:
-        """Return made and shown of pairs start:stop, uint8 (n, height, width)."""
-        ours, theirs = self.ours[start:stop], self.theirs[start:stop]
-        if not len(ours):
-            return self.told.read(0, 0), self.stimulus.values(0, 0)
-        made = self.told.read(int(ours[0]), int(ours[-1]) + 1)
-        first = int(theirs.min())
-        shown = self.stimulus.values(first, int(theirs.max()) + 1)
-        return made[ours - ours[0]], shown[theirs - first]
+    def read_pairs(self, start: int, stop: int) -> tuple[Array, Array]:
+        """Return reconstruction and stimulus of pairs start:stop.
 
-    def blocks(self, most_frames: int | None = None) -> Iterator[tuple[Array, Array]]:
-        """Yield made and shown of a few pairs at a time.
-
-        most_frames: of a longer session, blocks evenly through it, so many in all.
+        Each is uint8 (n, height, width).
         """
-        count = -(-len(self) // BLOCK_FRAMES)
-        wanted = count if most_frames is None else -(-most_frames // BLOCK_FRAMES)
-        chosen = np.linspace(0, count - 1, min(count, wanted)).astype(int)
+        images, rows = self.movie_indices[start:stop], self.stimulus_rows[start:stop]
+        if not len(images):
+            return self.movie.read_images(0, 0), self.stimulus.read_values(0, 0)
+        movie = self.movie.read_images(int(images[0]), int(images[-1]) + 1)
+        first_row = int(rows.min())
+        stimulus = self.stimulus.read_values(first_row, int(rows.max()) + 1)
+        return movie[images - images[0]], stimulus[rows - first_row]
+
+    def iterate_blocks(
+        self, max_frames: int | None = None
+    ) -> Iterator[tuple[Array, Array]]:
+        """Yield reconstruction and stimulus of a few pairs at a time.
+
+        max_frames: of a longer session, only about as many pairs, in blocks that are
+        spread evenly over it.
+        """
+        n_blocks = -(-len(self) // BLOCK_FRAMES)
+        n_wanted = n_blocks if max_frames is None else -(-max_frames // BLOCK_FRAMES)
+        chosen = np.linspace(0, n_blocks - 1, min(n_blocks, n_wanted)).astype(int)
         for start in (chosen * BLOCK_FRAMES).tolist():
-            yield self.read(start, start + BLOCK_FRAMES)
+            yield self.read_pairs(start, start + BLOCK_FRAMES)

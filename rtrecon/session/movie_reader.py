@@ -1,4 +1,4 @@
-"""Which hop told of each movie frame, so that movies are read without all windows."""
+"""The movie frame by frame, chosen from the overlapping windows of all hops."""
 
 from __future__ import annotations
 
@@ -11,58 +11,65 @@ from rtrecon.core.types import Array
 from rtrecon.session import tables
 from rtrecon.session.table import Table
 
-BLOCK_FRAMES = 256  # read at a time: of hops of five frames, windows of 4 MB
+BLOCK_FRAMES = 256  # read at a time; with hops of five frames, 4 MB of windows
 
 
 @dataclass(frozen=True)
 class MovieFrames:
-    """A movie, not read yet: encoder frame `indices[i]` is one image of one hop.
+    """A movie, not read yet: each encoder frame is one image of one hop's window.
 
-    indices: (n,) int64, increasing. rows: (n,) the hops that told of them; places: (n,)
-    where in each hop's window, counted from its end.
+    encoder_frames: (n,) int64, increasing. hop_rows: (n,) row of `table` whose window
+    has the image. window_indices: (n,) index of the image in that window, negative:
+    counted from the window's end.
     """
 
-    indices: Array
-    rows: Array
-    places: Array
-    movie: Table
+    encoder_frames: Array
+    hop_rows: Array
+    window_indices: Array
+    table: Table
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.encoder_frames)
 
-    def read(self, start: int, stop: int) -> Array:
+    def read_images(self, start: int, stop: int) -> Array:
         """Return images start:stop, uint8 (n, height, width)."""
-        rows, places = self.rows[start:stop], self.places[start:stop]
+        rows, indices = self.hop_rows[start:stop], self.window_indices[start:stop]
         first, last = int(rows.min(initial=0)), int(rows.max(initial=0))
-        windows = self.movie.values(first, last + 1)
-        images: Array = windows[rows - first, places] if len(rows) else windows[:0, 0]
+        windows = self.table.read_values(first, last + 1)
+        images: Array = windows[rows - first, indices] if len(rows) else windows[:0, 0]
         return images
 
-    def whole(self) -> Array:
-        """Return all images, read a few windows at a time: those are larger by far."""
+    def read_all(self) -> Array:
+        """Return all images; reads a few windows at a time to save memory."""
         starts = range(0, len(self), BLOCK_FRAMES) or [0]
-        return np.concatenate([self.read(at, at + BLOCK_FRAMES) for at in starts])
+        blocks = [self.read_images(start, start + BLOCK_FRAMES) for start in starts]
+        return np.concatenate(blocks)
 
 
-def told_at_lag(movie: Table, lag_frames: int) -> MovieFrames:
-    """Return what was told of each frame when it was `lag_frames` old."""
-    age = lag_frames + 1
-    return _told(movie, lambda hop: range(max(0, hop.count - age), hop.count))
+def select_frames_at_lag(movie: Table, lag_frames: int) -> MovieFrames:
+    """Return each frame as it was reconstructed when it was `lag_frames` old."""
+    newest = lag_frames + 1
+    return _select_newest(
+        movie, lambda hop: range(max(0, hop.n_frames - newest), hop.n_frames)
+    )
 
 
-def told_finally(movie: Table) -> MovieFrames:
-    """Return what was told of each frame when it would not change again."""
-    return _told(movie, lambda hop: range(hop.final))
+def select_final_frames(movie: Table) -> MovieFrames:
+    """Return each frame as it was reconstructed when it would not change again."""
+    return _select_newest(movie, lambda hop: range(hop.n_final))
 
 
-def _told(movie: Table, chosen: Callable[[tables.MovieRow], range]) -> MovieFrames:
-    """Take the newest hop's word for every frame that it chose."""
+def _select_newest(
+    movie: Table, choose_images: Callable[[tables.MovieRow], range]
+) -> MovieFrames:
+    """Return, for every encoder frame, the chosen image of the newest hop."""
     newest: dict[int, tuple[int, int]] = {}
-    for number, row in enumerate(movie.rows):
+    for hop_row, row in enumerate(movie.rows):
         hop = tables.MovieRow(*map(int, row[:3]), *row[3:])
-        for place in chosen(hop):
-            newest[hop.index - hop.count + 1 + place] = number, place - hop.count
+        for index in choose_images(hop):
+            encoder_frame = hop.encoder_frame - hop.n_frames + 1 + index
+            newest[encoder_frame] = hop_row, index - hop.n_frames
     # The first windows reach back to before the session.
-    found = [(index, *newest[index]) for index in sorted(newest) if index >= 0]
-    indices, rows, places = np.array(found, np.int64).reshape(-1, 3).T
-    return MovieFrames(indices, rows, places, movie)
+    chosen = [(frame, *newest[frame]) for frame in sorted(newest) if frame >= 0]
+    frames, hop_rows, window_indices = np.array(chosen, np.int64).reshape(-1, 3).T
+    return MovieFrames(frames, hop_rows, window_indices, movie)

@@ -1,7 +1,7 @@
-"""What a session was made with: this machine, these libraries, that encoder.
+"""What a session was recorded with: computer, library versions, encoder file.
 
-Neither the host's name nor the user's: a recording is handed on, and who measured it is
-said in the settings by whoever wants it said.
+The names of host and user are left out, because recordings are passed on; who measured
+is written into the settings by those who want to.
 """
 
 from __future__ import annotations
@@ -13,36 +13,38 @@ import re
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import psutil
 
-from rtrecon.encoder.card import find
+from rtrecon.encoder.card import find_checkpoint
+from rtrecon.protocol.fields import describe
 
-_CPUINFO = Path("/proc/cpuinfo")  # of Linux, where Python knows no model
+_CPUINFO = Path("/proc/cpuinfo")  # on Linux, where Python does not know the processor
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """The computer that recorded."""
+    """The computer that recorded the session."""
 
-    system: str = ""
-    processor: str = ""
-    cores: int = 0
-    memory_gb: float = 0.0
+    system: Annotated[str, describe("Operating system and architecture.")] = ""
+    processor: Annotated[str, describe("Model of the processor.")] = ""
+    cores: Annotated[int, describe("Logical processor cores.", "cores")] = 0
+    memory_gb: Annotated[float, describe("Installed memory.", "GiB")] = 0.0
 
 
-def this_machine() -> Machine:
-    """Return what this process runs on."""
+def describe_machine() -> Machine:
+    """Return system, processor, cores and memory of this computer."""
     return Machine(
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        processor=_processor(),
+        processor=_find_processor_name(),
         cores=os.cpu_count() or 0,
         memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
     )
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of Python and of all that rtrecon cannot do without."""
+def list_library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that rtrecon requires."""
     versions = {"python": platform.python_version()}
     for requirement in metadata.requires("rtrecon") or []:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
@@ -51,16 +53,16 @@ def library_versions() -> dict[str, str]:
     return versions
 
 
-def checkpoint_sha256(name: str | None) -> str | None:
-    """Return the hash of an encoder's file; None where there is none to read."""
+def hash_checkpoint(name: str | None) -> str | None:
+    """Return the SHA-256 of an encoder's file; None if there is none to read."""
     if name is None:
         return None
-    with suppress(OSError), find(name).open("rb") as file:
+    with suppress(OSError), find_checkpoint(name).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
     return None
 
 
-def _processor() -> str:
+def _find_processor_name() -> str:
     with suppress(OSError):
         for line in _CPUINFO.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""The live recording: takes rows from the front without ever making it wait."""
+"""The live recording: takes data from the daemon without ever blocking it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
-import rtrecon
 from rtrecon.core.types import Array
+from rtrecon.core.version import __version__
 from rtrecon.protocol import messages
+from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session import tables
-from rtrecon.session.message_log import IncomingLog
-from rtrecon.session.provenance import checkpoint_sha256, library_versions, this_machine
+from rtrecon.session.about import About, Clip, shorten_session_id
+from rtrecon.session.message_log import MessageLog
+from rtrecon.session.provenance import (
+    describe_machine,
+    hash_checkpoint,
+    list_library_versions,
+)
 from rtrecon.session.tables import (
-    About,
     ActivityRow,
     BehaviorRow,
     FrameRow,
@@ -28,137 +33,143 @@ from rtrecon.session.tables import (
     StimulusRow,
     SyncRow,
 )
-from rtrecon.session.writer import Writer
+from rtrecon.session.writer import SessionWriter
 
-QUEUE_LIMIT = 2048  # rows and lines: about fifteen seconds of a disk that stands still
-TICK_S = 0.1
+MAX_QUEUED_ITEMS = 2048  # rows and messages: about fifteen seconds of a blocked disk
+POLL_INTERVAL_S = 0.1
 
 
 class Recorder:
     """Writes one session into a new folder `YYYYmmdd-HHMMSS_<session>`.
 
-    Every method only copies and queues; one thread writes. The queue's policy is *drop
-    newest, counted* (`lost`). If the disk fails, `failure` says how in a sentence,
-    what was written stays, and whatever comes after counts as lost. With `frames`, all
-    that comes in is kept as well, so that the session can be replayed.
+    Every method only copies and queues; one thread writes. When the queue is full, the
+    newest item is dropped and counted (`n_lost`). If the disk fails, `failure` says why
+    in a sentence, what was written stays, and every later item counts as lost. With
+    `raw_messages`, every message received is recorded too, so that the session can be
+    replayed exactly.
     """
 
-    def __init__(self, folder: Path, about: About, *, frames: bool = False) -> None:
-        self.lost = 0
+    def __init__(
+        self, folder: Path, about: About, *, raw_messages: bool = False
+    ) -> None:
+        self.n_lost = 0
         self.failure: str | None = None
         self.path = folder
         now = datetime.now().astimezone()
         self._about = msgspec.structs.replace(about, started=now.isoformat())
-        self._specs = tables.specs(about)
+        self._specs = tables.make_table_specs(about)
         self._clip = ""
         self._queue: deque[tuple[str, Any, Any]] = deque()
         self._stop = threading.Event()
         try:
-            self.path = _new_folder(folder, f"{now:%Y%m%d-%H%M%S}", about.session)
+            self.path = _make_folder(folder, f"{now:%Y%m%d-%H%M%S}", about.session)
         except OSError as error:
             self._fail(error)
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
-        self._log: IncomingLog | None = None
+        self._log: MessageLog | None = None
         if not self.failure:
             self._thread.start()
-            if frames:
-                self._log = IncomingLog(self.path / tables.INCOMING, self._fail)
+            if raw_messages:
+                self._log = MessageLog(self.path / tables.RAW_MESSAGES_FILE, self._fail)
 
     @property
-    def incoming_lost(self) -> int:
-        """How many messages were not kept, of all that came in."""
-        return self._log.lost if self._log else 0
+    def n_raw_messages_lost(self) -> int:
+        """How many of the messages received are missing in the log of raw messages."""
+        return self._log.n_lost if self._log else 0
 
-    def incoming(self, parts: list[Any], t_received: float) -> None:
-        """Take a message's two parts as they came, where all that comes in is kept."""
+    def add_raw_message(self, parts: list[Any], t_received_s: float) -> None:
+        """Record a message's two parts as received, if raw messages are recorded."""
         if self._log:
-            self._log.put(parts, t_received)
+            self._log.append(parts, t_received_s)
 
-    def frame(self, row: FrameRow, traces: tuple[Array, Array, Array]) -> None:
-        """Take one microscope frame; traces: cell, neuropil, dF/F, each (n_roi,).
+    def add_frame(self, row: FrameRow, traces: tuple[Array, Array, Array]) -> None:
+        """Record one microscope frame; traces: see `TRACE_NAMES`, each (n_roi,).
 
-        Of several planes, n_roi is how many ROIs lie in the frame's plane.
+        With several planes, n_roi is the number of ROIs in the frame's plane.
         """
-        self._row("frames", row, self._filled_up(traces))
+        self._queue_row("frames", row, self._pad_traces(traces))
 
-    def activity(self, row: ActivityRow, values: Array) -> None:
-        """Take one encoder frame's activity; values: (n_neuron,)."""
-        self._row("activity", row, values)
+    def add_activity(self, row: ActivityRow, values: Array) -> None:
+        """Record one encoder frame's activity; values: (n_neuron,)."""
+        self._queue_row("activity", row, values)
 
-    def stimulus(self, index: int, image: Array, clip: str = "") -> None:
-        """Take the stimulus at encoder frame `index`; image: uint8 (height, width)."""
+    def add_stimulus(self, encoder_frame: int, image: Array, clip: str = "") -> None:
+        """Record the stimulus at one encoder frame; image: uint8 (height, width)."""
         if clip != self._clip:
             self._clip = clip
-            self._put("clips", tables.Clip(index, clip))
-        self._row("stimulus", StimulusRow(index), image)
+            self._put("clips", Clip(encoder_frame, clip))
+        self._queue_row("stimulus", StimulusRow(encoder_frame), image)
 
-    def behavior(self, message: messages.Behavior) -> None:
-        """Take a behaviour sample as it came."""
-        measured = [getattr(message, name) for name in tables.fields(BehaviorRow)]
-        row = BehaviorRow(*[math.nan if value is None else value for value in measured])
-        self._row("behavior", row)
+    def add_behavior(self, message: messages.BehaviorSample) -> None:
+        """Record a behavior sample as received."""
+        values = [message.t, *(getattr(message, name) for name in BEHAVIOR)]
+        row = BehaviorRow(*[math.nan if value is None else value for value in values])
+        self._queue_row("behavior", row)
 
-    def sync(self, message: messages.Sync) -> None:
-        """Take an edge of a digital line as it came."""
-        t = math.nan if message.t is None else message.t
-        self._row("sync", SyncRow(t, message.t_send, message.line, message.value))
+    def add_sync_edge(self, message: messages.SyncEdge) -> None:
+        """Record an edge of a digital line as received."""
+        t_s = math.nan if message.t is None else message.t
+        row = SyncRow(t_s, message.t_send, message.line, message.value)
+        self._queue_row("sync", row)
 
-    def movie(self, message: messages.Movie, window: Array) -> None:
-        """Take one hop's window, uint8 (at most window_frames, height, width).
+    def add_movie(self, message: messages.Movie, window: Array) -> None:
+        """Record one hop's window, uint8 (at most window_frames, height, width).
 
-        Let go of where the session does not keep its movie.
+        Does nothing if the session's movie is not recorded.
         """
-        if not self._about.keeps_movie:
+        if not self._about.has_movie:
             return
-        expected = self._about.window_frames
-        if len(window) > expected:
+        max_frames = self._about.window_frames
+        if len(window) > max_frames:
             raise ValueError(
                 f"movie window has {len(window)} frames, the recording's settings "
-                f"say at most {expected}"
+                f"say at most {max_frames}"
             )
-        padded = np.zeros((expected, *window.shape[1:]), np.uint8)
-        padded[expected - len(window) :] = window
+        padded = np.zeros((max_frames, *window.shape[1:]), np.uint8)
+        padded[max_frames - len(window) :] = window
+        of_final_images = (message.information_fraction or [])[: message.n_final]
         row = MovieRow(
-            index=message.index,
-            count=len(window),
-            final=message.final,
-            lag=message.lag,
-            steps=message.steps,
-            t_frame=message.t_frame,
-            t=message.t,
-            told=_mean((message.information_fraction or [])[: message.final]),
+            encoder_frame=message.index,
+            n_frames=len(window),
+            n_final=message.n_final,
+            lag_s=message.lag_s,
+            n_steps=message.n_steps,
+            t_newest_frame_s=message.t_frame,
+            t_published_s=message.t,
+            information_fraction=_average(of_final_images),
         )
-        self._row("movie", row, padded)
+        self._queue_row("movie", row, padded)
 
-    def quality(self, message: messages.Quality) -> None:
-        """Keep a published quality header."""
+    def add_quality(self, message: messages.Quality) -> None:
+        """Record a published quality header."""
         self._put("quality", message)
 
-    def health(self, message: messages.Health) -> None:
-        """Keep a published health header."""
+    def add_health(self, message: messages.Health) -> None:
+        """Record a published health header."""
         self._put("health", message)
 
-    def event(self, message: messages.Event) -> None:
-        """Keep a published event."""
+    def add_event(self, message: messages.Event) -> None:
+        """Record a published event."""
         self._put("events", message)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what is queued, for at most `timeout_s`; not in time is a `failure`."""
+        """Write what is queued; taking longer than `timeout_s` is a `failure`."""
         self._stop.set()
         if not self._thread.ident:
             return
         self._thread.join(timeout_s)
-        kept = self._log is None or self._log.close(timeout_s)
-        if self._thread.is_alive() or not kept:
+        is_log_complete = self._log is None or self._log.close(timeout_s)
+        if self._thread.is_alive() or not is_log_complete:
             self.failure = (
                 f"recording in {self.path} could not be finished within {timeout_s} s; "
                 "is the disk very slow? Its last seconds may be missing"
             )
 
-    def _row(self, table: str, row: msgspec.Struct, values: Any = None) -> None:
-        spec = self._specs[table]
-        if spec.shape is not None:
-            values = np.array(values, spec.dtype)  # a copy: the front reuses its arrays
+    def _queue_row(self, table: str, row: msgspec.Struct, values: Any = None) -> None:
+        spec = self._specs[table].values
+        if spec is not None:
+            # A copy, because the daemon reuses its arrays.
+            values = np.array(values, spec.dtype)
             if values.shape != spec.shape:
                 raise ValueError(
                     f"{table}: one row's values have shape {values.shape}, "
@@ -166,33 +177,33 @@ class Recorder:
                 )
         self._put(table, msgspec.structs.astuple(row), values)
 
-    def _filled_up(self, traces: tuple[Array, Array, Array]) -> Any:
-        """Return traces with NaN for what another plane has more."""
-        shape = self._specs["frames"].shape
-        if shape is None or not self._about.roi_planes:
+    def _pad_traces(self, traces: tuple[Array, Array, Array]) -> Any:
+        """Return traces filled up with NaN if another plane has more ROIs."""
+        spec = self._specs["frames"].values
+        if spec is None or not self._about.roi_planes:
             return traces
-        filled = np.full(shape, np.nan, np.float32)
-        filled[:, : len(traces[0])] = traces
-        return filled
+        padded = np.full(spec.shape, np.nan, np.float32)
+        padded[:, : len(traces[0])] = traces
+        return padded
 
     def _put(self, kind: str, item: Any, values: Any = None) -> None:
-        if self.failure or self._stop.is_set() or len(self._queue) >= QUEUE_LIMIT:
-            self.lost += 1
+        if self.failure or self._stop.is_set() or len(self._queue) >= MAX_QUEUED_ITEMS:
+            self.n_lost += 1
         else:
             self._queue.append((kind, item, values))
 
     def _run(self) -> None:
         try:
-            writer = Writer(self.path, _with_origins(self._about))
-            while not self._stop.wait(TICK_S):
+            writer = SessionWriter(self.path, _add_provenance(self._about))
+            while not self._stop.wait(POLL_INTERVAL_S):
                 self._drain(writer)
                 writer.flush(older_than_s=self._about.chunk_s)
             self._drain(writer)
             writer.flush()
-        except Exception as error:  # recording must never take the loop with it
+        except Exception as error:  # a failed recording must not stop the daemon
             self._fail(error)
 
-    def _drain(self, writer: Writer) -> None:
+    def _drain(self, writer: SessionWriter) -> None:
         while self._queue:
             writer.write(*self._queue.popleft())
 
@@ -201,35 +212,36 @@ class Recorder:
             return
         self.failure = (
             f"recording in {self.path} stopped: {error}; what was written before is "
-            "kept. Make room or choose another folder, then switch recording on again"
+            "kept. Free disk space or choose another folder, then switch recording on "
+            "again"
         )
-        self.lost += len(self._queue)
+        self.n_lost += len(self._queue)
         self._queue.clear()
 
 
-def _mean(shares: list[float]) -> float:
-    return sum(shares) / len(shares) if shares else math.nan
+def _average(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
 
 
-def _with_origins(about: About) -> About:
-    """Return it with versions, machine and the encoder's hash, which take a while."""
+def _add_provenance(about: About) -> About:
+    """Return it with versions, computer and the encoder's hash, which take a while."""
     encoder = about.settings.get("encoder", {})
     return msgspec.structs.replace(
         about,
-        version=rtrecon.__version__,
-        libraries=library_versions(),
-        machine=this_machine(),
-        checkpoint_sha256=checkpoint_sha256(encoder.get("checkpoint")),
+        version=__version__,
+        libraries=list_library_versions(),
+        machine=describe_machine(),
+        checkpoint_sha256=hash_checkpoint(encoder.get("checkpoint")),
     )
 
 
-def _new_folder(parent: Path, moment: str, session: str) -> Path:
-    name = f"{moment}_{tables.short_id(session)}"
+def _make_folder(parent: Path, moment: str, session: str) -> Path:
+    name = f"{moment}_{shorten_session_id(session)}"
     parent.mkdir(parents=True, exist_ok=True)
-    path, again = parent / name, itertools.count(2)
+    path, suffixes = parent / name, itertools.count(2)
     while True:
         try:
             path.mkdir()
             return path
         except FileExistsError:
-            path = parent / f"{name}_{next(again)}"
+            path = parent / f"{name}_{next(suffixes)}"

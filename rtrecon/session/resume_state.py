@@ -1,9 +1,15 @@
-"""What a daemon that was restarted needs to go on: references and state, on disk.
+"""Files that let a restarted daemon resume a session: references and plane states.
 
-In a session's folder, for each plane: `reference_plane0.npz` (the template, the masks
-on it, and what they were drawn on), written once, and `state_plane0.npz` (the chain's
-memory), written every few seconds. Plain arrays: nothing in them is unpickled. Beside
-them `neurons_plane0.csv`: noise, signal to noise and neuropil of each neuron so far.
+In the session's folder, for each plane:
+
+`reference_plane0.npz`
+    the template, the masks on it and the stored field they come from; written once
+`state_plane0.npz`
+    the state of the plane's frame processor; written every few seconds
+`trace_quality_plane0.csv`
+    noise, signal to noise and neuropil coefficient of each ROI so far
+
+All `.npz` files hold plain arrays: loading them unpickles nothing.
 """
 
 from __future__ import annotations
@@ -21,180 +27,210 @@ import numpy as np
 from rtrecon import config
 from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import open_atomically
 from rtrecon.core.types import Array
-from rtrecon.imaging.frame_processor import Worth
-from rtrecon.imaging.reference import Depths, Known, Reference
-from rtrecon.imaging.registration.z_drift import DepthPlanes
-from rtrecon.imaging.traces.neuropil import with_rings
+from rtrecon.imaging.frame_processor import TraceQuality
+from rtrecon.imaging.reference import DepthReference, PlaneReference, StoredField
+from rtrecon.imaging.registration.z_drift import DepthStack
+from rtrecon.imaging.traces.neuropil import make_cell_masks
 from rtrecon.rois.roi_set import RoiSet
-from rtrecon.session.session import NotARecording, Session, sessions
-from rtrecon.session.tables import short_id
+from rtrecon.session.about import shorten_session_id
+from rtrecon.session.session import NotASessionError, Session, list_sessions
 
-_MASKS, _KNOWN, _CHAIN = "masks.", "known.", "chain."
+_MASKS, _STORED, _PROCESSOR = "masks.", "stored.", "processor."
 
 
 @dataclass(frozen=True)
-class State:
-    """A chain's memory after the image at `t_s`, of a session whose first was at t0_s.
+class PlaneState:
+    """State of a plane's frame processor after its newest frame.
 
-    Both in s on the microscope's clock.
+    processor_state: arrays by name. t_first_frame_s, t_newest_frame_s: when the first
+    frame of the session and the newest one were acquired, on the microscope's clock.
     """
 
-    chain: dict[str, Array]
-    t0_s: float
-    t_s: float
+    processor_state: dict[str, Array]
+    t_first_frame_s: float
+    t_newest_frame_s: float
 
 
-def reference_file(folder: Path, plane: int) -> Path:
-    """Return where a plane's reference is kept."""
+def get_reference_path(folder: Path, plane: int) -> Path:
+    """Return the file of a plane's reference."""
     return folder / f"reference_plane{plane}.npz"
 
 
-def state_file(folder: Path, plane: int) -> Path:
-    """Return where a plane's state is kept."""
+def get_state_path(folder: Path, plane: int) -> Path:
+    """Return the file of a plane's state."""
     return folder / f"state_plane{plane}.npz"
 
 
-def neurons_file(folder: Path, plane: int) -> Path:
-    """Return where it is kept what a plane's traces are worth."""
-    return folder / f"neurons_plane{plane}.csv"
+def get_trace_quality_path(folder: Path, plane: int) -> Path:
+    """Return the file of a plane's trace quality."""
+    return folder / f"trace_quality_plane{plane}.csv"
 
 
-def save_reference(path: Path, reference: Reference, known: Known) -> None:
-    """Keep a reference and what it was found by."""
-    arrays = {"template": reference.template, "today": reference.today}
-    arrays["scan_offset_px"] = np.array(reference.scan_offset_px)
-    arrays["offset_counts"] = np.array(reference.offset_counts)
-    arrays |= _depth_arrays(reference.depth)
-    arrays |= _masks(_MASKS, reference.masks.cells) | _masks(_KNOWN, known.rois)
-    if known.image is not None:
-        arrays["known.image"] = known.image
-    _write(path, arrays)
+def save_reference(path: Path, reference: PlaneReference, stored: StoredField) -> None:
+    """Write a plane's reference and the stored field that it was matched to."""
+    arrays = {
+        "template": reference.template,
+        "current_image": reference.current_image,
+        "scan_offset_px": np.array(reference.scan_offset_px),
+        "detector_offset_counts": np.array(reference.detector_offset_counts),
+    }
+    arrays |= _pack_depths(reference.depth_reference)
+    arrays |= _pack_rois(_MASKS, reference.masks.cells)
+    arrays |= _pack_rois(_STORED, stored.rois)
+    if stored.stored_image is not None:
+        arrays["stored.image"] = stored.stored_image
+    _write_arrays(path, arrays)
 
 
-def load_reference(path: Path, settings: Settings) -> tuple[Reference, Known]:
-    """Return what was kept; UserError with a sentence where it cannot be read."""
-    arrays = _read(path)
+def load_reference(
+    path: Path, settings: Settings
+) -> tuple[PlaneReference, StoredField]:
+    """Read a plane's reference; UserError with a sentence if it cannot be read."""
+    arrays = _read_arrays(path)
     try:
         template = arrays["template"]
         shape = template.shape[0], template.shape[1]
-        known = Known(_rois(_KNOWN, arrays, shape), arrays.get("known.image"))
-        masks = with_rings(_rois(_MASKS, arrays, shape), settings.traces)
-        reference = Reference(
+        stored_rois = _unpack_rois(_STORED, arrays, shape)
+        stored = StoredField(stored_rois, arrays.get("stored.image"))
+        masks = make_cell_masks(_unpack_rois(_MASKS, arrays, shape), settings.traces)
+        reference = PlaneReference(
             template,
             masks,
-            arrays["today"],
+            arrays["current_image"],
             scan_offset_px=float(arrays["scan_offset_px"]),
-            depth=_depths(arrays),
-            offset_counts=float(arrays["offset_counts"]),
+            depth_reference=_unpack_depths(arrays),
+            detector_offset_counts=float(arrays["detector_offset_counts"]),
         )
     except (KeyError, IndexError) as error:
         raise UserError(f"{path} is no reference: it lacks {error}") from None
-    return reference, known
+    return reference, stored
 
 
-def save_neurons(path: Path, ids: Array, worth: Worth) -> None:
-    """Write what each neuron's trace is worth, a line each, for people and programs."""
-    names = [field.name for field in fields(worth)]
-    columns = [getattr(worth, name).tolist() for name in names]
-    half_written = path.with_suffix(".part")
-    with half_written.open("w", encoding="utf-8", newline="") as file:
+def save_trace_quality(path: Path, ids: Array, quality: TraceQuality) -> None:
+    """Write a table of the quality of each ROI's trace, one line per ROI."""
+    names = [field.name for field in fields(quality)]
+    columns = [getattr(quality, name).tolist() for name in names]
+    with (
+        open_atomically(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
         lines = csv.writer(file)
         lines.writerow(("id", *names))
         for roi_id, *values in zip(ids.tolist(), *columns, strict=True):
             lines.writerow((roi_id, *(f"{value:.4g}" for value in values)))
-    half_written.replace(path)
 
 
-def save_state(path: Path, state: State, settings: Settings) -> None:
-    """Keep a chain's memory, in place of an older one."""
-    arrays = {f"{_CHAIN}{key}": array for key, array in state.chain.items()}
-    arrays["times_s"] = np.array([state.t0_s, state.t_s])
-    arrays["settings"] = np.array(_fingerprint(settings))
-    _write(path, arrays)
-
-
-def load_state(path: Path, settings: Settings) -> State:
-    """Return what was kept; UserError where settings changed or it cannot be read."""
-    arrays = _read(path)
-    if str(arrays.get("settings")) != _fingerprint(settings):
-        raise UserError(
-            f"{path} was kept under other register or traces settings; the session "
-            "goes on with a fresh baseline"
-        )
-    chain = {
-        key.removeprefix(_CHAIN): array
-        for key, array in arrays.items()
-        if key.startswith(_CHAIN)
+def save_state(path: Path, state: PlaneState, settings: Settings) -> None:
+    """Write a plane's state in place of an older one."""
+    arrays = {
+        f"{_PROCESSOR}{name}": array for name, array in state.processor_state.items()
     }
-    t0_s, t_s = arrays["times_s"].tolist()
-    return State(chain, t0_s, t_s)
+    arrays["times_s"] = np.array([state.t_first_frame_s, state.t_newest_frame_s])
+    arrays["settings"] = np.array(_hash_settings(settings))
+    _write_arrays(path, arrays)
 
 
-def earlier_part(folder: Path, session: str, n_planes: int) -> Path | None:
-    """Return the newest recording of a session that a restart can go on from."""
-    own = [path for path in sessions(folder) if short_id(session) in path.name]
-    for path in reversed(own):
-        whole = all(
-            file(path, plane).is_file()
-            for plane in range(n_planes)
-            for file in (reference_file, state_file)
+def load_state(path: Path, settings: Settings) -> PlaneState:
+    """Read a plane's state; UserError if settings changed or it cannot be read."""
+    arrays = _read_arrays(path)
+    if str(arrays.get("settings")) != _hash_settings(settings):
+        raise UserError(
+            f"{path} was saved with other registration or traces settings; the session "
+            "continues with a new baseline"
         )
-        if whole and _session_of(path) == session:
+    processor_state = {
+        name.removeprefix(_PROCESSOR): array
+        for name, array in arrays.items()
+        if name.startswith(_PROCESSOR)
+    }
+    return PlaneState(processor_state, *arrays["times_s"].tolist())
+
+
+def load_first_frame_time(folder: Path) -> float | None:
+    """Return when the session's first frame was acquired; None if it is not stored.
+
+    In s on the microscope's clock. A resumed session has its first frame in an earlier
+    recording.
+    """
+    try:
+        return float(_read_arrays(get_state_path(folder, plane=0))["times_s"][0])
+    except (UserError, KeyError, IndexError):
+        return None
+
+
+def find_resumable_session(folder: Path, session: str, n_planes: int) -> Path | None:
+    """Return the newest recording of a session that a restarted daemon can resume."""
+    name = shorten_session_id(session)
+    for path in reversed([path for path in list_sessions(folder) if name in path.name]):
+        is_complete = all(
+            get_path(path, plane).is_file()
+            for plane in range(n_planes)
+            for get_path in (get_reference_path, get_state_path)
+        )
+        if is_complete and _read_session_id(path) == session:
             return path
     return None
 
 
-def _session_of(path: Path) -> str:
+def _read_session_id(path: Path) -> str:
     try:
         return Session(path).about.session
-    except NotARecording:
+    except NotASessionError:
         return ""
 
 
-def _masks(prefix: str, rois: RoiSet) -> dict[str, Array]:
-    own = {f.name: getattr(rois, f.name) for f in fields(rois) if f.name != "shape"}
-    return {f"{prefix}{name}": array for name, array in own.items()}
+def _pack_rois(prefix: str, rois: RoiSet) -> dict[str, Array]:
+    names = [field.name for field in fields(rois) if field.name != "shape"]
+    return {f"{prefix}{name}": getattr(rois, name) for name in names}
 
 
-def _rois(prefix: str, arrays: Mapping[str, Array], shape: tuple[int, int]) -> RoiSet:
-    names = [f.name for f in fields(RoiSet) if f.name != "shape"]
-    own = {name: arrays[f"{prefix}{name}"] for name in names}
-    return RoiSet(shape=shape, **own)
+def _unpack_rois(
+    prefix: str, arrays: Mapping[str, Array], shape: tuple[int, int]
+) -> RoiSet:
+    names = [field.name for field in fields(RoiSet) if field.name != "shape"]
+    return RoiSet(shape=shape, **{name: arrays[f"{prefix}{name}"] for name in names})
 
 
-def _depth_arrays(depth: Depths | None) -> dict[str, Array]:
+def _pack_depths(depth: DepthReference | None) -> dict[str, Array]:
     if depth is None:
         return {}
-    planes = depth.planes
-    place = [*planes.shape, *planes.usual, planes.start, depth.step]
-    return {"depth.patterns": planes.patterns, "depth.place": np.array(place)}
+    stack = depth.stack
+    return {
+        "depth.patterns": stack.patterns,
+        "depth.shape": np.array(stack.shape),
+        "depth.clip_range": np.array(stack.clip_range),
+        "depth.template_position": np.array(stack.template_position),
+        "depth.plane_distance": np.array(depth.plane_distance),
+    }
 
 
-def _depths(arrays: Mapping[str, Array]) -> Depths | None:
-    if "depth.place" not in arrays:
+def _unpack_depths(arrays: Mapping[str, Array]) -> DepthReference | None:
+    if "depth.patterns" not in arrays:
         return None
-    lines, pixels, low, high, start, step = arrays["depth.place"].tolist()
-    shape, usual = (int(lines), int(pixels)), (low, high)
-    return Depths(DepthPlanes(arrays["depth.patterns"], shape, usual, start), step)
+    lines, pixels = arrays["depth.shape"].tolist()
+    low, high = arrays["depth.clip_range"].tolist()
+    position = arrays["depth.template_position"].item()
+    stack = DepthStack(arrays["depth.patterns"], (lines, pixels), (low, high), position)
+    return DepthReference(stack, arrays["depth.plane_distance"].item())
 
 
-def _fingerprint(settings: Settings) -> str:
-    whole = json.loads(config.dump(settings))
-    parts = {key: whole[key] for key in ("register", "traces")}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def _hash_settings(settings: Settings) -> str:
+    """Return a hash of the settings that a frame processor's state depends on."""
+    sections = json.loads(config.dump(settings))
+    used = {name: sections[name] for name in ("registration", "traces")}
+    return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
 
 
-def _write(path: Path, arrays: Mapping[str, Array]) -> None:
-    half_written = path.with_suffix(".part")
-    with half_written.open("wb") as file:
+def _write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    with open_atomically(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    half_written.replace(path)
 
 
-def _read(path: Path) -> dict[str, Array]:
+def _read_arrays(path: Path) -> dict[str, Array]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return dict(kept)
-    except (OSError, ValueError, BadZipFile) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {error}") from None

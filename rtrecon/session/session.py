@@ -1,8 +1,7 @@
-"""A recording, read: finished, still running, or left by a killed daemon."""
+"""A recorded session, read: finished, still running, or left by a killed daemon."""
 
 from __future__ import annotations
 
-import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -15,140 +14,153 @@ from rtrecon.core.types import Array
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session import tables
-from rtrecon.session.movie_reader import told_at_lag, told_finally
+from rtrecon.session.about import FORMAT_VERSION, About, Clip
+from rtrecon.session.movie_reader import select_final_frames, select_frames_at_lag
 from rtrecon.session.table import Table
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 
 
-class NotARecording(UserError):  # reads as the sentence it carries
-    """A folder that holds no recording; its text says why."""
+class NotASessionError(UserError):
+    """A folder that holds no recorded session; its text says why."""
 
 
 class Session:
-    """A recording's folder; raises `NotARecording` if it is none.
+    """Reads a session's folder; raises `NotASessionError` if it is none.
 
-    Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACES`), `activity`,
-    `stimulus`, `behavior`, `movie` (values: the windows). Messages as they were
-    published: `events`, `quality`, `health`. All as of the moment of first use.
+    Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACE_NAMES`),
+    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows). Lists of
+    published messages: `events`, `quality`, `health`; and of `clips`. Each is read
+    when it is first used, as it is on disk at that moment.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.about = _about(path)
+        self.about = _load_about(path)
+        self._specs = tables.make_table_specs(self.about)
+        self._message_notices: list[str] = []
 
     @cached_property
     def frames(self) -> Table:
         """One row per microscope frame, see `tables.FrameRow`."""
-        return self._table("frames")
+        return self._open_table("frames")
 
     @cached_property
     def activity(self) -> Table:
         """One row per encoder frame, see `tables.ActivityRow`."""
-        return self._table("activity")
+        return self._open_table("activity")
 
     @cached_property
     def stimulus(self) -> Table:
-        """One row per encoder frame whose stimulus is known: `tables.StimulusRow`."""
-        return self._table("stimulus")
+        """One row per encoder frame with a known stimulus, see `tables.StimulusRow`."""
+        return self._open_table("stimulus")
 
     @cached_property
     def behavior(self) -> Table:
-        """One row per behaviour sample, see `tables.BehaviorRow`."""
-        return self._table("behavior")
+        """One row per behavior sample, see `tables.BehaviorRow`."""
+        return self._open_table("behavior")
 
     @cached_property
     def sync(self) -> Table:
         """One row per edge of a digital line, see `tables.SyncRow`."""
-        return self._table("sync")
+        return self._open_table("sync")
 
     @cached_property
     def movie(self) -> Table:
         """One row per hop of the inverter, see `tables.MovieRow`."""
-        return self._table("movie")
+        return self._open_table("movie")
 
     @cached_property
     def events(self) -> list[messages.Event]:
-        """Everything that somebody might have acted on."""
-        return _lines(self.path / tables.LINES["events"], messages.Event)
+        """Published events."""
+        return self._read_messages("events", messages.Event)
 
     @cached_property
     def quality(self) -> list[messages.Quality]:
-        """How far the movie could be trusted, through the session."""
-        return _lines(self.path / tables.LINES["quality"], messages.Quality)
+        """Published quality of the reconstruction."""
+        return self._read_messages("quality", messages.Quality)
 
     @cached_property
     def health(self) -> list[messages.Health]:
-        """How front and inverter were doing, through the session."""
-        return _lines(self.path / tables.LINES["health"], messages.Health)
+        """Published health of each process."""
+        return self._read_messages("health", messages.Health)
 
     @cached_property
-    def clips(self) -> list[tables.Clip]:
-        """Where in the stimulus another clip begins; empty where it was not told."""
-        return _lines(self.path / tables.LINES["clips"], tables.Clip)
+    def clips(self) -> list[Clip]:
+        """Where each stimulus clip begins; empty if the sender did not say."""
+        return self._read_messages("clips", Clip)
 
-    def behaved(self) -> Array:
-        """Return what the mouse did at every row of `activity`: (n, 4) as `BEHAVIOR`.
+    @cached_property
+    def notices(self) -> list[str]:
+        """Sentences on what cannot be read: the table, the seconds lost, and why."""
+        tables_read = [getattr(self, name) for name in self._specs]
+        for name in tables.MESSAGE_FILES:
+            getattr(self, name)  # reads the file, which may add a notice
+        of_tables = [notice for table in tables_read for notice in table.notices]
+        return of_tables + self._message_notices
 
-        NaN where it was not measured, or not kept: older versions left out where the
-        pupil was.
+    def read_encoder_behavior(self) -> Array:
+        """Return the behavior at every row of `activity`: (n, 4), in `BEHAVIOR` order.
+
+        NaN where it was not measured.
         """
-        table = self.activity
-        unknown = np.full(len(table), np.nan)
-        return np.stack(
-            [table[name] if name in table.columns else unknown for name in BEHAVIOR], 1
-        )
+        return np.stack([self.activity[name] for name in BEHAVIOR], 1)
 
-    def movie_at_lag(self, lag_frames: int) -> tuple[Array, Array]:
-        """Return the movie as it stood when each of its frames was `lag_frames` old.
+    def read_movie_at_lag(self, lag_frames: int) -> tuple[Array, Array]:
+        """Return the movie as it was when each of its frames was `lag_frames` old.
 
-        Returns encoder frame indices (n,), increasing, and frames (n, height, width)
-        uint8. A frame that had no reconstruction yet at that age is left out.
+        Returns encoder frames (n,), increasing, and images uint8 (n, height, width).
+        A frame that had no reconstruction yet at that age is left out.
         """
-        told = told_at_lag(self.movie, lag_frames)
-        return told.indices, told.whole()
+        movie = select_frames_at_lag(self.movie, lag_frames)
+        return movie.encoder_frames, movie.read_all()
 
-    def final_movie(self) -> tuple[Array, Array]:
-        """Return the frames that would not change again, as `movie_at_lag` does."""
-        told = told_finally(self.movie)
-        return told.indices, told.whole()
+    def read_final_movie(self) -> tuple[Array, Array]:
+        """Return the images that would not change again, like `read_movie_at_lag`."""
+        movie = select_final_frames(self.movie)
+        return movie.encoder_frames, movie.read_all()
 
-    def _table(self, name: str) -> Table:
-        return Table(self.path / tables.ARRAYS / name)
+    def _open_table(self, name: str) -> Table:
+        return Table(self.path / tables.ARRAYS_FOLDER / name, name, self._specs[name])
+
+    def _read_messages(self, name: str, kind: type[Message]) -> list[Message]:
+        """Read messages, one per line; a line that cannot be read is skipped."""
+        file = self.path / tables.MESSAGE_FILES[name]
+        decoder = msgspec.json.Decoder(kind)
+        decoded, n_skipped = [], 0
+        for line in file.read_bytes().splitlines() if file.exists() else []:
+            try:
+                decoded.append(decoder.decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                n_skipped += 1
+        if n_skipped:
+            self._message_notices.append(
+                f"{file.name}: {n_skipped} of {len(decoded) + n_skipped} lines cannot "
+                "be read; they are left out"
+            )
+        return decoded
 
 
-def sessions(folder: Path) -> list[Path]:
-    """Return the folders of all recordings in a folder, oldest first."""
-    return sorted(file.parent for file in folder.glob(f"*/{tables.ABOUT}"))
+def list_sessions(folder: Path) -> list[Path]:
+    """Return the folders of all sessions in a folder, oldest first."""
+    return sorted(file.parent for file in folder.glob(f"*/{tables.ABOUT_FILE}"))
 
 
-def _about(path: Path) -> tables.About:
+def _load_about(path: Path) -> About:
     try:
-        about = msgspec.json.decode(
-            (path / tables.ABOUT).read_bytes(), type=tables.About
-        )
+        about = msgspec.json.decode((path / tables.ABOUT_FILE).read_bytes(), type=About)
     except OSError:
-        raise NotARecording(
-            f"{path} is not a recording: it holds no {tables.ABOUT}; "
+        raise NotASessionError(
+            f"{path} is not a recorded session: it holds no {tables.ABOUT_FILE}; "
             "give the folder of one session, named like 20260131-093000_1a2b3c4d"
         ) from None
-    except msgspec.DecodeError as error:
-        raise NotARecording(
-            f"{path} cannot be read as a recording: {tables.ABOUT}: {error}"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotASessionError(
+            f"{path} cannot be read as a recorded session: {tables.ABOUT_FILE}: {error}"
         ) from None
-    if about.format > tables.FORMAT:
-        raise NotARecording(
+    if about.format > FORMAT_VERSION:
+        raise NotASessionError(
             f"{path} has format {about.format}, this rtrecon reads up to "
-            f"{tables.FORMAT}; update rtrecon"
+            f"{FORMAT_VERSION}; update rtrecon"
         )
     return about
-
-
-def _lines(file: Path, kind: type[Message]) -> list[Message]:
-    """Read messages, one per line; a line that was cut off is passed over."""
-    decoder = msgspec.json.Decoder(kind)
-    messages = []
-    for line in file.read_bytes().splitlines() if file.exists() else []:
-        with contextlib.suppress(msgspec.DecodeError):
-            messages.append(decoder.decode(line))
-    return messages

@@ -1,199 +1,272 @@
-"""What a recording holds: the tables and their columns, for writer and reader alike.
+"""The tables of a recorded session: their columns and values, units and meaning.
 
 A session's folder::
 
-    about.json        who and what: session, neurons, rates, all settings
-    arrays.zarr/      one group per table: `rows` (n, columns) float64 and, for most,
-                      `values` (n, ...): what each row measured
-    events.jsonl      one published message per line; likewise quality and health
-    clips.jsonl       where in the stimulus another clip begins
-    incoming.rtr      all that came in, where `record.frames` is on
+    about.json           constants of the session, see `about.About`
+    arrays.zarr/         one group per table: `rows` (n, columns) float64, and for most
+                         tables `values` (n, ...), what was measured at each row
+    events.jsonl         published events, one JSON message per line
+    quality.jsonl        published quality messages, likewise
+    health.jsonl         published health messages, likewise
+    clips.jsonl          where each stimulus clip begins, see `about.Clip`
+    raw_messages.rtr     every message received, if `recording.raw_messages` is on
+    reference_plane0.npz, state_plane0.npz, trace_quality_plane0.csv
+                         see `resume_state`
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
-from rtrecon.session.provenance import Machine
+from rtrecon.protocol.fields import describe
+from rtrecon.session.about import About
+from rtrecon.session.field_docs import FieldDoc, describe_fields
 
-FORMAT = 1
-ABOUT = "about.json"
-ARRAYS = "arrays.zarr"
-INCOMING = "incoming.rtr"  # see `incoming`; there only where frames were recorded
-LINES = {
+ABOUT_FILE = "about.json"
+ARRAYS_FOLDER = "arrays.zarr"
+RAW_MESSAGES_FILE = "raw_messages.rtr"
+MESSAGE_FILES = {
     "events": "events.jsonl",
     "quality": "quality.jsonl",
     "health": "health.jsonl",
     "clips": "clips.jsonl",
 }
-TRACES = ("cell", "neuropil", "dff")  # order of the second axis of frames' values
-_EDGES_HZ = 10.0  # so often a digital line is expected to change
-
-
-class About(msgspec.Struct, frozen=True, kw_only=True):
-    """A session's constants, saved beside its arrays.
-
-    `settings` and `meta` are free JSON; `roi_ids` and `neuron_ids` give the order of
-    the traces and of the activity (in the encoder's order, so they may differ).
-    `roi_planes` says in which plane each ROI lies; empty where there is only one.
-    `rates_in` is what the activity of units is measured in; None where images came.
-    `reasons` are those that `FrameRow.reason` counts in. The recorder fills in
-    when it `started` (ISO 8601), the `version` of rtrecon and those of libraries, the
-    machine, and the hash of the encoder's file.
-    """
-
-    session: str
-    roi_ids: list[int]
-    neuron_ids: list[int]
-    roi_planes: list[int] = msgspec.field(default_factory=list)
-    reasons: list[str] = msgspec.field(default_factory=list)
-    rates_in: str | None = None
-    rate_hz: float = 30.0  # microscope frames (of each plane) per second
-    encoder_rate_hz: float = 30.0
-    hop_frames: int = 5
-    window_frames: int = 35
-    image_shape: tuple[int, int] = (36, 64)
-    chunk_s: float = 1.0
-    settings: dict[str, Any] = msgspec.field(default_factory=dict)
-    meta: dict[str, Any] = msgspec.field(default_factory=dict)
-    keeps_movie: bool = True  # whether reconstructions are recorded
-    started: str = ""
-    version: str = ""
-    libraries: dict[str, str] = msgspec.field(default_factory=dict)
-    machine: Machine = Machine()
-    checkpoint_sha256: str | None = None
-    format: int = FORMAT
-
-
-class Clip(msgspec.Struct, frozen=True):
-    """From encoder frame `index` on, the stimulus is of this clip."""
-
-    index: int
-    name: str
+TRACE_NAMES = ("fluorescence", "neuropil", "dff")  # second axis of frames' values
+_EXPECTED_EDGES_HZ = 10.0
 
 
 class FrameRow(msgspec.Struct, frozen=True):
-    """One microscope frame; its values are (3, n_roi) float32, see `TRACES`.
+    """One microscope frame of one plane."""
 
-    Of several planes, the values are those of the frame's plane alone: its ROIs in the
-    order of `About.roi_ids`, then NaN where another plane has more.
-    """
-
-    frame: int  # the microscope's own counter: a jump in it is a hole in time
-    seq: int
-    t: float  # s, the microscope's clock
-    t_send: float  # s, the sender's wall clock
-    t_received: float  # s, the daemon's wall clock
-    shift_y_px: float
-    shift_x_px: float
-    confidence: float
-    trusted: bool
-    latency_ms: float  # received to traces
-    plane: int = 0
-    reason: int = 0  # why the shift is not trusted: an entry of `About.reasons`
-    z: float = math.nan  # how much deeper than the reference: um, or stack planes
+    frame: Annotated[
+        int, describe("The microscope's frame counter; a jump means lost frames.")
+    ]
+    seq: Annotated[int, describe("The sender's message counter.")]
+    t_microscope_s: Annotated[float, describe("Time on the microscope's clock.", "s")]
+    t_sent_s: Annotated[
+        float, describe("When it was sent, on the sender's wall clock.", "s")
+    ]
+    t_received_s: Annotated[
+        float, describe("When it was received, on the daemon's wall clock.", "s")
+    ]
+    shift_y_px: Annotated[
+        float, describe("Vertical displacement from the template.", "px")
+    ]
+    shift_x_px: Annotated[
+        float, describe("Horizontal displacement from the template.", "px")
+    ]
+    confidence: Annotated[
+        float, describe("Height of the registration's correlation peak.", "1")
+    ]
+    is_accepted: Annotated[
+        bool,
+        describe("1 if quality control accepted the frame, 0 if it was rejected."),
+    ]
+    latency_ms: Annotated[float, describe("Time from receipt to traces.", "ms")]
+    plane: Annotated[int, describe("Index of the plane, from 0.")] = 0
+    rejection_reason: Annotated[
+        int, describe("Why the frame was rejected: index into `rejection_reasons`.")
+    ] = 0
+    z_offset: Annotated[
+        float,
+        describe(
+            "How much deeper than the reference the frame lies; NaN without a stack.",
+            "um, or planes of the stack if its spacing is unknown",
+        ),
+    ] = math.nan
 
 
 class ActivityRow(msgspec.Struct, frozen=True):
-    """One encoder frame; its values are (n_neuron,) float32, NaN where lost."""
+    """One encoder frame."""
 
-    index: int
-    frame: int  # newest microscope frame in it
-    pupil_dilation: float = math.nan
-    running_speed: float = math.nan
-    pupil_x: float = math.nan
-    pupil_y: float = math.nan
+    encoder_frame: Annotated[
+        int, describe("Encoder frames since the session's first microscope frame.")
+    ]
+    frame: Annotated[int, describe("Newest microscope frame in this encoder frame.")]
+    pupil_dilation: Annotated[
+        float, describe("Pupil size at this encoder frame.", "as sent")
+    ] = math.nan
+    running_speed: Annotated[
+        float, describe("Running speed at this encoder frame.", "as sent")
+    ] = math.nan
+    pupil_x: Annotated[
+        float, describe("Horizontal pupil position at this encoder frame.", "as sent")
+    ] = math.nan
+    pupil_y: Annotated[
+        float, describe("Vertical pupil position at this encoder frame.", "as sent")
+    ] = math.nan
 
 
 class StimulusRow(msgspec.Struct, frozen=True):
-    """The stimulus at one encoder frame; its values are uint8 (height, width)."""
+    """The stimulus at one encoder frame."""
 
-    index: int
+    encoder_frame: Annotated[
+        int, describe("Encoder frames since the session's first microscope frame.")
+    ]
 
 
 class BehaviorRow(msgspec.Struct, frozen=True):
-    """A behaviour sample as it came, NaN where not measured; no values."""
+    """One behavior sample as it was received."""
 
-    t: float
-    pupil_dilation: float
-    running_speed: float
-    pupil_x: float
-    pupil_y: float
+    t_microscope_s: Annotated[
+        float,
+        describe("Time on the microscope's clock; NaN if the sender has another.", "s"),
+    ]
+    pupil_dilation: Annotated[float, describe("Pupil size.", "as sent")]
+    running_speed: Annotated[float, describe("Running speed.", "as sent")]
+    pupil_x: Annotated[float, describe("Horizontal pupil position.", "as sent")]
+    pupil_y: Annotated[float, describe("Vertical pupil position.", "as sent")]
 
 
 class SyncRow(msgspec.Struct, frozen=True):
-    """An edge of a digital line as it came; no values."""
+    """One edge of a digital line as it was received."""
 
-    t: float  # s, the microscope's clock; NaN where another program saw the edge
-    t_send: float  # s, the clock of whoever told
-    line: int
-    value: int
+    t_microscope_s: Annotated[
+        float,
+        describe(
+            "Time on the microscope's clock; NaN if another program saw the edge.", "s"
+        ),
+    ]
+    t_sent_s: Annotated[float, describe("Time on the sender's clock.", "s")]
+    line: Annotated[int, describe("Number of the digital line.")]
+    value: Annotated[int, describe("Level after the edge.")]
 
 
 class MovieRow(msgspec.Struct, frozen=True):
-    """One hop of the inverter; its values are the whole window, newest frame last.
+    """One hop of the inverter: a window of reconstructed images."""
 
-    uint8 (window_frames, height, width), of which the last `count` are filled.
-    """
+    encoder_frame: Annotated[int, describe("Encoder frame of the newest image.")]
+    n_frames: Annotated[
+        int, describe("Images in the window: the last ones of the values.", "images")
+    ]
+    n_final: Annotated[
+        int, describe("How many of the first images will not change again.", "images")
+    ]
+    lag_s: Annotated[float, describe("Age of the newest final image.", "s")]
+    n_steps: Annotated[int, describe("Optimizer steps done in this hop.", "steps")]
+    t_newest_frame_s: Annotated[
+        float,
+        describe(
+            "When the newest microscope frame used was received, on the daemon's wall "
+            "clock.",
+            "s",
+        ),
+    ]
+    t_published_s: Annotated[
+        float,
+        describe("When the window was published, on the daemon's wall clock.", "s"),
+    ]
+    information_fraction: Annotated[
+        float,
+        describe(
+            "Share of the evidence that is present, 0 to 1; mean of the final images.",
+            "1",
+        ),
+    ] = math.nan
 
-    index: int  # encoder frame of the newest one
-    count: int
-    final: int  # how many of the first ones filled will not change again
-    lag: float  # s, age of the newest final frame
-    steps: int
-    t_frame: float  # s, receive time of the newest microscope frame used
-    t: float  # s, when it was published
-    told: float = math.nan  # of the final ones: see `wire.Movie`; their mean
 
+@dataclass(frozen=True)
+class ValuesSpec:
+    """What a table measures at each row: shape of one row, type, meaning."""
 
-def short_id(session: str) -> str:
-    """Return what a session's folder is named after, behind the moment it was made.
-
-    The id comes from outside: only its letters and digits reach a path.
-    """
-    return re.sub("[^0-9A-Za-z]", "", session)[:8]
-
-
-def fields(row: type[msgspec.Struct]) -> tuple[str, ...]:
-    """Return the columns that a row has."""
-    return row.__struct_fields__
+    shape: tuple[int, ...]
+    dtype: str
+    dimensions: tuple[str, ...]  # of one row
+    unit: str
+    description: str
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table's columns, and the shape and type of one row's values (none: no values).
+    """One table: its columns, its values if any, and rows per second to expect."""
 
-    `rate_hz` is how many rows a second are to be expected.
-    """
-
-    columns: tuple[str, ...]
+    row_type: type[msgspec.Struct]
+    row_dimension: str
     rate_hz: float
-    shape: tuple[int, ...] | None = None
-    dtype: str = "<f4"
+    values: ValuesSpec | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.row_type.__struct_fields__
+
+    @property
+    def column_docs(self) -> list[FieldDoc]:
+        """Description and unit of each column."""
+        return describe_fields(self.row_type)
 
 
-def specs(about: About) -> dict[str, TableSpec]:
+def make_table_specs(about: About) -> dict[str, TableSpec]:
     """Return every table of a session by name."""
-    encoder_hz, image = about.encoder_rate_hz, about.image_shape
     n_planes = 1 + max(about.roi_planes, default=0)
-    window = (about.window_frames, *image)
-    # zarr knows no empty side: without neurons there are no values to keep.
-    widest = max(Counter(about.roi_planes).values(), default=len(about.roi_ids))
-    traces = (len(TRACES), widest) if about.roi_ids else None
-    activity = (len(about.neuron_ids),) if about.neuron_ids else None
+    encoder_hz, hop_hz = about.encoder_rate_hz, about.encoder_rate_hz / about.hop_frames
     return {
-        "frames": TableSpec(fields(FrameRow), about.rate_hz * n_planes, traces),
-        "activity": TableSpec(fields(ActivityRow), encoder_hz, activity),
-        "stimulus": TableSpec(fields(StimulusRow), encoder_hz, image, "|u1"),
-        "behavior": TableSpec(fields(BehaviorRow), encoder_hz),
-        "sync": TableSpec(fields(SyncRow), _EDGES_HZ),
-        "movie": TableSpec(
-            fields(MovieRow), encoder_hz / about.hop_frames, window, "|u1"
+        "frames": TableSpec(
+            FrameRow, "frame", about.rate_hz * n_planes, _make_trace_spec(about)
         ),
+        "activity": TableSpec(
+            ActivityRow, "encoder_frame", encoder_hz, _make_activity_spec(about)
+        ),
+        "stimulus": TableSpec(
+            StimulusRow, "encoder_frame", encoder_hz, _make_stimulus_spec(about)
+        ),
+        "behavior": TableSpec(BehaviorRow, "sample", encoder_hz),
+        "sync": TableSpec(SyncRow, "edge", _EXPECTED_EDGES_HZ),
+        "movie": TableSpec(MovieRow, "hop", hop_hz, _make_movie_spec(about)),
     }
+
+
+def _make_trace_spec(about: About) -> ValuesSpec | None:
+    # zarr knows no empty side: a session without ROIs has no values.
+    if not about.roi_ids:
+        return None
+    n_rois = max(Counter(about.roi_planes).values(), default=len(about.roi_ids))
+    return ValuesSpec(
+        (len(TRACE_NAMES), n_rois),
+        "<f4",
+        ("trace", "roi"),
+        "counts, counts, 1",
+        "Three traces of each ROI: fluorescence (weighted mean of its pixels), "
+        "neuropil (mean of the ring around it) and dF/F. With several planes, the ROIs "
+        "of the frame's plane in the order of `roi_ids`, then NaN where another plane "
+        "has more ROIs.",
+    )
+
+
+def _make_activity_spec(about: About) -> ValuesSpec | None:
+    if not about.neuron_ids:
+        return None
+    return ValuesSpec(
+        (len(about.neuron_ids),),
+        "<f4",
+        ("neuron",),
+        about.rate_unit or "dF/F per microscope frame",
+        "Activity of each neuron: deconvolved dF/F, or rates if units were recorded. "
+        "NaN where it was lost.",
+    )
+
+
+def _make_stimulus_spec(about: About) -> ValuesSpec:
+    return ValuesSpec(
+        about.image_shape,
+        "|u1",
+        ("y", "x"),
+        "gray level (0 to 255)",
+        "The stimulus, reduced to the pixels that the encoder sees.",
+    )
+
+
+def _make_movie_spec(about: About) -> ValuesSpec:
+    return ValuesSpec(
+        (about.window_frames, *about.image_shape),
+        "|u1",
+        ("window_frame", "y", "x"),
+        "gray level (0 to 255)",
+        "The reconstructed window, newest image last; only the last `n_frames` images "
+        "are filled.",
+    )

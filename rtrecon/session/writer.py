@@ -1,4 +1,4 @@
-"""The disk side of a recording: one session's files."""
+"""The disk side of a recording: the files of one session."""
 
 from __future__ import annotations
 
@@ -9,66 +9,94 @@ from typing import Any
 import msgspec
 import zarr
 
+from rtrecon.core.files import write_atomically
 from rtrecon.session import tables
-from rtrecon.session.growing_array import GrowingArray, replace
+from rtrecon.session.about import About
+from rtrecon.session.growing_array import GrowingArray
 
-# Chunks fill a little before they are `chunk_s` old, so that each is written once.
+# Chunks are full a little before they are `chunk_s` old, so each is written once.
 CHUNK_MARGIN = 0.8
 
 
-class Writer:
-    """The files of one session. Everything slow, or that can fail, happens in here."""
+class SessionWriter:
+    """Writes the files of one session; all that is slow or can fail happens here."""
 
-    def __init__(self, path: Path, about: tables.About) -> None:
-        zarr.create_group(path / tables.ARRAYS)
+    def __init__(self, path: Path, about: About) -> None:
+        zarr.create_group(path / tables.ARRAYS_FOLDER)
         self._tables = {
-            name: TableWriter(path / tables.ARRAYS / name, spec, about.chunk_s)
-            for name, spec in tables.specs(about).items()
+            name: TableWriter(path / tables.ARRAYS_FOLDER / name, spec, about.chunk_s)
+            for name, spec in tables.make_table_specs(about).items()
         }
-        self._lines = {kind: path / name for kind, name in tables.LINES.items()}
-        # Last, for it is what makes the folder a recording.
-        replace(path / tables.ABOUT, msgspec.json.format(msgspec.json.encode(about)))
+        self._message_files = {
+            kind: path / name for kind, name in tables.MESSAGE_FILES.items()
+        }
+        # Written last: this file makes the folder a session.
+        write_atomically(
+            path / tables.ABOUT_FILE, msgspec.json.format(msgspec.json.encode(about))
+        )
 
     def write(self, kind: str, item: Any, values: Any) -> None:
-        """Append a row of numbers and its values to a table, or a message to a file."""
+        """Append a row and its values to a table, or a message to a file."""
         if kind in self._tables:
             self._tables[kind].append(item, values)
             return
-        with self._lines[kind].open("ab") as file:
+        with self._message_files[kind].open("ab") as file:
             file.write(msgspec.json.encode(item) + b"\n")
 
     def flush(self, older_than_s: float = 0.0) -> None:
-        """Write open chunks whose oldest row has waited longer than this."""
+        """Write chunks whose oldest row has been in memory for longer than this."""
         for table in self._tables.values():
             table.flush(older_than_s)
 
 
 class TableWriter:
-    """One table: its rows, and their values if it has any."""
+    """Writes one table: its rows, and their values if it has any."""
 
     def __init__(self, folder: Path, spec: tables.TableSpec, chunk_s: float) -> None:
-        zarr.create_group(folder, attributes={"columns": list(spec.columns)})
+        zarr.create_group(folder, attributes=_describe_table(spec))
         n = max(1, round(CHUNK_MARGIN * chunk_s * spec.rate_hz))
-        self._rows = GrowingArray(folder / "rows", (n, len(spec.columns)), "<f8")
+        rows_shape, dimension = (n, len(spec.columns)), spec.row_dimension
+        self._rows = GrowingArray(
+            folder / "rows", rows_shape, "<f8", (dimension, "column")
+        )
         self._values: GrowingArray | None = None
-        if spec.shape is not None:
-            self._values = GrowingArray(folder / "values", (n, *spec.shape), spec.dtype)
-        self._opened_s = 0.0  # when the oldest row not on disk came
+        if spec.values is not None:
+            self._values = GrowingArray(
+                folder / "values",
+                (n, *spec.values.shape),
+                spec.values.dtype,
+                (dimension, *spec.values.dimensions),
+                {
+                    "units": spec.values.unit,
+                    "long_name": spec.values.description,
+                },
+            )
+        self._oldest_row_s = 0.0  # when the oldest row not on disk was appended
 
     def append(self, row: Any, values: Any) -> None:
-        """Take one row and what it measured."""
-        if not self._rows.open_rows:
-            self._opened_s = time.monotonic()
+        """Append one row and what was measured at it."""
+        if not self._rows.n_unwritten_rows:
+            self._oldest_row_s = time.monotonic()
         # Values first: a row on disk always has its values on disk.
         if self._values is not None:
             self._values.append(values)
         self._rows.append(row)
 
     def flush(self, older_than_s: float) -> None:
-        """Write the open chunk if its oldest row has waited longer than this."""
-        age_s = time.monotonic() - self._opened_s
-        if not self._rows.open_rows or age_s < older_than_s:
+        """Write the chunk if its oldest row has been in memory for longer than this."""
+        age_s = time.monotonic() - self._oldest_row_s
+        if not self._rows.n_unwritten_rows or age_s < older_than_s:
             return
         if self._values is not None:
             self._values.flush()
         self._rows.flush()
+
+
+def _describe_table(spec: tables.TableSpec) -> dict[str, Any]:
+    """Return attributes that name and explain the columns."""
+    docs = spec.column_docs
+    return {
+        "columns": list(spec.columns),
+        "column_units": [doc.unit for doc in docs],
+        "column_descriptions": [doc.description for doc in docs],
+    }

@@ -1,4 +1,4 @@
-"""Clocks that are known: with an offset, a drift, and what it costs to read them."""
+"""Simulated clocks with a known offset, drift, reading error and delay."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rtrecon.core.types import Array
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Another clock. shows(t) = t + offset_s + drift * t, t on the microscope's.
+class SimulatedClock:
+    """The clock of another program: t + offset_s + drift * t, t of the microscope.
 
-    jitter_s: s.d. of what an edge is off by when it is read; delay_s: mean of how much
-    later than it was something is told, exponential.
+    jitter_s: standard deviation of the error of one reading. delay_s: mean of the
+    exponentially distributed delay between an event and its time stamp.
     """
 
     offset_s: float
@@ -22,11 +22,11 @@ class Clock:
     jitter_s: float = 0.0
     delay_s: float = 0.0
 
-    def shows(self, t_s: Array) -> Array:
-        """Return what it shows at these times."""
+    def clock_time(self, t_s: Array) -> Array:
+        """Return the clock's time at these times of the microscope."""
         return t_s + self.offset_s + self.drift * t_s
 
-    def reads(self, t_s: Array, rng: np.random.Generator) -> Array:
-        """Return what is read on it at these times."""
+    def read_time(self, t_s: Array, rng: np.random.Generator) -> Array:
+        """Return the time stamps that a program takes at these times."""
         jitter = rng.normal(0.0, self.jitter_s, t_s.shape)
-        return self.shows(t_s) + jitter + rng.exponential(self.delay_s, t_s.shape)
+        return self.clock_time(t_s) + jitter + rng.exponential(self.delay_s, t_s.shape)

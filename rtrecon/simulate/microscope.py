@@ -1,8 +1,9 @@
-"""A two-photon microscope over a field of neurons: from spikes to int16 frames.
+"""A simulated two-photon microscope: from spikes to int16 frames.
 
-Somata are soft rings, neuropil a few broad clouds that follow the neurons inside them;
-the indicator rises and decays; the brain moves; photons are counted by Poisson and read
-out with an offset, a gain and noise, as the int16 that ScanImage hands over.
+Cell bodies are soft rings. Neuropil is a coarse grid of broad clouds; each follows the
+neurons inside it. The indicator rises and decays, and the brain moves. Photon counts
+are Poisson; the detector adds an offset, a gain and noise. Frames are int16, as those
+of ScanImage.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from rtrecon.core.types import Array
 from rtrecon.rois import roi_set
 from rtrecon.rois.roi_set import RoiSet
 from rtrecon.simulate import render
-from rtrecon.simulate.behavior import slow_noise
+from rtrecon.simulate.behavior import ornstein_uhlenbeck_noise
 
 _SPACING_PX = 12.0  # between neighbouring somata, about 14 um
-_CLOUD_STEP_PX = 64  # between nodes of the neuropil
+_NEUROPIL_GRID_PX = 64  # between nodes of the neuropil
 _DFF_PER_SPIKE = 0.25  # peak; GCaMP6s, Chen et al. 2013
 _MOTION_SD_PX = (0.8, 0.9)  # y, x: measured in a real awake recording
 _MOTION_TAU_S = 1.6
@@ -30,38 +31,38 @@ _JITTER_SD_PX = 0.15
 
 @dataclass(frozen=True)
 class Optics:
-    """Photons and electronics. Levels per pixel and frame."""
+    """Photons and electronics, per pixel and frame."""
 
-    photons: float = 1.0  # of the dim tissue between somata
+    tissue_photons: float = 1.0  # of the tissue between cell bodies
     gain: float = 60.0  # counts per photon
-    offset: float = 40.0  # counts in the dark
+    detector_offset: float = 40.0  # counts without light
     read_noise: float = 12.0  # counts
 
 
 @dataclass(frozen=True)
-class Field:
-    """What lies under the objective; fixed for a mouse, the same on every day.
+class ImagedField:
+    """The field of view of one mouse, the same on every day.
 
-    masks: true footprints. tissue (H, W): photons at rest, without somata.
-    brightness (n,): photons per pixel of a soma at rest. clouds (n, gy, gx): how much
-    each neuron drives the neuropil at the nodes of a coarse grid.
+    masks: true footprints. tissue (H, W): photons at rest, without cell bodies.
+    brightness (n,): photons per pixel of a cell body at rest. neuropil_weights
+    (n, gy, gx): how much each neuron drives the neuropil at the nodes of a coarse grid.
     """
 
     masks: RoiSet
     tissue: Array
     brightness: Array
-    clouds: Array
+    neuropil_weights: Array
     optics: Optics
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One session's light: everything needed to render any of its frames.
+class SimulatedRecording:
+    """Everything that is needed to render any frame of one session.
 
     calcium (T, n) dF/F. neuropil (T, gy, gx) dF/F. shift_px (T, 2) y, x.
     """
 
-    field: Field
+    field: ImagedField
     calcium: Array
     neuropil: Array
     shift_px: Array
@@ -70,10 +71,10 @@ class Recording:
     def __len__(self) -> int:
         return len(self.calcium)
 
-    def frame(self, index: int, out: Array) -> Array:
-        """Render frame `index` into out, int16 (H, W); the same each time."""
+    def render_frame(self, index: int, out: Array) -> Array:
+        """Render frame `index` into `out`, int16 (H, W); repeatable."""
         field = self.field
-        light = render.light(
+        light = render.render_light(
             field.tissue,
             self.neuropil[index],
             field.masks.indptr,
@@ -83,68 +84,77 @@ class Recording:
             field.brightness * (1 + self.calcium[index]),
         )
         optics = field.optics
-        electronics = np.array([optics.gain, optics.offset, optics.read_noise])
+        electronics = np.array([optics.gain, optics.detector_offset, optics.read_noise])
         seed = np.uint64(self.seed * 1_000_003 + index + 1)
         dy, dx = self.shift_px[index]
-        render.expose(light, float(dy), float(dx), electronics, seed, out)
+        render.expose_frame(light, float(dy), float(dx), electronics, seed, out)
         return out
 
 
-def make_field(n_neurons: int, side_px: int, seed: int) -> Field:
-    """Lay out n neurons on a square field of `side_px` lines and pixels.
+def make_imaged_field(n_neurons: int, side_px: int, seed: int) -> ImagedField:
+    """Place n neurons on a square field of `side_px` lines and pixels.
 
     Raises UserError if they do not fit.
     """
     rng = np.random.default_rng([seed, 1])
-    centers = _somata(n_neurons, side_px, rng)
+    centers = _place_somata(n_neurons, side_px, rng)
     optics = Optics()
     texture = gaussian_filter(rng.normal(size=(side_px, side_px)), 3, mode="wrap")
     texture += 2.5 * gaussian_filter(rng.normal(size=texture.shape), 18, mode="wrap")
-    tissue = optics.photons * np.exp(0.25 * texture / texture.std())
-    return Field(
-        masks=_masks(centers, side_px, rng),
+    tissue = optics.tissue_photons * np.exp(0.25 * texture / texture.std())
+    return ImagedField(
+        masks=_draw_masks(centers, side_px, rng),
         tissue=tissue.astype(np.float32),
         brightness=np.exp(rng.normal(np.log(3.0), 0.35, n_neurons)).astype(np.float32),
-        clouds=_clouds(centers, side_px),
+        neuropil_weights=_neuropil_weights(centers, side_px),
         optics=optics,
     )
 
 
-def record(field: Field, spikes: Array, rate_hz: float, seed: int) -> Recording:
+def image_field(
+    field: ImagedField, spikes: Array, rate_hz: float, seed: int
+) -> SimulatedRecording:
     """Image the field while its neurons fire `spikes` (T, n)."""
     rng = np.random.default_rng([seed, 2])
-    calcium = indicator(spikes, rate_hz)
-    weights = field.clouds.reshape(field.clouds.shape[0], -1)
-    wash = slow_noise((len(spikes), weights.shape[1]), 0.5 * rate_hz, rng)
-    neuropil = np.maximum(3.0 * calcium @ weights + 0.04 * wash, -0.5)
-    return Recording(
+    calcium = calcium_dff(spikes, rate_hz)
+    weights = field.neuropil_weights.reshape(field.neuropil_weights.shape[0], -1)
+    neuropil_noise = ornstein_uhlenbeck_noise(
+        (len(spikes), weights.shape[1]), 0.5 * rate_hz, rng
+    )
+    neuropil = np.maximum(3.0 * calcium @ weights + 0.04 * neuropil_noise, -0.5)
+    return SimulatedRecording(
         field=field,
         calcium=calcium,
-        neuropil=neuropil.reshape(len(spikes), *field.clouds.shape[1:]),
-        shift_px=_motion(len(spikes), rate_hz, rng),
+        neuropil=neuropil.reshape(len(spikes), *field.neuropil_weights.shape[1:]),
+        shift_px=_simulate_motion(len(spikes), rate_hz, rng),
         seed=seed,
     )
 
 
-def indicator(spikes: Array, rate_hz: float, decay_s: float = 0.7) -> Array:
-    """Return dF/F (T, n): each spike rises within 50 ms and decays with `decay_s`."""
-    rise, decay = np.exp(-1 / (0.05 * rate_hz)), np.exp(-1 / (decay_s * rate_hz))
+def calcium_dff(spikes: Array, rate_hz: float, decay_s: float = 0.7) -> Array:
+    """Return dF/F (T, n): a spike's response rises in 50 ms and decays in `decay_s`."""
+    rise_factor, decay_factor = (
+        np.exp(-1 / (0.05 * rate_hz)),
+        np.exp(-1 / (decay_s * rate_hz)),
+    )
     lags = np.arange(int(rate_hz))
-    peak = (decay**lags - rise ** (lags + 1)).max()
-    response = lfilter([1.0], [1.0, -decay], spikes, axis=0)
-    response = response - rise * lfilter([1.0], [1.0, -rise], spikes, axis=0)
+    peak = (decay_factor**lags - rise_factor ** (lags + 1)).max()
+    response = lfilter([1.0], [1.0, -decay_factor], spikes, axis=0)
+    response = response - rise_factor * lfilter(
+        [1.0], [1.0, -rise_factor], spikes, axis=0
+    )
     return (_DFF_PER_SPIKE / peak * response).astype(np.float32)
 
 
-def _motion(n_frames: int, rate_hz: float, rng: np.random.Generator) -> Array:
-    """Slow sway with frame-to-frame jitter, as in a real awake recording."""
-    sway = slow_noise((n_frames, 2), _MOTION_TAU_S * rate_hz, rng)
+def _simulate_motion(n_frames: int, rate_hz: float, rng: np.random.Generator) -> Array:
+    """Return (T, 2) px: slow motion and jitter between frames, as in awake mice."""
+    sway = ornstein_uhlenbeck_noise((n_frames, 2), _MOTION_TAU_S * rate_hz, rng)
     jitter = _JITTER_SD_PX * rng.normal(size=(n_frames, 2))
     return (sway * np.array(_MOTION_SD_PX) + jitter).astype(np.float32)
 
 
-def _somata(n_neurons: int, side_px: int, rng: np.random.Generator) -> Array:
-    """Return (n, 2) px: random places no closer than a soma's width."""
+def _place_somata(n_neurons: int, side_px: int, rng: np.random.Generator) -> Array:
+    """Return (n, 2) px: random positions at least a cell body apart."""
     margin, grid = 10, int(np.ceil(side_px / _SPACING_PX))
     taken = np.full((grid + 2, grid + 2, 2), -1e6)
     placed: list[Array] = []
@@ -163,7 +173,7 @@ def _somata(n_neurons: int, side_px: int, rng: np.random.Generator) -> Array:
     )
 
 
-def _masks(centers: Array, side_px: int, rng: np.random.Generator) -> RoiSet:
+def _draw_masks(centers: Array, side_px: int, rng: np.random.Generator) -> RoiSet:
     pixels = []
     y, x = np.mgrid[-8:9, -8:9]
     for cy, cx in centers:
@@ -175,12 +185,12 @@ def _masks(centers: Array, side_px: int, rng: np.random.Generator) -> RoiSet:
         keep = ring > 0.05
         rows, cols = (round(cy) + y)[keep], (round(cx) + x)[keep]
         pixels.append((rows, cols, ring[keep]))
-    return roi_set.from_pixels(np.arange(len(centers)), (side_px, side_px), pixels)
+    return roi_set.build_roi_set(np.arange(len(centers)), (side_px, side_px), pixels)
 
 
-def _clouds(centers: Array, side_px: int) -> Array:
-    nodes = np.arange(0, side_px + _CLOUD_STEP_PX, _CLOUD_STEP_PX)
+def _neuropil_weights(centers: Array, side_px: int) -> Array:
+    nodes = np.arange(0, side_px + _NEUROPIL_GRID_PX, _NEUROPIL_GRID_PX)
     grid = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1)
     apart = ((centers[:, None, None] - grid) ** 2).sum(-1)
-    near = np.exp(-apart / (2 * (0.8 * _CLOUD_STEP_PX) ** 2))
+    near = np.exp(-apart / (2 * (0.8 * _NEUROPIL_GRID_PX) ** 2))
     return (near / (near.sum(0) + 1e-9)).astype(np.float32)

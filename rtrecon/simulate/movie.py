@@ -1,8 +1,8 @@
-"""Natural-like movies: textured leaves that occlude one another, seen by a moving eye.
+"""Natural-like movies: the dead leaves model, viewed by a moving eye.
 
-Dead leaves of power-law size give the edges, occlusions and 1/f^2 spectrum of natural
-scenes (Ruderman 1997; Lee, Mumford & Huang 2001). Two layers pan, zoom and slide past
-each other, and every few seconds there is a cut.
+Leaves of power-law size that occlude one another give the edges, occlusions and 1/f^2
+spectrum of natural scenes (Ruderman 1997; Lee, Mumford & Huang 2001). Two layers pan,
+zoom and move relative to each other. Every few seconds the scene changes.
 """
 
 from __future__ import annotations
@@ -14,61 +14,65 @@ from rtrecon.core.types import Array
 
 SHAPE = (36, 64)  # height, width in px, as in the Sensorium 2023 recordings
 RATE_HZ = 30.0
-MEAN, CONTRAST = 80.0, 57.0  # gray level and its s.d. in those recordings
-_CANVAS = 160  # px per side; wraps around, so that a pan never ends
-_LEAVES = 420
+MEAN_GRAY, SD_GRAY = 80.0, 57.0  # of those recordings, gray levels
+_CANVAS_PX = 160  # per side; the canvas wraps around
+_N_LEAVES = 420
 _RADII_PX = (3.0, 60.0)
 
 
-def natural_movie(n_frames: int, seed: int, clip_frames: int = 150) -> Array:
+def make_natural_movie(n_frames: int, seed: int, clip_frames: int = 150) -> Array:
     """Return uint8 (n_frames, 36, 64): independent clips of `clip_frames` each."""
     rng = np.random.default_rng(seed)
     starts = range(0, n_frames, clip_frames)
-    clips = [_clip(min(clip_frames, n_frames - start), rng) for start in starts]
+    clips = [_make_clip(min(clip_frames, n_frames - start), rng) for start in starts]
     return np.concatenate(clips)
 
 
-def _clip(n_frames: int, rng: np.random.Generator) -> Array:
-    back, _ = _leaves(rng, cover=1.0)
-    front, alpha = _leaves(rng, cover=0.12)
-    at_back = _camera(n_frames, rng, speed_px=0.22)
-    at_front = at_back + _camera(n_frames, rng, speed_px=0.35)
-    opaque = _look(alpha, at_front)
-    scene = (1 - opaque) * _look(back, at_back) + opaque * _look(front, at_front)
-    return _as_gray(scene, rng)
+def _make_clip(n_frames: int, rng: np.random.Generator) -> Array:
+    back, _ = _draw_leaves(rng, cover=1.0)
+    front, alpha = _draw_leaves(rng, cover=0.12)
+    at_back = _simulate_camera_path(n_frames, rng, speed_px=0.22)
+    at_front = at_back + _simulate_camera_path(n_frames, rng, speed_px=0.35)
+    opaque = _view_canvas(alpha, at_front)
+    scene = (1 - opaque) * _view_canvas(back, at_back) + opaque * _view_canvas(
+        front, at_front
+    )
+    return _scale_to_gray(scene, rng)
 
 
-def _leaves(rng: np.random.Generator, cover: float) -> tuple[Array, Array]:
+def _draw_leaves(rng: np.random.Generator, cover: float) -> tuple[Array, Array]:
     """Return (texture, alpha), both (canvas, canvas) float32."""
-    canvas = np.zeros((_CANVAS, _CANVAS), np.float32)
+    canvas = np.zeros((_CANVAS_PX, _CANVAS_PX), np.float32)
     alpha = np.zeros_like(canvas)
     small, large = _RADII_PX
-    radii = small / np.sqrt(1 - rng.random(_LEAVES) * (1 - (small / large) ** 2))
-    for radius in radii[: max(3, int(cover * _LEAVES))]:
-        _paint(canvas, alpha, radius, rng)
+    radii = small / np.sqrt(1 - rng.random(_N_LEAVES) * (1 - (small / large) ** 2))
+    for radius in radii[: max(3, int(cover * _N_LEAVES))]:
+        _paint_leaf(canvas, alpha, radius, rng)
     return canvas, alpha
 
 
-def _paint(
+def _paint_leaf(
     canvas: Array, alpha: Array, radius: float, rng: np.random.Generator
 ) -> None:
-    center = rng.integers(0, _CANVAS, 2)
+    center = rng.integers(0, _CANVAS_PX, 2)
     reach = int(np.ceil(radius)) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     angle, squeeze = rng.uniform(0, np.pi), rng.uniform(0.4, 1.0)
     along = x * np.cos(angle) + y * np.sin(angle)
     across = (y * np.cos(angle) - x * np.sin(angle)) / squeeze
     inside = along**2 + across**2 <= radius**2
-    rows = ((center[0] + y) % _CANVAS)[inside]
-    cols = ((center[1] + x) % _CANVAS)[inside]
+    rows = ((center[0] + y) % _CANVAS_PX)[inside]
+    cols = ((center[1] + x) % _CANVAS_PX)[inside]
     shading = rng.normal(0, 0.35) * along / radius  # light falls from one side
     stripes = 0.25 * np.sin(along * rng.uniform(0.2, 1.6) + rng.uniform(0, 6.28))
     canvas[rows, cols] = (rng.normal() + shading + stripes * rng.random())[inside]
     alpha[rows, cols] = 1.0
 
 
-def _camera(n_frames: int, rng: np.random.Generator, speed_px: float) -> Array:
-    """Return (n_frames, 3): pan y, pan x in px and log zoom; smooth, with saccades."""
+def _simulate_camera_path(
+    n_frames: int, rng: np.random.Generator, speed_px: float
+) -> Array:
+    """Return (n_frames, 3): pan y and x in px, log zoom; smooth, with saccades."""
     drift = gaussian_filter1d(
         rng.normal(size=(n_frames, 3)), 12, axis=0, mode="reflect"
     )
@@ -76,12 +80,12 @@ def _camera(n_frames: int, rng: np.random.Generator, speed_px: float) -> Array:
     jumps = (rng.random(n_frames) < 1 / 75)[:, None] * rng.normal(0, 6, (n_frames, 3))
     jumps[:, 2] = 0
     path = np.cumsum(drift + jumps, axis=0)
-    path[:, :2] += rng.uniform(0, _CANVAS, 2)
+    path[:, :2] += rng.uniform(0, _CANVAS_PX, 2)
     return path
 
 
-def _look(canvas: Array, camera: Array) -> Array:
-    """Return (n_frames, 36, 64) float32: the canvas seen along a camera path."""
+def _view_canvas(canvas: Array, camera: Array) -> Array:
+    """Return (n_frames, 36, 64) float32: the canvas as the moving camera views it."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float32)
     y, x = y - y.mean(), x - x.mean()
     zoom = np.exp(camera[:, 2])[:, None, None]
@@ -89,8 +93,8 @@ def _look(canvas: Array, camera: Array) -> Array:
     return map_coordinates(canvas, at, order=1, mode="grid-wrap", output=np.float32)
 
 
-def _as_gray(scene: Array, rng: np.random.Generator) -> Array:
-    contrast = CONTRAST * rng.uniform(0.7, 1.15)
+def _scale_to_gray(scene: Array, rng: np.random.Generator) -> Array:
+    contrast = SD_GRAY * rng.uniform(0.7, 1.15)
     gray = (scene - scene.mean()) / (scene.std() + 1e-6) * contrast
-    gray += MEAN + 20 * rng.normal()
+    gray += MEAN_GRAY + 20 * rng.normal()
     return np.clip(gray, 0, 255).astype(np.uint8)

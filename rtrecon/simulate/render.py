@@ -1,4 +1,4 @@
-"""The two loops over pixels that make a simulated frame."""
+"""Compiled loops over pixels that render a simulated frame."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from numba import njit
 
 from rtrecon.core.types import Array
 
-_LEVELS, _DRAWS, _NOISES = 1024, 512, 4096  # powers of two; small, to stay cached
+_N_LEVELS, _N_DRAWS, _N_NOISES = 1024, 512, 4096  # powers of two; small, to stay cached
 _PHOTONS_PER_LEVEL = 1 / 16  # the table reaches 64 photons per pixel
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def light(
+def render_light(
     tissue: Array,
     neuropil: Array,
     indptr: Array,
@@ -21,10 +21,10 @@ def light(
     weights: Array,
     brightness: Array,
 ) -> Array:
-    """Return (H, W) expected photons: tissue lit by neuropil, somata on top.
+    """Return (H, W) expected photons of tissue, neuropil and cell bodies.
 
-    neuropil: dF/F at nodes of a coarse grid, interpolated between them. weights are
-    masks that sum to one, so each is scaled by its own pixel count.
+    neuropil: dF/F at the nodes of a coarse grid, interpolated between them. The weights
+    of a mask sum to one; the number of its pixels scales them.
     """
     height, width = tissue.shape
     one = np.float32(1)  # a plain 1 would make everything double precision
@@ -50,7 +50,7 @@ def light(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _expose(
+def _expose_pixels(
     scene: Array,
     shift: Array,
     electronics: Array,
@@ -63,9 +63,9 @@ def _expose(
     gain, offset, read_noise = electronics
     one, levels = np.float32(1), np.float32(1 / _PHOTONS_PER_LEVEL)
     top_level = photons.shape[0] - 1
-    places = np.minimum(np.maximum(np.arange(width) - shift[1], 0), width - 1.001)
-    left = places.astype(np.int64)
-    across = (places - left).astype(np.float32)
+    columns = np.minimum(np.maximum(np.arange(width) - shift[1], 0), width - 1.001)
+    left = columns.astype(np.int64)
+    across = (columns - left).astype(np.float32)
     state = seed * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1)
     for r in range(height):
         y = min(max(r - shift[0], 0.0), height - 1.001)
@@ -79,28 +79,30 @@ def _expose(
             state ^= state << np.uint64(13)
             state ^= state >> np.uint64(7)
             state ^= state << np.uint64(17)
-            count = photons[level, state & np.uint64(_DRAWS - 1)]
-            dark = noise[(state >> np.uint64(20)) & np.uint64(_NOISES - 1)]
+            count = photons[level, state & np.uint64(_N_DRAWS - 1)]
+            dark = noise[(state >> np.uint64(20)) & np.uint64(_N_NOISES - 1)]
             out[r, c] = np.int16(offset + gain * count + read_noise * dark)
 
 
-def expose(
+def expose_frame(
     scene: Array, dy: float, dx: float, electronics: Array, seed: np.uint64, out: Array
 ) -> None:
-    """Photograph expected photons (H, W), moved by (dy, dx) px, into int16 `out`.
+    """Expose expected photons (H, W), moved by (dy, dx) px, into int16 `out`.
 
-    electronics: gain, offset, read noise. Photon counts are drawn from tables of the
-    Poisson distribution's quantiles, for that is 20 times faster than drawing anew.
+    electronics: gain, offset, read noise. Photon counts come from tables of Poisson
+    quantiles, which is 20 times faster than drawing each count.
     """
-    photons, noise = _tables()
+    photons, noise = _load_tables()
     move = np.array([dy, dx])
-    _expose(scene, move, electronics.astype(np.float32), photons, noise, seed, out)
+    _expose_pixels(
+        scene, move, electronics.astype(np.float32), photons, noise, seed, out
+    )
 
 
 _cached: list[tuple[Array, Array]] = []
 
 
-def _tables() -> tuple[Array, Array]:
+def _load_tables() -> tuple[Array, Array]:
     if not _cached:
         _cached.append(_make_tables())
     return _cached[0]
@@ -111,8 +113,8 @@ def _make_tables() -> tuple[Array, Array]:
     from scipy.stats import norm, poisson  # slow to import, and only needed here
 
     rng = np.random.default_rng(0)
-    middle = (np.arange(_DRAWS) + 0.5) / _DRAWS
-    expected = (np.arange(_LEVELS) + 0.5) * _PHOTONS_PER_LEVEL
+    middle = (np.arange(_N_DRAWS) + 0.5) / _N_DRAWS
+    expected = (np.arange(_N_LEVELS) + 0.5) * _PHOTONS_PER_LEVEL
     photons = poisson.ppf(middle[None], expected[:, None]).astype(np.uint8)
-    noise = rng.permutation(norm.ppf((np.arange(_NOISES) + 0.5) / _NOISES))
+    noise = rng.permutation(norm.ppf((np.arange(_N_NOISES) + 0.5) / _N_NOISES))
     return photons, noise.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A whole simulated session: mouse, microscope and stimulus, with the truth beside."""
+"""A simulated session: mouse, microscope, stimulus, and the ground truth."""
 
 from __future__ import annotations
 
@@ -9,94 +9,108 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.simulate.behavior import Behavior, behave
-from rtrecon.simulate.microscope import Field, Recording, make_field, record
-from rtrecon.simulate.mouse import Mouse, Response, make_mouse
-from rtrecon.simulate.movie import RATE_HZ, natural_movie
-from rtrecon.transport.sender import Sender
+from rtrecon.simulate.behavior import BehaviorTraces, simulate_behavior
+from rtrecon.simulate.microscope import (
+    ImagedField,
+    SimulatedRecording,
+    image_field,
+    make_imaged_field,
+)
+from rtrecon.simulate.mouse import NeuralResponse, SimulatedMouse, make_simulated_mouse
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.transport.senders import SessionSender
 
 _CALIBRATION_FRAMES = 3000
 
 
 @dataclass(frozen=True)
-class World:
-    """One mouse under one microscope; the same on every day."""
+class ImagedMouse:
+    """One simulated mouse and its field of view; the same on every day."""
 
-    mouse: Mouse
-    field: Field
+    mouse: SimulatedMouse
+    field: ImagedField
 
 
 @dataclass(frozen=True)
-class Session:
-    """One day's recording. movie: uint8 (T, 36, 64), shown one frame per scan."""
+class SimulatedSession:
+    """One recording. movie: uint8 (T, 36, 64); each scan shows one movie frame."""
 
-    name: str
+    clip_name: str
     movie: Array
-    behavior: Behavior
-    response: Response
-    recording: Recording
+    behavior: BehaviorTraces
+    response: NeuralResponse
+    recording: SimulatedRecording
     rate_hz: float = RATE_HZ
 
     def __len__(self) -> int:
         return len(self.movie)
 
 
-def make_world(n_neurons: int, side_px: int, seed: int) -> World:
-    """Grow a mouse and lay out its field; everything follows from the seed."""
-    field = make_field(n_neurons, side_px, seed)  # first: it may be too small
-    calibration = natural_movie(_CALIBRATION_FRAMES, seed=10_000 + seed)
-    return World(make_mouse(n_neurons, seed, calibration), field)
+def make_imaged_mouse(n_neurons: int, side_px: int, seed: int) -> ImagedMouse:
+    """Make a mouse and its field of view; the seed determines everything.
+
+    Raises UserError if the neurons do not fit into the field.
+    """
+    field = make_imaged_field(n_neurons, side_px, seed)  # first: it may raise
+    calibration = make_natural_movie(_CALIBRATION_FRAMES, seed=10_000 + seed)
+    return ImagedMouse(make_simulated_mouse(n_neurons, seed, calibration), field)
 
 
-def make_session(world: World, movie: Array, name: str, seed: int) -> Session:
-    """Show `movie` to the mouse; `seed` decides behaviour, noise and motion."""
+def simulate_session(
+    imaged: ImagedMouse, movie: Array, name: str, seed: int
+) -> SimulatedSession:
+    """Show `movie` to the mouse; `seed` determines behaviour, noise and motion."""
     rng = np.random.default_rng([seed, 7])
-    behavior = behave(len(movie), RATE_HZ, rng)
-    response = world.mouse.respond(movie, behavior, seed)
-    recording = record(world.field, response.spikes, RATE_HZ, seed)
-    return Session(name, movie, behavior, response, recording)
+    behavior = simulate_behavior(len(movie), RATE_HZ, rng)
+    response = imaged.mouse.simulate_response(movie, behavior, seed)
+    recording = image_field(imaged.field, response.spikes, RATE_HZ, seed)
+    return SimulatedSession(name, movie, behavior, response, recording)
 
 
-def start_fields(session: Session) -> dict[str, object]:
-    """Return what the start message says of a session."""
+def start_message_fields(session: SimulatedSession) -> dict[str, object]:
+    """Return the fields of the session's start message."""
     height, width = session.recording.field.tissue.shape
     return {
         "source": "rtrecon simulator",
         "rate_hz": session.rate_hz,
         "shape": (height, width),
-        "meta": {"clip": session.name},
+        "meta": {"clip": session.clip_name},
     }
 
 
-def stream(
-    session: Session, sender: Sender, on_frame: Callable[[int], None] | None = None
+def stream_session(
+    session: SimulatedSession,
+    sender: SessionSender,
+    on_frame: Callable[[int], None] | None = None,
 ) -> None:
     """Send the session as the microscope would, each frame at its own time.
 
-    A frame that the transport does not take is dropped and counted by the sender, as
-    a microscope would; the next frame keeps its own deadline.
+    When the transport accepts no frame, the sender drops and counts it, as a
+    microscope would. The next frame keeps its own deadline.
     """
     height, width = session.recording.field.tissue.shape
     pixels = np.empty((height, width), np.int16)
-    session.recording.frame(0, pixels)  # what is compiled now makes no frame late
+    session.recording.render_frame(0, pixels)  # compiles, so that no frame is late
     started = time.monotonic()
     for index in range(len(session)):
-        session.recording.frame(index, pixels)
+        session.recording.render_frame(index, pixels)
         t = (index + 1) / session.rate_hz
         time.sleep(max(0.0, started + t - time.monotonic()))
-        _send(session, sender, index, pixels)
+        _send_scan(session, sender, index, pixels)
         if on_frame is not None:
             on_frame(index)
-    sender.end("complete")
+    sender.send_end("complete")
 
 
-def _send(session: Session, sender: Sender, index: int, pixels: Array) -> None:
+def _send_scan(
+    session: SimulatedSession, sender: SessionSender, index: int, pixels: Array
+) -> None:
     t = index / session.rate_hz
     behavior = session.behavior
-    sender.behavior(
+    sender.send_behavior(
         t,
         pupil_dilation=float(behavior.pupil_dilation[index]),
         running_speed=float(behavior.running_speed[index]),
     )
-    sender.stimulus(session.movie[index], session.name, index, t)
-    sender.frame(pixels, index + 1, t)
+    sender.send_stimulus(session.movie[index], session.clip_name, index, t)
+    sender.send_frame(pixels, index + 1, t)

@@ -1,110 +1,87 @@
-"""Whatever frames and masks come from."""
+"""Recordings of two-photon microscopes, read frame by frame: `open_recording`."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from rtrecon.sources.recording import Hints, Recording, RecordingError
-
-ACCEPTED = (
-    "a TIFF file or a folder of one series of them, Suite2p's data.bin, a data set of "
-    "an HDF5 file (movie.h5:/data), an .nwb file, Thor's .raw, Scanbox's .sbx, or what "
-    "rtrecon captured"
+from rtrecon.sources import registry
+from rtrecon.sources.recording import (
+    RecordedFrame,
+    Recording,
+    RecordingError,
+    RecordingHints,
 )
-CAPTURE_SUFFIX = ".rtrcap"
-_HDF5 = (".h5", ".hdf5", ".nwb")
-_TIFF = (".tif", ".tiff", ".btf")
+
+__all__ = [
+    "RecordedFrame",
+    "Recording",
+    "RecordingError",
+    "RecordingHints",
+    "open_recording",
+]
 
 
-def open(path: Path | str, hints: Hints | None = None) -> Recording:
-    """Open a recording of any known kind, by its name and what is in it.
+def open_recording(path: Path | str, hints: RecordingHints | None = None) -> Recording:
+    """Open a recording of any accepted format; frames are read one after the other.
 
-    A pattern such as 'folder/name_*.tif', or the folder of a single series, is the
-    files of that series. Raises `RecordingError` with a sentence.
+    path: a file; 'movie.h5:/data' for a dataset of a file; a pattern such as
+    'folder/name_*.tif', or a folder, for the files of one series. hints: what the file
+    does not store, and which part of it to read. Raises `RecordingError`.
+
+    >>> from rtrecon.sources import RecordingHints, open_recording
+    >>> with open_recording("stack.tif", RecordingHints(rate_hz=30.0)) as recording:
+    ...     print(recording.shape, recording.rate_hz, recording.n_frames)
+    ...     for frame in recording.frames():
+    ...         print(frame.number, frame.pixels.mean())
+    (12, 16) 30.0 2
+    1 100.0
+    2 200.0
     """
-    hints = hints or Hints()
-    path, dataset = _split(str(path))
+    hints = hints or RecordingHints()
+    path, dataset = _split_dataset(str(path))
+    hints = replace(hints, dataset=dataset or hints.dataset)
     if "*" in path.name:
-        return _series(path.parent, path.name, hints)
+        return _open_series(path.parent, path.name, hints)
     if path.is_dir():
-        return _folder(path, hints)
+        return _open_folder(path, hints)
     if not path.is_file():
-        raise RecordingError(f"recording {path} does not exist; it can be {ACCEPTED}")
-    if path.suffix.lower() in _TIFF and _by_scanimage(path):
-        return _scanimage(path, hints)
+        raise RecordingError(
+            f"recording {path} does not exist; it can be {registry.describe_formats()}"
+        )
+    recording_format = registry.find_format(path)
     try:
-        return _other(path, dataset, hints)
+        return recording_format.open(path, hints)
     except RecordingError as error:
-        raise RecordingError(f"{path} cannot be replayed: {error}") from None
+        raise RecordingError(f"{path} cannot be opened: {error}") from None
 
 
-def _split(text: str) -> tuple[Path, str]:
-    """Split 'file.h5:/data/set' into its two halves; other paths have no second one."""
-    found = re.fullmatch(r"(.+\.(?:h5|hdf5|nwb)):([/\\].*)", text, re.I)
+def _split_dataset(text: str) -> tuple[Path, str]:
+    """Split 'file.h5:/data/set' into file and dataset; other paths have no dataset."""
+    suffixes = [
+        s[1:]
+        for entry in registry.FORMATS
+        if entry.has_datasets
+        for s in entry.suffixes
+    ]
+    found = re.fullmatch(rf"(.+\.(?:{'|'.join(suffixes)})):([/\\].*)", text, re.I)
     if found is None:
         return Path(text), ""
-    return Path(found[1]), found[2].replace("\\", "/")  # as Windows may spell it
+    return Path(found[1]), found[2].replace("\\", "/")  # Windows turns / into \
 
 
-def _folder(folder: Path, hints: Hints) -> Recording:
-    for name in ("data.bin", "Image_0001_0001.raw", "Image_001_001.raw"):
+def _open_folder(folder: Path, hints: RecordingHints) -> Recording:
+    for name in (name for entry in registry.FORMATS for name in entry.folder_files):
         if (folder / name).is_file():
-            return open(folder / name, hints)
-    return _series(folder, "*.tif*", hints)
+            return open_recording(folder / name, hints)
+    return _open_series(folder, "*.tif*", hints)
 
 
-def _series(folder: Path, pattern: str, hints: Hints) -> Recording:
-    from rtrecon.sources.series import Series, series_in
+def _open_series(folder: Path, pattern: str, hints: RecordingHints) -> Recording:
+    from rtrecon.sources.recording_series import RecordingSeries, find_series_files
 
-    paths = series_in(folder, pattern)
+    paths = find_series_files(folder, pattern)
     if len(paths) == 1:
-        return open(paths[0], hints)
-    return Series(paths, lambda path: open(path, hints))
-
-
-def _by_scanimage(path: Path) -> bool:
-    from rtrecon.sources.tiff import is_scanimage, open_tiff
-
-    with open_tiff(path) as tiff:
-        return is_scanimage(tiff)
-
-
-def _scanimage(path: Path, hints: Hints) -> Recording:
-    from rtrecon.sources.tiff import ScanImageTiff
-
-    if hints.rate_hz or hints.shape:
-        raise RecordingError(
-            f"{path} says its own rate and size; leave --rate-hz and --shape out"
-        )
-    return ScanImageTiff(path, hints.channel, hints.field)
-
-
-def _other(path: Path, dataset: str, hints: Hints) -> Recording:
-    # Libraries that take long to import are, for those who have such a file.
-    kind = path.suffix.lower()
-    if kind in _TIFF:
-        from rtrecon.sources.plain_tiff import PlainTiff
-
-        return PlainTiff(path, hints)
-    if kind in _HDF5:
-        from rtrecon.sources.hdf5_movie import Hdf5Movie
-
-        return Hdf5Movie(path, dataset, hints)
-    if kind == ".bin":
-        from rtrecon.sources.suite2p_binary import open_suite2p
-
-        return open_suite2p(path, hints)
-    if kind == ".raw":
-        from rtrecon.sources.thor import open_thor
-
-        return open_thor(path, hints)
-    if kind == ".sbx":
-        from rtrecon.sources.scanbox import open_scanbox
-
-        return open_scanbox(path, hints)
-    if kind == CAPTURE_SUFFIX:
-        from rtrecon.sources.scanimage_stream import PARSERS, Published, captured
-
-        return Published(path.name, captured(path), PARSERS["guess"], hints)
-    raise RecordingError(f"it is of no known kind; a recording can be {ACCEPTED}")
+        return open_recording(paths[0], hints)
+    return RecordingSeries(paths, lambda path: open_recording(path, hints))

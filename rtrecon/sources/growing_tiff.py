@@ -1,4 +1,4 @@
-"""A TIFF file followed while ScanImage writes it, and those that come after it."""
+"""Follows a TIFF file while the microscope writes it, and the files after it."""
 
 from __future__ import annotations
 
@@ -8,160 +8,178 @@ from contextlib import suppress
 from pathlib import Path
 
 from rtrecon.core.types import Array
-from rtrecon.sources.growing_tiff_pages import Chain, Page
-from rtrecon.sources.recording import Hints, RecordedFrame, Recording, RecordingError
-from rtrecon.sources.scanimage import Header
-from rtrecon.sources.scanimage_pages import Images
-from rtrecon.sources.series import Onward, followers, require_alike
-from rtrecon.sources.tiff import is_scanimage, open_tiff, tiff_header
+from rtrecon.sources.growing_tiff_pages import GrowingTiffReader, TiffPage
+from rtrecon.sources.recording import (
+    RecordedFrame,
+    Recording,
+    RecordingError,
+    RecordingHints,
+)
+from rtrecon.sources.recording_series import (
+    FrameRenumbering,
+    list_next_paths,
+    require_same_layout,
+)
+from rtrecon.sources.scanimage_header import ScanImageHeader
+from rtrecon.sources.scanimage_pages import FrameAssembler
+from rtrecon.sources.scanimage_tiff import read_tiff_header
+from rtrecon.sources.tiff_file import is_scanimage, open_tiff
 
-POLL_S = 0.005  # between looks at the file: a sixth of a frame at 30 Hz
+POLL_S = 0.005  # between two looks at the file: a sixth of a frame at 30 Hz
 
 
 class GrowingTiff(Recording):
-    """A file that somebody is writing; its first page is there.
+    """A TIFF file that is being written; its first page must be complete.
 
-    Frames are those that are whole by now, and each call of `frames` goes on after the
-    last one. Pages may come from ScanImage or, with a rate given, from anybody. Raises
-    `RecordingError`.
+    `frames` yields the frames that are complete by now; the next call continues after
+    the last one. ScanImage's files, or those of any program if the hints give a rate.
+    Raises `RecordingError`.
     """
 
-    def __init__(self, path: Path, hints: Hints) -> None:
+    def __init__(self, path: Path, hints: RecordingHints) -> None:
         self.path, self.name = path, path.name
-        self._chain = Chain(path)
-        self._ahead: Page | None = None  # looked at, but not passed on
-        self._read: list[Page] = []  # of the image that is not whole yet
+        self._reader = GrowingTiffReader(path)
+        self._peeked_page: TiffPage | None = None  # read, but not yet yielded
+        self._pending_pages: list[TiffPage] = []  # of an image that is not complete
         self._n_images = 0
         try:
-            first = self._chain.next()
+            first = self._reader.read_page()
             if first is None:
-                raise RecordingError("there is no whole frame in it yet")
-            self._ahead = first
-            self._tell(_header_of(path, hints), first, hints)
+                raise RecordingError("it contains no complete frame yet")
+            self._peeked_page = first
+            self._set_attributes(_read_header(path, hints), first, hints)
         except RecordingError as error:
             self.close()
             raise RecordingError(f"{path} cannot be followed: {error}") from None
 
     def frames(self) -> Iterator[RecordedFrame]:
-        """Yield the frames that have come since the last call, which may be none."""
-        n_channels = len(self._images.header.channels)
+        """Yield the frames written since the last call; possibly none."""
+        n_channels = len(self._assembler.header.channels)
         try:
-            while (page := self._next()) is not None:
-                self._read.append(page)
-                if len(self._read) < n_channels:
+            while (page := self._next_page()) is not None:
+                self._pending_pages.append(page)
+                if len(self._pending_pages) < n_channels:
                     continue
-                pages = _Read(self._read, self._n_images * n_channels)
-                self._n_images, self._read = self._n_images + 1, []
-                yield from self._images.frames(pages, self._n_images - 1)
+                pages = _ImagePages(self._pending_pages, self._n_images * n_channels)
+                self._n_images, self._pending_pages = self._n_images + 1, []
+                yield from self._assembler.read_frames(pages, self._n_images - 1)
         except RecordingError as error:
             raise RecordingError(f"{self.path}: {error}") from None
 
     def close(self) -> None:
         """Close the file."""
-        self._chain.close()
+        self._reader.close()
 
-    def _next(self) -> Page | None:
-        page, self._ahead = self._ahead, None
-        return page or self._chain.next()
+    def _next_page(self) -> TiffPage | None:
+        page, self._peeked_page = self._peeked_page, None
+        return page or self._reader.read_page()
 
-    def _tell(self, header: Header, first: Page, hints: Hints) -> None:
-        pixels = first.pixels
-        layout = pixels.shape, pixels.dtype
-        self._images = Images(header, layout, hints.channel, hints.field)
-        self._images.begin(_Read([first], 0))
-        self.shape, self.dtype = self._images.shape, self._images.dtype
-        self.channels, self.planes = self._images.channels, self._images.planes
-        self.rate_hz, self.notice = header.rate_hz, self._images.notice
+    def _set_attributes(
+        self, header: ScanImageHeader, first: TiffPage, hints: RecordingHints
+    ) -> None:
+        layout = first.pixels.shape, first.pixels.dtype
+        assembler = FrameAssembler(header, layout, hints.channel, hints.field)
+        assembler.find_first_image(_ImagePages([first], 0))
+        self._assembler = assembler
+        self.shape, self.dtype = assembler.shape, assembler.dtype
+        self.channels, self.planes = assembler.channels, assembler.planes
+        self.rate_hz, self.notice = header.rate_hz, assembler.notice
+        self.um_per_px = header.um_per_px
 
 
 class FollowedTiff(Recording):
     """A growing file, then the next part or acquisition that appears beside it.
 
-    Ends when no frame has come for `silence_s`; so long it also waits for the first
-    one. Raises `RecordingError`.
+    Ends if no frame arrives for `timeout_s`; waits as long for the first frame. Raises
+    `RecordingError`.
     """
 
-    def __init__(self, path: Path, hints: Hints, silence_s: float) -> None:
-        self._hints, self._silence_s = hints, silence_s
-        self._current = self._first(path)
+    def __init__(self, path: Path, hints: RecordingHints, timeout_s: float) -> None:
+        self._hints, self._timeout_s = hints, timeout_s
+        self._current = self._open_first_file(path)
         first = self._current
         self.name, self.notice = first.name, first.notice
         self.shape, self.dtype, self.rate_hz = first.shape, first.dtype, first.rate_hz
         self.channels, self.planes = first.channels, first.planes
+        self.um_per_px = first.um_per_px
 
     def frames(self) -> Iterator[RecordedFrame]:
-        """Yield frames as they are written, until nobody writes any more."""
-        onward = Onward(self.rate_hz)
+        """Yield frames as they are written, until the microscope stops writing."""
+        renumbering = FrameRenumbering(self.rate_hz)
         while True:
-            yield from onward.file(self._while_growing())
-            following = self._following()
-            if following is None:
+            yield from renumbering.renumber(self._read_current_file())
+            next_file = self._open_next_file()
+            if next_file is None:
                 return
             self._current.close()
-            self._current = following
-            require_alike(following, self, following.path)
+            self._current = next_file
+            require_same_layout(next_file, self, next_file.path)
 
     def close(self) -> None:
         """Close the file that is being followed."""
         self._current.close()
 
-    def _while_growing(self) -> Iterator[RecordedFrame]:
-        """Yield the frames of one file until it is silent or the next has begun."""
-        heard_s = time.monotonic()
-        while time.monotonic() - heard_s < self._silence_s:
-            # Asked before the look at this file, so that its last frames are not lost.
-            is_over = any(map(_has_begun, followers(self._current.path)))
+    def _read_current_file(self) -> Iterator[RecordedFrame]:
+        """Yield the frames of one file until the timeout, or until the next begins."""
+        last_frame_s = time.monotonic()
+        while time.monotonic() - last_frame_s < self._timeout_s:
+            # Looked up before this file is read, so that its last frames are not lost.
+            is_finished = any(map(_has_whole_page, list_next_paths(self._current.path)))
             for frame in self._current.frames():
-                heard_s = time.monotonic()
+                last_frame_s = time.monotonic()
                 yield frame
-            if is_over:
+            if is_finished:
                 return
             time.sleep(POLL_S)
 
-    def _following(self) -> GrowingTiff | None:
-        begun = filter(_has_begun, followers(self._current.path))
-        return next((GrowingTiff(path, self._hints) for path in begun), None)
+    def _open_next_file(self) -> GrowingTiff | None:
+        started = filter(_has_whole_page, list_next_paths(self._current.path))
+        return next((GrowingTiff(path, self._hints) for path in started), None)
 
-    def _first(self, path: Path) -> GrowingTiff:
-        deadline_s = time.monotonic() + self._silence_s
-        while not _has_begun(path) and time.monotonic() < deadline_s:
+    def _open_first_file(self, path: Path) -> GrowingTiff:
+        deadline_s = time.monotonic() + self._timeout_s
+        while not _has_whole_page(path) and time.monotonic() < deadline_s:
             time.sleep(POLL_S)
         if not path.is_file():
-            raise RecordingError(f"recording {path} does not exist; nobody began it")
+            raise RecordingError(
+                f"recording {path} does not exist after {self._timeout_s:g} s; start "
+                "the acquisition earlier, or wait longer with --timeout"
+            )
         return GrowingTiff(path, self._hints)
 
 
-class _Read:
-    """The pages of one image, by their numbers in the file."""
+class _ImagePages:
+    """The pages of one image, addressed by their numbers in the file."""
 
-    def __init__(self, pages: list[Page], first: int) -> None:
-        self._pages, self._first = pages, first
+    def __init__(self, pages: list[TiffPage], first_page: int) -> None:
+        self._pages, self._first_page = pages, first_page
 
-    def pixels(self, page: int) -> Array:
-        return self._pages[page - self._first].pixels
+    def read_pixels(self, page: int) -> Array:
+        return self._pages[page - self._first_page].pixels
 
-    def description(self, page: int) -> str:
-        return self._pages[page - self._first].description
+    def read_description(self, page: int) -> str:
+        return self._pages[page - self._first_page].description
 
     def close(self) -> None:
         self._pages = []
 
 
-def _has_begun(path: Path) -> bool:
-    """Tell whether a file holds a whole page."""
-    with suppress(OSError):  # it is not there, or its writer has it for itself
-        chain = Chain(path)
+def _has_whole_page(path: Path) -> bool:
+    """Return whether a file contains a complete page."""
+    with suppress(OSError):  # it does not exist, or its writer has locked it
+        reader = GrowingTiffReader(path)
         try:
-            return chain.next() is not None
+            return reader.read_page() is not None
         except RecordingError:
-            return True  # that it cannot be read is said when it is opened
+            return True  # the error is reported when the file is opened
         finally:
-            chain.close()
+            reader.close()
     return False
 
 
-def _header_of(path: Path, hints: Hints) -> Header:
+def _read_header(path: Path, hints: RecordingHints) -> ScanImageHeader:
     with open_tiff(path) as tiff:
         if is_scanimage(tiff):
-            return tiff_header(tiff)
-    return Header((1,), hints.known_rate_hz(None), announced=None, numbered=False)
+            return read_tiff_header(tiff)
+    rate_hz = hints.resolve_rate_hz(None)
+    return ScanImageHeader((1,), rate_hz, n_requested=None, has_stamps=False)

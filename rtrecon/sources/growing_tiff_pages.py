@@ -1,4 +1,4 @@
-"""The pages of a TIFF file while it is being written, one after the other."""
+"""Reads the pages of a TIFF file one after the other while it is being written."""
 
 from __future__ import annotations
 
@@ -15,150 +15,163 @@ from rtrecon.protocol.messages import MAX_PAYLOAD_BYTES
 from rtrecon.sources.recording import RecordingError
 
 _CLASSIC, _BIG = 42, 43
-# A tag's kind of values -> as struct calls it, bytes of one.
-_KINDS = {1: ("B", 1), 2: ("s", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}
+# Type of a tag's values -> its struct code, bytes per value.
+_VALUE_TYPES = {1: ("B", 1), 2: ("s", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}
 _WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
 _DESCRIPTION, _OFFSETS, _SAMPLES, _COUNTS, _FORMAT = 270, 273, 277, 279, 339
-_KNOWN = (
+_USED_TAGS = (
     *(_WIDTH, _LENGTH, _BITS, _COMPRESSION, _DESCRIPTION),
     *(_OFFSETS, _SAMPLES, _COUNTS, _FORMAT),
 )
-_MOST_TAGS = 4096  # more are no directory but what is not written yet
-_SIGNED = 2
+_MAX_TAGS = 4096  # a larger count is a directory that is not written yet
+_SIGNED_FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Page:
-    """An image, (lines, pixels), and its text."""
+class TiffPage:
+    """One page: its image (lines, pixels) and its text."""
 
     pixels: Array
     description: str
 
 
-class Chain:
-    """Reads page after page, as far as they are whole; remembers only where it is.
+class GrowingTiffReader:
+    """Reads the complete pages of a growing file and remembers only its position.
 
-    Classic TIFF or BigTIFF, uncompressed 16-bit images. A page counts as whole once
-    all that its directory points to lies within the file: a writer appends, and puts
-    in the link to the next directory first or last. Raises `RecordingError` with a
-    sentence that lacks the file's name.
+    Classic TIFF or BigTIFF with uncompressed 16-bit images. A page is complete once
+    everything that its directory points to lies within the file: the writer appends,
+    and writes the link to the next directory either first or last. Raises
+    `RecordingError` that does not name the file.
     """
 
     def __init__(self, path: Path) -> None:
-        # Unbuffered: what was read a moment ago may have been written since.
+        # Unbuffered, because bytes read a moment ago may have changed since.
         self._file: BinaryIO = path.open("rb", buffering=0)
-        self._order, self._is_big = "", False
-        self._link = 0  # where the next directory's offset stands
-        self.n_read = 0
+        self._byte_order, self._is_big = "", False
+        self._link_offset = 0  # where the offset of the next directory is stored
+        self.n_pages_read = 0
 
-    def next(self) -> Page | None:
-        """Return the next page, or None if it is not whole yet."""
-        if not self._order and not self._begin():
+    def read_page(self) -> TiffPage | None:
+        """Return the next page, or None if it is not complete yet."""
+        if not self._byte_order and not self._read_file_header():
             return None
-        start = self._number_at(self._link, "Q" if self._is_big else "I")
+        start = self._read_number(self._link_offset, "Q" if self._is_big else "I")
         if not start:
             return None
-        found = self._directory(start)
-        if found is None:
+        directory = self._read_directory(start)
+        if directory is None:
             return None
-        tags, link = found
+        tags, link_offset = directory
         try:
-            page = self._page(tags)
+            page = self._build_page(tags)
         except RecordingError:
             raise
         except (AttributeError, IndexError, TypeError, ValueError):
-            raise RecordingError(f"page {self.n_read} makes no sense") from None
+            raise RecordingError(f"page {self.n_pages_read} is damaged") from None
         if page is not None:
-            self._link = link
-            self.n_read += 1
+            self._link_offset = link_offset
+            self.n_pages_read += 1
         return page
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _begin(self) -> bool:
-        head = self._read(0, 8)
+    def _read_file_header(self) -> bool:
+        head = self._read_bytes(0, 8)
         if head is None:
             return False
-        order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-        version = struct.unpack(f"{order or '<'}H", head[2:4])[0]
-        if not order or version not in (_CLASSIC, _BIG):
+        byte_order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+        version = struct.unpack(f"{byte_order or '<'}H", head[2:4])[0]
+        if not byte_order or version not in (_CLASSIC, _BIG):
             raise RecordingError("it is not a readable TIFF file")
-        self._order, self._is_big = order, version == _BIG
-        self._link = 8 if self._is_big else 4
+        self._byte_order, self._is_big = byte_order, version == _BIG
+        self._link_offset = 8 if self._is_big else 4
         return True
 
-    def _directory(self, start: int) -> tuple[dict[int, tuple[Any, ...]], int] | None:
-        """Return values by tag, and where the link to the next directory stands."""
+    def _read_directory(
+        self, start: int
+    ) -> tuple[dict[int, tuple[Any, ...]], int] | None:
+        """Return values by tag, and where the link to the next directory is stored."""
         count_type, entry_type = ("Q", "HHQ8s") if self._is_big else ("H", "HHI4s")
-        count = self._number_at(start, count_type)
-        if not count or count > _MOST_TAGS:
+        n_tags = self._read_number(start, count_type)
+        if not n_tags or n_tags > _MAX_TAGS:
             return None
         first = start + struct.calcsize(f"={count_type}")
-        link = first + count * struct.calcsize(f"={entry_type}")
+        link_offset = first + n_tags * struct.calcsize(f"={entry_type}")
         link_bytes = 8 if self._is_big else 4
-        raw = self._read(first, link + link_bytes - first)
+        raw = self._read_bytes(first, link_offset + link_bytes - first)
         if raw is None:
             return None
         tags: dict[int, tuple[Any, ...]] = {}
-        entries = struct.iter_unpack(f"{self._order}{entry_type}", raw[:-link_bytes])
-        for tag, kind, n, value in entries:
-            if tag not in _KNOWN:
+        entry_format = f"{self._byte_order}{entry_type}"
+        entries = struct.iter_unpack(entry_format, raw[:-link_bytes])
+        for tag, value_type, n_values, inline in entries:
+            if tag not in _USED_TAGS:
                 continue
-            values = self._values(kind, n, value)
+            values = self._read_tag_values(value_type, n_values, inline)
             if values is None:
                 return None
             tags[tag] = values
-        return tags, link
+        return tags, link_offset
 
-    def _values(self, kind: int, count: int, inline: bytes) -> tuple[Any, ...] | None:
-        """Return a tag's values: those within it, or those that it points to."""
-        if kind not in _KINDS:
+    def _read_tag_values(
+        self, value_type: int, n_values: int, inline: bytes
+    ) -> tuple[Any, ...] | None:
+        """Return the values that the entry holds itself, or those it points to."""
+        if value_type not in _VALUE_TYPES:
             return ()
-        code, each = _KINDS[kind]
-        size = count * each
+        code, value_bytes = _VALUE_TYPES[value_type]
+        size = n_values * value_bytes
         raw: bytes | None = inline[:size]
         if size > len(inline):
             pointer = "Q" if self._is_big else "I"
-            raw = self._read(struct.unpack(f"{self._order}{pointer}", inline)[0], size)
-        return (
-            None if raw is None else struct.unpack(f"{self._order}{count}{code}", raw)
-        )
+            (start,) = struct.unpack(f"{self._byte_order}{pointer}", inline)
+            raw = self._read_bytes(start, size)
+        if raw is None:
+            return None
+        return struct.unpack(f"{self._byte_order}{n_values}{code}", raw)
 
-    def _page(self, tags: dict[int, tuple[Any, ...]]) -> Page | None:
-        """Return the page of these tags; IndexError and the like for nonsense."""
-        one = (1,)
-        if tags.get(_COMPRESSION, one)[0] != 1:
+    def _build_page(self, tags: dict[int, tuple[Any, ...]]) -> TiffPage | None:
+        """Return the page of these tags; IndexError and similar for damaged tags."""
+        default = (1,)
+        if tags.get(_COMPRESSION, default)[0] != 1:
             raise RecordingError(
-                "its pages are compressed; only plain ones can be followed"
+                "its pages are compressed; only uncompressed files can be followed"
             )
         bits = tags.get(_BITS, ())
-        if bits != (16,) or tags.get(_SAMPLES, one)[0] != 1:
-            raise RecordingError(f"its pixels have {bits} bits; 16 can be followed")
+        if bits != (16,) or tags.get(_SAMPLES, default)[0] != 1:
+            raise RecordingError(
+                f"its pixels have {bits} bits; only 16-bit pixels can be followed"
+            )
         strips = zip(tags.get(_OFFSETS, ()), tags.get(_COUNTS, ()), strict=True)
-        read = [self._read(offset, size) for offset, size in strips]
-        whole = [strip for strip in read if strip is not None]
-        if len(whole) < len(read):
+        read = [self._read_bytes(offset, size) for offset, size in strips]
+        complete = [strip for strip in read if strip is not None]
+        if len(complete) < len(read):
             return None
-        kind = "i2" if tags.get(_FORMAT, one)[0] == _SIGNED else "u2"
-        pixels = np.frombuffer(b"".join(whole), f"{self._order}{kind}")
+        is_signed = tags.get(_FORMAT, default)[0] == _SIGNED_FORMAT
+        dtype = "i2" if is_signed else "u2"
+        pixels = np.frombuffer(b"".join(complete), f"{self._byte_order}{dtype}")
         shape = tags.get(_LENGTH, ())[0], tags.get(_WIDTH, ())[0]
-        text = (
-            tags.get(_DESCRIPTION, (b"",))[0].rstrip(b"\0").decode("utf-8", "replace")
+        text = tags.get(_DESCRIPTION, (b"",))[0].rstrip(b"\0")
+        return TiffPage(
+            pixels.astype(dtype, copy=False).reshape(shape),
+            text.decode("utf-8", "replace"),
         )
-        return Page(pixels.astype(kind, copy=False).reshape(shape), text)
 
-    def _number_at(self, start: int, code: str) -> int:
-        """Return a number of the file, 0 where it is not written yet."""
-        raw = self._read(start, struct.calcsize(f"={code}"))
-        return 0 if raw is None else int(struct.unpack(f"{self._order}{code}", raw)[0])
+    def _read_number(self, start: int, code: str) -> int:
+        """Return a number in the file; 0 if it is not written yet."""
+        raw = self._read_bytes(start, struct.calcsize(f"={code}"))
+        if raw is None:
+            return 0
+        return int(struct.unpack(f"{self._byte_order}{code}", raw)[0])
 
-    def _read(self, start: int, size: int) -> bytes | None:
-        """Return bytes of the file, None where it is not that long yet."""
+    def _read_bytes(self, start: int, size: int) -> bytes | None:
+        """Return bytes of the file, None while the file is too short."""
         if size > MAX_PAYLOAD_BYTES:
             raise RecordingError(
-                f"page {self.n_read} is {size} bytes, which none can be"
+                f"page {self.n_pages_read} claims {size} bytes; at most "
+                f"{MAX_PAYLOAD_BYTES} are possible"
             )
         if start + size > os.fstat(self._file.fileno()).st_size:
             return None

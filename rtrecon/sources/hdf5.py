@@ -1,4 +1,4 @@
-"""HDF5 files, opened so that what is wrong with one is a sentence."""
+"""Opening HDF5 files so that every failure is a `UserError` with a sentence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rtrecon.core.errors import UserError
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading; what fails in it meanwhile becomes a UserError."""
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading; any failure inside the block becomes a `UserError`."""
     try:
         with h5py.File(path, "r") as file:
             yield file
     except UserError:
         raise
-    except Exception as error:  # a damaged file may raise nearly anything
+    except Exception as error:  # damaged files raise exceptions of many types
         raise UserError(f"{path} cannot be read: {error}") from None

@@ -1,4 +1,4 @@
-"""Arrays in .npy files, read without running what a pickle may carry."""
+"""Reads arrays from .npy files without running code that a pickle may contain."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 
-# All that arrays, numbers, texts and dicts of them need to be rebuilt. numpy moved
-# these between 1.x and 2.x; files name the place that wrote them.
-_ALLOWED = {
+# Everything needed to rebuild arrays, numbers, texts and dicts of them. numpy moved
+# these modules between 1.x and 2.x, and a file names those of the numpy that wrote it.
+_ALLOWED_GLOBALS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     ("_codecs", "encode"),
@@ -28,8 +28,8 @@ _ALLOWED = {
         )
     ),
 }
-# Settings also hold when and where they were used: rebuilt as what touches no disk.
-_HARMLESS = {
+# Settings also hold dates and paths; paths become pure ones, which touch no disk.
+_SAFE_SUBSTITUTES = {
     ("datetime", "datetime"): datetime.datetime,
     ("datetime", "timedelta"): datetime.timedelta,
     ("datetime", "timezone"): datetime.timezone,
@@ -41,30 +41,33 @@ _HARMLESS = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+class _RestrictedUnpickler(pickle.Unpickler):
+    """Refuses to load anything that could run code."""
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _HARMLESS:
-            return _HARMLESS[module, name]
-        if (module, name) in _ALLOWED:
+        if (module, name) in _SAFE_SUBSTITUTES:
+            return _SAFE_SUBSTITUTES[module, name]
+        if (module, name) in _ALLOWED_GLOBALS:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(
-            f"it asks to load {module}.{name}, which masks do not need, and was refused"
+            f"it asks to load {module}.{name}, which Suite2p's files do not need; this "
+            "was refused"
         )
 
 
 def read_objects(path: Path) -> Array:
     """Return the object array in a .npy file, as `numpy.save` wrote it.
 
-    Raises UserError: no such array, a damaged file, or one that asks for anything
-    beyond arrays, numbers, texts, times and paths.
+    Raises UserError if the file holds no such array, is damaged, or asks to load
+    anything other than arrays, numbers, texts, dates and paths.
     """
     try:
         with path.open("rb") as file:
             _require_objects(file)
-            objects = _Unpickler(file).load()
+            objects = _RestrictedUnpickler(file).load()
     except (OSError, MemoryError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
-    except Exception as error:  # a damaged pickle may raise nearly anything
+    except Exception as error:  # damaged pickles raise exceptions of many types
         raise UserError(f"{path} cannot be read as a Suite2p file: {error}") from None
     if not isinstance(objects, np.ndarray):
         raise UserError(f"{path} cannot be read as a Suite2p file: no array in it")
@@ -72,7 +75,7 @@ def read_objects(path: Path) -> Array:
 
 
 def read_numbers(path: Path) -> Array:
-    """Return the array of numbers in a .npy file; UserError for anything else."""
+    """Return the array of numbers in a .npy file; raises UserError otherwise."""
     try:
         with path.open("rb") as file:
             numbers = np.lib.format.read_array(file, allow_pickle=False)
@@ -83,23 +86,23 @@ def read_numbers(path: Path) -> Array:
     return numbers
 
 
-def holds_objects(path: Path) -> bool:
-    """Tell whether a .npy file holds objects rather than numbers; damaged ones may."""
+def has_objects(path: Path) -> bool:
+    """Return whether a .npy file holds objects, not numbers; True if it is damaged."""
     try:
         with path.open("rb") as file:
-            return bool(_header_dtype(file).hasobject)
+            return bool(_read_header_dtype(file).hasobject)
     except (OSError, ValueError):
         return True
 
 
 def _require_objects(file: BinaryIO) -> None:
-    """Read the .npy header, leaving the file where the pickle begins."""
-    dtype = _header_dtype(file)
+    """Read the .npy header; the file is then at the beginning of the pickle."""
+    dtype = _read_header_dtype(file)
     if not dtype.hasobject:
         raise UserError(f"it holds an array of {dtype}, not of ROIs")
 
 
-def _header_dtype(file: BinaryIO) -> Any:
+def _read_header_dtype(file: BinaryIO) -> Any:
     version = np.lib.format.read_magic(file)
     read_header = (
         np.lib.format.read_array_header_1_0

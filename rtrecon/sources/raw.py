@@ -1,4 +1,4 @@
-"""Files that hold nothing but pixels, one image after the other."""
+"""Reader for files of bare pixels, one image after the other."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from typing import Any
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.sources.pixels import as_pixels, pixel_type
-from rtrecon.sources.recording import Hints, RecordedFrame, Recording, RecordingError
+from rtrecon.sources.pixels import choose_pixel_type, convert_pixels
+from rtrecon.sources.recording import (
+    RecordedFrame,
+    Recording,
+    RecordingError,
+    RecordingHints,
+)
 
 
 @dataclass(frozen=True)
 class RawLayout:
-    """How pixels lie in a file.
+    """How the pixels of a file are arranged.
 
-    shape: (lines, pixels). channels: 1-based, in their order in the file: image after
-    image or, where `interleaved`, pixel after pixel. planes: depths in um. flyback:
-    images of each volume, after the last plane, that are of none. rate_hz: of volumes;
-    None where nothing says it. inverted: the brightest pixel is 0.
+    shape: (lines, pixels). rate_hz: of volumes; None if unknown. channels: from 1, in
+    the order of the file: image after image or, if is_interleaved, pixel after pixel.
+    planes: depths in um. n_flyback: images after the last plane of each volume, which
+    show no plane. is_inverted: the brightest pixel is 0.
     """
 
     shape: tuple[int, int]
@@ -29,93 +34,100 @@ class RawLayout:
     dtype: Any = "<i2"
     channels: tuple[int, ...] = (1,)
     planes: tuple[float, ...] = (0.0,)
-    flyback: int = 0
-    interleaved: bool = False
-    inverted: bool = False
+    n_flyback: int = 0
+    is_interleaved: bool = False
+    is_inverted: bool = False
 
     @property
     def image_bytes(self) -> int:
-        """Size of an image of all channels."""
+        """Size in bytes of an image of all channels."""
         lines, pixels = self.shape
         return len(self.channels) * lines * pixels * np.dtype(self.dtype).itemsize
 
     @property
-    def volume(self) -> int:
-        """How many images make a volume, flyback included."""
-        return len(self.planes) + self.flyback
+    def images_per_volume(self) -> int:
+        """Images in one volume, flyback included."""
+        return len(self.planes) + self.n_flyback
 
-    def image(self, block: bytes, channel: int) -> Array:
-        """Return one channel of an image, (lines, pixels), as the file has it."""
-        place, count = self.channels.index(channel), len(self.channels)
-        pixels = np.frombuffer(block, self.dtype)
-        if self.interleaved:
-            own = pixels.reshape(*self.shape, count)[..., place]
+    def extract_channel(self, image: bytes, channel: int) -> Array:
+        """Return one channel of an image, (lines, pixels), in the file's dtype."""
+        index, n_channels = self.channels.index(channel), len(self.channels)
+        values = np.frombuffer(image, self.dtype)
+        if self.is_interleaved:
+            pixels = values.reshape(*self.shape, n_channels)[..., index]
         else:
-            own = pixels.reshape(count, *self.shape)[place]
-        return np.iinfo(self.dtype).max - own if self.inverted else own
+            pixels = values.reshape(n_channels, *self.shape)[index]
+        return np.iinfo(self.dtype).max - pixels if self.is_inverted else pixels
 
 
 class RawMovie(Recording):
-    """A file of pixels, of which something else told the layout.
+    """A file of bare pixels whose layout is known from elsewhere.
 
-    Frames are numbered from 1 and follow each other at the rate. Raises
-    `RecordingError` with a sentence.
+    Frames are numbered from 1; their times follow from the rate. Raises
+    `RecordingError`.
     """
 
-    def __init__(self, path: Path, layout: RawLayout, hints: Hints) -> None:
+    def __init__(self, path: Path, layout: RawLayout, hints: RecordingHints) -> None:
         if min(layout.shape) < 1:
-            raise RecordingError(f"its images are {layout.shape}; that is no size")
+            raise RecordingError(
+                f"its image size {layout.shape} is impossible; lines and pixels must "
+                "be at least 1"
+            )
         self.name = path.name
         self.shape = layout.shape
-        self.channels = hints.chosen(layout.channels)
+        self.channels = hints.select_channels(layout.channels)
         self.planes = layout.planes
-        self.rate_hz = hints.known_rate_hz(layout.rate_hz)
+        self.rate_hz = hints.resolve_rate_hz(layout.rate_hz)
         self._path = path
         self._layout = layout
-        self._n_images, rest = divmod(path.stat().st_size, layout.image_bytes)
+        self._n_images, n_rest = divmod(path.stat().st_size, layout.image_bytes)
         if not self._n_images:
-            raise RecordingError("there is no whole frame in it")
-        if rest:
+            raise RecordingError("it contains no complete frame")
+        if n_rest:
             self.notice = (
-                f"{path} is cut short, or its size is another than {layout.shape}: "
-                f"after {self._n_images} whole frames {rest} bytes are left"
+                f"{path} is truncated, or its frames are not of size {layout.shape}: "
+                f"after {self._n_images} complete frames {n_rest} bytes are left"
             )
-        self.n_frames = len(self.channels) * self._n_planes_in(self._n_images)
+        self.n_frames = len(self.channels) * self._count_plane_images(self._n_images)
         self._file = path.open("rb")
-        first = layout.image(self._block(0), self.channels[0])
-        self.dtype = pixel_type(layout.dtype, first)
+        first = layout.extract_channel(self._read_image(0), self.channels[0])
+        self.dtype = choose_pixel_type(layout.dtype, first)
 
     def frames(self) -> Iterator[RecordedFrame]:
         """Yield the frames in order, without flyback."""
-        for i in range(self._n_images):
-            volume, plane = divmod(i, self._layout.volume)
+        for index in range(self._n_images):
+            volume, plane = divmod(index, self._layout.images_per_volume)
             if plane >= len(self.planes):
                 continue
-            block = self._block(i)
-            t_s = i / self._layout.volume / self.rate_hz
+            image = self._read_image(index)
+            t_s = index / self._layout.images_per_volume / self.rate_hz
+            name = f"{self._path}: frame {index + 1}"
             for channel in self.channels:
-                image = self._layout.image(block, channel)
-                pixels = as_pixels(image, self.dtype, f"{self._path}: frame {i + 1}")
+                stored = self._layout.extract_channel(image, channel)
+                pixels = convert_pixels(stored, self.dtype, name)
                 yield RecordedFrame(volume + 1, t_s, pixels, plane, channel)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _n_planes_in(self, n_images: int) -> int:
-        whole, rest = divmod(n_images, self._layout.volume)
-        return whole * len(self.planes) + min(rest, len(self.planes))
+    def _count_plane_images(self, n_images: int) -> int:
+        n_volumes, n_rest = divmod(n_images, self._layout.images_per_volume)
+        return n_volumes * len(self.planes) + min(n_rest, len(self.planes))
 
-    def _block(self, i: int) -> bytes:
-        # Read, not mapped: what is mapped of a file larger than memory counts as ours.
+    def _read_image(self, index: int) -> bytes:
+        # Not memory-mapped: mapped pages would count as memory of this process.
         size = self._layout.image_bytes
         if self._file.closed:
             raise RecordingError(f"{self._path} is closed")
         try:
-            self._file.seek(i * size)
-            block = self._file.read(size)
+            self._file.seek(index * size)
+            image = self._file.read(size)
         except OSError as error:
             raise RecordingError(f"{self._path} cannot be read: {error}") from None
-        if len(block) < size:
-            raise RecordingError(f"{self._path}: frame {i + 1} is gone; was it cut?")
-        return block
+        if len(image) < size:
+            raise RecordingError(
+                f"{self._path}: frame {index + 1} is missing; the file has become "
+                "shorter since it was opened"
+            )
+        return image

@@ -1,4 +1,4 @@
-"""Several scan fields in one image: ScanImage stacks them, one below the other."""
+"""Scan fields of one page: ScanImage stores several fields one below the other."""
 
 from __future__ import annotations
 
@@ -7,80 +7,81 @@ from typing import Any
 
 from rtrecon.sources.recording import RecordingError
 
-Box = tuple[slice, slice]  # lines, pixels of the page
+FieldSlices = tuple[slice, slice]  # lines, pixels of the page
 
 
 @dataclass(frozen=True)
 class ScanField:
-    """A field's name and its size in the page."""
+    """A scan field: its name and its size (lines, pixels) in the page."""
 
     name: str
     shape: tuple[int, int]
 
 
-def scan_fields(roi_groups: dict[str, Any]) -> tuple[ScanField, ...]:
-    """Return the imaging fields that were on, in the order in which they were scanned.
+def read_scan_fields(roi_groups: dict[str, Any]) -> tuple[ScanField, ...]:
+    """Return the enabled imaging fields in the order in which they were scanned.
 
-    MATLAB's JSON writes a list of one as the thing itself. Raises `RecordingError`
-    where sizes are missing or a field changes from plane to plane.
+    Raises `RecordingError` if sizes are missing or a field changes between planes.
     """
-    rois = _listed((roi_groups.get("imagingRoiGroup") or {}).get("rois"))
-    on = [roi for roi in rois if roi.get("enable", 1)]
+    rois = _as_list((roi_groups.get("imagingRoiGroup") or {}).get("rois"))
+    enabled = [roi for roi in rois if roi.get("enable", 1)]
     try:
-        return tuple(_field(roi, k) for k, roi in enumerate(on, 1))
+        return tuple(_read_field(roi, k) for k, roi in enumerate(enabled, 1))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise RecordingError(
-            f"it holds {len(on)} scan fields without a size for each"
+            f"it holds {len(enabled)} scan fields without a size for each"
         ) from None
 
 
-def box_of(
-    fields: tuple[ScanField, ...], chosen: ScanField, page: tuple[int, int]
-) -> Box:
-    """Return where a field lies in pages (lines, pixels).
+def locate_field(
+    fields: tuple[ScanField, ...], field: ScanField, page: tuple[int, int]
+) -> FieldSlices:
+    """Return where a field lies in pages of shape `page` (lines, pixels).
 
-    Between two fields lie the lines that passed while the beam flew to the next one, as
-    many each time. Raises `RecordingError` where the page has no such shape.
+    Between two fields lie the lines that passed while the beam moved to the next field,
+    equally many each time. Raises `RecordingError` if the page has another shape.
     """
-    used = sum(field.shape[0] for field in fields)
-    gap, rest = divmod(page[0] - used, max(1, len(fields) - 1))
+    n_used = sum(field.shape[0] for field in fields)
+    gap, rest = divmod(page[0] - n_used, max(1, len(fields) - 1))
     widest = max(field.shape[1] for field in fields)
     if gap < 0 or rest or widest > page[1]:
         raise RecordingError(
-            f"its {len(fields)} scan fields of {', '.join(_size(f) for f in fields)} "
+            f"its {len(fields)} scan fields of "
+            f"{', '.join(_format_size(f) for f in fields)} "
             f"do not fit its pages of {page[0]} lines x {page[1]} pixels"
         )
-    place = fields.index(chosen)
-    first = sum(field.shape[0] + gap for field in fields[:place])
-    lines, pixels = chosen.shape
-    return slice(first, first + lines), slice(0, pixels)
+    preceding = fields[: fields.index(field)]
+    first_line = sum(other.shape[0] + gap for other in preceding)
+    lines, pixels = field.shape
+    return slice(first_line, first_line + lines), slice(0, pixels)
 
 
-def choose(fields: tuple[ScanField, ...], name: str | None) -> ScanField:
+def select_field(fields: tuple[ScanField, ...], name: str | None) -> ScanField:
     """Return the field of this name, or the first; raises `RecordingError`."""
     if name is None:
         return fields[0]
     for field in fields:
         if field.name == name:
             return field
-    known = ", ".join(field.name for field in fields) or "one, which has no name"
-    raise RecordingError(f"it holds no scan field {name!r}; its fields are {known}")
+    names = ", ".join(field.name for field in fields) or "one, which has no name"
+    raise RecordingError(f"it holds no scan field {name!r}; its fields are {names}")
 
 
-def _field(roi: dict[str, Any], k: int) -> ScanField:
+def _read_field(roi: dict[str, Any], number: int) -> ScanField:
     sizes = {
         tuple(map(int, field["pixelResolutionXY"]))
-        for field in _listed(roi["scanfields"])
+        for field in _as_list(roi["scanfields"])
     }
-    ((pixels, lines),) = sizes  # a ValueError where they differ
-    return ScanField(str(roi.get("name") or f"ROI {k}"), (lines, pixels))
+    ((pixels, lines),) = sizes  # raises ValueError if the sizes differ
+    return ScanField(str(roi.get("name") or f"ROI {number}"), (lines, pixels))
 
 
-def _listed(item: Any) -> list[Any]:
+def _as_list(item: Any) -> list[Any]:
+    """Return a list: MATLAB's JSON writes a list of one item as the item itself."""
     if item is None:
         return []
     return item if isinstance(item, list) else [item]
 
 
-def _size(field: ScanField) -> str:
+def _format_size(field: ScanField) -> str:
     return f"{field.shape[0]} x {field.shape[1]}"

@@ -1,8 +1,8 @@
-"""Frames that ScanImage Premium publishes (2025 and later), live or captured.
+"""Frames that ScanImage Premium (2025 and later) publishes, live or from a capture.
 
-UNTESTED with a microscope: how its messages are laid out is not documented, and none
-was at hand. `parse_guess` is a guess; once somebody has sent what `rtrecon capture`
-wrote, a parser that knows takes its place in `PARSERS`, and nothing else changes.
+Not tested with a microscope: the layout of the messages is not documented, and
+`parse_assumed_layout` assumes one. When a user has sent a file of `rtrecon capture`,
+that function is replaced by a parser for the real layout; nothing else changes.
 """
 
 from __future__ import annotations
@@ -18,159 +18,167 @@ import msgspec
 import numpy as np
 import zmq
 
-from rtrecon.protocol.messages import MAX_PAYLOAD_BYTES, PIXEL_TYPES, Count, Seconds
+from rtrecon.protocol.fields import Count, Seconds
+from rtrecon.protocol.messages import PIXEL_DTYPES
 from rtrecon.sources.message_capture import Message, read_capture
-from rtrecon.sources.recording import Hints, RecordedFrame, Recording, RecordingError
+from rtrecon.sources.recording import (
+    RecordedFrame,
+    Recording,
+    RecordingError,
+    RecordingHints,
+)
 from rtrecon.transport import sockets
 
-Parser = Callable[[Message], list[RecordedFrame]]
+MessageParser = Callable[[Message], list[RecordedFrame]]
 
-_RECEIVE_HWM = 64  # messages that may wait for us: two seconds at 30 Hz
+_RECEIVE_HWM = 64  # messages that ZeroMQ queues for us: two seconds at 30 Hz
 _POLL_MS = 100
-_RATE_FRAMES = 33  # read ahead for the rate; a pause in one interval is outvoted
+# The median interval of these first frames gives the rate: one pause does not matter.
+_N_RATE_FRAMES = 33
 
 
-class Published(Recording):
-    """Frames that a parser finds in messages, from wherever those come.
+def parse_assumed_layout(message: Message) -> list[RecordedFrame]:
+    """Parse JSON that describes the frame, followed by one part per channel.
 
-    Looks at the first frames for shape, type, channels and, where none is given, rate.
-    Raises `RecordingError` if nothing comes, or a message is not understood.
+    The JSON keys are assumed to be the names in ScanImage's files. Raises
+    `RecordingError` for any other message.
+    """
+    for index, part in enumerate(message):
+        if part[:1] == b"{":
+            return _decode_frames(message, index)
+    raise _unreadable_message(message, "no part of it is JSON")
+
+
+class ScanImageStream(Recording):
+    """The frames in a stream of messages, live or captured.
+
+    Reads the first frames in advance for shape, pixel type, channels and, unless the
+    hints give it, the rate. Raises `RecordingError` if no frame arrives or a message
+    cannot be parsed.
     """
 
     def __init__(
         self,
         name: str,
         messages: Generator[Message, None, None],
-        parser: Parser,
-        hints: Hints,
+        hints: RecordingHints,
+        parser: MessageParser = parse_assumed_layout,
     ) -> None:
         self.name = name
         self._messages, self._parser, self._hints = messages, parser, hints
-        self._coming = self._parsed()
+        self._upcoming = self._parse_messages()
         with ExitStack() as stack:
             stack.callback(self.close)
-            self._ahead = list(itertools.islice(self._coming, _RATE_FRAMES))
-            if not self._ahead:
+            self._prefetched = list(itertools.islice(self._upcoming, _N_RATE_FRAMES))
+            if not self._prefetched:
                 raise RecordingError(f"{name} sent no frame; is it acquiring?")
-            first = self._ahead[0]
+            first = self._prefetched[0]
             self.shape = (first.pixels.shape[0], first.pixels.shape[1])
             self.dtype = first.pixels.dtype
-            self.channels = tuple(sorted({frame.channel for frame in self._ahead}))
-            self.rate_hz = hints.known_rate_hz(self._said_hz())
+            self.channels = tuple(sorted({f.channel for f in self._prefetched}))
+            self.rate_hz = hints.resolve_rate_hz(self._measure_rate_hz())
             stack.pop_all()
 
     def frames(self) -> Iterator[RecordedFrame]:
-        """Yield the frames until no more messages come."""
-        ahead, self._ahead = self._ahead, []
-        return itertools.chain(ahead, self._coming)
+        """Yield the frames until no more messages arrive."""
+        prefetched, self._prefetched = self._prefetched, []
+        return itertools.chain(prefetched, self._upcoming)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop receiving."""
         self._messages.close()
 
-    def _parsed(self) -> Iterator[RecordedFrame]:
+    def _parse_messages(self) -> Iterator[RecordedFrame]:
         for message in self._messages:
             for frame in self._parser(message):
                 if self._hints.channel in (None, frame.channel):
                     yield frame
 
-    def _said_hz(self) -> float | None:
-        times = sorted({frame.t_s for frame in self._ahead})
-        steps = [later - t for t, later in itertools.pairwise(times)]
-        return 1.0 / statistics.median(steps) if steps else None
+    def _measure_rate_hz(self) -> float | None:
+        times = sorted({frame.t_s for frame in self._prefetched})
+        intervals = [later - t for t, later in itertools.pairwise(times)]
+        return 1.0 / statistics.median(intervals) if intervals else None
 
 
-def subscribed(address: str, silence_s: float) -> Generator[Message, None, None]:
-    """Yield what is published at an address, until nothing has come for so long.
+def open_capture(path: Path, hints: RecordingHints) -> Recording:
+    """Open a file of `rtrecon capture`; raises `RecordingError`."""
+    return ScanImageStream(path.name, read_captured_messages(path), hints)
 
-    Raises `sockets.AddressError` for what is no address.
+
+def receive_messages(address: str, timeout_s: float) -> Generator[Message, None, None]:
+    """Yield the messages published at an address until none arrives for `timeout_s`.
+
+    Raises `sockets.AddressError` if the address is not valid.
     """
-    sockets.host_and_port(address)
+    sockets.split_address(address)
     context: sockets.Context = zmq.Context()
-    socket: sockets.Socket = context.socket(zmq.SUB)
+    socket = sockets.make_client_socket(context, zmq.SUB)
     try:
         socket.setsockopt(zmq.RCVHWM, _RECEIVE_HWM)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES)
-        socket.setsockopt(zmq.SUBSCRIBE, b"")
         socket.connect(address)
-        left_ms = round(1000 * silence_s)
-        while left_ms > 0:
+        remaining_ms = round(1000 * timeout_s)
+        while remaining_ms > 0:
             if socket.poll(_POLL_MS):
                 yield socket.recv_multipart()
-                left_ms = round(1000 * silence_s)
+                remaining_ms = round(1000 * timeout_s)
             else:
-                left_ms -= _POLL_MS
+                remaining_ms -= _POLL_MS
     finally:
         socket.close(linger=0)
         context.term()
 
 
-def captured(path: Path) -> Generator[Message, None, None]:
+def read_captured_messages(path: Path) -> Generator[Message, None, None]:
     """Yield the messages of a file that `rtrecon capture` wrote."""
     with closing(read_capture(path)) as messages:
         for _, message in messages:
             yield message
 
 
-def parse_guess(message: Message) -> list[RecordedFrame]:
-    """Read what it may be like: JSON that tells the frame, then a part per channel.
-
-    Of the JSON, names are those that ScanImage gives to the same things in its files.
-    Raises `RecordingError` for anything else.
-    """
-    for place, part in enumerate(message):
-        if part[:1] == b"{":
-            return _frames_of(message, place)
-    raise _not_understood(message, "no part of it is JSON")
+_SideLength = Annotated[int, msgspec.Meta(gt=0, le=2**15)]
 
 
-PARSERS: dict[str, Parser] = {"guess": parse_guess}
-
-
-_Side = Annotated[int, msgspec.Meta(gt=0, le=2**15)]
-
-
-class _Said(msgspec.Struct):
-    """Of a frame, in ScanImage's words."""
+class _FrameDescription(msgspec.Struct):
+    """A frame's metadata under ScanImage's names."""
 
     frame_number: Count = msgspec.field(name="frameNumbers")
     time_s: Seconds = msgspec.field(name="frameTimestamps_sec")
-    lines: _Side = msgspec.field(name="linesPerFrame")
-    pixels: _Side = msgspec.field(name="pixelsPerLine")
+    lines: _SideLength = msgspec.field(name="linesPerFrame")
+    pixels: _SideLength = msgspec.field(name="pixelsPerLine")
     channels: list[int] = msgspec.field(name="channelSave")
     dtype: str = msgspec.field(name="dataType", default="int16")
 
 
-def _frames_of(message: Message, place: int) -> list[RecordedFrame]:
+def _decode_frames(message: Message, json_index: int) -> list[RecordedFrame]:
     try:
-        said = msgspec.json.decode(message[place], type=_Said)
+        described = msgspec.json.decode(message[json_index], type=_FrameDescription)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _not_understood(message, str(error)) from None
-    images: list[Any] = message[place + 1 :]
-    size = 2 * said.lines * said.pixels
-    if said.dtype not in PIXEL_TYPES or [len(i) for i in images] != [size] * len(
-        said.channels
-    ):
-        raise _not_understood(
-            message, f"no {said.dtype} image for each channel follows"
+        raise _unreadable_message(message, str(error)) from None
+    images: list[Any] = message[json_index + 1 :]
+    image_bytes = 2 * described.lines * described.pixels
+    expected_bytes = [image_bytes] * len(described.channels)
+    has_images = [len(image) for image in images] == expected_bytes
+    if described.dtype not in PIXEL_DTYPES or not has_images:
+        raise _unreadable_message(
+            message, f"no {described.dtype} image for each channel follows"
         )
-    shape = said.lines, said.pixels
-    dtype = np.dtype(said.dtype).newbyteorder("<")
+    shape = described.lines, described.pixels
+    dtype = np.dtype(described.dtype).newbyteorder("<")
     return [
         RecordedFrame(
-            number=said.frame_number,
-            t_s=said.time_s,
+            number=described.frame_number,
+            t_s=described.time_s,
             pixels=np.frombuffer(image, dtype).reshape(shape),
             channel=channel,
         )
-        for channel, image in zip(said.channels, images, strict=True)
+        for channel, image in zip(described.channels, images, strict=True)
     ]
 
 
-def _not_understood(message: Message, why: str) -> RecordingError:
+def _unreadable_message(message: Message, reason: str) -> RecordingError:
     sizes = ", ".join(str(len(part)) for part in message)
     return RecordingError(
-        f"a message of {len(message)} parts ({sizes} bytes) is not understood: {why}; "
-        "write some to a file with 'rtrecon capture' and send us that, so that the "
-        "next version can read them"
+        f"a message of {len(message)} parts ({sizes} bytes) cannot be read: {reason}; "
+        "write some to a file with 'rtrecon capture' and send us that file, so that "
+        "the next version can read them"
     )

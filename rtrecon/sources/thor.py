@@ -1,7 +1,7 @@
-"""ThorImage's `Image_*.raw`, with the `Experiment.xml` beside it.
+"""Reader for ThorImage's `Image_*.raw` files, with `Experiment.xml` beside them.
 
-Written from what readers of others say of these files; no recording of a microscope was
-at hand to try it on.
+Written from descriptions of the format by other readers; not tested on a recording of a
+microscope.
 """
 
 from __future__ import annotations
@@ -11,57 +11,60 @@ from typing import Any
 from xml.etree import ElementTree
 
 from rtrecon.sources.raw import RawLayout, RawMovie
-from rtrecon.sources.recording import Hints, Recording, RecordingError
+from rtrecon.sources.recording import Recording, RecordingError, RecordingHints
 
 SETTINGS_FILE = "Experiment.xml"
 
 
-def open_thor(path: Path, hints: Hints) -> Recording:
-    """Open a raw file of uint16 images, flyback left out; raises `RecordingError`.
+def open_thor(path: Path, hints: RecordingHints) -> Recording:
+    """Open a raw file of uint16 images; raises `RecordingError`.
 
-    Images of the channels that were on follow each other; then come those of the next
-    plane, the images of the flyback, the next volume.
+    The file holds the images of all enabled channels, then those of the next plane,
+    then the flyback images, which are left out, then the next volume.
     """
-    file = path.with_name(SETTINGS_FILE)
-    if not file.is_file():
-        raise RecordingError(f"{SETTINGS_FILE} is not beside it, which says its layout")
+    settings_path = path.with_name(SETTINGS_FILE)
+    if not settings_path.is_file():
+        raise RecordingError(
+            f"{SETTINGS_FILE}, which describes its layout, is not beside it"
+        )
     try:
-        layout = _layout(ElementTree.parse(file).getroot())
+        layout = _build_layout(ElementTree.parse(settings_path).getroot())
     except (ElementTree.ParseError, OSError, KeyError, TypeError, ValueError) as error:
-        raise RecordingError(f"{file} does not say its layout: {error!r}") from None
+        raise RecordingError(
+            f"{settings_path} does not describe its layout: {error!r}"
+        ) from None
     return RawMovie(path, layout, hints)
 
 
-def _layout(settings: ElementTree.Element) -> RawLayout:
+def _build_layout(settings: ElementTree.Element) -> RawLayout:
     scanner, stage, stream = (
-        _attributes(settings, name) for name in ("LSM", "ZStage", "Streaming")
+        _read_attributes(settings, name) for name in ("LSM", "ZStage", "Streaming")
     )
     n_planes = int(stage.get("steps", 1)) if stream.get("zFastEnable") == "1" else 1
-    flyback = int(stream.get("flybackFrames", 0)) if n_planes > 1 else 0
+    n_flyback = int(stream.get("flybackFrames", 0)) if n_planes > 1 else 0
     step_um = float(stage.get("stepSizeUM", 0.0))
-    images = n_planes + flyback
-    averaged = (
-        int(scanner.get("averageNum", 1)) if scanner.get("averageMode") == "1" else 1
-    )
+    is_averaged = scanner.get("averageMode") == "1"
+    n_averaged = int(scanner.get("averageNum", 1)) if is_averaged else 1
+    images_per_volume = n_planes + n_flyback
     return RawLayout(
         shape=(int(scanner["pixelY"]), int(scanner["pixelX"])),
-        rate_hz=float(scanner["frameRate"]) / averaged / images,
+        rate_hz=float(scanner["frameRate"]) / n_averaged / images_per_volume,
         dtype="<u2",
-        channels=_channels(settings),
+        channels=_read_channels(settings),
         planes=tuple(k * step_um for k in range(n_planes)),
-        flyback=flyback,
+        n_flyback=n_flyback,
     )
 
 
-def _attributes(settings: ElementTree.Element, name: str) -> dict[str, Any]:
+def _read_attributes(settings: ElementTree.Element, name: str) -> dict[str, Any]:
     found = settings.find(name)
     if found is None:
         raise KeyError(name)
     return found.attrib
 
 
-def _channels(settings: ElementTree.Element) -> tuple[int, ...]:
-    """Read the wavelengths 'ChanA', 'ChanB', ... that were saved."""
+def _read_channels(settings: ElementTree.Element) -> tuple[int, ...]:
+    """Return the saved wavelengths 'ChanA', 'ChanB', ... as channels from 1."""
     names = [item.get("name", "") for item in settings.iter("Wavelength")]
     letters = [name[-1] for name in names if name.startswith("Chan")]
     return tuple("ABCD".index(letter) + 1 for letter in letters) or (1,)

@@ -1,1 +1,1 @@
-"""A rig of simulated parts and real processes, for tests and for authors of senders."""
+"""Helpers to test senders and clients against a real daemon, without a microscope."""

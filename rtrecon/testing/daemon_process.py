@@ -1,84 +1,83 @@
-"""A rig of real processes: programs as a user starts them, and whoever listens.
+"""A real daemon in a background process, and everything that it publishes.
 
-No threads, and nothing is faked: what a daemon publishes is taken in whenever a test
-waits for something (`until`) or sends a frame, and everything is ended on leaving.
+    with DaemonProcess(folder, make_small_settings(folder)) as daemon:
+        with SimulatedMicroscope(daemon) as microscope:
+            microscope.send_frames(30)
+            health = microscope.wait_until_processed()
+
+Published messages are received whenever a test waits (`wait_until`) or sends a frame;
+no thread is used. Leaving the `with` block ends the process.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-import zmq
+from socket import socket
+from typing import Any, Self, TypeVar
 
 from rtrecon import config
 from rtrecon.config import (
-    RecordSettings,
-    RegisterSettings,
-    RoiSettings,
+    NetworkSettings,
+    RecordingSettings,
+    RegistrationSettings,
     Settings,
-    WireSettings,
 )
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
-from rtrecon.session.session import Session as Record
-from rtrecon.session.session import sessions
-from rtrecon.simulate.session import Session, stream
-from rtrecon.testing import small_field
-from rtrecon.transport import control, sockets
-from rtrecon.transport.keys import keys_of_client
-from rtrecon.transport.sender import Sender
+from rtrecon.session.session import Session, list_sessions
+from rtrecon.transport.keys import get_client_keys
+from rtrecon.transport.rpc import Reply, call_daemon
+from rtrecon.transport.subscriber import Subscriber
 
-SHAPE, RATE_HZ = (128, 128), 30.0  # of the small microscope below
-N_TEMPLATE = 12  # frames kept for a template before any is processed
-PROMPT_S, SLOW_S = 20.0, 60.0  # for an answer; for a process that has to load torch
-END_S = 15.0
+N_TEMPLATE = 12  # frames from which a daemon makes its template
+REPLY_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0  # for a process that has to import torch
+_EXIT_TIMEOUT_S = 15.0
+_ADDRESSES = ("frames", "tcp", "publish", "control", "results")
 
-T = TypeVar("T")
+_Message = TypeVar("_Message")
 
 
-def rtrecon(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and return what it said."""
+def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `rtrecon ARGUMENTS` to its end; return exit status and output."""
     return subprocess.run(
         [sys.executable, "-m", "rtrecon", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=2 * SLOW_S,
+        timeout=2 * START_TIMEOUT_S,
+        check=False,
     )
 
 
-def settings_in(folder: Path, **sections: object) -> Settings:
-    """Settings on free ports, recording into the folder."""
-    names = ("frames", "tcp", "publish", "control", "results")
-    with contextlib.ExitStack() as probes:
-        held = [probes.enter_context(socket.socket()) for _ in names]
-        for probe in held:
+def make_settings(folder: Path, **sections: Any) -> Settings:
+    """Return settings with free ports that record into `folder`."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket()) for _ in _ADDRESSES]
+        for probe in probes:
             probe.bind(("127.0.0.1", 0))
-        ports = [probe.getsockname()[1] for probe in held]
-    addresses = {
-        name: f"tcp://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)
+        ports = [probe.getsockname()[1] for probe in probes]
+    network: dict[str, Any] = {
+        name: f"tcp://127.0.0.1:{port}"
+        for name, port in zip(_ADDRESSES, ports, strict=True)
     }
-    given = {
-        "wire": WireSettings(**addresses, idle_timeout_s=1.0),
-        "record": RecordSettings(
-            folder=str(folder / "recordings"), chunk_s=0.5, report=False
+    defaults: dict[str, Any] = {
+        "network": NetworkSettings(**network, idle_timeout_s=1.0),
+        "recording": RecordingSettings(
+            folder=folder / "recordings", chunk_s=0.5, report=False
         ),
-        "register_": RegisterSettings(template_frames=N_TEMPLATE),
+        "registration": RegistrationSettings(template_frames=N_TEMPLATE),
     }
-    return Settings(**(given | sections))
+    return Settings(**(defaults | sections))
 
 
-class Program:
-    """`rtrecon ...` in the background, its words kept in a file."""
+class BackgroundProcess:
+    """`rtrecon ARGUMENTS` in the background; its output goes to the file `log`."""
 
     def __init__(self, log: Path, *arguments: object) -> None:
         self._log = log
@@ -90,48 +89,46 @@ class Program:
                 stderr=subprocess.STDOUT,
             )
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_S)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_EXIT_TIMEOUT_S)
         self.kill()
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
+        """What the process has printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
-        """Kill -9, as the system does when memory runs out."""
+        """End the process at once, as the system does when memory runs out."""
         self.process.kill()
         self.process.wait()
 
 
-class Daemon(Program):
-    """`rtrecon run`, and all that it has published since it was ready.
+class DaemonProcess(BackgroundProcess):
+    """`rtrecon run`, with all messages `received` from it.
 
-    Entered, it is waited for until it is ready; not so with `wait` False.
+    Entering waits until the daemon is ready, unless `wait` is False.
     """
 
     def __init__(self, folder: Path, settings: Settings, wait: bool = True) -> None:
         self.settings = settings
+        self.received: list[tuple[messages.PublishedMessage, Array]] = []
         self._wait = wait
-        self.heard: list[tuple[messages.Published, Array]] = []
+        self._keys = get_client_keys(settings.network)
         file = folder / "settings.json"
         file.write_text(config.dump(settings), encoding="utf-8")
         super().__init__(folder / "daemon.log", "run", file)
-        self._context = zmq.Context()
-        self._keys = keys_of_client(settings.wire)
-        self._ear = sockets.connect(
-            self._context, zmq.SUB, settings.wire.publish, self._keys
-        )
+        self._subscriber = Subscriber(settings.network.publish, self._keys)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         try:
             if self._wait:
-                self.until(self._is_ready, SLOW_S)
+                self.wait_until(self._is_ready, START_TIMEOUT_S)
         except BaseException:
             self.__exit__()
             raise
@@ -139,155 +136,65 @@ class Daemon(Program):
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        self._ear.close(linger=0)
-        self._context.term()
+        self._subscriber.close()
 
-    def ask(self, op: str, **fields: object) -> dict:
-        return control.ask(self.settings.wire.control, op, self._keys, **fields)
+    def call(self, op: str, **fields: object) -> Reply:
+        """Send a request and return the reply; raises `RpcError`."""
+        return call_daemon(self.settings.network.control, op, self._keys, **fields)
 
-    def listen(self, wait_s: float = 0.0) -> None:
-        """Take in what has been published; wait at most so long for the first."""
-        wait_ms = round(1000 * max(0.0, wait_s))
-        while self._ear.poll(wait_ms):
-            self.heard.append(messages.decode_published(self._ear.recv_multipart()))
-            wait_ms = 0
+    def receive(self, wait_s: float = 0.0) -> None:
+        """Receive the published messages; wait at most `wait_s` for the first."""
+        if wait_s > 0:
+            self._subscriber.wait(wait_s)
+        self.received += self._subscriber.receive_pending()
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = PROMPT_S) -> None:
-        """Listen until the condition holds; too late, say what the daemon said."""
-        deadline = time.monotonic() + timeout_s
+    def wait_until(
+        self, condition: Callable[[], object], timeout_s: float = REPLY_TIMEOUT_S
+    ) -> None:
+        """Receive messages until the condition holds; fail after `timeout_s`."""
+        deadline_s = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, f"in vain:\n{self.told()}"
-            self.listen(0.05)
+            assert time.monotonic() < deadline_s, (
+                f"the condition did not hold in {timeout_s:g} s:\n"
+                f"{self.describe_state()}"
+            )
+            self.receive(0.05)
 
-    def told(self) -> str:
-        """What it said, and the last figures of each station: for a failing test."""
-        stations = [str(self.health(name)) for name in ("front", "inverter")]
-        return "\n".join([self.said, *stations])
+    def describe_state(self) -> str:
+        """Return the daemon's output and the newest health of each process."""
+        states = [str(self.newest_health(name)) for name in ("daemon", "inverter")]
+        return "\n".join([self.output, *states])
 
-    def all(self, kind: type[T]) -> list[T]:
-        return [message for message, _ in self.heard if isinstance(message, kind)]
+    def messages_of(self, message_class: type[_Message]) -> list[_Message]:
+        """Return the received messages of a class, oldest first."""
+        return [
+            message
+            for message, _ in self.received
+            if isinstance(message, message_class)
+        ]
 
-    def events(self, name: str) -> list[messages.Event]:
-        return [event for event in self.all(messages.Event) if event.name == name]
+    def events_named(self, name: str) -> list[messages.Event]:
+        """Return the received events of a name, oldest first."""
+        return [
+            event for event in self.messages_of(messages.Event) if event.name == name
+        ]
 
-    def health(self, station: str = "front") -> messages.Health | None:
-        told = [h for h in self.all(messages.Health) if h.station == station]
-        return told[-1] if told else None
+    def newest_health(self, process: str = "daemon") -> messages.Health | None:
+        """Return the newest health of a process; None before the first one."""
+        found = [h for h in self.messages_of(messages.Health) if h.process == process]
+        return found[-1] if found else None
 
-    def records(self, session: str) -> list[Record]:
-        """This session's recordings as they are now, oldest first."""
-        folder = Path(self.settings.record.folder)
-        found = [Record(path) for path in sessions(folder)]
-        found.sort(key=lambda record: record.about.started)
-        return [record for record in found if record.about.session == session]
+    def recordings(self, session: str) -> list[Session]:
+        """Return the recordings of a session as they are now, oldest first."""
+        folder = Path(self.settings.recording.folder)
+        found = [Session(path) for path in list_sessions(folder)]
+        found.sort(key=lambda recording: recording.about.started)
+        return [recording for recording in found if recording.about.session == session]
 
     def _is_ready(self) -> bool:
-        assert self.process.poll() is None, f"the daemon ended:\n{self.said}"
-        front = self.health()  # heard, so that nothing later will be missed
-        inverting = self.settings.encoder.checkpoint is None or self.health("inverter")
-        return bool(front and front.state == "waiting" and inverting)
-
-
-class Scope:
-    """A small microscope: the frames of a `field_world`, a few different ones.
-
-    Entered, it waits for the daemon, and no frame is lost; with `wait` False frames
-    go where they may, as beside a real microscope.
-    """
-
-    def __init__(
-        self, daemon: Daemon, wait: bool = True, shape=SHAPE, rate_hz=RATE_HZ
-    ) -> None:
-        self.daemon = daemon
-        self.frames = small_frames()
-        doors = daemon.settings.wire
-        start = {"source": "scope", "rate_hz": rate_hz, "shape": shape}
-        self.sender = Sender(doors.frames, keys_of_client(doors), **start)
-        self.session = self.sender.session
-        self.sender.wait_s = PROMPT_S if wait else 0.0
-        self._rate_hz = rate_hz
-        self.sent = 0
-
-    def __enter__(self) -> Scope:
-        if self.sender.wait_s:
-            assert self.sender.wait_for_daemon(self.sender.wait_s)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.sender.close()
-
-    def scan(self, count: int) -> None:
-        """Send frames as fast as they are taken."""
-        for _ in range(count):
-            self._next()
-            self.daemon.listen()
-
-    def scan_until(self, condition: Callable[[], bool], timeout_s=PROMPT_S) -> None:
-        """Send frames in real time until the condition holds."""
-        began_s = due_s = time.monotonic()
-        while not condition():
-            assert due_s - began_s < timeout_s, f"in vain:\n{self.daemon.said}"
-            self._next()
-            due_s += 1 / self._rate_hz
-            while (left_s := due_s - time.monotonic()) > 0:
-                self.daemon.listen(left_s)
-
-    def until_processed(self) -> messages.Health:
-        """Wait until the daemon says that it has done with all; return its figures."""
-
-        def done() -> bool:
-            health = self.daemon.health()
-            ours = health.session == self.session
-            return (
-                ours and health.frames_processed + health.rejected >= self.sender.sent
-            )
-
-        self.daemon.until(done)
-        return self.daemon.health()
-
-    def _next(self) -> None:
-        pixels = self.frames[self.sent % len(self.frames)]
-        self.sent += 1
-        self.sender.frame(pixels, self.sent, (self.sent - 1) / self._rate_hz)
-
-
-def small_frames(moved_px: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
-    """Frames of one field, int16 (20, 128, 128), as a whole moved by so much."""
-    rng = np.random.default_rng(0)
-    field = small_field.field(SHAPE)
-    jitter = rng.normal(0, 0.5, (20, 2)) + moved_px
-    return np.stack(
-        [field.frame(20, rng, shift, rng.random(field.n_cells)) for shift in jitter]
-    )
-
-
-def small_settings(folder: Path, **sections: object) -> Settings:
-    """Settings for a daemon that reads that field's cells, with no encoder."""
-    rois = small_field.field(SHAPE).rois()
-    spans = zip(rois.indptr, rois.indptr[1:], strict=False)
-    places = np.stack([rois.rows, rois.cols], axis=1).tolist()
-    path = folder / "regions.json"
-    path.write_text(json.dumps([{"coordinates": places[a:b]} for a, b in spans]))
-    rois_here = RoiSettings(path=str(path))
-    return settings_in(folder, **({"rois": rois_here} | sections))
-
-
-class _Enough(Exception):
-    pass
-
-
-def show(
-    session: Session,
-    sender: Sender,
-    daemon: Daemon,
-    until: Callable[[int], bool] = lambda index: False,
-) -> None:
-    """Stream a simulated session in real time; cut it off without a word if asked."""
-
-    def told(index: int) -> None:
-        daemon.listen()
-        if until(index):
-            raise _Enough
-
-    with contextlib.suppress(_Enough):
-        stream(session, sender, told)
+        assert self.process.poll() is None, f"the daemon ended:\n{self.output}"
+        # A health message was received, so no later message will be missed.
+        health = self.newest_health()
+        has_encoder = self.settings.encoder.checkpoint is not None
+        is_inverting = not has_encoder or self.newest_health("inverter") is not None
+        return health is not None and health.state == "waiting" and is_inverting

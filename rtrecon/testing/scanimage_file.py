@@ -1,4 +1,4 @@
-"""Small TIFF files in ScanImage's layout, for tests: settings, then page by page."""
+"""Small TIFF files in ScanImage's layout: settings first, then page by page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rtrecon.core.types import Array
+
 MAGIC, VERSION = 117637889, 4
-SOFTWARE_AT = 32  # the settings: after the file's header and the block's own
+SETTINGS_OFFSET = 32  # bytes, after the headers of the file and of the settings block
 SETTINGS = {
     "SI.hChannels.channelSave": "1",
     "SI.hRoiManager.scanFrameRate": "30.02",
@@ -22,19 +24,29 @@ SETTINGS = {
 SHORT, LONG, LONG8, ASCII = 3, 4, 16, 2
 
 
-def pages(n, shape=(12, 16), dtype=np.int16, seed=0):
+def make_pages(
+    n: int,
+    shape: tuple[int, int] = (12, 16),
+    dtype: type[np.generic] = np.int16,
+    seed: int = 0,
+) -> Array:
+    """Return random pixels (n, lines, pixels)."""
     return np.random.default_rng(seed).integers(0, 3000, (n, *shape)).astype(dtype)
 
 
 def write_scanimage(
     path: Path,
-    pixels: np.ndarray,
+    pixels: Array,
     stamps: list[tuple[int, float]] | None = None,
     settings: dict[str, str] | None = None,
     rois: object = None,
     compression: int = 1,
 ) -> Path:
-    """Write pages (n, lines, pixels) with their (number, time in s), one per page."""
+    """Write pages (n, lines, pixels) with a (frame number, time in s) for each.
+
+    settings: lines of the settings block that differ from `SETTINGS`. rois: the imaging
+    ROI group. compression: of TIFF, 1 is none.
+    """
     stamps = stamps or [(i + 1, i / 30.0) for i in range(len(pixels))]
     lines = (f"{key} = {value}" for key, value in (SETTINGS | (settings or {})).items())
     frame_data = "\n".join(lines).encode() + b"\0"
@@ -45,12 +57,19 @@ def write_scanimage(
     for i, (page, (number, t_s)) in enumerate(zip(pixels, stamps, strict=True)):
         text = f"frameNumbers = {number}\nframeTimestamps_sec = {t_s:.9f}\0".encode()
         last = i == len(pixels) - 1
-        out += _page(len(out), page, text, compression, len(frame_data), last)
+        out += _build_page(len(out), page, text, compression, len(frame_data), last)
     path.write_bytes(out)
     return path
 
 
-def _page(start, page, text, compression, software_size, last):
+def _build_page(
+    start: int,
+    page: Array,
+    text: bytes,
+    compression: int,
+    software_size: int,
+    last: bool,
+) -> bytes:
     data = page.tobytes() if compression == 1 else zlib.compress(page.tobytes())
     n_tags = 11
     text_at = start + 8 + 20 * n_tags + 8
@@ -66,7 +85,7 @@ def _page(start, page, text, compression, software_size, last):
         (273, LONG8, 1, data_at),
         (278, LONG, 1, page.shape[0]),
         (279, LONG8, 1, len(data)),
-        (305, ASCII, software_size, SOFTWARE_AT),
+        (305, ASCII, software_size, SETTINGS_OFFSET),
         (339, SHORT, 1, signed),
     ]
     ifd = struct.pack("<Q", n_tags) + b"".join(struct.pack("<HHQQ", *t) for t in tags)

@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere: in another thread, process or socket."""
+"""Waiting for a condition that another thread or process fulfils."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-WAIT_S = 30.0  # far more than anything takes, for a machine that is busy
+WAIT_S = 30.0  # much longer than anything takes, for a busy machine
 
-T = TypeVar("T")
+_Result = TypeVar("_Result")
 
 
-def until(found: Callable[[], T]) -> T:
-    """Return what `found` returns, as soon as that is something; fail if it is not."""
+def wait_until(condition: Callable[[], _Result]) -> _Result:
+    """Return the first true value that `condition` returns; fail after `WAIT_S`."""
     deadline_s = time.monotonic() + WAIT_S
-    while not (result := found()):
-        assert time.monotonic() < deadline_s, "waited in vain"
+    while not (result := condition()):
+        assert time.monotonic() < deadline_s, f"nothing happened in {WAIT_S:g} s"
         time.sleep(0.005)
     return result

@@ -1,27 +1,27 @@
-"""Training: from a session, simulated, recorded or of Sensorium, to a checkpoint."""
+"""Training of encoders: from simulated, recorded or Sensorium data to a checkpoint."""
 
-from rtrecon.training.distributed import join
-from rtrecon.training.recorded import train_recorded
-from rtrecon.training.sensorium import train_sensorium
+from rtrecon.training.distributed import join_process_group
+from rtrecon.training.recorded import train_on_session
+from rtrecon.training.sensorium import train_on_sensorium
 from rtrecon.training.simulated import (
-    Acquired,
+    AcquiredSession,
     SimulatedTraining,
-    acquire,
-    train_on,
-    train_simulated,
+    acquire_session,
+    train_on_acquired,
+    train_on_simulation,
 )
-from rtrecon.training.train import Start
+from rtrecon.training.train import TrainingOptions
 from rtrecon.training.training_data import CLIP_FRAMES
 
 __all__ = [
     "CLIP_FRAMES",
-    "Acquired",
+    "AcquiredSession",
     "SimulatedTraining",
-    "Start",
-    "acquire",
-    "join",
-    "train_on",
-    "train_recorded",
-    "train_sensorium",
-    "train_simulated",
+    "TrainingOptions",
+    "acquire_session",
+    "join_process_group",
+    "train_on_acquired",
+    "train_on_sensorium",
+    "train_on_session",
+    "train_on_simulation",
 ]

@@ -1,8 +1,8 @@
-"""A published encoder made fit for the live inversion, from a recording of its neurons.
+"""Adapt a published encoder to the live inversion, with a recording of its neurons.
 
-It comes without a prior of movies, and without what its predictions are worth: both are
-learnt from a recording whose stimulus is known, as for an encoder of ours. Its weights
-stay as they are, in their own files.
+A published encoder has no prior of movies and no calibration. Both are fitted to a
+recording with a known stimulus, as for a compact encoder. The weights of the network
+do not change and stay in their own files.
 """
 
 from __future__ import annotations
@@ -17,254 +17,285 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import rtrecon
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
-from rtrecon.datasets.sensorium.folder import Folder
-from rtrecon.datasets.sensorium.layout import UNITS
-from rtrecon.encoder.card import Card, make_room
-from rtrecon.encoder.checkpoint import MOST_SD, Checkpoint, save
-from rtrecon.encoder.dwiseneuro.author_files import Model
+from rtrecon.core.version import __version__
+from rtrecon.datasets.sensorium.folder import SensoriumFolder
+from rtrecon.datasets.sensorium.layout import RESPONSE_UNITS
+from rtrecon.encoder.card import Card, prepare_output_path
+from rtrecon.encoder.checkpoint import MAX_BEHAVIOR_SD, Checkpoint, save_checkpoint
+from rtrecon.encoder.dwiseneuro.author_files import MouseModel
 from rtrecon.encoder.dwiseneuro.external_weights import (
-    PUBLISHED,
-    Reference,
-    refer,
-    with_behavior,
+    EXTERNAL_WEIGHTS_KEY,
+    ExternalWeights,
+    describe_external_weights,
+    set_behavior_mean,
 )
-from rtrecon.encoder.dwiseneuro.inference import Published, read_models
+from rtrecon.encoder.dwiseneuro.inference import (
+    DWISENEURO_RATE_HZ,
+    DwiseNeuroEncoder,
+    read_models,
+)
 from rtrecon.encoder.dwiseneuro.live import (
+    ALLOWED_STRIDES,
     STRIDE_FRAMES,
-    STRIDES,
-    Fit,
-    LivePublished,
-    measured_reach,
+    LiveDwiseNeuro,
+    RecordingFit,
+    measure_lag_weights,
 )
-from rtrecon.encoder.dwiseneuro.mouse_names import SENSORIUM
+from rtrecon.encoder.dwiseneuro.mouse_names import SENSORIUM_MICE
 from rtrecon.encoder.prior import Prior, fit_prior
 from rtrecon.inversion.offline.encoder_files import require_device
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.training import recorded, sensorium
-from rtrecon.training.calibration import Report, calibrate
-from rtrecon.training.score import correlation, mean_r, predict
-from rtrecon.training.training_data import Material
+from rtrecon.training.calibration import calibrate_inversion
+from rtrecon.training.score import (
+    average_correlation,
+    compute_correlation,
+    predict_activity,
+)
+from rtrecon.training.training_data import TrainingData
 
-FRAMES = 900
-LEAST_FRAMES = 90  # some, once a window has been left
-_RATE_HZ, _MOST_OFF = 30.0, 0.01  # of the published encoders; share by which others may
-_LEAST_SHARE = 0.01  # of usual activity, that no movie explains
-_TINY = 1e-8
+DEFAULT_FRAMES = 900
+MIN_FRAMES = 90  # enough to calibrate with after the first window
+_MAX_RATE_DEVIATION = 0.01  # of a recording's frame rate, relative
+_BASELINE_FRACTION = 0.01  # of mean activity; the part that no movie explains
+_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
-class Plan:
+class AdaptRequest:
     """What to adapt, and how.
 
-    published: files of one ensemble. mouse: see `mice.choose`. out: checkpoint to
-    write. frames: at most so many to calibrate with; every step of the inversion is
-    tried on them, which takes hours where there is no GPU. stride_frames: between the
-    windows that answer; fewer are better, and slower.
+    encoder_files: of one ensemble. out: checkpoint to write. mouse: see `choose_mouse`.
+    max_frames: number of frames to calibrate with; the inversion runs on all of them,
+    which takes hours without a GPU. stride_frames: between windows; a smaller stride is
+    better and slower.
     """
 
-    published: Sequence[Path]
+    encoder_files: Sequence[Path]
     out: Path
     mouse: str | None = None
-    frames: int = FRAMES
+    max_frames: int = DEFAULT_FRAMES
     stride_frames: int = STRIDE_FRAMES
     device: Literal["cpu", "cuda"] = "cpu"
 
 
-def adapt_to_sensorium(plan: Plan, path: Path, report: Report) -> Checkpoint:
-    """Adapt to the mouse in a Sensorium folder, whose responses it was trained on.
-
-    Trials lie behind one another: windows that reach over a border see a cut. Raises
-    UserError where files do not fit together.
-    """
-    models = _opened(plan)
-    material = sensorium.read_material(Folder(path), report)
-    return _adapt(plan, models, material, report)
-
-
-def adapt_to_session(plan: Plan, path: Path, report: Report) -> Checkpoint:
-    """Adapt to a session that we recorded; UserError where it does not fit.
-
-    Its activity may be measured in other units than those that the encoder was trained
-    on: each neuron gets a gain.
-    """
-    models = _opened(plan)
-    return _adapt(plan, models, recorded.read_material(path), report)
-
-
-def _opened(plan: Plan) -> list[Model]:
-    """Read the models; refuse at once what would come to grief later."""
-    require_device(plan.device)
-    if plan.frames < LEAST_FRAMES:
-        raise UserError(
-            f"{plan.frames} frames are too few to calibrate with; give {LEAST_FRAMES} "
-            "or more"
-        )
-    if plan.stride_frames not in STRIDES:
-        raise UserError(
-            f"windows every {plan.stride_frames} frames leave some unanswered; give "
-            f"{STRIDES.start} to {STRIDES.stop - 1}"
-        )
-    make_room(plan.out)
-    return [model for path in plan.published for model in read_models(path, plan.mouse)]
-
-
-def _adapt(
-    plan: Plan, models: list[Model], material: Material, report: Report
+def adapt_to_sensorium(
+    request: AdaptRequest, path: Path, on_progress: ProgressCallback
 ) -> Checkpoint:
-    _require_same(models[0], material)
-    for note in material.notes:
-        report("adapting", 0.0, note)
-    material = _knowing(models[0], material)
-    usual = tuple(material.behavior_mean.tolist())
-    models = [with_behavior(model, usual) for model in models]
-    material = _within(material, plan.frames)
-    prior = fit_prior(material.clips, material.clip_frames)
-    report("adapting", 0.0, f"{len(models)} models, {len(material.validation)} frames")
-    encoder = _fitted(plan, Published(models, plan.device), prior, material)
-    report("adapting", 1.0, "its neurons' gains and delays measured")
-    calibration = calibrate(encoder, prior, material, report)
-    r = correlation(encoder, material.validation)
-    reference = refer(plan.published, models[0], plan.stride_frames)
+    """Adapt to the Sensorium folder of the mouse that the encoder was trained on.
+
+    Trials follow one another; a window across a border contains a cut. Raises UserError
+    where files do not fit together.
+    """
+    models = _open_models(request)
+    data = sensorium.read_training_data(SensoriumFolder(path), on_progress)
+    return _adapt_encoder(request, models, data, on_progress)
+
+
+def adapt_to_session(
+    request: AdaptRequest, path: Path, on_progress: ProgressCallback
+) -> Checkpoint:
+    """Adapt to a session that rtrecon recorded; UserError where it does not fit.
+
+    Its activity may have other units than the encoder's: each neuron gets a gain.
+    """
+    models = _open_models(request)
+    return _adapt_encoder(
+        request, models, recorded.read_training_data(path), on_progress
+    )
+
+
+def _open_models(request: AdaptRequest) -> list[MouseModel]:
+    """Read the models; raise UserError now if adapting cannot succeed."""
+    require_device(request.device)
+    if request.max_frames < MIN_FRAMES:
+        raise UserError(
+            f"{request.max_frames} frames are too few to calibrate with; give "
+            f"{MIN_FRAMES} or more"
+        )
+    if request.stride_frames not in ALLOWED_STRIDES:
+        raise UserError(
+            f"windows every {request.stride_frames} frames do not predict all frames; "
+            f"give {ALLOWED_STRIDES.start} to {ALLOWED_STRIDES.stop - 1}"
+        )
+    prepare_output_path(request.out)
+    return [
+        model
+        for path in request.encoder_files
+        for model in read_models(path, request.mouse)
+    ]
+
+
+def _adapt_encoder(
+    request: AdaptRequest,
+    models: list[MouseModel],
+    data: TrainingData,
+    on_progress: ProgressCallback,
+) -> Checkpoint:
+    _require_same_recording(models[0], data)
+    for notice in data.notices:
+        on_progress("adapting", 0.0, notice)
+    data = _fill_behavior_mean(models[0], data)
+    behavior_mean = tuple(data.behavior_mean.tolist())
+    models = [set_behavior_mean(model, behavior_mean) for model in models]
+    data = _limit_frames(data, request.max_frames)
+    prior = fit_prior(data.prior_clips, data.clip_frames)
+    on_progress("adapting", 0.0, f"{len(models)} models, {len(data.validation)} frames")
+    dwiseneuro = DwiseNeuroEncoder(models, request.device)
+    encoder = _fit_encoder(request, dwiseneuro, prior, data)
+    on_progress("adapting", 1.0, "gains and delays of its neurons are fitted")
+    calibration = calibrate_inversion(encoder, prior, data, on_progress)
+    r = compute_correlation(encoder, data.validation)
+    external = describe_external_weights(
+        request.encoder_files, models[0], request.stride_frames
+    )
     card = Card(
-        path=plan.out,
-        rois=material.neurons.rois,
-        mean_image=material.neurons.mean_image,
-        meta=_meta(material, mean_r(r), reference),
+        path=request.out,
+        rois=data.neurons.rois,
+        mean_image=data.neurons.mean_image,
+        metadata=_make_metadata(data, average_correlation(r), external),
     )
     checkpoint = Checkpoint(card, encoder, prior, calibration)
-    save(checkpoint)
+    save_checkpoint(checkpoint)
     return checkpoint
 
 
-def _knowing(model: Model, material: Material) -> Material:
-    """Return material whose mean, of what was never measured, is the model's own.
+def _fill_behavior_mean(model: MouseModel, data: TrainingData) -> TrainingData:
+    """Return data that take the model's mean of behavior that was never measured.
 
-    UserError where the model is told what neither of them knows.
+    UserError where the model needs a mean that is in neither of them.
     """
     known = model.mouse.behavior_mean[: len(BEHAVIOR)]
-    own = torch.full_like(material.behavior_mean, torch.nan)
-    own[: len(known)] = torch.tensor(known)
-    mean = torch.where(material.measured, material.behavior_mean, own)
-    n_told = model.sizes.in_channels - 1
-    if n_told > len(mean) or mean[:n_told].isnan().any():
+    model_mean = torch.full_like(data.behavior_mean, torch.nan)
+    model_mean[: len(known)] = torch.tensor(known)
+    mean = torch.where(data.is_measured, data.behavior_mean, model_mean)
+    n_behavior = model.architecture.in_channels - 1
+    if n_behavior > len(mean) or mean[:n_behavior].isnan().any():
         raise UserError(
-            f"{model.source} is told {n_told} values of behaviour, and neither it nor "
-            "the recording says what each of them usually was; adapt it to the "
+            f"{model.source} takes {n_behavior} values of behavior, and the mean of "
+            "each of them is neither in it nor in the recording; adapt it to the "
             "Sensorium folder of its mouse"
         )
-    return replace(material, behavior_mean=mean.nan_to_num())
+    return replace(data, behavior_mean=mean.nan_to_num())
 
 
-def _require_same(model: Model, material: Material) -> None:
-    """Refuse a recording of other neurons, as far as that can be told."""
-    _require_neurons(model, material.neurons.rois.ids)
-    _require_mouse(model, str(material.meta.get("sensorium", "")))
-    _require_rate(model, float(material.meta["rate_hz"]))
+def _require_same_recording(model: MouseModel, data: TrainingData) -> None:
+    """Raise UserError if the recording is known to be of other neurons."""
+    _require_neurons(model, data.neurons.rois.ids)
+    _require_mouse(model, str(data.metadata.get("sensorium", "")))
+    _require_rate(model, float(data.metadata["rate_hz"]))
 
 
-def _require_neurons(model: Model, recorded_ids: Array) -> None:
+def _require_neurons(model: MouseModel, recorded_ids: Array) -> None:
     ids = model.neuron_ids.numpy()
     if len(ids) != len(recorded_ids):
         raise UserError(
-            f"{model.source} answers for {len(ids)} neurons of mouse {model.mouse}, "
-            f"but the recording has {len(recorded_ids)}; give that of the same mouse, "
-            "or choose its readout with --mouse"
+            f"{model.source} predicts {len(ids)} neurons of mouse {model.mouse}, but "
+            f"the recording has {len(recorded_ids)}; give the recording of that mouse, "
+            "or choose another readout with --mouse"
         )
-    differ = np.flatnonzero(ids != recorded_ids)
-    named = not np.array_equal(ids, np.arange(len(ids)))  # else they are mere places
-    if named and len(differ):
-        first = int(differ[0])
+    different = np.flatnonzero(ids != recorded_ids)
+    has_ids = not np.array_equal(ids, np.arange(len(ids)))  # else they are indices
+    if has_ids and len(different):
+        first = int(different[0])
         raise UserError(
-            f"{model.source} expects neuron {ids[first]} in place {first}, but the "
+            f"{model.source} expects neuron {ids[first]} at index {first}, but the "
             f"recording has {recorded_ids[first]}; give the recording that it was "
             "trained on"
         )
 
 
-def _require_mouse(model: Model, folder: str) -> None:
-    """Refuse a Sensorium folder that goes by the name of another known mouse."""
-    known = [mouse for mouse in SENSORIUM if mouse.goes_by(folder)]
+def _require_mouse(model: MouseModel, folder: str) -> None:
+    """Raise UserError if a Sensorium folder has the name of another known mouse."""
+    known = [mouse for mouse in SENSORIUM_MICE if mouse.matches_name(folder)]
     if model.mouse.name and known and model.mouse.name != known[0].name:
         raise UserError(
-            f"{model.source} answers for mouse {model.mouse}, but the folder is that "
-            f"of mouse {known[0]}; choose that readout with --mouse"
+            f"{model.source} was opened for mouse {model.mouse}, but the folder is "
+            f"that of mouse {known[0]}; choose that readout with --mouse"
         )
 
 
-def _require_rate(model: Model, rate_hz: float) -> None:
-    if abs(rate_hz - _RATE_HZ) > _MOST_OFF * _RATE_HZ:
+def _require_rate(model: MouseModel, rate_hz: float) -> None:
+    trained_hz = DWISENEURO_RATE_HZ
+    if abs(rate_hz - trained_hz) > _MAX_RATE_DEVIATION * trained_hz:
         raise UserError(
             f"the recording has {rate_hz:g} frames per second, {model.source} was "
-            f"trained at {_RATE_HZ:g}; record with align.rate_hz = {_RATE_HZ:g}"
+            f"trained at {trained_hz:g}; record with timing.encoder_rate_hz = "
+            f"{trained_hz:g}"
         )
 
 
-def _within(material: Material, frames: int) -> Material:
-    """Return no more frames than will be used, and behaviour as none of it is cut off.
+def _limit_frames(data: TrainingData, max_frames: int) -> TrainingData:
+    """Return at most `max_frames`, and behavior scaled so that none of it is clipped.
 
-    What is told live is held within `MOST_SD`: here that is the farthest recorded, for
-    the encoder was trained on all of it.
+    Live behavior is clipped at `MAX_BEHAVIOR_SD`. The network was trained on all of the
+    recorded range, so here the s.d. is widened until that range fits.
     """
-    training = material.training.part(0, frames)
-    validation = material.validation.part(0, frames)
-    if min(len(training), len(validation)) < LEAST_FRAMES:
+    training = data.training.slice_frames(0, max_frames)
+    validation = data.validation.slice_frames(0, max_frames)
+    if min(len(training), len(validation)) < MIN_FRAMES:
         raise UserError(
             f"the recording has {len(validation)} frames to calibrate with; "
-            f"{LEAST_FRAMES} are needed"
+            f"{MIN_FRAMES} are needed"
         )
-    farthest = material.training.behavior.abs().amax(0)
-    wider = (farthest / MOST_SD).clamp(min=1.0)
+    farthest = data.training.behavior.abs().amax(0)
+    widening = (farthest / MAX_BEHAVIOR_SD).clamp(min=1.0)
     return replace(
-        material,
-        training=replace(training, behavior=training.behavior / wider),
-        validation=replace(validation, behavior=validation.behavior / wider),
-        behavior_sd=material.behavior_sd * wider,
+        data,
+        training=replace(training, behavior=training.behavior / widening),
+        validation=replace(validation, behavior=validation.behavior / widening),
+        behavior_sd=data.behavior_sd * widening,
     )
 
 
-def _fitted(
-    plan: Plan, published: Published, prior: Prior, material: Material
-) -> LivePublished:
-    """Return the encoder with each neuron's gain and floor, and when it answers."""
-    recorded_mean = _mean(material.training.activity)
-    as_published = Fit(
-        behavior_mean=material.behavior_mean,
-        behavior_sd=material.behavior_sd,
-        gain=torch.ones(published.n_neurons),
-        floor=(_LEAST_SHARE * recorded_mean).clamp(min=_TINY),
-        reach=measured_reach(published, prior),
+def _fit_encoder(
+    request: AdaptRequest,
+    dwiseneuro: DwiseNeuroEncoder,
+    prior: Prior,
+    data: TrainingData,
+) -> LiveDwiseNeuro:
+    """Return the encoder with gain, baseline and lag weights of its neurons."""
+    recorded_mean = _mean_activity(data.training.activity)
+    unit_fit = RecordingFit(
+        behavior_mean=data.behavior_mean,
+        behavior_sd=data.behavior_sd,
+        gain=torch.ones(dwiseneuro.n_neurons),
+        baseline=(_BASELINE_FRACTION * recorded_mean).clamp(min=_EPSILON),
+        lag_weights=measure_lag_weights(dwiseneuro, prior),
     )
-    encoder = LivePublished(published, as_published, plan.stride_frames)
-    if material.meta.get("units") == UNITS:
+    encoder = LiveDwiseNeuro(dwiseneuro, unit_fit, request.stride_frames)
+    if data.metadata.get("units") == RESPONSE_UNITS:
         return encoder
-    own = replace(as_published, gain=_gain(encoder, material))
-    return LivePublished(published, own, plan.stride_frames)
+    fit = replace(unit_fit, gain=_fit_gain(encoder, data))
+    return LiveDwiseNeuro(dwiseneuro, fit, request.stride_frames)
 
 
-def _gain(encoder: LivePublished, material: Material) -> Tensor:
-    """Return (n,) mean activity recorded per predicted, of the same frames."""
-    activity = material.training.activity[encoder.past_frames :]
-    predicted = torch.from_numpy(predict(encoder, material.training))
-    known = activity.isfinite()
-    there = torch.where(known, predicted, 0.0).sum(0)
-    gain = activity.nan_to_num().sum(0) / there.clamp(min=_TINY)
-    return torch.where(known.any(0) & (gain > 0), gain, gain.median())
+def _fit_gain(encoder: LiveDwiseNeuro, data: TrainingData) -> Tensor:
+    """Return (n,) mean recorded activity per predicted, in the same frames."""
+    activity = data.training.activity[encoder.past_frames :]
+    predicted = torch.from_numpy(predict_activity(encoder, data.training))
+    is_known = activity.isfinite()
+    predicted_sum = torch.where(is_known, predicted, 0.0).sum(0)
+    gain = activity.nan_to_num().sum(0) / predicted_sum.clamp(min=_EPSILON)
+    return torch.where(is_known.any(0) & (gain > 0), gain, gain.median())
 
 
-def _mean(activity: Tensor) -> Tensor:
-    """Return (n,) mean activity; 0 of a neuron of which nothing is known."""
+def _mean_activity(activity: Tensor) -> Tensor:
+    """Return (n,) mean activity; 0 for a neuron without any."""
     return activity.nanmean(0).nan_to_num()
 
 
-def _meta(material: Material, r: float, reference: Reference) -> dict[str, object]:
+def _make_metadata(
+    data: TrainingData, r: float, external: ExternalWeights
+) -> dict[str, object]:
     return {
-        "version": rtrecon.__version__,
+        "version": __version__,
         "command": " ".join(["rtrecon", *sys.argv[1:]]),
         "validation_r": round(r, 4),
-        "training_frames": len(material.training),
-        **material.meta,
-        PUBLISHED: reference.meta(),
+        "n_training_frames": len(data.training),
+        **data.metadata,
+        EXTERNAL_WEIGHTS_KEY: external.to_json(),
     }

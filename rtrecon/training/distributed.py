@@ -1,8 +1,8 @@
-"""Where training happens: a device, a precision, and processes that share the work.
+"""Device, precision and processes of a training run.
 
-`torchrun` starts the same command several times and numbers the processes. Each of them
-reads the same data and holds the same weights; each takes its share of every batch, and
-their gradients are added up. The first, the leader, also judges, keeps and tells.
+`torchrun` starts the same command several times and gives each process a rank. All
+read the same data and hold the same weights; each computes its share of every batch,
+and gradients are summed. Rank 0, the main process, also validates, saves and reports.
 """
 
 from __future__ import annotations
@@ -25,126 +25,130 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 _CPU = torch.device("cpu")
-_PATIENCE = timedelta(hours=12)  # for the leader, who also looks for receptive fields
-_SAID = "rtrecon said"  # how many processes have something to say of an end
+_TIMEOUT = timedelta(hours=12)  # the others wait while rank 0 finds receptive fields
+_ERROR_COUNT_KEY = "rtrecon errors"  # counts the processes that met a UserError
 
 
 @dataclass(frozen=True)
-class Place:
-    """Device and precision of a process, and which of `size` processes it is."""
+class DistributedContext:
+    """Device and precision of a process, and its rank among `world_size` processes."""
 
     device: torch.device = _CPU
     precision: torch.dtype = torch.float32
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this process judges, keeps and tells."""
+    def is_main(self) -> bool:
+        """Whether this is the process that validates, saves and reports."""
         return self.rank == 0
 
     def __str__(self) -> str:
-        word = f"{self.device.type}, {str(self.precision).removeprefix('torch.')}"
-        return f"{word}, {self.size} processes" if self.size > 1 else word
+        text = f"{self.device.type}, {str(self.precision).removeprefix('torch.')}"
+        return f"{text}, {self.world_size} processes" if self.world_size > 1 else text
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which an encoder answers in this precision."""
-        half = self.precision is torch.bfloat16
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+        """Return the context in which an encoder predicts in this precision."""
+        is_half = self.precision is torch.bfloat16
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=is_half)
 
-    def sum(self, tensors: Iterable[Tensor]) -> None:
-        """Add up what all processes have, in place; on the device."""
-        self._together(dist.all_reduce, tensors)
+    def all_reduce(self, tensors: Iterable[Tensor]) -> None:
+        """Sum tensors over all processes, in place; on the device."""
+        self._run_collective(dist.all_reduce, tensors)
 
-    def spread(self, tensors: Iterable[Tensor]) -> None:
-        """Give everybody what the leader has, in place; on the device."""
-        self._together(partial(dist.broadcast, src=0), tensors)
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Copy the tensors of rank 0 to all processes, in place; on the device."""
+        self._run_collective(partial(dist.broadcast, src=0), tensors)
 
-    def told(self, number: Callable[[], float]) -> float:
-        """Return a number that the leader finds out while the others wait."""
-        if self.size == 1:
-            return number()
-        found = number() if self.leads else 0.0
-        told = torch.tensor([found], dtype=torch.float64, device=self.device)
-        self.spread([told])
-        return float(told)
+    def broadcast_scalar(self, compute: Callable[[], float]) -> float:
+        """Return a number that rank 0 computes while the others wait."""
+        if self.world_size == 1:
+            return compute()
+        value = compute() if self.is_main else 0.0
+        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
+        self.broadcast([shared])
+        return float(shared)
 
-    def wait(self) -> None:
-        """Wait for the leader to come here, too."""
-        self.told(lambda: 0.0)
+    def barrier(self) -> None:
+        """Wait until rank 0 gets here, too."""
+        self.broadcast_scalar(lambda: 0.0)
 
-    def _together(
-        self, act: Callable[[Tensor], object], tensors: Iterable[Tensor]
+    def _run_collective(
+        self, operation: Callable[[Tensor], object], tensors: Iterable[Tensor]
     ) -> None:
-        if self.size == 1:
+        if self.world_size == 1:
             return
         try:
             for tensor in tensors:
-                act(tensor)
+                operation(tensor)
         except RuntimeError as error:
             raise UserError(
-                f"training is over, for another of its processes has ended ({error}); "
-                "start it again with --resume"
+                f"training aborted: another process exited ({error}); start it again "
+                "with --resume"
             ) from None
 
 
-ALONE = Place()
+SINGLE_PROCESS = DistributedContext()
 
 
-def place(device: Device, precision: Precision, gpu: int = 0) -> Place:
-    """Return the place of a process that trains alone; UserError if it is not there.
+def make_context(
+    device: Device, precision: Precision, gpu: int = 0
+) -> DistributedContext:
+    """Return the context of a single process; UserError if the device is missing.
 
-    auto: a GPU where there is one, and there bfloat16 where it is made for it. gpu: its
-    number on this machine.
+    auto: a GPU if there is one, with bfloat16 if it supports that. gpu: its number on
+    this machine.
     """
-    found = _device(device, gpu)
-    return Place(found, _precision(precision, found))
+    chosen = _choose_device(device, gpu)
+    return DistributedContext(chosen, _choose_precision(precision, chosen))
 
 
 @contextmanager
-def join(device: Device, precision: Precision) -> Iterator[Place]:
-    """Take one's place, beside others where `torchrun` has started several.
+def join_process_group(
+    device: Device, precision: Precision
+) -> Iterator[DistributedContext]:
+    """Join the processes that `torchrun` started, or run as a single one without it.
 
-    A UserError within ends all of them, and is raised by the one that met it first.
+    A UserError inside ends all processes; only the one that met it first raises it.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        yield place(device, precision)
+        yield make_context(device, precision)
         return
     from torch.distributed.rendezvous import rendezvous
 
-    store, rank, size = next(rendezvous("env://", timeout=_PATIENCE))
+    store, rank, world_size = next(rendezvous("env://", timeout=_TIMEOUT))
     try:
-        own = place(device, precision, int(os.environ["LOCAL_RANK"]))
-        if own.device.type == "cuda":
-            torch.cuda.set_device(own.device)
+        context = make_context(device, precision, int(os.environ["LOCAL_RANK"]))
+        if context.device.type == "cuda":
+            torch.cuda.set_device(context.device)
         dist.init_process_group(
-            _backend(own.device),
+            _choose_backend(context.device),
             store=store,
             rank=rank,
-            world_size=size,
-            timeout=_PATIENCE,
+            world_size=world_size,
+            timeout=_TIMEOUT,
         )
-        yield Place(own.device, own.precision, rank, size)
+        yield DistributedContext(context.device, context.precision, rank, world_size)
         dist.destroy_process_group()
     except UserError:
-        if not _first(store.add):
-            raise SystemExit(2) from None  # somebody else has said why
+        if not _is_first_error(store.add):
+            raise SystemExit(2) from None  # another process reports the reason
         raise
 
 
-def _first(count: Callable[[str, int], int]) -> bool:
-    with suppress(RuntimeError):  # who counts may be gone already
-        return count(_SAID, 1) == 1
+def _is_first_error(count: Callable[[str, int], int]) -> bool:
+    with suppress(RuntimeError):  # the process that holds the counter may be gone
+        return count(_ERROR_COUNT_KEY, 1) == 1
     return True
 
 
-def _backend(device: torch.device) -> str:
+def _choose_backend(device: torch.device) -> str:
     return "nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo"
 
 
-def _device(asked: Device, gpu: int) -> torch.device:
+def _choose_device(requested: Device, gpu: int) -> torch.device:
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if asked == "cpu" or (asked == "auto" and not n_gpus):
+    if requested == "cpu" or (requested == "auto" and not n_gpus):
         return _CPU
     if not n_gpus:
         raise UserError(
@@ -159,10 +163,10 @@ def _device(asked: Device, gpu: int) -> torch.device:
     return torch.device("cuda", gpu)
 
 
-def _precision(asked: Precision, device: torch.device) -> torch.dtype:
-    if asked == "auto":
-        made_for = device.type == "cuda" and torch.cuda.is_bf16_supported(
+def _choose_precision(requested: Precision, device: torch.device) -> torch.dtype:
+    if requested == "auto":
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(
             including_emulation=False
         )
-        return torch.bfloat16 if made_for else torch.float32
-    return torch.bfloat16 if asked == "bfloat16" else torch.float32
+        return torch.bfloat16 if has_bfloat16 else torch.float32
+    return torch.bfloat16 if requested == "bfloat16" else torch.float32

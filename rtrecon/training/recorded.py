@@ -1,4 +1,4 @@
-"""Training from one of our own recorded sessions whose stimulus is known."""
+"""Training on a session that rtrecon recorded, with a known stimulus."""
 
 from __future__ import annotations
 
@@ -10,128 +10,141 @@ import numpy as np
 
 from rtrecon import config
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
-from rtrecon.encoder.card import LIVE_UNITS
+from rtrecon.encoder.card import DFF_UNITS
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.spectrum import SHAPE
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.rois import roi_set
-from rtrecon.session.resume_state import load_reference, reference_file
-from rtrecon.session.session import NotARecording, Session
-from rtrecon.training.calibration import Report
-from rtrecon.training.compact.fit import Recipe
-from rtrecon.training.split import SETTLE_FRAMES, keep_last, validation_frames
-from rtrecon.training.train import FROM_NOTHING, Start, prepare, train_material
+from rtrecon.session.resume_state import get_reference_path, load_reference
+from rtrecon.session.session import NotASessionError, Session
+from rtrecon.training.compact.fit import TrainingRecipe
+from rtrecon.training.train import (
+    DEFAULT_OPTIONS,
+    TrainingOptions,
+    train_encoder,
+    validate_training,
+)
 from rtrecon.training.training_data import (
-    Material,
-    Neurons,
-    Stretch,
-    Stretches,
-    gather,
-    with_meta,
+    SETTLE_FRAMES,
+    Segment,
+    SegmentSource,
+    TrainedNeurons,
+    TrainingData,
+    add_metadata,
+    assemble,
+    count_validation_frames,
+    split_last,
 )
 
 
-def train_recorded(
+def train_on_session(
     path: Path,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     out: Path,
-    report: Report,
-    start: Start = FROM_NOTHING,
+    on_progress: ProgressCallback,
+    options: TrainingOptions = DEFAULT_OPTIONS,
 ) -> Checkpoint:
     """Fit, calibrate and save an encoder of a session's neurons at `out`."""
-    prepare(out, recipe, start)
-    return train_material(read_material(path), recipe, out, report, start)
+    validate_training(out, recipe, options)
+    return train_encoder(read_training_data(path), recipe, out, on_progress, options)
 
 
-def read_material(path: Path) -> Material:
+def read_training_data(path: Path) -> TrainingData:
     """Read a session's folder; UserError where it cannot be trained on.
 
-    The last tenth of the frames is kept for validation. Lost activity is left out;
-    so are frames whose stimulus is not known, and the session's first ten seconds.
+    The last tenth of the frames validates. Lost activity is left out, and so are frames
+    with unknown stimulus and the session's first ten seconds.
     """
-    session = _opened(path)
-    stretches = list(_stretches(session))
-    n_frames = sum(map(len, stretches))
-    first, last = keep_last(stretches, validation_frames(n_frames))
+    session = _open_session(path)
+    segments = list(_read_segments(session))
+    n_frames = sum(map(len, segments))
+    first, last = split_last(segments, count_validation_frames(n_frames))
     if not first:
         raise UserError(
-            f"{path} knows the stimulus of {n_frames} frames, too few to train on; "
-            "record a session of minutes, and send its stimulus"
+            f"{path} has a known stimulus in {n_frames} frames, too few to train on; "
+            "record some minutes, and send the stimulus"
         )
-    material = gather(
-        Stretches(first, n_frames), Stretches(last, n_frames), _neurons(session)
+    data = assemble(
+        SegmentSource(first, n_frames),
+        SegmentSource(last, n_frames),
+        _read_neurons(session),
     )
     about = session.about
-    return with_meta(
-        material,
+    return add_metadata(
+        data,
         None,
-        units=about.rates_in or LIVE_UNITS,
+        units=about.rate_unit or DFF_UNITS,
         rate_hz=about.encoder_rate_hz,
         traces=about.settings.get("traces", {}),
         session=path.resolve().name,
     )
 
 
-def _opened(path: Path) -> Session:
+def _open_session(path: Path) -> Session:
     try:
         session = Session(path)
-    except NotARecording as error:
+    except NotASessionError as error:
         raise UserError(str(error)) from None
     if not session.about.neuron_ids:
         raise UserError(f"{path} has no neurons; record one with masks")
-    if tuple(session.about.image_shape) != SHAPE:
+    if tuple(session.about.image_shape) != IMAGE_SHAPE:
         raise UserError(
             f"{path} has a stimulus of {session.about.image_shape} px, but the encoder "
-            f"sees {SHAPE}; send it at that size"
+            f"takes {IMAGE_SHAPE}; send it at that size"
         )
     return session
 
 
-def _stretches(session: Session) -> Iterator[Stretch]:
-    """Yield runs of frames of which both activity and stimulus are known."""
+def _read_segments(session: Session) -> Iterator[Segment]:
+    """Yield runs of consecutive frames in which activity and stimulus are known."""
     activity, stimulus = session.activity, session.stimulus
-    heard = activity["index"].astype(np.int64)
-    shown = stimulus["index"].astype(np.int64)
-    settled = heard[heard >= heard.min(initial=0) + SETTLE_FRAMES]
-    told = session.behaved()
-    for run in _runs(np.intersect1d(settled, shown)):
-        at_activity = _rows(heard, run)
-        at_stimulus = _rows(shown, run)
-        yield Stretch(
-            movie=stimulus.values(at_stimulus.start, at_stimulus.stop),
-            behavior=told[at_activity],
-            activity=activity.values(at_activity.start, at_activity.stop),
+    activity_indices = activity["encoder_frame"].astype(np.int64)
+    stimulus_indices = stimulus["encoder_frame"].astype(np.int64)
+    settled = activity_indices[
+        activity_indices >= activity_indices.min(initial=0) + SETTLE_FRAMES
+    ]
+    behavior = session.read_encoder_behavior()
+    for run in _split_into_runs(np.intersect1d(settled, stimulus_indices)):
+        activity_rows = _find_rows(activity_indices, run)
+        stimulus_rows = _find_rows(stimulus_indices, run)
+        yield Segment(
+            movie=stimulus.read_values(stimulus_rows.start, stimulus_rows.stop),
+            behavior=behavior[activity_rows],
+            activity=activity.read_values(activity_rows.start, activity_rows.stop),
         )
 
 
-def _runs(indices: Array) -> list[Array]:
-    """Cut increasing indices where one is left out."""
+def _split_into_runs(indices: Array) -> list[Array]:
+    """Split increasing indices where one is missing."""
     if not len(indices):
         return []
     return np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
 
 
-def _rows(indices: Array, run: Array) -> slice:
+def _find_rows(indices: Array, run: Array) -> slice:
     first, last = np.searchsorted(indices, (run[0], run[-1]))
     return slice(int(first), int(last) + 1)
 
 
-def _neurons(session: Session) -> Neurons:
+def _read_neurons(session: Session) -> TrainedNeurons:
     """Return the session's masks in the order of its activity, and its templates."""
-    if session.about.rates_in:
-        units = roi_set.on_a_line(np.array(session.about.neuron_ids))
-        return Neurons(units, np.zeros((1, *units.shape), np.float32))
+    if session.about.rate_unit:
+        units = roi_set.build_unit_roi_set(np.array(session.about.neuron_ids))
+        return TrainedNeurons(units, np.zeros((1, *units.shape), np.float32))
     settings = config.parse(json.dumps(session.about.settings))
     n_planes = 1 + max(session.about.roi_planes, default=0)
     references = [
-        load_reference(reference_file(session.path, plane), settings)[0]
+        load_reference(get_reference_path(session.path, plane), settings)[0]
         for plane in range(n_planes)
     ]
     pixels, planes = {}, {}
     for plane, reference in enumerate(references):
         cells = reference.masks.cells
-        for roi_id, own in zip(cells.ids.tolist(), cells.pixels(), strict=True):
-            pixels[roi_id], planes[roi_id] = own, plane
+        for roi_id, cell_pixels in zip(
+            cells.ids.tolist(), cells.list_pixels(), strict=True
+        ):
+            pixels[roi_id], planes[roi_id] = cell_pixels, plane
     ids = session.about.neuron_ids
     missing = [roi_id for roi_id in ids if roi_id not in pixels]
     if missing:
@@ -139,10 +152,12 @@ def _neurons(session: Session) -> Neurons:
             f"{session.path} has activity of neuron {missing[0]}, but no mask of it"
         )
     shape = references[0].template.shape
-    masks = roi_set.from_pixels(
+    masks = roi_set.build_roi_set(
         np.array(ids),
         (shape[0], shape[1]),
         [pixels[roi_id] for roi_id in ids],
         np.array([planes[roi_id] for roi_id in ids], np.int32),
     )
-    return Neurons(masks, np.stack([reference.template for reference in references]))
+    return TrainedNeurons(
+        masks, np.stack([reference.template for reference in references])
+    )

@@ -1,4 +1,4 @@
-"""A stretch of simulated session, imaged and read by the chain that runs live."""
+"""Training on a simulated session, imaged and processed by the code that runs live."""
 
 from __future__ import annotations
 
@@ -12,32 +12,40 @@ import numpy as np
 
 from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.imaging.frame_processor import Chain
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.imaging.frame_processor import FrameProcessor
 from rtrecon.imaging.registration.registrar import make_template
-from rtrecon.imaging.traces.neuropil import with_rings
-from rtrecon.simulate.movie import RATE_HZ, natural_movie
-from rtrecon.simulate.session import Session, World, make_session, make_world
-from rtrecon.training.calibration import Report
-from rtrecon.training.compact.fit import Recipe
-from rtrecon.training.score import pearson
-from rtrecon.training.split import (
-    LEAST_VALIDATION_FRAMES,
-    SETTLE_FRAMES,
-    keep_last,
-    validation_frames,
+from rtrecon.imaging.traces.neuropil import make_cell_masks
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import (
+    ImagedMouse,
+    SimulatedSession,
+    make_imaged_mouse,
+    simulate_session,
 )
-from rtrecon.training.train import FROM_NOTHING, Start, prepare, train_material
+from rtrecon.training.compact.fit import TrainingRecipe
+from rtrecon.training.score import correlate_columns
+from rtrecon.training.train import (
+    DEFAULT_OPTIONS,
+    TrainingOptions,
+    train_encoder,
+    validate_training,
+)
 from rtrecon.training.training_data import (
     CLIP_FRAMES,
-    Material,
-    Neurons,
-    Stretch,
-    Stretches,
-    gather,
-    with_meta,
+    MIN_VALIDATION_FRAMES,
+    SETTLE_FRAMES,
+    Segment,
+    SegmentSource,
+    TrainedNeurons,
+    TrainingData,
+    add_metadata,
+    assemble,
+    count_validation_frames,
+    split_last,
 )
 
 _TRAINING_SEED, _REFERENCE_SEED = 100, 99  # of movies that no demo or test shows
@@ -46,7 +54,7 @@ _TEMPLATE_FRAMES = 100
 
 @dataclass(frozen=True)
 class SimulatedTraining:
-    """A stretch of simulated session to train on."""
+    """A simulated session to train on: its length, its field and its mouse."""
 
     minutes: float = 20.0
     n_neurons: int = 1000
@@ -55,120 +63,132 @@ class SimulatedTraining:
 
 
 @dataclass(frozen=True)
-class Acquired:
-    """A session as the front saw it.
+class AcquiredSession:
+    """A session with the activity that the live processing measured.
 
-    activity (T - lag, n), frame by frame with the movie: of the last frames
-    deconvolution cannot tell yet.
+    activity: (T - lag, n), aligned with the movie; deconvolution lags behind, so the
+    last frames have none.
     """
 
-    session: Session
+    session: SimulatedSession
     template: Array
     activity: Array
 
 
-def train_simulated(
+def train_on_simulation(
     plan: SimulatedTraining,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     settings: Settings,
     path: Path,
-    report: Report,
-    start: Start = FROM_NOTHING,
+    on_progress: ProgressCallback,
+    options: TrainingOptions = DEFAULT_OPTIONS,
 ) -> Checkpoint:
     """Simulate, acquire, fit, calibrate and save an encoder at `path`.
 
-    Raises UserError at once, not after an hour, if the plan cannot be carried out.
+    Raises UserError at the start, not after an hour, if the plan is impossible.
     """
-    _require_enough(plan, recipe, settings.traces.deconvolve_lag_frames)
-    prepare(path, recipe, start)
-    world = make_world(plan.n_neurons, plan.side_px, plan.mouse_seed)
+    _require_long_enough(plan, recipe, settings.traces.deconvolution_lag_frames)
+    validate_training(path, recipe, options)
+    world = make_imaged_mouse(plan.n_neurons, plan.side_px, plan.mouse_seed)
     n_frames = round(plan.minutes * 60 * RATE_HZ)
-    movie = natural_movie(n_frames, _TRAINING_SEED, CLIP_FRAMES)
-    session = make_session(world, movie, "training", _TRAINING_SEED)
-    acquired = acquire(world, session, settings, report)
+    movie = make_natural_movie(n_frames, _TRAINING_SEED, CLIP_FRAMES)
+    session = simulate_session(world, movie, "training", _TRAINING_SEED)
+    acquired = acquire_session(world, session, settings, on_progress)
     origin = {"simulated": dataclasses.asdict(plan)}
-    return train_on(acquired, recipe, settings, path, report, origin, start)
+    return train_on_acquired(
+        acquired, recipe, settings, path, on_progress, origin, options
+    )
 
 
-def train_on(
-    acquired: Acquired,
-    recipe: Recipe,
+def train_on_acquired(
+    acquired: AcquiredSession,
+    recipe: TrainingRecipe,
     settings: Settings,
     path: Path,
-    report: Report,
+    on_progress: ProgressCallback,
     origin: dict[str, Any],
-    start: Start = FROM_NOTHING,
+    options: TrainingOptions = DEFAULT_OPTIONS,
 ) -> Checkpoint:
-    """Fit, calibrate and save; the last tenth of the frames is kept for validation.
+    """Fit, calibrate and save; the last tenth of the frames validates.
 
-    origin: what the checkpoint says of where its frames came from.
+    origin: metadata for the checkpoint on where the frames came from.
     """
-    material = with_meta(
-        _material(acquired),
-        _ceiling(acquired),
-        rate_hz=settings.align.rate_hz,
+    data = add_metadata(
+        _make_training_data(acquired),
+        _compute_ceiling(acquired),
+        rate_hz=settings.timing.encoder_rate_hz,
         traces=settings.traces.model_dump(),
         **origin,
     )
-    return train_material(material, recipe, path, report, start)
+    return train_encoder(data, recipe, path, on_progress, options)
 
 
-def acquire(
-    world: World, session: Session, settings: Settings, report: Report
-) -> Acquired:
-    """Image a session and read it by the same chain that runs live."""
-    template = _reference(world)
-    masks = with_rings(world.field.masks, settings.traces)
-    chain = Chain(template, masks, session.rate_hz, settings)
+def acquire_session(
+    world: ImagedMouse,
+    session: SimulatedSession,
+    settings: Settings,
+    on_progress: ProgressCallback,
+) -> AcquiredSession:
+    """Image a session and process its frames as the daemon does."""
+    template = _image_template(world)
+    masks = make_cell_masks(world.field.masks, settings.traces)
+    processor = FrameProcessor(template, masks, session.rate_hz, settings)
     pixels = np.empty(template.shape, np.int16)
     activity = np.empty((len(session), len(world.field.masks)), np.float32)
     for index in range(len(session)):
-        session.recording.frame(index, pixels)
-        activity[index] = chain.process(pixels).activity
+        session.recording.render_frame(index, pixels)
+        activity[index] = processor.process_frame(pixels).activity
         if index % 100 == 0:
-            report("imaging", index / len(session), f"frame {index} of {len(session)}")
-    report("imaging", 1.0, f"{len(session)} frames")
-    lag = settings.traces.deconvolve_lag_frames
-    return Acquired(session, template, activity[lag:])
+            detail = f"frame {index} of {len(session)}"
+            on_progress("imaging", index / len(session), detail)
+    on_progress("imaging", 1.0, f"{len(session)} frames")
+    lag = settings.traces.deconvolution_lag_frames
+    return AcquiredSession(session, template, activity[lag:])
 
 
-def _material(acquired: Acquired) -> Material:
+def _make_training_data(acquired: AcquiredSession) -> TrainingData:
     session, n_frames = acquired.session, len(acquired.activity)
-    told = session.behavior.measured()
-    whole = Stretch(session.movie[:n_frames], told[:n_frames], acquired.activity)
-    settled = whole.part(SETTLE_FRAMES, n_frames)
-    first, last = keep_last([settled], validation_frames(len(settled)))
-    return gather(
-        Stretches(first, len(settled)),
-        Stretches(last, len(settled)),
-        Neurons(session.recording.field.masks, acquired.template[None]),
+    behavior = session.behavior.stack_measured()
+    whole = Segment(session.movie[:n_frames], behavior[:n_frames], acquired.activity)
+    settled = whole.slice_frames(SETTLE_FRAMES, n_frames)
+    first, last = split_last([settled], count_validation_frames(len(settled)))
+    return assemble(
+        SegmentSource(first, len(settled)),
+        SegmentSource(last, len(settled)),
+        TrainedNeurons(session.recording.field.masks, acquired.template[None]),
     )
 
 
-def _ceiling(acquired: Acquired) -> Array:
-    """Return (n,) r of activity with what the movie and behaviour make of it."""
+def _compute_ceiling(acquired: AcquiredSession) -> Array:
+    """Return (n,) r of activity with the rates that movie and behavior cause."""
     n_frames = len(acquired.activity)
-    n_kept = validation_frames(n_frames - SETTLE_FRAMES) - (MEMORY - 1)
-    judged = slice(n_frames - n_kept, n_frames)
-    return pearson(acquired.activity[judged], acquired.session.response.rate[judged])
+    n_settled = n_frames - SETTLE_FRAMES
+    n_validation = count_validation_frames(n_settled) - (MEMORY_FRAMES - 1)
+    validation = slice(n_frames - n_validation, n_frames)
+    rate = acquired.session.response.rate
+    return correlate_columns(acquired.activity[validation], rate[validation])
 
 
-def _require_enough(plan: SimulatedTraining, recipe: Recipe, lag_frames: int) -> None:
+def _require_long_enough(
+    plan: SimulatedTraining, recipe: TrainingRecipe, lag_frames: int
+) -> None:
     if plan.n_neurons < 1:
-        raise UserError(f"{plan.n_neurons} neurons see nothing; give 1 or more")
-    least_frames = SETTLE_FRAMES + recipe.batch_frames + LEAST_VALIDATION_FRAMES
-    least = math.ceil(10 * (least_frames + lag_frames) / (60 * RATE_HZ)) / 10
-    if not plan.minutes >= least:  # not a number is too short, too
+        raise UserError(f"{plan.n_neurons} neurons are too few; give 1 or more")
+    min_frames = SETTLE_FRAMES + recipe.batch_frames + MIN_VALIDATION_FRAMES
+    min_minutes = math.ceil(10 * (min_frames + lag_frames) / (60 * RATE_HZ)) / 10
+    if not plan.minutes >= min_minutes:  # also refuses NaN
         raise UserError(
             f"a session of {plan.minutes:g} minutes is too short to train on; "
-            f"give {least:g} or more"
+            f"give {min_minutes:g} or more"
         )
 
 
-def _reference(world: World) -> Array:
-    """Image the field for a moment, as one does before a session, and average it."""
-    movie = natural_movie(_TEMPLATE_FRAMES, _REFERENCE_SEED)
-    reference = make_session(world, movie, "reference", _REFERENCE_SEED).recording
+def _image_template(world: ImagedMouse) -> Array:
+    """Image the field for some seconds, as before a session, and average the frames."""
+    movie = make_natural_movie(_TEMPLATE_FRAMES, _REFERENCE_SEED)
+    reference = simulate_session(world, movie, "reference", _REFERENCE_SEED).recording
     blank = np.empty(world.field.tissue.shape, np.int16)
-    frames = [reference.frame(index, blank).copy() for index in range(len(reference))]
+    frames = [
+        reference.render_frame(index, blank).copy() for index in range(len(reference))
+    ]
     return make_template(np.stack(frames))

@@ -1,4 +1,4 @@
-"""From material to a checkpoint: fit, calibrate, save, and tell how it went."""
+"""From training data to a checkpoint: fit, calibrate, save and report."""
 
 from __future__ import annotations
 
@@ -7,82 +7,92 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rtrecon
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
-from rtrecon.encoder.card import FORMAT, Card, make_room
-from rtrecon.encoder.checkpoint import Checkpoint, load, save
+from rtrecon.core.version import __version__
+from rtrecon.encoder.card import FORMAT_VERSION, Card, prepare_output_path
+from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rtrecon.encoder.prior import fit_prior
-from rtrecon.training.calibration import Report, calibrate
+from rtrecon.training.calibration import calibrate_inversion
 from rtrecon.training.compact import fit
-from rtrecon.training.compact.core import core_of
-from rtrecon.training.distributed import ALONE, Place
-from rtrecon.training.report import Scores, write_report
-from rtrecon.training.score import correlation, mean_r
-from rtrecon.training.training_data import Material
+from rtrecon.training.compact.core import extract_core
+from rtrecon.training.distributed import SINGLE_PROCESS, DistributedContext
+from rtrecon.training.report import TrainingScores, write_report
+from rtrecon.training.score import average_correlation, compute_correlation
+from rtrecon.training.training_data import TrainingData
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where training starts: from nothing, from training that was not over, or a core.
+class TrainingOptions:
+    """How training starts and where it runs.
 
-    core: a checkpoint of other neurons, whose filters and prior are taken over as they
-    are; what is left to fit needs minutes of data. place: the device, and the processes
-    that train together; every one of them does all this, but the leader alone writes.
+    resume: continue an interrupted run. core_checkpoint: a checkpoint of other neurons
+    whose filters and prior are taken over unchanged; the rest needs only minutes of
+    data. context: device and processes; every process trains, only rank 0 writes.
     """
 
     resume: bool = False
-    core: Path | None = None
-    place: Place = ALONE
+    core_checkpoint: Path | None = None
+    context: DistributedContext = SINGLE_PROCESS
 
 
-FROM_NOTHING = Start()
+DEFAULT_OPTIONS = TrainingOptions()
 
 
-def train_material(
-    material: Material, recipe: fit.Recipe, path: Path, report: Report, start: Start
+def train_encoder(
+    data: TrainingData,
+    recipe: fit.TrainingRecipe,
+    path: Path,
+    on_progress: ProgressCallback,
+    options: TrainingOptions,
 ) -> Checkpoint:
     """Fit, calibrate and save an encoder at `path`, with a report beside it.
 
-    After every epoch the state of training is kept beside it, too, until all is done.
+    After every epoch the training state is written beside it, too; it is deleted when
+    all is done. Raises UserError if the loss or a weight is not finite.
     """
-    known = load(start.core) if start.core else None
-    teller = _Teller(report, recipe.epochs)
-    job = fit.Job(
-        training=material.training,
-        validation=material.validation,
+    core_path = options.core_checkpoint
+    known = load_checkpoint(core_path) if core_path else None
+    reporter = _ProgressReporter(on_progress, recipe.epochs)
+    job = fit.FitJob(
+        training=data.training,
+        validation=data.validation,
         recipe=recipe,
-        core=core_of(known.compact()) if known else None,
-        state=state_file(path),
-        place=start.place,
-        say=teller.note,
+        core=extract_core(known.require_compact()) if known else None,
+        state_path=training_state_path(path),
+        context=options.context,
+        notify=reporter.add_notice,
     )
-    for note in material.notes:
-        teller.note(note)
-    fitted = _fit(job, teller)
-    if not start.place.leads:
-        start.place.wait()
-        return load(path)
-    # From here on the inversion is tried, and that is for the CPU.
-    prior = known.prior if known else fit_prior(material.clips, material.clip_frames)
-    calibration = calibrate(fitted.model, prior, material, report)
-    r = correlation(fitted.model, material.validation)
+    for notice in data.notices:
+        reporter.add_notice(notice)
+    fitted = _fit_encoder(job, reporter)
+    if not options.context.is_main:
+        options.context.barrier()
+        return load_checkpoint(path)
+    # The fitted encoder is on the CPU, where calibration inverts.
+    prior = known.prior if known else fit_prior(data.prior_clips, data.clip_frames)
+    calibration = calibrate_inversion(fitted.encoder, prior, data, on_progress)
+    r = compute_correlation(fitted.encoder, data.validation)
     card = Card(
         path=path,
-        rois=material.neurons.rois,
-        mean_image=material.neurons.mean_image,
-        meta=_meta(material, r, start) | {"notes": teller.notes},
+        rois=data.neurons.rois,
+        mean_image=data.neurons.mean_image,
+        metadata=_make_metadata(data, r, options) | {"notices": reporter.notices},
     )
-    checkpoint = Checkpoint(card, fitted.model, prior, calibration)
-    save(checkpoint)
-    write_report(path, Scores(fitted.history, r, material.ceiling, tuple(teller.notes)))
-    state_file(path).unlink(missing_ok=True)
-    start.place.wait()
+    checkpoint = Checkpoint(card, fitted.encoder, prior, calibration)
+    save_checkpoint(checkpoint)
+    notices = tuple(reporter.notices)
+    write_report(path, TrainingScores(fitted.history, r, data.ceiling, notices))
+    training_state_path(path).unlink(missing_ok=True)
+    options.context.barrier()
     return checkpoint
 
 
-def prepare(path: Path, recipe: fit.Recipe, start: Start) -> None:
-    """Refuse at once, not after an hour, what training would come to grief over."""
+def validate_training(
+    path: Path, recipe: fit.TrainingRecipe, options: TrainingOptions
+) -> None:
+    """Raise UserError now, not after an hour, if training cannot succeed."""
     if recipe.epochs < 1:
         raise UserError(f"epochs = {recipe.epochs} trains nothing; give 1 or more")
     if recipe.patience < 1:
@@ -90,67 +100,71 @@ def prepare(path: Path, recipe: fit.Recipe, start: Start) -> None:
             f"patience = {recipe.patience} ends training before it starts; give 1 or "
             "more"
         )
-    for name in ("average", "cutmix"):
-        if not 0 <= getattr(recipe, name) <= 1:
-            raise UserError(f"{name} = {getattr(recipe, name)}; give 0 to 1")
-    make_room(path)
-    left = state_file(path)
-    if left.exists() and not start.resume:
+    fractions = {"average": recipe.ema_decay, "cutmix": recipe.cutmix_fraction}
+    for name, value in fractions.items():
+        if not 0 <= value <= 1:
+            raise UserError(f"{name} = {value}; give 0 to 1")
+    prepare_output_path(path)
+    state_path = training_state_path(path)
+    if state_path.exists() and not options.resume:
         raise UserError(
-            f"{left} holds a training that was not over; go on with it (--resume), or "
-            "delete it"
+            f"{state_path} holds an interrupted training; continue it with --resume, "
+            "or delete it"
         )
-    if start.core:
-        load(start.core).compact()
+    if options.core_checkpoint:
+        load_checkpoint(options.core_checkpoint).require_compact()
 
 
-def state_file(path: Path) -> Path:
-    """Return where training towards a checkpoint is kept while it is not over."""
-    return path.with_suffix(".unfinished")
+def training_state_path(path: Path) -> Path:
+    """Return the path of the training state beside a checkpoint."""
+    return path.with_suffix(".training_state")
 
 
-class _Teller:
-    """Tells how fitting goes; remembers how far it is, and what was worth a note."""
+class _ProgressReporter:
+    """Reports progress of fitting and collects the notices for the checkpoint."""
 
-    def __init__(self, report: Report, epochs: int) -> None:
-        self.notes: list[str] = []
-        self._report, self._epochs, self._share = report, epochs, 0.0
+    def __init__(self, on_progress: ProgressCallback, epochs: int) -> None:
+        self.notices: list[str] = []
+        self._on_progress, self._epochs, self._fraction = on_progress, epochs, 0.0
 
-    def note(self, sentence: str) -> None:
-        self.notes.append(sentence)
-        self.say(sentence)
+    def add_notice(self, text: str) -> None:
+        self.notices.append(text)
+        self.report(text)
 
-    def epoch(self, progress: fit.Progress) -> None:
-        self._share = progress.epoch / self._epochs
+    def report_epoch(self, progress: fit.EpochProgress) -> None:
+        self._fraction = progress.epoch / self._epochs
         r = progress.validation_r
-        self.say(f"misfit {progress.misfit:.1f}, validation r {r:.3f}")
+        self.report(f"loss {progress.training_loss:.1f}, validation r {r:.3f}")
 
-    def over(self, sentence: str) -> None:
-        self._share = 1.0
-        self.say(sentence)
+    def report_early_end(self, text: str) -> None:
+        self._fraction = 1.0
+        self.report(text)
 
-    def say(self, sentence: str) -> None:
-        self._report("fitting", self._share, sentence)
+    def report(self, text: str) -> None:
+        self._on_progress("fitting", self._fraction, text)
 
 
-def _fit(job: fit.Job, teller: _Teller) -> fit.Fitted:
-    resumed = job.state is not None and job.state.exists()
-    teller.say("going on" if resumed else "looking for receptive fields")
-    fitted = fit.train(job, teller.epoch)
+def _fit_encoder(job: fit.FitJob, reporter: _ProgressReporter) -> fit.FitResult:
+    is_resumed = job.state_path is not None and job.state_path.exists()
+    reporter.report("resuming" if is_resumed else "looking for receptive fields")
+    fitted = fit.fit_encoder(job, reporter.report_epoch)
     if len(fitted.history) < job.recipe.epochs:
-        teller.over(f"no better since {job.recipe.patience} epochs: over")
+        patience = job.recipe.patience
+        reporter.report_early_end(f"stopped: no improvement in {patience} epochs")
     return fitted
 
 
-def _meta(material: Material, r: Array, start: Start) -> dict[str, Any]:
-    core = {"core": str(start.core)} if start.core else {}
+def _make_metadata(
+    data: TrainingData, r: Array, options: TrainingOptions
+) -> dict[str, Any]:
+    core = options.core_checkpoint
     return {
-        "format": FORMAT,
-        "version": rtrecon.__version__,
+        "format": FORMAT_VERSION,
+        "version": __version__,
         "command": " ".join(["rtrecon", *sys.argv[1:]]),
-        "trained_on": str(start.place),
-        "validation_r": round(mean_r(r), 4),
-        "training_frames": len(material.training),
-        **material.meta,
-        **core,
+        "hardware": str(options.context),
+        "validation_r": round(average_correlation(r), 4),
+        "n_training_frames": len(data.training),
+        **data.metadata,
+        **({"core_checkpoint": str(core)} if core else {}),
     }

@@ -1,4 +1,4 @@
-"""What an encoder is trained on, whatever it was recorded with: one mouse's frames."""
+"""Training data of one mouse: movie, behavior and activity, from any source."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from torch import Tensor
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.spectrum import Spectrum, spectrum
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.encoder.dct_basis import DctBasis, make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.rois.roi_set import RoiSet
-from rtrecon.training.compact.data import Data, join
+from rtrecon.training.compact.encoder_data import EncoderData, concatenate_trials
 
-CLIP_FRAMES = 150  # that the prior's frames are taken to belong together
+CLIP_FRAMES = 150  # the prior is fitted to movies cut into clips of this length
+SETTLE_FRAMES = 300  # dropped at a session's start, while baselines settle
+MIN_VALIDATION_FRAMES = 300
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """T consecutive frames as recorded; what came before them is not known.
+class Segment:
+    """T consecutive frames as recorded; frames before them are unknown.
 
-    movie: (T, 36, 64), 0..255. behavior: (T, 4) in the order of `BEHAVIOR`, activity:
-    (T, n); both NaN where they are not known.
+    movie: (T, 36, 64), 0..255. behavior: (T, 4) in the order of `BEHAVIOR`. activity:
+    (T, n). NaN where behavior or activity is unknown.
     """
 
     movie: Array
@@ -36,136 +38,175 @@ class Stretch:
     def __len__(self) -> int:
         return len(self.movie)
 
-    def part(self, start: int, stop: int) -> Stretch:
+    def slice_frames(self, start: int, stop: int) -> Segment:
         """Return frames start to stop."""
-        own = slice(start, stop)
-        return Stretch(self.movie[own], self.behavior[own], self.activity[own])
+        frames = slice(start, stop)
+        return Segment(self.movie[frames], self.behavior[frames], self.activity[frames])
 
 
 @dataclass(frozen=True)
-class Stretches:
-    """Stretches that are read one at a time, of `frames_at_most` frames altogether."""
+class SegmentSource:
+    """Segments that are read one at a time, of `max_frames` frames in total."""
 
-    each: Iterable[Stretch]
-    frames_at_most: int
+    segments: Iterable[Segment]
+    max_frames: int
 
 
 @dataclass(frozen=True)
-class Neurons:
-    """Masks, and their field (planes, lines, pixels); blank where it is not known."""
+class TrainedNeurons:
+    """Masks, and the mean image (planes, lines, pixels) of their field, or zeros."""
 
     rois: RoiSet
     mean_image: Array
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """All that training needs.
 
-    clips: (T, C), movie to learn the prior from, cut every `clip_frames`. ceiling: (n,)
-    correlation that a perfect encoder would reach with single trials of the validation
-    frames, where it is known. measured: (4,) bool, which behaviour was, at some time or
-    other; of the rest the mean is 0. meta: what the checkpoint says of it. notes:
-    sentences on what somebody should know.
+    prior_clips: (T, C), movies to fit the prior to, cut every `clip_frames`. ceiling:
+    (n,) correlation that a perfect encoder would reach with single trials of the
+    validation frames, where it is known. is_measured: (4,) bool, behavior that was
+    measured in some frame; the mean of the others is 0. metadata: for the checkpoint.
+    notices: sentences for the user.
     """
 
-    training: Data
-    validation: Data
-    clips: Tensor
+    training: EncoderData
+    validation: EncoderData
+    prior_clips: Tensor
     clip_frames: int
-    neurons: Neurons
+    neurons: TrainedNeurons
     behavior_mean: Tensor
     behavior_sd: Tensor
-    measured: Tensor
+    is_measured: Tensor
     ceiling: Array | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
-def gather(training: Stretches, validation: Stretches, neurons: Neurons) -> Material:
-    """Read all stretches; behaviour is measured by the training frames' mean and s.d.
+def assemble(
+    training: SegmentSource, validation: SegmentSource, neurons: TrainedNeurons
+) -> TrainingData:
+    """Read all segments; standardize behavior by the training frames' mean and s.d.
 
-    Where behaviour was not measured, that mean stands in for it, and a note says so.
-    Raises UserError where nothing is left to learn from.
+    Missing behavior is replaced by its training mean, and a notice reports it. Raises
+    UserError if there are no frames, or activity is negative or infinite.
     """
-    seen, lengths = _read(training, "train on")
-    kept, _ = _read(validation, "validate with")
-    mean, sd = _usual(seen.behavior)
+    training_raw, lengths = _read_segments(training, "train on")
+    validation_raw, _ = _read_segments(validation, "validate with")
+    mean, sd = _compute_behavior_statistics(training_raw.behavior)
     clip_frames = min(CLIP_FRAMES, max(lengths))
-    return Material(
-        training=_scaled(seen, mean, sd),
-        validation=_scaled(kept, mean, sd),
-        clips=_clips(seen.coef, lengths, clip_frames),
+    return TrainingData(
+        training=_standardize_behavior(training_raw, mean, sd),
+        validation=_standardize_behavior(validation_raw, mean, sd),
+        prior_clips=_cut_prior_clips(training_raw.coef, lengths, clip_frames),
         clip_frames=clip_frames,
         neurons=neurons,
         behavior_mean=mean,
         behavior_sd=sd,
-        measured=seen.behavior.isfinite().any(0),
-        notes=tuple(_missing(seen.behavior)),
+        is_measured=training_raw.behavior.isfinite().any(0),
+        notices=tuple(_list_missing_behavior(training_raw.behavior)),
     )
 
 
-def with_meta(material: Material, ceiling: Array | None, **meta: Any) -> Material:
-    """Return the same material with what is known of it besides."""
-    return replace(material, ceiling=ceiling, meta=meta)
+def add_metadata(
+    data: TrainingData, ceiling: Array | None, **metadata: Any
+) -> TrainingData:
+    """Return the same data with a ceiling and metadata for the checkpoint."""
+    return replace(data, ceiling=ceiling, metadata=metadata)
 
 
-def _read(stretches: Stretches, purpose: str) -> tuple[Data, list[int]]:
-    """Return what was read one after the other, behaviour raw, and each one's frames.
+def count_validation_frames(n_frames: int) -> int:
+    """Return how many of the last frames validate: a tenth, but not too few."""
+    return max(MIN_VALIDATION_FRAMES, n_frames // 10)
 
-    A stretch that ends before an answer's memory is full tells nothing.
+
+def split_last(segments: list[Segment], n_frames: int) -> tuple[list[Segment], ...]:
+    """Return (first, last): the last `n_frames` frames apart from those before them."""
+    first: list[Segment] = list(segments)
+    last: list[Segment] = []
+    while first and n_frames > 0:
+        segment = first.pop()
+        cut = max(0, len(segment) - n_frames)
+        n_frames -= len(segment)
+        last.insert(0, segment.slice_frames(cut, len(segment)))
+        if cut:
+            first.append(segment.slice_frames(0, cut))
+    return first, last
+
+
+def _read_segments(
+    source: SegmentSource, purpose: str
+) -> tuple[EncoderData, list[int]]:
+    """Return segments one after the other, behavior raw, and the frames of each.
+
+    Segments shorter than an encoder's memory are left out: none of their frames can be
+    predicted.
     """
-    low, lengths = spectrum(), []
+    basis, lengths = make_dct_basis(), list[int]()
 
-    def read() -> Iterator[Data]:
-        for stretch in stretches.each:
-            if len(stretch) >= MEMORY:
-                lengths.append(len(stretch))
-                yield _as_data(low, stretch)
+    def read_all() -> Iterator[EncoderData]:
+        for segment in source.segments:
+            if len(segment) >= MEMORY_FRAMES:
+                lengths.append(len(segment))
+                yield _to_encoder_data(basis, segment)
 
     try:
-        return join(read(), stretches.frames_at_most), lengths
+        return concatenate_trials(read_all(), source.max_frames), lengths
     except LookupError:
         raise UserError(f"there are no frames to {purpose}; record more") from None
 
 
-def _as_data(low: Spectrum, stretch: Stretch) -> Data:
-    behavior = np.asarray(stretch.behavior, np.float32)
-    activity = np.asarray(stretch.activity, np.float32)
-    return Data(
-        coef=low.from_pixels(stretch.movie),
+def _to_encoder_data(basis: DctBasis, segment: Segment) -> EncoderData:
+    behavior = np.asarray(segment.behavior, np.float32)
+    activity = np.asarray(segment.activity, np.float32)
+    _require_valid_activity(activity)
+    return EncoderData(
+        coef=basis.from_pixels(segment.movie),
         behavior=torch.from_numpy(behavior),
         activity=torch.from_numpy(activity),
     )
 
 
-def _usual(behavior: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and s.d. (4,) of raw behaviour; 0 and 1 where it was not measured."""
+def _require_valid_activity(activity: Array) -> None:
+    """Raise UserError unless activity is 0 or more; NaN marks lost activity."""
+    is_invalid = (activity < 0) | np.isinf(activity)
+    if is_invalid.any():
+        frame, neuron = np.argwhere(is_invalid)[0]
+        raise UserError(
+            f"the activity of neuron index {neuron} is {activity[frame, neuron]:g} in "
+            f"frame {frame} of a segment; training needs activity of 0 or more, so "
+            "export the responses again without subtracting their mean"
+        )
+
+
+def _compute_behavior_statistics(behavior: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and s.d. (4,) of raw behavior; 0 and 1 where it was not measured."""
     mean = behavior.nanmean(0).nan_to_num()
     sd = (behavior - mean).square().nanmean(0).sqrt().nan_to_num()
     return mean, torch.where(sd > 0, sd, 1.0)
 
 
-def _scaled(data: Data, mean: Tensor, sd: Tensor) -> Data:
-    scaled = ((data.behavior - mean) / sd).nan_to_num()  # 0 is the mean
-    return replace(data, behavior=scaled)
+def _standardize_behavior(data: EncoderData, mean: Tensor, sd: Tensor) -> EncoderData:
+    behavior = ((data.behavior - mean) / sd).nan_to_num()  # 0 is the mean
+    return replace(data, behavior=behavior)
 
 
-def _missing(behavior: Tensor) -> Iterator[str]:
-    shares = behavior.isnan().float().mean(0).tolist()
-    for measured, share in zip(BEHAVIOR, shares, strict=True):
-        name = measured.replace("_", " ")
-        if share == 1:
-            yield f"{name} was not measured; the encoder will not know what it does"
-        elif share:
+def _list_missing_behavior(behavior: Tensor) -> Iterator[str]:
+    fractions = behavior.isnan().float().mean(0).tolist()
+    for key, fraction in zip(BEHAVIOR, fractions, strict=True):
+        name = key.replace("_", " ")
+        if fraction == 1:
+            yield f"{name} was not measured; the encoder does not depend on it"
+        elif fraction:
             yield (
-                f"{name} was not measured in {share:.1%} of the training frames; its "
-                "mean over the others stands in for it"
+                f"{name} was not measured in {fraction:.1%} of the training frames; it "
+                "is replaced by its mean over the others"
             )
 
 
-def _clips(coef: Tensor, lengths: list[int], clip_frames: int) -> Tensor:
-    """Return whole clips out of stretches of these lengths, in none two of them."""
+def _cut_prior_clips(coef: Tensor, lengths: list[int], clip_frames: int) -> Tensor:
+    """Return whole clips from segments of these lengths; no clip spans two segments."""
     starts = np.cumsum([0, *lengths[:-1]])
     return torch.cat(
         [

@@ -1,4 +1,4 @@
-"""Training that is not over yet, kept on disk so that it can go on where it stopped."""
+"""State of a training run on disk, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from typing import Any
 import torch
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import open_atomically
 
-_UNREADABLE = (RuntimeError, EOFError, OSError, KeyError, ValueError)
+_READ_ERRORS = (RuntimeError, EOFError, OSError, KeyError, ValueError)
 
 
-def save(path: Path, state: dict[str, Any], work: dict[str, Any]) -> None:
-    """Keep a state of tensors and plain values in place of an older one.
+def save_training_state(path: Path, state: dict[str, Any], job: dict[str, Any]) -> None:
+    """Write a state of tensors and plain values in place of an older one.
 
-    work: what is being trained on and how; plain values by name.
+    job: recipe and data of the run, plain values by name.
     """
-    half_written = path.with_suffix(".part")  # a crash leaves the older one whole
-    torch.save({"work": work, "state": state}, half_written)
-    half_written.replace(path)
+    with open_atomically(path) as temporary:
+        torch.save({"job": job, "state": state}, temporary)
 
 
-def load(path: Path, work: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the state kept, None if there is none; UserError if it is of other work.
+def load_training_state(path: Path, job: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the stored state, or None if there is none.
 
-    It is opened for weights and plain values alone: nothing in it is run.
+    The file is opened for weights and plain values only, so that no code in it is run.
+    Raises UserError if it cannot be read or is of another job.
     """
     if not path.exists():
         return None
     try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        found, state = dict(kept["work"]), dict(kept["state"])
-    except (pickle.UnpicklingError, TypeError, *_UNREADABLE):
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        stored_job, state = dict(stored["job"]), dict(stored["state"])
+    except (pickle.UnpicklingError, TypeError, *_READ_ERRORS):
         raise UserError(
-            f"the unfinished training in {path} cannot be read; delete it and train "
-            "anew"
+            f"the training state in {path} cannot be read; delete it and train anew"
         ) from None
-    for name, value in work.items():
-        if found.get(name) != value:
+    for name, value in job.items():
+        if stored_job.get(name) != value:
             raise UserError(
-                f"the unfinished training in {path} has {name} = {found.get(name)}, "
-                f"but now it is {value}; go on as it was begun, or delete it"
+                f"the training state in {path} has {name} = {stored_job.get(name)}, "
+                f"but now it is {value}; resume with the same options and data, or "
+                "delete it"
             )
     return state

@@ -1,1 +1,1 @@
-"""How bytes go from one program to another: sockets, keys, framing, requests."""
+"""Sockets, keys, framing and requests between the programs of a rig."""

@@ -1,4 +1,4 @@
-"""The sending half of what the daemon says: every header stamped, nothing waits."""
+"""Publisher: sends the messages of the daemon and its workers; never waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zmq
 
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
-from rtrecon.protocol.messages import Published
+from rtrecon.protocol.messages import PublishedMessage
 from rtrecon.transport import sockets
 
 
@@ -18,37 +18,48 @@ class Publisher:
     """Sends published messages through one socket, numbered per topic.
 
     A message that the transport does not take at once is dropped and counted in
-    `lost`: whoever listens sees it as a jump in `seq`.
+    `n_lost`; subscribers see a gap in `seq`.
     """
 
     def __init__(self, socket: sockets.Socket) -> None:
         self.session = ""
-        self.lost = 0
+        self.n_lost = 0
         self._socket = socket
         self._seq: dict[type, int] = {}
 
-    def begin(self, session: str) -> None:
-        """Begin a session: numbers start anew."""
+    def begin_session(self, session: str) -> None:
+        """Use this session id from now on, and number messages from 0."""
         self.session = session
         self._seq = {}
 
-    def send(
-        self, kind: type[Published], payload: Array | bytes = b"", **fields: Any
+    def publish(
+        self,
+        message_class: type[PublishedMessage],
+        payload: Array | bytes = b"",
+        **fields: Any,
     ) -> Any:
-        """Publish a message of `kind` with these header fields; returns the header."""
-        seq = self._seq[kind] = self._seq.get(kind, -1) + 1
-        message = kind(session=self.session, seq=seq, t=time.time(), **fields)
-        self.forward(messages.encode_published(message, payload))
+        """Publish a message of this class with these header fields; return it."""
+        message = message_class(
+            session=self.session,
+            seq=self._next_seq(message_class),
+            t=time.time(),
+            **fields,
+        )
+        self.forward_parts(messages.encode_published(message, payload))
         return message
 
-    def numbered(self, event: messages.Event) -> messages.Event:
-        """Return another's event with the next number: events are one topic."""
-        seq = self._seq[messages.Event] = self._seq.get(messages.Event, -1) + 1
-        return msgspec.structs.replace(event, seq=seq)
+    def renumber_event(self, event: messages.Event) -> messages.Event:
+        """Return a worker's event with this publisher's next number of events."""
+        return msgspec.structs.replace(event, seq=self._next_seq(messages.Event))
 
-    def forward(self, parts: list[Any]) -> None:
-        """Pass on a message that is encoded already."""
+    def forward_parts(self, parts: list[Any]) -> None:
+        """Send a message that is encoded already."""
         try:
             self._socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
-            self.lost += 1
+            self.n_lost += 1
+
+    def _next_seq(self, message_class: type[PublishedMessage]) -> int:
+        seq = self._seq.get(message_class, -1) + 1
+        self._seq[message_class] = seq
+        return seq

@@ -1,7 +1,7 @@
-"""ZeroMQ sockets with the options that the contract asks for, and errors in words.
+"""ZeroMQ sockets with the options that the protocol needs; errors as sentences.
 
-With keys everything is encrypted, and only who is known gets in; without, nobody from
-another machine does.
+With keys, everything is encrypted and only clients with an allowed key can connect.
+Without keys, only programs on this computer can.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 import zmq
 
 from rtrecon.core.errors import UserError
-from rtrecon.transport.gatekeeper import DOMAIN
+from rtrecon.transport.authenticator import ZAP_DOMAIN
 from rtrecon.transport.keys import ClientKeys, DaemonKeys
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-SEND_HWM = 32  # messages: about a second of frames at 30 Hz, and a bounded backlog
-RECEIVE_HWM = 64
-# What is published is small and comes in bursts, as after a calibration: several
-# messages for each frame that had to wait. Who listens, busy for seconds, loses none.
-PUBLISH_HWM = 2000
-KEEPALIVE_IDLE_S = 5  # after which the system asks a silent peer if it is alive
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
+SEND_QUEUE = 32  # messages: about a second of frames at 30 Hz, and a bounded backlog
+RECEIVE_QUEUE = 64
+# Published messages are small and come in bursts, for example several per queued frame
+# after a calibration. A subscriber that is busy for seconds must not lose any.
+PUBLISH_QUEUE = 2000
+KEEPALIVE_IDLE_S = 5  # until the system asks a silent peer whether it is alive
 LINGER_MS = 500
 
 Socket = zmq.Socket[Any]
@@ -30,65 +30,67 @@ Context = zmq.Context[Any]
 
 
 class AddressError(UserError):
-    """An address that cannot be used; its text says why and what to do."""
+    """An address that cannot be used; the text says why, and what to do."""
 
 
-def bind(
-    context: Context, kind: int, address: str, keys: DaemonKeys | None = None
+def bind_socket(
+    context: Context, socket_type: int, address: str, keys: DaemonKeys | None = None
 ) -> Socket:
     """Return a bound socket; raises `AddressError` if that is unsafe or impossible.
 
-    With keys, somebody has to answer handshakes in this context: a `Gatekeeper`.
+    With keys, a `CurveAuthenticator` has to answer the handshakes in this context.
     """
-    host, _ = host_and_port(address)
-    if keys is None and host not in LOOPBACK:
+    host, _ = split_address(address)
+    if keys is None and host not in LOOPBACK_HOSTS:
         raise AddressError(
             f"{address} would listen to other machines without encryption; make keys "
-            "with 'rtrecon keys FOLDER' and name the folder as keys under [wire], or "
-            "bind 127.0.0.1 and reach it through an ssh tunnel"
+            "with 'rtrecon keys FOLDER' and name the folder as keys under [network], "
+            "or bind 127.0.0.1 and reach it through an ssh tunnel"
         )
-    socket = _socket(context, kind)
+    socket = _make_socket(context, socket_type)
     if keys:
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
-        # Enforced: without somebody who answers for the domain, nobody gets in.
-        socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN.encode())
+        # Enforced: no client can connect unless an authenticator answers.
+        socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN.encode())
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
         socket.close()
-        raise bind_failure(address, error) from None
+        raise explain_bind_error(address, error) from None
     return socket
 
 
-def connect(
-    context: Context, kind: int, address: str, keys: ClientKeys | None = None
+def connect_socket(
+    context: Context, socket_type: int, address: str, keys: ClientKeys | None = None
 ) -> Socket:
-    """Return a connected socket; the peer may come later."""
-    host_and_port(address)
-    socket = client(context, kind, keys)
+    """Return a connected socket; the other side may start later."""
+    split_address(address)
+    socket = make_client_socket(context, socket_type, keys)
     socket.connect(address)
     return socket
 
 
-def client(context: Context, kind: int, keys: ClientKeys | None = None) -> Socket:
-    """Return a socket that has yet to connect."""
-    socket = _socket(context, kind)
+def make_client_socket(
+    context: Context, socket_type: int, keys: ClientKeys | None = None
+) -> Socket:
+    """Return a client socket that is not connected yet."""
+    socket = _make_socket(context, socket_type)
     if keys:
         socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server)
         socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
         socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
-    if kind in (zmq.PUSH, zmq.DEALER):
-        # Without it frames and requests pile up for a daemon that is not there.
+    if socket_type in (zmq.PUSH, zmq.DEALER):
+        # Otherwise frames and requests are queued for a daemon that is not running.
         socket.setsockopt(zmq.IMMEDIATE, 1)
-    if kind == zmq.SUB:
+    if socket_type == zmq.SUB:
         socket.setsockopt(zmq.SUBSCRIBE, b"")
     return socket
 
 
-def host_and_port(address: str) -> tuple[str, int]:
-    """Take an address like 'tcp://127.0.0.1:5560' apart; raises `AddressError`."""
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of 'tcp://127.0.0.1:5560'; raises `AddressError`."""
     host: str = ""
     port: int | None = None
     try:
@@ -103,8 +105,8 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, port
 
 
-def bind_failure(address: str, error: zmq.ZMQError | OSError) -> AddressError:
-    """Return why an address cannot be listened at."""
+def explain_bind_error(address: str, error: zmq.ZMQError | OSError) -> AddressError:
+    """Return an error that says why an address cannot be bound."""
     if error.errno in (zmq.EADDRINUSE, errno.EADDRINUSE):
         return AddressError(
             f"{address} is in use, probably by another rtrecon; "
@@ -113,15 +115,15 @@ def bind_failure(address: str, error: zmq.ZMQError | OSError) -> AddressError:
     return AddressError(f"cannot listen on {address}: {error}")
 
 
-def _socket(context: Context, kind: int) -> Socket:
-    socket: Socket = context.socket(kind)
+def _make_socket(context: Context, socket_type: int) -> Socket:
+    socket: Socket = context.socket(socket_type)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
-    published = kind in (zmq.PUB, zmq.SUB)
-    socket.setsockopt(zmq.SNDHWM, PUBLISH_HWM if published else SEND_HWM)
-    socket.setsockopt(zmq.RCVHWM, PUBLISH_HWM if published else RECEIVE_HWM)
+    published = socket_type in (zmq.PUB, zmq.SUB)
+    socket.setsockopt(zmq.SNDHWM, PUBLISH_QUEUE if published else SEND_QUEUE)
+    socket.setsockopt(zmq.RCVHWM, PUBLISH_QUEUE if published else RECEIVE_QUEUE)
     socket.setsockopt(zmq.MAXMSGSIZE, 64 * 1024 * 1024 + 64 * 1024)
-    # Not ZeroMQ's own heartbeats: a full receiver does not read them, so they cut a
-    # healthy peer off, lose what is queued, and abort the process (libzmq #3937).
+    # Do not use ZeroMQ's heartbeats: a receiver with a full queue does not read them,
+    # so ZeroMQ disconnects a healthy peer, loses its queue and aborts (libzmq #3937).
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
     return socket

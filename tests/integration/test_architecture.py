@@ -60,18 +60,18 @@ def test_import_contracts_hold():
     )
 
 
-def test_importing_starts_and_writes_nothing(tmp_path: Path):
+def test_importing_starts_no_thread_and_writes_no_file(tmp_path: Path):
     assert imported(MODULES, (), tmp_path) == ""
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_a_station_stays_light(package: str, tmp_path: Path):
+def test_a_package_does_not_import_heavy_libraries(package: str, tmp_path: Path):
     modules = [name for name in MODULES if name.startswith(package)]
     assert imported(modules, FORBIDDEN[package], tmp_path) == ""
 
 
-def test_the_command_line_explains_itself():
+def test_the_command_line_has_help():
     done = subprocess.run(
         [sys.executable, "-m", "rtrecon", "--help"],
         capture_output=True,

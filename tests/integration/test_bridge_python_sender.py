@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from rtrecon.daemon.ingest import Ingest, Kind
+from rtrecon.daemon.ingest import Ingest, IngestAction
 from rtrecon.protocol import messages
-from rtrecon.testing.listener import Listener
+from rtrecon.testing.frame_receiver import FrameReceiver
 from tests.support.paths import BRIDGE
 
 SENDER = BRIDGE / "python" / "sender.py"
@@ -22,13 +22,11 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-def test_the_python_sender_keeps_to_the_contract_without_knowing_rtrecon(
-    tmp_path, free_address
-):
+def test_the_python_sender_follows_the_protocol(tmp_path, free_address):
     movie = np.random.default_rng(0).integers(-900, 3000, (45, 6, 8)).astype(np.int16)
     np.save(tmp_path / "movie.npy", movie)
     address = free_address()
-    with Listener(address) as listener:
+    with FrameReceiver(address) as listener:
         done = run(tmp_path / "movie.npy", "--address", address, "--rate", 30)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "45 frames sent, 0 lost\n"
@@ -37,17 +35,20 @@ def test_the_python_sender_keeps_to_the_contract_without_knowing_rtrecon(
     assert [f.frame for f, _ in frames] == list(range(1, 46))
     assert [f.t for f, _ in frames] == pytest.approx(np.arange(45) / 30)
     # Over a second of frames: start came again, and every message was counted.
-    kinds = [type(m) for m, _ in listener.messages]
-    assert kinds.count(messages.Start) == 2
-    assert [m.seq for m, _ in listener.messages] == list(range(len(kinds)))
+    kinds = [type(m) for m, _ in listener.received]
+    assert kinds.count(messages.SessionStart) == 2
+    assert [m.seq for m, _ in listener.received] == list(range(len(kinds)))
     ingest = Ingest()
-    verdicts = [ingest.accept(m).kind for m, _ in listener.messages]
-    assert (verdicts[0], verdicts[-1]) == (Kind.SESSION, Kind.END)
-    assert (ingest.counts.accepted, ingest.counts.gaps) == (45, messages.Gaps())
+    verdicts = [ingest.accept_message(m).action for m, _ in listener.received]
+    assert (verdicts[0], verdicts[-1]) == (IngestAction.SESSION, IngestAction.END)
+    assert (ingest.counts.frames_accepted, ingest.counts.gaps) == (
+        45,
+        messages.GapCounts(),
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", ">i2"])
-def test_the_python_sender_sends_right_pixels_or_says_why_not(
+def test_the_python_sender_sends_exact_pixels_or_explains(
     tmp_path, free_address, dtype
 ):
     movie = np.arange(12).reshape(2, 2, 3).astype(dtype)
@@ -58,7 +59,7 @@ def test_the_python_sender_sends_right_pixels_or_says_why_not(
         assert done.returncode == 2
         assert "float32 [2, 2, 3]" in done.stderr
         return
-    with Listener(address) as listener:
+    with FrameReceiver(address) as listener:
         run(tmp_path / "movie.npy", "--address", address)
     assert np.array_equal([pixels for _, pixels in listener.frames()], movie)
 
@@ -73,18 +74,18 @@ SIZES = {"frame": 12, "stimulus": 6}  # bytes of the payload, of 2 x 3 pixels
 
 
 @pytest.mark.parametrize("header", EXAMPLES, ids=lambda text: json.loads(text)["type"])
-def test_every_example_of_the_readme_keeps_to_the_contract(header):
+def test_every_example_in_the_readme_is_valid(header):
     fields = json.loads(header)
     payload = bytes(SIZES.get(fields["type"], 0))
-    message, _ = messages.decode([header.encode(), payload])
+    message, _ = messages.decode_incoming([header.encode(), payload])
     # and shows no field that would be silently ignored
     assert set(fields) - {"type"} <= set(message.__struct_fields__)
 
 
-def test_the_readme_shows_every_message_and_names_every_topic():
+def test_the_readme_describes_every_message_and_topic():
     shown = {json.loads(header)["type"] for header in EXAMPLES}
     assert shown == {"start", "frame", "stimulus", "behavior", "sync", "end"}
-    for published in messages.Published.__args__:
+    for published in messages.PublishedMessage.__args__:
         row = next(
             line
             for line in README.splitlines()

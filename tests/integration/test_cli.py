@@ -19,12 +19,13 @@ from typer.main import get_command
 
 from rtrecon import config
 from rtrecon.cli import app, main
-from rtrecon.config import EncoderSettings, Settings, WireSettings
+from rtrecon.config import EncoderSettings, NetworkSettings, Settings
 from rtrecon.session.session import Session as Record
-from rtrecon.session.session import sessions
+from rtrecon.session.session import list_sessions
 from rtrecon.sources.video import read_clip
-from rtrecon.testing.daemon_process import Program, rtrecon, settings_in, small_settings
-from rtrecon.testing.scanimage_file import pages, write_scanimage
+from rtrecon.testing.daemon_process import BackgroundProcess, make_settings, run_command
+from rtrecon.testing.scanimage_file import make_pages, write_scanimage
+from rtrecon.testing.simulated_microscope import make_small_settings
 
 # command -> options that a user's guide relies on
 OPTIONS = {
@@ -66,7 +67,7 @@ def tiff(name: str, content: Callable[[Path], object]):
 
 def configured(command: str, change: Callable[[Settings, Path], Settings]):
     def arguments(folder: Path) -> list[object]:
-        settings = change(small_settings(folder), folder)
+        settings = change(make_small_settings(folder), folder)
         (folder / "settings.json").write_text(config.dump(settings), encoding="utf-8")
         return [command, folder / "settings.json"]
 
@@ -74,18 +75,18 @@ def configured(command: str, change: Callable[[Settings, Path], Settings]):
 
 
 def cut(path: Path) -> None:
-    write_scanimage(path, pages(1))
+    write_scanimage(path, make_pages(1))
     path.write_bytes(path.read_bytes()[:-1])
 
 
 def no_settings(path: Path) -> None:
-    write_scanimage(path, pages(1))
+    write_scanimage(path, make_pages(1))
     path.write_bytes(path.read_bytes().replace(b"SI.", b"XY."))
 
 
 def widen(settings: Settings, _: Path) -> Settings:
-    wire = WireSettings(frames="tcp://0.0.0.0:5560")
-    return settings.model_copy(update={"wire": wire})
+    wire = NetworkSettings(frames="tcp://0.0.0.0:5560")
+    return settings.model_copy(update={"network": wire})
 
 
 def other_neurons(settings: Settings, _: Path) -> Settings:
@@ -111,12 +112,12 @@ MISTAKES = {
         r"settings file .*none\.toml does not exist",
     ),
     "unknown key": (
-        toml("[register]\nspeed = 3"),
-        "unknown key 'register.speed'; known here: .*max_shift_px, min_confidence",
+        toml("[registration]\nspeed = 3"),
+        "unknown key 'registration.speed'; known here: .*max_shift_px, min_confidence",
     ),
     "wrong type": (
-        toml('[align]\nrate_hz = "fast"'),
-        "'align.rate_hz' = 'fast': Input should be a valid number",
+        toml('[timing]\nencoder_rate_hz = "fast"'),
+        "'timing.encoder_rate_hz' = 'fast': Input should be a valid number",
     ),
     "not TOML": (toml("register:"), "is not TOML"),
     "no neurons": (toml(""), r"no neurons: set rois\.path .* or encoder\.checkpoint"),
@@ -134,11 +135,11 @@ MISTAKES = {
     ),
     "a checkpoint that is none": (
         configured("run", not_an_encoder),
-        r"mine\.safetensors is not one of ours",
+        r"mine\.safetensors is not one of rtrecon",
     ),
     "a checkpoint for other neurons": (
         configured("run", other_neurons),
-        "knows 1000 neurons, but the masks are 18; it was trained on another field",
+        "was trained on 1000 neurons, but there are 18 masks; use the masks of its field",
     ),
     "an open door": (
         configured("run", widen),
@@ -157,15 +158,20 @@ MISTAKES = {
         r"notes\.tif is not a readable TIFF file",
     ),
     "not of ScanImage": (tiff("other.tif", no_settings), r"other\.tif .*ScanImage"),
-    "cut within its first frame": (tiff("cut.tif", cut), r"cut\.tif .*whole"),
+    "cut within its first frame": (
+        tiff("cut.tif", cut),
+        r"cut\.tif .*no complete frame",
+    ),
     "compressed by what is not known": (
-        tiff("jpeg.tif", lambda path: write_scanimage(path, pages(2), compression=7)),
-        r"jpeg\.tif .*page 0 does not decode",
+        tiff(
+            "jpeg.tif", lambda path: write_scanimage(path, make_pages(2), compression=7)
+        ),
+        r"jpeg\.tif .*page 0 cannot be decoded",
     ),
     "a channel that was not saved": (
         lambda folder: [
             "replay",
-            write_scanimage(folder / "a.tif", pages(2)),
+            write_scanimage(folder / "a.tif", make_pages(2)),
             *("--channel", 3),
         ],
         "channel 3 was not saved; choose from 1",
@@ -173,7 +179,7 @@ MISTAKES = {
     "a replay backwards": (
         lambda folder: [
             "replay",
-            write_scanimage(folder / "a.tif", pages(2)),
+            write_scanimage(folder / "a.tif", make_pages(2)),
             *("--speed", -1),
         ],
         r"speed -1\.0 is not positive",
@@ -200,9 +206,11 @@ MISTAKES = {
 def replay_to_nobody(tmp_path_factory):
     """A replay that finds no daemon; it waits for one while the other tests run."""
     folder = tmp_path_factory.mktemp("nobody")
-    file = write_scanimage(folder / "a.tif", pages(2))
-    address = settings_in(folder).wire.frames
-    with Program(folder / "replay.log", "replay", file, "--to", address) as program:
+    file = write_scanimage(folder / "a.tif", make_pages(2))
+    address = make_settings(folder).network.frames
+    with BackgroundProcess(
+        folder / "replay.log", "replay", file, "--to", address
+    ) as program:
         yield program, address
 
 
@@ -213,7 +221,7 @@ def answers(tmp_path_factory, replay_to_nobody):
     for place, (case, (arguments, _)) in enumerate(MISTAKES.items()):
         asked[case] = arguments(tmp_path_factory.mktemp(f"mistake{place}"))
     return {
-        case: rtrecon(*given) if case in AS_PROCESSES else answered_here(*given)
+        case: run_command(*given) if case in AS_PROCESSES else answered_here(*given)
         for case, given in asked.items()
     }
 
@@ -240,7 +248,7 @@ def ended_with(command: Callable[[], None]) -> int:
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_is_answered_with_a_sentence(answers, case):
+def test_a_user_mistake_prints_a_sentence_and_no_traceback(answers, case):
     answer, words = answers[case], MISTAKES[case][1]
     assert answer.returncode == 2
     # Before it there may be a bar that had no progress to show.
@@ -250,7 +258,7 @@ def test_a_mistake_is_answered_with_a_sentence(answers, case):
 
 
 @pytest.mark.parametrize("command", OPTIONS)
-def test_every_command_explains_itself(answers, command):
+def test_every_command_has_help(answers, command):
     answer = answers[command]
     assert (answer.returncode, answer.stderr) == (0, "")
     about, options = answer.stdout.split(" Options ", 1)
@@ -260,52 +268,52 @@ def test_every_command_explains_itself(answers, command):
     assert {option.lstrip("-") for option in OPTIONS[command]} <= named
 
 
-def test_help_names_every_command_and_hides_what_is_internal():
-    said = rtrecon("--help").stdout
+def test_help_lists_every_public_command():
+    said = run_command("--help").stdout
     assert all(re.search(rf"\b{command} +[A-Z]", said) for command in OPTIONS)
-    assert "invert" not in said
+    assert "inverter" not in said
 
 
-def test_every_option_says_what_it_is_for():
+def test_every_option_has_a_help_text():
     for name, command in get_command(app).commands.items():
         for option in command.params:
             assert option.help, f"{name} {option.name}"
 
 
 def test_a_port_in_use_is_named(tmp_path):
-    settings = small_settings(tmp_path)
+    settings = make_small_settings(tmp_path)
     file = tmp_path / "settings.json"
     file.write_text(config.dump(settings), encoding="utf-8")
     with socket.socket() as occupant:
-        occupant.bind(("127.0.0.1", int(settings.wire.control.rpartition(":")[2])))
+        occupant.bind(("127.0.0.1", int(settings.network.control.rpartition(":")[2])))
         occupant.listen()
-        answer = rtrecon("run", file)
+        answer = run_command("run", file)
     assert answer.returncode == 2
     assert answer.stderr.strip() == (
-        f"{settings.wire.control} is in use, probably by another rtrecon; "
+        f"{settings.network.control} is in use, probably by another rtrecon; "
         "stop that one or choose another port in the settings file"
     )
 
 
-def test_check_says_what_is_in_place_and_how_fast_it_is(tmp_path, small_checkpoint):
+def test_check_reports_files_ports_and_speed(tmp_path, small_checkpoint):
     encoder = EncoderSettings(checkpoint=str(small_checkpoint))
-    settings = settings_in(tmp_path, encoder=encoder)
+    settings = make_settings(tmp_path, encoder=encoder)
     file = tmp_path / "settings.json"
     file.write_text(config.dump(settings), encoding="utf-8")
-    answer = rtrecon("check", file)
+    answer = run_command("check", file)
     assert (answer.returncode, answer.stderr) == (0, "")
     for line, expected in zip(
         answer.stdout.splitlines(),
         [
             rf"encoder: {small_checkpoint.name}, 60 neurons, validation r 0\.\d+",
-            rf"port: {settings.wire.frames} is free",
-            rf"port: {settings.wire.tcp} is free",
-            rf"port: {settings.wire.publish} is free",
-            rf"port: {settings.wire.control} is free",
-            rf"port: {settings.wire.results} is free",
-            r"keys: none, for this computer only",
-            rf"recording: {settings.record.folder} can be written",
-            r"front: .* ms .* for 128 x 128 and 60 neurons: sustains \d+ frames per",
+            rf"port: {settings.network.frames} is free",
+            rf"port: {settings.network.tcp} is free",
+            rf"port: {settings.network.publish} is free",
+            rf"port: {settings.network.control} is free",
+            rf"port: {settings.network.results} is free",
+            r"keys: none, this computer only",
+            rf"recording: {settings.recording.folder} can be written",
+            r"daemon: .* ms .* for 128 x 128 and 60 neurons: sustains \d+ frames per",
             r"inverter: \d+ steps in each hop of 167 ms on cpu",
         ],
         strict=True,
@@ -313,9 +321,9 @@ def test_check_says_what_is_in_place_and_how_fast_it_is(tmp_path, small_checkpoi
         assert re.search(expected, line)
 
 
-def test_the_demo_leaves_its_figures_a_video_a_picture_and_the_session(tmp_path):
+def test_the_demo_writes_summary_video_picture_and_session(tmp_path):
     out = tmp_path / "out"
-    answer = rtrecon("demo", "--seconds", 12, "--headless", "--out", out)
+    answer = run_command("demo", "--seconds", 12, "--headless", "--out", out)
     assert answer.returncode == 0, answer.stderr
     summary = json.loads((out / "summary.json").read_text())
     n_sent = summary["frames_sent"]
@@ -335,13 +343,13 @@ def test_the_demo_leaves_its_figures_a_video_a_picture_and_the_session(tmp_path)
     assert (out / "report.html").stat().st_size > 100_000
     picture = QImage(str(out / "live.png"))
     assert (picture.width(), picture.height()) == (1440, 900)
-    (path,) = sessions(out / "session")
+    (path,) = list_sessions(out / "session")
     assert len(Record(path).frames) == n_sent
 
 
-def test_a_replay_with_no_daemon_says_how_to_start_one(replay_to_nobody):
+def test_a_replay_without_a_daemon_says_how_to_start_one(replay_to_nobody):
     program, address = replay_to_nobody
     assert program.process.wait(60) == 2
-    sentence = program.said.strip().splitlines()[-1]
+    sentence = program.output.strip().splitlines()[-1]
     expected = f"no daemon listens at {address}; start one with 'rtrecon run'"
     assert sentence == expected

@@ -1,6 +1,6 @@
-"""The closed loop whole: a daemon, its reactor and a user's function, all real.
+"""The whole closed loop: a daemon, its closed-loop process and a user's function.
 
-How fast the mouse runs is told by the test: so it decides when rules fire.
+The tests choose the running speed of the mouse, and with it when rules fire.
 """
 
 from __future__ import annotations
@@ -15,177 +15,211 @@ import psutil
 import pytest
 
 from rtrecon import config
-from rtrecon.config import ReactSettings, RoiSettings
+from rtrecon.config import ClosedLoopSettings, RoiSettings
 from rtrecon.protocol import messages
 from rtrecon.testing.daemon_process import (
-    SLOW_S,
-    Daemon,
-    Scope,
-    rtrecon,
-    settings_in,
-    small_settings,
+    START_TIMEOUT_S,
+    DaemonProcess,
+    make_settings,
+    run_command,
+)
+from rtrecon.testing.simulated_microscope import (
+    SimulatedMicroscope,
+    make_small_settings,
 )
 
-OWN = """
+CALLBACK_FILE = """
     import json
     import time
     from pathlib import Path
 
-    def react(event):
+    def save_call(event):
         if event.value > 100:
             time.sleep(1000)
-        with Path(__file__).with_name("notes.jsonl").open("a") as notes:
-            notes.write(json.dumps([event.session, event.rule, event.frame]) + chr(10))
+        with Path(__file__).with_name("calls.jsonl").open("a") as calls:
+            calls.write(json.dumps([event.session, event.rule, event.frame]) + chr(10))
 """
-RUNS = "activity.behavior[1] > 10"
+RUNNING = "activity.behavior[1] > 10"
 RULES = {
     "rules": [
         {"name": "active", "when": "mean(activity) > -1e9"},
-        {"name": "runs", "when": RUNS, "until": 5, "outputs": ["mine"]},
-        {"name": "dry", "when": RUNS, "dry_run": True, "outputs": ["mine"]},
-        {"name": "nobody", "when": "sum(activity[2, 9999]) > -1e9"},
-        {"name": "front", "when": "health.front.frames_processed > 0"},
+        {"name": "running", "when": RUNNING, "until": 5, "outputs": ["callback"]},
+        {"name": "dry", "when": RUNNING, "dry_run": True, "outputs": ["callback"]},
+        {"name": "missing neuron", "when": "sum(activity[2, 9999]) > -1e9"},
+        {"name": "health", "when": "health.daemon.frames_processed > 0"},
     ],
 }
 
 
 @contextmanager
-def reacting(folder: Path) -> Iterator[Daemon]:
-    """A daemon with these rules, its reactor up."""
-    (folder / "own.py").write_text(textwrap.dedent(OWN))
-    own = {"function": f"{folder / 'own.py'}:react", "deadline_s": 2.0}
-    react = ReactSettings.model_validate({**RULES, "python": {"mine": own}})
-    with Daemon(folder, small_settings(folder, react=react)) as daemon:
-        daemon.until(lambda: daemon.health("reactor") is not None, SLOW_S)
+def running_daemon(folder: Path) -> Iterator[DaemonProcess]:
+    """A daemon with these rules, and its closed-loop process."""
+    (folder / "callback.py").write_text(textwrap.dedent(CALLBACK_FILE))
+    function = f"{folder / 'callback.py'}:save_call"
+    python = {"callback": {"function": function, "deadline_s": 2.0}}
+    closed_loop = ClosedLoopSettings.model_validate({**RULES, "python": python})
+    settings = make_small_settings(folder, closed_loop=closed_loop)
+    with DaemonProcess(folder, settings) as daemon:
+        daemon.wait_until(
+            lambda: daemon.newest_health("closed_loop") is not None, START_TIMEOUT_S
+        )
         yield daemon
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("react")
+    return tmp_path_factory.mktemp("closed_loop")
 
 
 @pytest.fixture(scope="module")
-def daemon(folder: Path) -> Iterator[Daemon]:
-    with reacting(folder) as daemon:
+def daemon(folder: Path) -> Iterator[DaemonProcess]:
+    with running_daemon(folder) as daemon:
         yield daemon
 
 
 @pytest.fixture
-def scope(daemon: Daemon) -> Iterator[Scope]:
-    with Scope(daemon) as scope:
-        yield scope
+def microscope(daemon: DaemonProcess) -> Iterator[SimulatedMicroscope]:
+    with SimulatedMicroscope(daemon) as microscope:
+        yield microscope
 
 
-def told(scope: Scope, rule: str, name: str = "react") -> list[messages.Event]:
-    events = scope.daemon.events(name)
-    return [e for e in events if e.rule == rule and e.session == scope.session]
+def rule_events(
+    microscope: SimulatedMicroscope, rule: str, name: str = "rule_fired"
+) -> list[messages.Event]:
+    """The events of a rule in this session."""
+    events = microscope.daemon.events_named(name)
+    return [e for e in events if e.rule == rule and e.session == microscope.session]
 
 
-def said(scope: Scope) -> str:
-    """What the reactor had to tell about itself in this session."""
-    events = scope.daemon.events("reactor")
-    return "\n".join(e.message for e in events if e.session == scope.session)
+def notices(microscope: SimulatedMicroscope) -> str:
+    """What the closed loop reported about itself in this session."""
+    events = microscope.daemon.events_named("closed_loop")
+    return "\n".join(e.message for e in events if e.session == microscope.session)
 
 
-def run_at(scope: Scope, speed: float) -> None:
-    scope.sender.behavior(scope.sent / 30, running_speed=speed)
+def set_running_speed(microscope: SimulatedMicroscope, speed: float) -> None:
+    microscope.sender.send_behavior(microscope.n_sent / 30, running_speed=speed)
 
 
-def noted(folder: Path, scope: Scope) -> list[list]:
-    path = folder / "notes.jsonl"
+def saved_calls(folder: Path, microscope: SimulatedMicroscope) -> list[list]:
+    """What the user's function saved in this session."""
+    path = folder / "calls.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
-    return [note for note in map(json.loads, lines) if note[0] == scope.session]
+    return [call for call in map(json.loads, lines) if call[0] == microscope.session]
 
 
-def test_a_rule_fires_and_everybody_hears_it(scope):
-    scope.scan_until(lambda: told(scope, "active"))
-    [event] = told(scope, "active")
+def test_a_rule_fires_and_its_event_is_published(microscope):
+    microscope.send_frames_until(lambda: rule_events(microscope, "active"))
+    [event] = rule_events(microscope, "active")
     activity = [
-        a for a in scope.daemon.all(messages.Activity) if a.frame == event.frame
-    ]
-    assert activity[-1].t_frame <= event.t_frame == activity[-1].t_newest <= event.t
-    assert not activity[-1].late
-    assert event.message.startswith("rule 'active': mean(activity) > -1e9; it is ")
+        message
+        for message in microscope.daemon.messages_of(messages.Activity)
+        if message.frame == event.frame
+    ][-1]
+    assert activity.t_frame <= event.t_frame == activity.t_newest_frame <= event.t
+    assert not activity.is_backlog
+    assert event.message.startswith(
+        "rule 'active' fired: mean(activity) > -1e9; the value is "
+    )
     assert not event.dry_run
-    scope.scan_until(lambda: told(scope, "front"))
-    assert told(scope, "front")[0].frame is None
+    microscope.send_frames_until(lambda: rule_events(microscope, "health"))
+    assert rule_events(microscope, "health")[0].frame is None
 
-    def measured() -> bool:
-        health = scope.daemon.health("reactor")
+    def has_latency() -> bool:
+        health = microscope.daemon.newest_health("closed_loop")
         latency = health.latency_ms.get("frame_to_event")
-        return health.session == scope.session and bool(latency and latency.n == 1)
+        is_new = health.session == microscope.session
+        return is_new and bool(latency and latency.n == 1)
 
-    scope.scan_until(measured)
-    latency = scope.daemon.health("reactor").latency_ms["frame_to_event"]
-    assert latency.max == pytest.approx((event.t - event.t_frame) * 1e3)
-
-
-def test_it_fires_again_only_after_its_value_was_back(scope, folder):
-    run_at(scope, 20.0)
-    scope.scan_until(lambda: told(scope, "runs"))
-    run_at(scope, 7.0)  # not back yet
-    scope.scan(10)
-    run_at(scope, 20.0)
-    scope.scan(10)
-    run_at(scope, 0.0)
-    scope.scan_until(lambda: told(scope, "runs", "release"))
-    assert len(told(scope, "runs")) == 1
-    run_at(scope, 20.0)
-    scope.scan_until(lambda: len(told(scope, "runs")) == 2)
-    frames = [event.frame for event in told(scope, "runs")]
-    scope.scan_until(lambda: len(noted(folder, scope)) == 2)
-    assert [note[1:] for note in noted(folder, scope)] == [["runs", f] for f in frames]
-    dry = told(scope, "dry")
-    assert dry
-    assert all(event.dry_run for event in dry)  # and no note was made of them
+    microscope.send_frames_until(has_latency)
+    health = microscope.daemon.newest_health("closed_loop")
+    latency_ms = health.latency_ms["frame_to_event"].max
+    assert latency_ms == pytest.approx((event.t - event.t_frame) * 1e3)
 
 
-def test_a_rule_on_neurons_that_are_not_there_is_off_and_says_so(scope):
-    scope.scan_until(lambda: "nobody" in said(scope))
-    assert "rule 'nobody' is off: this session has no neurons [9999]" in said(scope)
-    scope.scan_until(lambda: told(scope, "active"))
-    assert not told(scope, "nobody")
+def test_a_rule_fires_again_only_after_its_release(microscope, folder):
+    set_running_speed(microscope, 20.0)
+    microscope.send_frames_until(lambda: rule_events(microscope, "running"))
+    set_running_speed(microscope, 7.0)  # above the release level
+    microscope.send_frames(10)
+    set_running_speed(microscope, 20.0)
+    microscope.send_frames(10)
+    set_running_speed(microscope, 0.0)
+    microscope.send_frames_until(
+        lambda: rule_events(microscope, "running", "rule_released")
+    )
+    assert len(rule_events(microscope, "running")) == 1
+    set_running_speed(microscope, 20.0)
+    microscope.send_frames_until(lambda: len(rule_events(microscope, "running")) == 2)
+    frames = [event.frame for event in rule_events(microscope, "running")]
+    microscope.send_frames_until(lambda: len(saved_calls(folder, microscope)) == 2)
+    calls = [call[1:] for call in saved_calls(folder, microscope)]
+    assert calls == [["running", frame] for frame in frames]
+    dry_events = rule_events(microscope, "dry")
+    assert dry_events
+    assert all(event.dry_run for event in dry_events)  # and there was no call
 
 
-def test_neither_a_stalled_function_nor_a_killed_reactor_ends_the_loop(tmp_path):
-    with reacting(tmp_path) as daemon, Scope(daemon) as scope:
-        run_at(scope, 200.0)
-        scope.scan_until(lambda: "was not done after 2 s and was ended" in said(scope))
-        run_at(scope, 0.0)
-        scope.scan_until(lambda: told(scope, "runs", "release"))
-        run_at(scope, 20.0)
-        scope.scan_until(lambda: len(noted(tmp_path, scope)) == 1, SLOW_S)
-
-        own = psutil.Process(daemon.process.pid).children()
-        [reactor] = [child for child in own if "reactor" in child.cmdline()]
-        reactor.kill()
-        scope.scan_until(lambda: "the reactor ended" in said(scope))
-        # It knows the session again, but not that it had told of it.
-        scope.scan_until(lambda: len(told(scope, "active")) == 2, SLOW_S)
+def test_a_rule_on_missing_neurons_is_off_and_reported(microscope):
+    sentence = "rule 'missing neuron' is off: this session has no neurons [9999]"
+    microscope.send_frames_until(lambda: sentence in notices(microscope))
+    microscope.send_frames_until(lambda: rule_events(microscope, "active"))
+    assert not rule_events(microscope, "missing neuron")
 
 
-def test_events_are_one_count_and_are_recorded(scope):
-    run_at(scope, 20.0)
-    scope.scan_until(lambda: told(scope, "runs"))
-    heard = [e for e in scope.daemon.all(messages.Event) if e.session == scope.session]
-    assert [event.seq for event in heard] == list(range(len(heard)))
+def test_the_loop_survives_a_stalled_function_and_a_killed_process(tmp_path):
+    with (
+        running_daemon(tmp_path) as daemon,
+        SimulatedMicroscope(daemon) as microscope,
+    ):
+        set_running_speed(microscope, 200.0)
+        stalled = "did not finish within 2 s and was ended"
+        microscope.send_frames_until(lambda: stalled in notices(microscope))
+        set_running_speed(microscope, 0.0)
+        microscope.send_frames_until(
+            lambda: rule_events(microscope, "running", "rule_released")
+        )
+        set_running_speed(microscope, 20.0)
+        microscope.send_frames_until(
+            lambda: len(saved_calls(tmp_path, microscope)) == 1, START_TIMEOUT_S
+        )
 
-    def kept() -> list[messages.Event]:
-        [record] = scope.daemon.records(scope.session)
-        return [e for e in record.events if e.rule == "runs"]
+        children = psutil.Process(daemon.process.pid).children()
+        [process] = [child for child in children if "closed-loop" in child.cmdline()]
+        process.kill()
+        microscope.send_frames_until(lambda: " ended" in notices(microscope))
+        # The new process knows the session, but not that the rule had fired before.
+        microscope.send_frames_until(
+            lambda: len(rule_events(microscope, "active")) == 2, START_TIMEOUT_S
+        )
 
-    scope.scan_until(lambda: kept() == told(scope, "runs"))
+
+def test_events_are_numbered_without_gaps_and_recorded(microscope):
+    set_running_speed(microscope, 20.0)
+    microscope.send_frames_until(lambda: rule_events(microscope, "running"))
+    events = microscope.daemon.messages_of(messages.Event)
+    seqs = [event.seq for event in events if event.session == microscope.session]
+    assert seqs == list(range(len(seqs)))
+
+    def recorded_events() -> list[messages.Event]:
+        [recording] = microscope.daemon.recordings(microscope.session)
+        return [event for event in recording.events if event.rule == "running"]
+
+    microscope.send_frames_until(
+        lambda: recorded_events() == rule_events(microscope, "running")
+    )
 
 
-def test_a_mistake_in_a_rule_is_told_before_the_daemon_starts(tmp_path):
-    react = ReactSettings.model_validate(
+def test_a_mistake_in_a_rule_is_reported_before_the_daemon_starts(tmp_path):
+    closed_loop = ClosedLoopSettings.model_validate(
         {"rules": [{"name": "x", "when": "quality.correlation < 1"}]}
     )
-    rois = RoiSettings(units=True)
+    settings = make_settings(
+        tmp_path, closed_loop=closed_loop, rois=RoiSettings(unit_rates=True)
+    )
     file = tmp_path / "settings.json"
-    file.write_text(config.dump(settings_in(tmp_path, react=react, rois=rois)))
-    answer = rtrecon("run", file)
+    file.write_text(config.dump(settings))
+    answer = run_command("run", file)
     assert answer.returncode == 2
     assert "rule 'x': quality has no 'correlation' there" in answer.stderr
     assert "Traceback" not in answer.stderr

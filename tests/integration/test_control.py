@@ -11,20 +11,18 @@ import pytest
 import zmq
 
 from rtrecon.protocol import messages
-from rtrecon.session.session import Session as Record
-from rtrecon.testing.daemon_process import (
-    N_TEMPLATE,
-    PROMPT_S,
-    Daemon,
-    Scope,
-    small_frames,
-    small_settings,
+from rtrecon.session.session import Session
+from rtrecon.testing.daemon_process import N_TEMPLATE, REPLY_TIMEOUT_S, DaemonProcess
+from rtrecon.testing.simulated_microscope import (
+    SimulatedMicroscope,
+    make_small_frames,
+    make_small_settings,
 )
-from rtrecon.transport import sockets
-from rtrecon.transport.control import ControlError, ask, ask_attached
+from rtrecon.transport import rpc, sockets
+from rtrecon.transport.rpc import RpcError, call_daemon, call_daemon_with_payload
 
-# what is sent -> words of the answer, which is never silence
-REFUSED = {
+# request -> words of the answer
+INVALID_REQUESTS = {
     "an unknown op": (b'{"op": "fly"}', "unknown op 'fly'; known: .*masks, neurons"),
     "no op": (b"{}", "does not parse: .*`op`"),
     "no object": (b"[1]", "does not parse"),
@@ -32,23 +30,18 @@ REFUSED = {
     "no text": (b"\xff\x00\xfe", "does not parse"),
     "nothing": (b"", "does not parse"),
     "a wrong type": (b'{"op": "record", "on": "perhaps"}', "does not parse: .*bool"),
-    "a bomb": (b"[" * 100_000, "does not parse"),
-    "nothing to refer to": (b'{"op": "reference"}', "no session is running"),
+    "deeply nested JSON": (b"[" * 100_000, "does not parse"),
 }
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("control")
-    with Daemon(folder, small_settings(folder)) as daemon:
-        yield daemon
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_makes_no_sense_is_answered_with_why(daemon, case):
-    request, words = REFUSED[case]
+@pytest.mark.parametrize("case", INVALID_REQUESTS)
+def test_an_invalid_request_is_answered_with_the_reason(small_daemon, case):
+    daemon = small_daemon
+    request, words = INVALID_REQUESTS[case]
     with zmq.Context() as context:
-        socket = sockets.connect(context, zmq.REQ, daemon.settings.wire.control)
+        socket = sockets.connect_socket(
+            context, zmq.REQ, daemon.settings.network.control
+        )
         socket.send(request)
         assert socket.poll(5000), "no answer"
         answer = json.loads(socket.recv())
@@ -57,102 +50,126 @@ def test_what_makes_no_sense_is_answered_with_why(daemon, case):
     assert re.search(words, answer["sentence"])
 
 
-def test_a_late_joiner_is_told_how_things_stand(daemon):
-    with Scope(daemon) as scope:
-        scope.scan(40)
-        scope.until_processed()
-        status = daemon.ask("status")
+def test_the_status_describes_the_running_session(small_daemon):
+    daemon = small_daemon
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(40)
+        microscope.wait_until_processed()
+        status = daemon.call("status")
         assert status["ok"]
         assert status["state"] in ("running", "idle")  # idle after a second of silence
-        assert status["session"] == scope.session
+        assert status["session"] == microscope.session
         assert status["frames_processed"] == 40
         assert status["sentence"] == f"{status['state']}, 40 frames processed"
         assert status["inverter_pid"] is None  # there is no encoder
-        assert Record(Path(status["recording"])).about.session == scope.session
+        assert Session(Path(status["recording"])).about.session == microscope.session
 
 
-def test_the_past_second_of_activity_can_be_had(daemon):
-    with Scope(daemon) as scope:
-        scope.scan(50)
-        scope.until_processed()
-        _, parts = ask_attached(daemon.settings.wire.control, "history")
-    past = [
+def test_the_history_holds_the_newest_activity(small_daemon):
+    daemon = small_daemon
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(50)
+        microscope.wait_until_processed()
+        _, parts = call_daemon_with_payload(daemon.settings.network.control, "history")
+    history = [
         messages.decode_published(parts[i : i + 3]) for i in range(0, len(parts), 3)
     ]
-    indices = [message.index for message, _ in past]
-    assert len(past) == daemon.settings.invert.window_frames
-    # The last frames wait for the ones after them, which deconvolution looks at.
-    newest = 49 - daemon.settings.traces.deconvolve_lag_frames
-    assert indices == list(range(newest + 1 - len(past), newest + 1))
-    heard = {
+    indices = [message.index for message, _ in history]
+    assert len(history) == daemon.settings.inversion.window_frames
+    # Deconvolution needs later frames for the newest ones.
+    newest = 49 - daemon.settings.traces.deconvolution_lag_frames
+    assert indices == list(range(newest + 1 - len(history), newest + 1))
+    received = {
         message.index: values
-        for message, values in daemon.heard
-        if isinstance(message, messages.Activity) and message.session == scope.session
+        for message, values in daemon.received
+        if isinstance(message, messages.Activity)
+        and message.session == microscope.session
     }
-    assert all(np.array_equal(values, heard[m.index]) for m, values in past)
+    assert all(np.array_equal(values, received[m.index]) for m, values in history)
 
 
-def test_a_mark_is_heard_and_recorded(daemon):
+def test_a_mark_is_published_and_recorded(small_daemon):
+    daemon = small_daemon
+
     def marked() -> list[str]:
-        events = [e for record in daemon.records(scope.session) for e in record.events]
+        events = [
+            e for record in daemon.recordings(microscope.session) for e in record.events
+        ]
         return [event.message for event in events if event.name == "mark"]
 
-    with Scope(daemon) as scope:
-        scope.scan(5)
-        daemon.until(lambda: daemon.ask("status")["session"] == scope.session)
-        assert daemon.ask("mark", note="the mouse sneezed")["sentence"] == "noted"
-        daemon.until(lambda: daemon.events("mark") and marked())
-    assert [e.message for e in daemon.events("mark")] == ["the mouse sneezed"]
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(5)
+        daemon.wait_until(
+            lambda: daemon.call("status")["session"] == microscope.session
+        )
+        assert daemon.call("mark", note="the mouse sneezed")["sentence"] == "noted"
+        daemon.wait_until(lambda: daemon.events_named("mark") and marked())
+    assert [e.message for e in daemon.events_named("mark")] == ["the mouse sneezed"]
     assert marked() == ["the mouse sneezed"]
 
 
-def test_recording_is_switched_off_and_on_again(daemon):
+def test_recording_can_be_switched_off_and_on(small_daemon):
+    daemon = small_daemon
+
     def recorded() -> list[list[float]]:
-        return [r.frames["frame"].tolist() for r in daemon.records(scope.session)]
+        return [
+            r.frames["frame"].tolist() for r in daemon.recordings(microscope.session)
+        ]
 
-    with Scope(daemon) as scope:
-        scope.scan(30)
-        scope.until_processed()
-        assert daemon.ask("record", on=False)["sentence"] == "recording is off"
-        assert daemon.ask("status")["recording"] is None
-        scope.scan(30)
-        scope.until_processed()
-        assert daemon.ask("record", on=True)["sentence"] == "recording is on"
-        scope.scan(30)
-        scope.until_processed()
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(30)
+        microscope.wait_until_processed()
+        assert daemon.call("record", on=False)["sentence"] == "recording is off"
+        assert daemon.call("status")["recording"] is None
+        microscope.send_frames(30)
+        microscope.wait_until_processed()
+        assert daemon.call("record", on=True)["sentence"] == "recording is on"
+        microscope.send_frames(30)
+        microscope.wait_until_processed()
     expected = [list(range(1, 31)), list(range(61, 91))]
-    daemon.until(lambda: recorded() == expected)
+    daemon.wait_until(lambda: recorded() == expected)
 
 
-def test_a_new_reference_is_made_of_the_next_frames(daemon):
-    with Scope(daemon) as scope:
-        scope.scan(40)
-        scope.frames = small_frames(moved_px=(6.0, -4.0))
-        scope.scan(20)
-        scope.until_processed()
-        assert "new reference" in daemon.ask("reference")["sentence"]
-        scope.scan(N_TEMPLATE - 1)
-        daemon.until(lambda: daemon.ask("status")["state"] == "calibrating")
-        scope.scan(20)
-        scope.until_processed()
-    daemon.until(lambda: len(daemon.records(scope.session)[0].frames) == scope.sent)
-    frames = daemon.records(scope.session)[0].frames
+def test_a_new_reference_is_built_from_the_next_frames(small_daemon):
+    daemon = small_daemon
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(40)
+        microscope.frames = make_small_frames(shift_px=(6.0, -4.0))
+        microscope.send_frames(20)
+        microscope.wait_until_processed()
+        assert "new reference" in daemon.call("reference")["sentence"]
+        microscope.send_frames(N_TEMPLATE - 1)
+        daemon.wait_until(lambda: daemon.call("status")["state"] == "calibrating")
+        microscope.send_frames(20)
+        microscope.wait_until_processed()
+    daemon.wait_until(
+        lambda: (
+            len(daemon.recordings(microscope.session)[0].frames) == microscope.n_sent
+        )
+    )
+    frames = daemon.recordings(microscope.session)[0].frames
     shift_px = np.stack([frames["shift_y_px"], frames["shift_x_px"]], 1)
-    assert frames["frame"].tolist() == list(range(1, scope.sent + 1))
+    assert frames["frame"].tolist() == list(range(1, microscope.n_sent + 1))
     assert np.median(shift_px[:40], 0) == pytest.approx([0, 0], abs=0.4)
     assert np.median(shift_px[40:60], 0) == pytest.approx([6, -4], abs=0.4)
     assert np.median(shift_px[60:], 0) == pytest.approx([0, 0], abs=0.4)
 
 
-def test_stop_ends_it_and_then_nobody_answers(tmp_path):
-    with Daemon(tmp_path, small_settings(tmp_path)) as daemon:
-        assert daemon.ask("stop") == {"ok": True, "sentence": "stopping"}
-        assert daemon.process.wait(PROMPT_S) == 0
-        assert "the daemon stops" in daemon.said
-        with pytest.raises(ControlError, match=r"no daemon answers .*; is `rtrecon"):
-            daemon.ask("status")
+def test_stop_ends_the_daemon_and_requests_then_fail(tmp_path, monkeypatch):
+    with DaemonProcess(tmp_path, make_small_settings(tmp_path)) as daemon:
+        with pytest.raises(RpcError, match="no session is running"):
+            daemon.call("reference")
+        assert daemon.call("stop") == {"ok": True, "sentence": "stopping"}
+        assert daemon.process.wait(REPLY_TIMEOUT_S) == 0
+        assert "the daemon stops" in daemon.output
+        monkeypatch.setattr(rpc, "_REPLY_TIMEOUT_S", 0.5)
+        with pytest.raises(
+            RpcError, match=r"no daemon answers .*; start one with 'rtrecon"
+        ):
+            daemon.call("status")
 
 
-def test_a_refusal_is_an_error_to_who_asks(daemon):
-    with pytest.raises(ControlError, match="unknown op 'fly'"):
-        ask(daemon.settings.wire.control, "fly")
+def test_a_refused_request_raises_an_error(small_daemon):
+    daemon = small_daemon
+    with pytest.raises(RpcError, match="unknown op 'fly'"):
+        call_daemon(daemon.settings.network.control, "fly")

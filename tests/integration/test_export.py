@@ -1,4 +1,4 @@
-"""A session as NWB: what others read is what was recorded, and nobody complains."""
+"""NWB export: valid for NWB's own tools, and equal to what was recorded."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ import pynwb
 import pytest
 from nwbinspector import Importance, inspect_nwbfile
 from pynwb import NWBHDF5IO
+from typer.testing import CliRunner
 
+from rtrecon.cli import app
 from rtrecon.core.errors import UserError
-from rtrecon.export import Plan, export_nwb
-from rtrecon.export.clock import regular
-from rtrecon.export.streams import rows
+from rtrecon.export import ExportRequest, export_nwb
+from rtrecon.export.series_data import describe_times, stream_rows
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.session import Session
-from rtrecon.testing.daemon_process import rtrecon
+from rtrecon.session.tables import ARRAYS_FOLDER
 from tests.support import recorded_session as world
+from tests.support import session_tables
 
 PLANES = {"one plane": 1, "a volume": 2}
 
 
-def silent(stage: str, share: float, word: str) -> None:
-    pass
+def export(session: Path, out: Path, **changes: object):
+    return export_nwb(ExportRequest(session, out, **changes))
 
 
-def exported(session: Path, out: Path, **changes: object):
-    return export_nwb(Plan(session, out, **changes), silent)
+def read_traces(path: Path, plane: int = 0) -> np.ndarray:
+    with NWBHDF5IO(path, "r") as disk:
+        return disk.read().processing["ophys"]["DfOverF"][f"dff_plane{plane}"].data[:]
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("microscope") / "session_00001.tif"
-    path.write_bytes(b"a recording; nobody looks inside")
+    path.write_bytes(b"a recording; its content does not matter")
     return path
 
 
@@ -43,91 +46,98 @@ def raw(tmp_path_factory) -> Path:
 def session(request, tmp_path_factory, raw) -> Path:
     meta = {"source": "a test", "recording": str(raw)}
     folder = tmp_path_factory.mktemp("recordings")
-    return world.recorded(folder, n_planes=request.param, meta=meta)
+    return world.record_session(folder, n_planes=request.param, meta=meta)
 
 
 @pytest.fixture(scope="module")
 def one_plane(tmp_path_factory) -> Path:
-    return world.recorded(tmp_path_factory.mktemp("one"), stimulus=False)
+    return world.record_session(tmp_path_factory.mktemp("one"), stimulus=False)
 
 
 @pytest.fixture(scope="module")
-def done(session, tmp_path_factory):
-    return exported(session, tmp_path_factory.mktemp("nwb") / "session.nwb")
+def result(session, tmp_path_factory):
+    return export(session, tmp_path_factory.mktemp("nwb") / "session.nwb")
 
 
 @pytest.fixture(scope="module")
-def file(done):
-    with NWBHDF5IO(done.path, "r") as disk:
+def file(result):
+    with NWBHDF5IO(result.path, "r") as disk:
         yield disk.read()
 
 
-# -- what readers say ----------------------------------------------------------------
+# -- NWB's own tools ----------------------------------------------------------------
 
 
-def test_nobody_complains(done):
-    assert pynwb.validate(path=str(done.path)) == []
-    told = list(inspect_nwbfile(nwbfile_path=str(done.path)))
-    severe = [m for m in told if m.importance != Importance.BEST_PRACTICE_SUGGESTION]
+def test_the_file_is_valid_nwb(result):
+    assert pynwb.validate(path=str(result.path)) == []
+
+
+@pytest.mark.parametrize("session", [2], ids=["a volume"], indirect=True)
+def test_the_inspector_finds_nothing_severe(session, tmp_path):
+    result = export(session, tmp_path / "a.nwb")
+    messages = list(inspect_nwbfile(nwbfile_path=str(result.path)))
+    severe = [
+        m for m in messages if m.importance != Importance.BEST_PRACTICE_SUGGESTION
+    ]
     assert severe == []
 
 
-def test_a_whole_session_leaves_nothing_to_be_said(done):
-    assert done.notes == []
-    assert done.size_mb > 0
+def test_a_complete_session_has_no_notice(result):
+    assert result.notices == []
+    assert result.size_mb > 0
 
 
 # -- what is in it -------------------------------------------------------------------
 
 
-def test_traces_are_those_recorded_and_know_their_neurons(file):
+def test_traces_are_those_recorded_and_refer_to_their_masks(file):
     ophys = file.processing["ophys"]
     for plane in range(len(file.imaging_planes)):
         dff = ophys["DfOverF"][f"dff_plane{plane}"]
-        cell = ophys["Fluorescence"][f"cell_plane{plane}"]
+        cell = ophys["Fluorescence"][f"fluorescence_plane{plane}"]
         assert np.array_equal(dff.data[:, 0], -np.arange(world.N_FRAMES))
         assert np.array_equal(cell.data[:, -1], np.arange(world.N_FRAMES))
-        assert dff.rois.table.id[:].tolist() == world.IDS[plane]
-        assert dff.rois.data[:].tolist() == list(range(len(world.IDS[plane])))
+        assert dff.rois.table.id[:].tolist() == world.ROI_IDS[plane]
+        assert dff.rois.data[:].tolist() == list(range(len(world.ROI_IDS[plane])))
 
 
-def test_deconvolved_activity_goes_to_its_own_neurons(file):
+def test_deconvolved_activity_refers_to_the_right_masks(file):
     for plane in range(len(file.imaging_planes)):
         series = file.processing["ophys"]["Deconvolved"][f"deconvolved_plane{plane}"]
         ids = series.rois.table.id[:][series.rois.data[:]]
         assert np.array_equal(series.data[5], ids)  # each neuron's activity is its id
 
 
-def test_masks_lie_where_they_lay(file):
+def test_masks_and_template_are_those_of_the_session(file):
     masks = file.processing["ophys"]["ImageSegmentation"]["PlaneSegmentation0"]
-    given = world.cells(0)
-    rows_px, cols_px, weights = given.pixels()[1]
+    given = world.make_cells(0)
+    rows_px, cols_px, weights = given.list_pixels()[1]
     found = masks["pixel_mask"][1]
     assert found["y"].tolist() == rows_px.tolist()
     assert found["x"].tolist() == cols_px.tolist()
     assert found["weight"] == pytest.approx(weights)
     image = file.processing["ophys"]["SummaryImages"]["template_plane0"]
-    assert np.array_equal(image.data[:].T, world.template(0))
+    assert np.array_equal(image.data[:].T, world.make_template(0))
 
 
-def test_motion_is_x_and_y(file):
+def test_motion_is_written_as_x_and_y(file):
     motion = file.processing["ophys"]["xy_translation_plane0"]
     assert motion.data[10].tolist() == [-10.0, 5.0]
-    trusted = file.processing["ophys"]["trusted_plane0"].data[:]
-    assert np.flatnonzero(trusted == 0).tolist() == list(world.UNTRUSTED)
+    trusted = file.processing["ophys"]["is_accepted_plane0"].data[:]
+    assert np.flatnonzero(trusted == 0).tolist() == list(world.REJECTED_FRAMES)
 
 
-def test_the_movie_and_the_stimulus_are_side_by_side_in_time(file, session):
+def test_movie_and_stimulus_have_the_same_time_base(file, session):
     movie = file.processing["reconstruction"]["reconstructed_movie"]
     stimulus = file.stimulus["stimulus"]
-    indices, frames = Session(session).final_movie()
+    indices, frames = Session(session).read_final_movie()
     assert np.array_equal(movie.data[:].swapaxes(1, 2), frames)
-    assert np.array_equal(stimulus.data[:].swapaxes(1, 2), world.shown())
+    assert np.array_equal(stimulus.data[:].swapaxes(1, 2), world.make_stimulus())
     behind_s = movie.starting_time - stimulus.starting_time
     assert behind_s == pytest.approx(indices[0] / world.RATE_HZ)
 
 
-def test_clips_are_told_apart(file):
+def test_clips_have_names_and_durations(file):
     table = file.intervals["clips"].to_dataframe()
     assert table["clip"].tolist() == list(world.CLIPS.values())
     lasted_s = table["stop_time"] - table["start_time"]
@@ -144,7 +154,7 @@ def test_all_clocks_agree(file):
     assert mark.timestamp == pytest.approx(last_s, abs=0.01)
 
 
-def test_behavior_holds_what_was_measured(file):
+def test_behavior_has_the_measured_samples(file):
     behavior = file.processing["behavior"]
     running = behavior["BehavioralTimeSeries"]["running_speed"]
     assert running.data[:].tolist() == [2.0] * (world.N_FRAMES // 2)
@@ -152,10 +162,10 @@ def test_behavior_holds_what_was_measured(file):
     assert "EyeTracking" not in behavior.data_interfaces
 
 
-def test_quality_comes_with_its_null(file):
+def test_quality_has_its_null(file):
     quality = file.processing["quality"]
     assert set(quality["activity_correlation"].data[:]) == {0.4, 0.1}
-    assert set(quality["null_correlation"].data[:]) == {0.02}
+    assert set(quality["null_activity_correlation"].data[:]) == {0.02}
 
 
 def test_subject_and_experiment_are_those_of_the_settings(file):
@@ -167,83 +177,139 @@ def test_subject_and_experiment_are_those_of_the_settings(file):
     assert plane.grid_spacing[:] == pytest.approx([1.5e-6, 2e-6])
 
 
-def test_the_raw_recording_is_referred_to_from_where_the_file_lies(file, done, raw):
+def test_the_raw_recording_is_a_path_relative_to_the_file(file, result, raw):
     series = file.acquisition["TwoPhotonSeries"]
     assert series.format == "external"
-    beside = done.path.parent / series.external_file[0]
+    beside = result.path.parent / series.external_file[0]
     assert beside.resolve() == raw.resolve()
     assert not Path(series.external_file[0]).is_absolute()
     assert series.num_samples == world.N_FRAMES + 3  # it still has those lost here
 
 
-def test_how_it_was_recorded_tells_no_folder_and_no_host(file, session):
-    told = json.loads(file.data_collection)
-    assert told["settings"]["record"]["folder"] == "recordings"
-    assert told["machine"]["cores"] >= 1
-    assert "zarr" in told["libraries"]
-    assert socket.gethostname() not in told["machine"].values()
+def test_the_description_of_the_recording_has_no_folder_and_no_host(file, session):
+    description = json.loads(file.data_collection)
+    assert description["settings"]["recording"]["folder"] == "recordings"
+    assert description["machine"]["cores"] >= 1
+    assert "zarr" in description["libraries"]
+    assert socket.gethostname() not in description["machine"].values()
     assert str(session.parent) not in file.data_collection
+
+
+# -- damaged and very short sessions -------------------------------------------------
+
+
+def test_damaged_traces_are_nan_and_the_notice_names_table_and_seconds(tmp_path):
+    path = world.record_session(tmp_path)
+    (path / ARRAYS_FOLDER / "frames" / "values" / "c.2.0.0").unlink()
+    result = export(path, tmp_path / "a.nwb")
+    (notice,) = [n for n in result.notices if n.startswith("frames: ")]
+    assert "values of 0.8 s (24 of 336 rows) cannot be read" in notice
+    expected = -np.arange(world.N_FRAMES, dtype=np.float32)
+    expected[48:72] = np.nan
+    np.testing.assert_array_equal(read_traces(result.path)[:, 0], expected)
+
+
+def test_damaged_rows_are_left_out_of_the_file_and_the_times_have_a_gap(tmp_path):
+    path = world.record_session(tmp_path)
+    for table in ("frames", "activity", "behavior", "stimulus", "movie"):
+        (path / ARRAYS_FOLDER / table / "rows" / "c.0.0").unlink()
+    result = export(path, tmp_path / "a.nwb")
+    assert len([n for n in result.notices if "cannot be read" in n]) == 5
+    assert read_traces(result.path)[:, 0].tolist() == [-i for i in range(24, 336)]
+    assert pynwb.validate(path=str(result.path)) == []
+
+
+@pytest.mark.parametrize("table", ["activity", "behavior", "stimulus", "movie"])
+def test_a_lost_table_is_a_notice_and_the_rest_is_exported(tmp_path, table):
+    path = world.record_session(tmp_path)
+    (path / ARRAYS_FOLDER / table / "rows" / "zarr.json").write_text("{")
+    result = export(path, tmp_path / "a.nwb")
+    assert any(n.startswith(f"{table}: rows of") for n in result.notices)
+    assert len(read_traces(result.path)) == world.N_FRAMES
+
+
+def test_a_damaged_state_file_does_not_stop_the_export(tmp_path):
+    path = world.record_session(tmp_path)
+    (path / "state_plane0.npz").write_bytes(b"PK")
+    result = export(path, tmp_path / "a.nwb")
+    assert len(read_traces(result.path)) == world.N_FRAMES
+
+
+def test_a_session_of_one_frame_is_exported(tmp_path):
+    path = world.record_session(tmp_path)
+    for file in path.glob("*.jsonl"):
+        file.unlink()
+    recorder = Recorder(tmp_path / "one", world.make_about())
+    recorder.add_frame(world.make_frame_row(0), world.make_traces(0))
+    recorder.close()
+    (path / "reference_plane0.npz").rename(recorder.path / "reference_plane0.npz")
+    result = export(recorder.path, tmp_path / "a.nwb")
+    assert "no activity was recorded; the file has none" in result.notices
+    assert read_traces(result.path).tolist() == [[0.0] * 3]
+    assert pynwb.validate(path=str(result.path)) == []
 
 
 # -- what is missing, and mistakes ---------------------------------------------------
 
 
-def test_what_nobody_said_is_said(one_plane, tmp_path):
-    done = exported(one_plane, tmp_path / "a.nwb", subject={"subject_id": "M2"})
-    assert "subject.species, subject.sex, subject.age" in done.notes[0]
-    assert "--raw" in done.notes[1]
+def test_missing_metadata_is_a_notice(one_plane, tmp_path):
+    result = export(one_plane, tmp_path / "a.nwb", subject={"subject_id": "M2"})
+    assert "subject.species, subject.sex, subject.age" in result.notices[0]
+    assert "--raw" in result.notices[1]
 
 
-def test_a_session_without_movie_and_masks_holds_its_activity(tmp_path):
-    path = world.recorded(tmp_path, stimulus=False, keeps_movie=False)
+def test_a_session_without_movie_and_masks_has_its_activity(tmp_path):
+    path = world.record_session(tmp_path, stimulus=False, has_movie=False)
     (path / "reference_plane0.npz").unlink()
-    done = exported(path, tmp_path / "a.nwb")
-    assert any("no masks" in note for note in done.notes)
-    assert any("no reconstruction" in note for note in done.notes)
-    with NWBHDF5IO(done.path, "r") as disk:
+    result = export(path, tmp_path / "a.nwb")
+    assert any("no masks" in note for note in result.notices)
+    assert any("no reconstruction" in note for note in result.notices)
+    with NWBHDF5IO(result.path, "r") as disk:
         file = disk.read()
         assert "reconstruction" not in file.processing
-        assert file.processing["activity"]["activity"].data[3].tolist() == world.IDS[0]
-    assert pynwb.validate(path=str(done.path)) == []
+        assert (
+            file.processing["activity"]["activity"].data[3].tolist() == world.ROI_IDS[0]
+        )
+    assert pynwb.validate(path=str(result.path)) == []
 
 
-def test_a_file_that_is_there_is_kept(one_plane, tmp_path):
+def test_an_existing_file_is_not_overwritten(one_plane, tmp_path):
     (tmp_path / "a.nwb").write_text("mine")
-    with pytest.raises(UserError, match=r"a\.nwb is there already"):
-        exported(one_plane, tmp_path / "a.nwb")
+    with pytest.raises(UserError, match=r"a\.nwb exists already"):
+        export(one_plane, tmp_path / "a.nwb")
     assert (tmp_path / "a.nwb").read_text() == "mine"
 
 
-def test_mistakes_are_sentences(one_plane, tmp_path):
+def test_mistakes_are_error_sentences(one_plane, tmp_path):
     with pytest.raises(UserError, match="is no folder"):
-        exported(one_plane, tmp_path / "nowhere" / "a.nwb")
-    with pytest.raises(UserError, match="not a recording"):
-        exported(tmp_path, tmp_path / "a.nwb")
-    recorder = Recorder(tmp_path, world.record_world.about())
+        export(one_plane, tmp_path / "nowhere" / "a.nwb")
+    with pytest.raises(UserError, match="not a recorded session"):
+        export(tmp_path, tmp_path / "a.nwb")
+    recorder = Recorder(tmp_path, session_tables.make_about())
     recorder.close()
     with pytest.raises(UserError, match="holds no images"):
-        exported(recorder.path, tmp_path / "a.nwb")
+        export(recorder.path, tmp_path / "a.nwb")
 
 
-def test_an_export_that_was_stopped_leaves_no_file(one_plane, tmp_path):
-    def stopped(stage: str, share: float, word: str) -> None:
-        if stage == "reconstruction":
+def test_an_interrupted_export_leaves_no_file(one_plane, tmp_path):
+    def interrupt(stage: str, done: float, detail: str) -> None:
+        if stage == "reconstructed_movie":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export_nwb(Plan(one_plane, tmp_path / "a.nwb"), stopped)
+        export_nwb(ExportRequest(one_plane, tmp_path / "a.nwb"), interrupt)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_takes_the_subject_from_a_settings_file(one_plane, tmp_path, raw):
+def test_the_command_reads_the_subject_from_a_file(one_plane, tmp_path, raw):
     settings = tmp_path / "rig.toml"
     settings.write_text('[subject]\nsubject_id = "M9"\n', encoding="utf-8")
     out = tmp_path / "a.nwb"
-    done = rtrecon(
-        "export", one_plane, "--nwb", out, "--raw", raw, "--settings", settings
-    )
-    assert done.returncode == 0, done.stderr
-    assert "subject.species" in done.stderr
+    arguments = ["export", one_plane, "--nwb", out, "--raw", raw]
+    command = [*map(str, arguments), "--settings", str(settings)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "subject.species" in result.output
     with NWBHDF5IO(out, "r") as disk:
         assert disk.read().subject.subject_id == "M9"
 
@@ -251,14 +317,14 @@ def test_the_command_takes_the_subject_from_a_settings_file(one_plane, tmp_path,
 # -- in constant memory --------------------------------------------------------------
 
 
-def test_rows_are_read_a_megabyte_at_a_time(tmp_path):
+def test_at_most_a_megabyte_of_rows_is_read_at_a_time(tmp_path):
     asked, shares = [], []
 
     def read(start: int, stop: int) -> np.ndarray:
         asked.append(stop - start)
         return np.full((stop - start, 1000), start, np.float32)
 
-    data = rows((3000, 1000), "<f4", read, shares.append)
+    data = stream_rows((3000, 1000), "<f4", read, shares.append)
     seen = [chunk.data.shape[0] for chunk in data]
     assert sum(seen) == sum(asked) == 3000
     assert max(asked) * 4000 <= 2**20
@@ -273,5 +339,5 @@ REGULAR = {
 
 
 @pytest.mark.parametrize(("t_s", "names"), REGULAR.values(), ids=REGULAR)
-def test_times_are_a_rate_where_they_keep_to_one(t_s, names):
-    assert set(regular(t_s)) == names
+def test_regular_times_are_written_as_a_rate(t_s, names):
+    assert set(describe_times(t_s)) == names

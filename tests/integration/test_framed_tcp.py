@@ -1,4 +1,4 @@
-"""Framed TCP: its bytes, its door, and a daemon behind it."""
+"""The framed TCP server, and a daemon that receives frames by it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,25 @@ import time
 import numpy as np
 import pytest
 import zmq
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rtrecon.protocol import messages
-from rtrecon.testing.daemon_process import (
+from rtrecon.testing.daemon_process import DaemonProcess
+from rtrecon.testing.simulated_microscope import (
     RATE_HZ,
     SHAPE,
-    Daemon,
-    small_frames,
-    small_settings,
+    make_small_frames,
+    make_small_settings,
 )
-from rtrecon.testing.framed_sender import TIMEOUT_S, FramedSender
-from rtrecon.transport import framed, sockets, tcp_door
-from rtrecon.transport.framed import FramingError, Reader
+from rtrecon.testing.tcp_sender import TIMEOUT_S, TcpSender
+from rtrecon.transport import framing, sockets, tcp_connection
 from rtrecon.transport.sockets import AddressError
-from rtrecon.transport.tcp_door import MAX_SENDERS, TcpDoor
+from rtrecon.transport.tcp_server import MAX_SENDERS, TcpServer
 
 TOKEN = b"a word that nobody guesses"
 PIXELS = np.arange(6, dtype=np.int16).reshape(2, 3)
 
-# what comes instead of a message -> words of the reason for which it is cut off
-RUBBISH = {
+# invalid bytes -> words of the reason
+INVALID = {
     "another protocol": (b"GET / HTTP/1.1\r\n\r\n", "begins with b'GET '"),
     "a header too long": (
         struct.pack("<4sIQ", b"RTR1", 1 << 17, 0),
@@ -43,74 +40,23 @@ RUBBISH = {
     ),
 }
 
-parts = st.tuples(st.binary(max_size=40), st.binary(max_size=200))
 
-
-# -- bytes -----------------------------------------------------------------------------
-
-
-def read(stream: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
-    """Let a reader have the stream in pieces; return the messages in it."""
-    reader, messages, left = Reader(), [], memoryview(stream)
-    for size in [*cuts, len(stream)]:
-        piece, left = left[:size], left[size:]
-        while piece:
-            count = min(len(piece), len(reader.room))
-            reader.room[:count] = piece[:count]
-            message = reader.filled(count)
-            piece = piece[count:]
-            if message:
-                messages.append((bytes(message[0]), bytes(message[1])))
-    assert reader.is_between
-    return messages
-
-
-def test_the_bytes_are_those_of_the_contract():
-    made = framed.encode(b"{}", b"\x01\x02\x03")
-    assert made == b"RTR1\x02\0\0\0\x03\0\0\0\0\0\0\0{}\x01\x02\x03"
-
-
-@given(st.lists(parts, max_size=6), st.lists(st.integers(1, 60), max_size=30))
-def test_messages_are_whole_however_the_bytes_come(sent, cuts):
-    stream = b"".join(framed.encode(*message) for message in sent)
-    assert read(stream, cuts) == sent
-
-
-@pytest.mark.parametrize("case", RUBBISH)
-def test_what_is_no_message_is_refused_before_memory_is_taken(case):
-    rubbish, words = RUBBISH[case]
-    with pytest.raises(FramingError, match=words):
-        read(rubbish, [])
-
-
-def test_only_who_knows_the_token_can_answer():
-    asked = framed.challenge()
-    answered = framed.answer(TOKEN, asked)
-    assert len(asked) == len(answered) == framed.ANSWER_BYTES
-    assert framed.is_right(TOKEN, asked, answered)
-    assert not framed.is_right(TOKEN, framed.challenge(), answered)
-    assert not framed.is_right(TOKEN, asked, framed.answer(b"another", asked))
-
-
-# -- the door --------------------------------------------------------------------------
-
-
-class Behind:
-    """An open door, and the socket that has what came through it."""
+class ServerWithPull:
+    """A server, and the PULL socket that gets its messages."""
 
     def __init__(self, address: str, token: bytes | None = None):
         self.address = address
         self._context = zmq.Context()
-        self.door = TcpDoor(self._context, address, token)
+        self.server = TcpServer(self._context, address, token)
         self.pull = self._context.socket(zmq.PULL)
-        self.pull.setsockopt(zmq.RCVHWM, sockets.RECEIVE_HWM)
-        self.door.connect(self.pull)
+        self.pull.setsockopt(zmq.RCVHWM, sockets.RECEIVE_QUEUE)
+        self.server.connect_pull(self.pull)
 
-    def __enter__(self) -> Behind:
+    def __enter__(self) -> ServerWithPull:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.door.close()
+        self.server.close()
         self.pull.close()
         self._context.term()
 
@@ -119,166 +65,172 @@ class Behind:
         return self.pull.recv_multipart()
 
     def reasons(self, count: int = 1) -> list[str]:
-        """Wait until so many were cut off; return why."""
-        deadline, told = time.monotonic() + TIMEOUT_S, []
-        while len(told) < count:
-            told += self.door.sentences()
+        """Wait until `count` senders were disconnected; return the reasons."""
+        deadline, notices = time.monotonic() + TIMEOUT_S, []
+        while len(notices) < count:
+            notices += self.server.take_notices()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        return told
+        return notices
 
 
 @pytest.fixture
-def behind(free_address):
-    with Behind(free_address()) as behind:
-        yield behind
+def received(free_address):
+    with ServerWithPull(free_address()) as received:
+        yield received
 
 
-def raw(behind: Behind) -> socket.socket:
-    address = sockets.host_and_port(behind.address)
+def connect(received: ServerWithPull) -> socket.socket:
+    address = sockets.split_address(received.address)
     return socket.create_connection(address, TIMEOUT_S)
 
 
-def said_to(connection: socket.socket) -> bytes:
-    """Return all that is said until the connection is closed or cut."""
-    said = b""
+def read_until_closed(connection: socket.socket) -> bytes:
+    """Return all bytes received until the connection is closed."""
+    received_bytes = b""
     with contextlib.suppress(ConnectionError):
         while part := connection.recv(4096):
-            said += part
-    return said
+            received_bytes += part
+    return received_bytes
 
 
-def test_messages_come_out_whole_and_each_is_thanked_for(behind):
-    with FramedSender(behind.address) as sender:
-        sender.start(PIXELS.shape)
-        assert isinstance(messages.decode(behind.next())[0], messages.Start)
+def test_messages_arrive_complete_and_are_acknowledged(received):
+    with TcpSender(received.address) as sender:
+        sender.send_start(PIXELS.shape)
+        assert isinstance(
+            messages.decode_incoming(received.next())[0], messages.SessionStart
+        )
         for number in range(40):
-            assert sender.frame(PIXELS + number, number, number / 30.0)
-            message, pixels = messages.decode(behind.next())
+            assert sender.send_frame(PIXELS + number, number, number / 30.0)
+            message, pixels = messages.decode_incoming(received.next())
             assert message.frame == number
             assert np.array_equal(pixels, PIXELS + number)
-            sender.thanked(wait=True)
-    assert (behind.door.taken, behind.door.refused) == (41, 0)
+            sender.read_acknowledgements(wait=True)
+    assert (received.server.n_received, received.server.n_rejected) == (41, 0)
 
 
-def test_senders_take_turns_and_come_again(behind):
+def test_many_senders_can_connect_one_after_the_other(received):
     for _ in range(3 * MAX_SENDERS):
-        with FramedSender(behind.address) as one, FramedSender(behind.address) as two:
-            one.say(messages.End(session="one", seq=0, reason=""))
-            two.say(messages.End(session="two", seq=0, reason=""))
-            came = {messages.decode(behind.next())[0].session for _ in range(2)}
+        with TcpSender(received.address) as one, TcpSender(received.address) as two:
+            one.send_message(messages.SessionEnd(session="one", seq=0, reason=""))
+            two.send_message(messages.SessionEnd(session="two", seq=0, reason=""))
+            came = {
+                messages.decode_incoming(received.next())[0].session for _ in range(2)
+            }
             assert came == {"one", "two"}
-    assert behind.door.refused == 0
+    assert received.server.n_rejected == 0
 
 
-@pytest.mark.parametrize("case", RUBBISH)
-def test_rubbish_is_cut_off_with_the_reason_and_others_go_on(behind, case):
-    rubbish, words = RUBBISH[case]
-    with FramedSender(behind.address) as sender, raw(behind) as other:
-        other.sendall(rubbish)
-        (reason,) = behind.reasons()
+@pytest.mark.parametrize("case", INVALID)
+def test_invalid_bytes_close_one_connection_with_the_reason(received, case):
+    invalid, words = INVALID[case]
+    with TcpSender(received.address) as sender, connect(received) as other:
+        other.sendall(invalid)
+        (reason,) = received.reasons()
         assert words in reason
-        assert words.encode() in said_to(other)
-        sender.frame(PIXELS, 1, 0.0)
-        assert behind.next()
-    assert behind.door.refused == 1
+        assert words.encode() in read_until_closed(other)
+        sender.send_frame(PIXELS, 1, 0.0)
+        assert received.next()
+    assert received.server.n_rejected == 1
 
 
-def test_a_message_never_finished_costs_its_sender_the_connection(behind, monkeypatch):
-    monkeypatch.setattr(tcp_door, "UNFINISHED_S", 0.3)
-    with raw(behind) as half:
-        half.sendall(framed.encode(b"{}", bytes(100))[:50])
-        (reason,) = behind.reasons()
+def test_an_unfinished_message_closes_the_connection(received, monkeypatch):
+    monkeypatch.setattr(tcp_connection, "MESSAGE_TIMEOUT_S", 0.3)
+    with connect(received) as half:
+        half.sendall(framing.encode_message(b"{}", bytes(100))[:50])
+        (reason,) = received.reasons()
         assert "a message was not finished within 0.3 s" in reason
-        assert b"not finished" in said_to(half)
+        assert b"not finished" in read_until_closed(half)
 
 
-def test_a_sender_that_says_nothing_stays(behind, monkeypatch):
-    monkeypatch.setattr(tcp_door, "UNFINISHED_S", 0.1)
-    with FramedSender(behind.address) as sender:
+def test_a_silent_sender_stays_connected(received, monkeypatch):
+    monkeypatch.setattr(tcp_connection, "MESSAGE_TIMEOUT_S", 0.1)
+    with TcpSender(received.address) as sender:
         time.sleep(0.5)
-        sender.frame(PIXELS, 1, 0.0)
-        assert behind.next()
+        sender.send_frame(PIXELS, 1, 0.0)
+        assert received.next()
 
 
-def test_there_are_only_so_many_senders(behind):
+def test_the_number_of_senders_is_limited(received):
     with contextlib.ExitStack() as opened:
         for _ in range(MAX_SENDERS):
-            sender = opened.enter_context(FramedSender(behind.address))
-            sender.frame(PIXELS, 1, 0.0)
-            behind.next()
-        late = opened.enter_context(raw(behind))
-        assert b"8 senders are connected already" in said_to(late)
-    with FramedSender(behind.address) as sender:
-        sender.frame(PIXELS, 1, 0.0)
-        assert behind.next()
+            sender = opened.enter_context(TcpSender(received.address))
+            sender.send_frame(PIXELS, 1, 0.0)
+            received.next()
+        late = opened.enter_context(connect(received))
+        assert b"8 senders are connected already" in read_until_closed(late)
+    with TcpSender(received.address) as sender:
+        sender.send_frame(PIXELS, 1, 0.0)
+        assert received.next()
 
 
-def test_where_nobody_takes_messages_a_sender_loses_at_the_source(behind):
+def test_a_sender_drops_frames_when_nobody_reads(received):
     """It never waits, and what is held here is bounded."""
     pixels = np.zeros((512, 512), np.int16)
     longest_s = 0.0
-    with FramedSender(behind.address) as sender:
+    with TcpSender(received.address) as sender:
         for number in range(400):
             began_s = time.monotonic()
-            sender.frame(pixels, number, number / 30.0)
+            sender.send_frame(pixels, number, number / 30.0)
             longest_s = max(longest_s, time.monotonic() - began_s)
             time.sleep(0.001)
-        assert sender.dropped > 200
-        assert not behind.door.refused
+        assert sender.n_dropped > 200
+        assert not received.server.n_rejected
         numbers = []
-        while sender.under_way or behind.pull.poll(200):
-            numbers.append(messages.decode(behind.next())[0].seq)
-            sender.thanked(wait=False)
-    assert numbers == list(range(sender.sent))
-    assert sender.sent < sockets.RECEIVE_HWM + 4 * framed.WINDOW
+        while sender.n_in_flight or received.pull.poll(200):
+            numbers.append(messages.decode_incoming(received.next())[0].seq)
+            sender.read_acknowledgements(wait=False)
+    assert numbers == list(range(sender.n_sent))
+    assert sender.n_sent < sockets.RECEIVE_QUEUE + 4 * framing.MAX_IN_FLIGHT
     assert longest_s < 5.0
 
 
-def test_a_token_is_asked_for_and_a_wrong_one_refused(free_address):
-    with Behind(free_address(), TOKEN) as behind:
-        with FramedSender(behind.address, TOKEN) as sender:
-            sender.frame(PIXELS, 1, 0.0)
-            assert behind.next()
-        with raw(behind) as stranger:
-            stranger.sendall(framed.answer(b"a word that is wrong", stranger.recv(36)))
-            assert b"it does not know the token" in said_to(stranger)
-        with raw(behind) as naive:  # who was not told that there is one
-            header, payload = messages.encode(
-                messages.End(session="s", seq=0, reason="")
+def test_a_token_is_required_and_a_wrong_one_is_refused(free_address):
+    with ServerWithPull(free_address(), TOKEN) as received:
+        with TcpSender(received.address, TOKEN) as sender:
+            sender.send_frame(PIXELS, 1, 0.0)
+            assert received.next()
+        with connect(received) as stranger:
+            stranger.sendall(
+                framing.make_response(b"a word that is wrong", stranger.recv(36))
             )
-            naive.sendall(framed.encode(header, payload))
-            assert b"it does not know the token" in said_to(naive)
-        assert not behind.pull.poll(200)
-        assert behind.door.refused == 2
+            assert b"it does not know the token" in read_until_closed(stranger)
+        with connect(received) as unaware:  # does not know that a token is needed
+            header, payload = messages.encode_incoming(
+                messages.SessionEnd(session="s", seq=0, reason="")
+            )
+            unaware.sendall(framing.encode_message(header, payload))
+            assert b"it does not know the token" in read_until_closed(unaware)
+        assert not received.pull.poll(200)
+        assert received.server.n_rejected == 2
 
 
-def test_silence_is_no_answer(free_address, monkeypatch):
-    monkeypatch.setattr(tcp_door, "ANSWER_S", 0.3)
-    with Behind(free_address(), TOKEN) as behind, raw(behind) as silent:
-        assert b"it did not say the token within 0.3 s" in said_to(silent)
+def test_a_sender_that_sends_no_response_is_disconnected(free_address, monkeypatch):
+    monkeypatch.setattr(tcp_connection, "RESPONSE_TIMEOUT_S", 0.3)
+    with ServerWithPull(free_address(), TOKEN) as received, connect(received) as silent:
+        assert b"it did not prove the token within 0.3 s" in read_until_closed(silent)
 
 
-def test_an_answer_cannot_be_used_again(free_address):
-    with Behind(free_address(), TOKEN) as behind:
-        with FramedSender(behind.address, TOKEN) as sender:
-            overheard = framed.answer(TOKEN, sender.asked)
-        with raw(behind) as thief:
-            thief.sendall(overheard)
-            assert b"it does not know the token" in said_to(thief)
+def test_a_response_cannot_be_used_again(free_address):
+    with ServerWithPull(free_address(), TOKEN) as received:
+        with TcpSender(received.address, TOKEN) as sender:
+            response = framing.make_response(TOKEN, sender.challenge)
+        with connect(received) as second:
+            second.sendall(response)
+            assert b"it does not know the token" in read_until_closed(second)
 
 
-def test_other_machines_are_not_listened_to_without_a_token():
+def test_a_network_address_without_a_token_is_refused():
     with zmq.Context() as context:
         with pytest.raises(AddressError, match="without a token; make one with 'rtrec"):
-            TcpDoor(context, "tcp://0.0.0.0:5561")
+            TcpServer(context, "tcp://0.0.0.0:5561")
         with pytest.raises(AddressError, match="write it like"):
-            TcpDoor(context, "localhost")
+            TcpServer(context, "localhost")
 
 
-def test_a_port_in_use_is_said(behind):
+def test_a_port_in_use_is_reported(received):
     with zmq.Context() as context, pytest.raises(AddressError, match="is in use"):
-        TcpDoor(context, behind.address)
+        TcpServer(context, received.address)
 
 
 # -- a daemon --------------------------------------------------------------------------
@@ -287,43 +239,45 @@ def test_a_port_in_use_is_said(behind):
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
     folder = tmp_path_factory.mktemp("framed")
-    with Daemon(folder, small_settings(folder)) as daemon:
+    with DaemonProcess(folder, make_small_settings(folder)) as daemon:
         yield daemon
 
 
-def scan(sender: FramedSender, numbers: range) -> None:
-    frames = small_frames()
+def scan(sender: TcpSender, numbers: range) -> None:
+    frames = make_small_frames()
     for number in numbers:
-        sender.thanked(wait=True)
+        sender.read_acknowledgements(wait=True)
         pixels = frames[number % len(frames)]
-        assert sender.frame(pixels, number, (number - 1) / RATE_HZ)
+        assert sender.send_frame(pixels, number, (number - 1) / RATE_HZ)
 
 
-def test_a_daemon_takes_frames_by_tcp_and_a_reconnect_goes_on_with_the_session(daemon):
-    address = daemon.settings.wire.tcp
-    with FramedSender(address) as sender:
-        sender.start(SHAPE)
+def test_a_sender_that_reconnects_continues_its_session(daemon):
+    address = daemon.settings.network.tcp
+    with TcpSender(address) as sender:
+        sender.send_start(SHAPE)
         scan(sender, range(1, 41))
-        sender.thanked(wait=True)
-    with FramedSender(address, session=sender.session) as again:
+        sender.read_acknowledgements(wait=True)
+    with TcpSender(address, session=sender.session) as again:
         again.seq = sender.seq
         scan(again, range(41, 81))
-        again.thanked(wait=True)
-        daemon.until(lambda: daemon.health().session == sender.session)
-        daemon.until(lambda: daemon.health().frames_processed == 80)
-    health = daemon.health()
-    assert (health.rejected, health.gaps) == (0, messages.Gaps())
-    daemon.until(lambda: numbers(daemon, sender) == list(range(1, 81)))
+        again.read_acknowledgements(wait=True)
+        daemon.wait_until(lambda: daemon.newest_health().session == sender.session)
+        daemon.wait_until(lambda: daemon.newest_health().frames_processed == 80)
+    health = daemon.newest_health()
+    assert (health.rejected_messages, health.gaps) == (0, messages.GapCounts())
+    daemon.wait_until(lambda: numbers(daemon, sender) == list(range(1, 81)))
 
 
-def numbers(daemon: Daemon, sender: FramedSender) -> list[float]:
+def numbers(daemon: DaemonProcess, sender: TcpSender) -> list[float]:
     """Which frames are recorded, in one recording."""
-    (record,) = daemon.records(sender.session)
+    (record,) = daemon.recordings(sender.session)
     return record.frames["frame"].tolist()
 
 
-def test_a_daemon_says_who_was_cut_off(daemon):
-    address = sockets.host_and_port(daemon.settings.wire.tcp)
+def test_the_daemon_reports_disconnected_senders(daemon):
+    address = sockets.split_address(daemon.settings.network.tcp)
     with socket.create_connection(address, TIMEOUT_S) as other:
         other.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        daemon.until(lambda: any("GET" in e.message for e in daemon.events("refused")))
+        daemon.wait_until(
+            lambda: any("GET" in e.message for e in daemon.events_named("refused"))
+        )

@@ -1,172 +1,61 @@
-"""Keys: made, guarded, and the only way in, in either direction."""
+"""A daemon with keys: what clients with and without an allowed key can do."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import stat
 import time
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 
-from rtrecon.config import WireSettings
-from rtrecon.daemon.sockets import Doors
-from rtrecon.display.client import Listener
+from rtrecon.config import NetworkSettings
+from rtrecon.daemon.sockets import DaemonSockets
+from rtrecon.display.client import DisplaySubscriber
 from rtrecon.protocol import messages
-from rtrecon.replay.client import Outlet, ReplayError
-from rtrecon.testing.daemon_process import (
+from rtrecon.replay.client import ReplayClient, ReplayError
+from rtrecon.testing.daemon_process import START_TIMEOUT_S, DaemonProcess, run_command
+from rtrecon.testing.simulated_microscope import (
     RATE_HZ,
     SHAPE,
-    SLOW_S,
-    Daemon,
-    Scope,
-    rtrecon,
-    small_frames,
-    small_settings,
+    SimulatedMicroscope,
+    make_small_frames,
+    make_small_settings,
 )
-from rtrecon.testing.framed_sender import FramedSender
-from rtrecon.testing.waiting import until
+from rtrecon.testing.tcp_sender import TcpSender
+from rtrecon.testing.waiting import wait_until
 from rtrecon.transport import keys, sockets
-from rtrecon.transport.control import ControlError, ask
-from rtrecon.transport.keys import ClientKeys, KeyFault
-from rtrecon.transport.sender import Sender
+from rtrecon.transport.keys import ClientKeys
+from rtrecon.transport.rpc import RpcError, call_daemon
+from rtrecon.transport.senders import SessionSender
 
-SCOPE = "scope-pc"
-PATIENCE_S = 1.5  # for what must not come
-
-# what is done to a key folder -> words of the sentence with which it is refused
-FAULTS = {
-    "no secret": (
-        lambda folder: (folder / "server.key_secret").unlink(),
-        "server.key_secret cannot be read: .*make keys with: rtrecon keys",
-    ),
-    "nobody allowed": (
-        lambda folder: (
-            [*map(Path.unlink, (folder / "allowed").iterdir())]
-            and (folder / "allowed").rmdir()
-        ),
-        "allowed is not there, so nobody would be let in",
-    ),
-    "no key in it": (
-        lambda folder: (folder / "server.key_secret").write_text("curve\n"),
-        "server.key_secret cannot be read: No public key",
-    ),
-    "a key cut short": (
-        lambda folder: (folder / "server.key_secret").write_text(
-            'public-key = "abcde"\nsecret-key = "abcde"\n'
-        ),
-        "it holds no key of 40 characters",
-    ),
-    "only the public half": (
-        lambda folder: (folder / "server.key_secret").write_bytes(
-            (folder / "server.key").read_bytes()
-        ),
-        "holds no secret key",
-    ),
-}
-
-
-def token(folder: Path) -> bytes:
-    return keys.read_token(folder / "token")
+COMPUTER = "microscope-pc"
+QUIET_S = 1.0  # how long a test waits for what must not happen
 
 
 @pytest.fixture
 def folder(tmp_path):
-    keys.make_keys(tmp_path / "keys", (SCOPE,))
+    keys.make_keys(tmp_path / "keys", (COMPUTER,))
     return tmp_path / "keys"
 
 
-def test_files_are_made_once_and_secrets_are_for_their_owner_only(folder):
-    secret = {"server.key_secret", "client.key_secret", "token"}
-    handed_out = {"server.key", "client.key_secret", "token"}
-    assert {f.name for f in folder.iterdir() if f.is_file()} == {*secret, "server.key"}
-    assert {f.name for f in (folder / SCOPE).iterdir()} == handed_out
-    allowed = {f.name for f in (folder / "allowed").iterdir()}
-    assert allowed == {"client.key", f"{SCOPE}.key"}
-    if os.name == "posix":
-        for path in [*map(folder.joinpath, secret), folder / SCOPE / "token"]:
-            assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert keys.make_keys(folder) == [f"{folder} has all its keys already"]
-    assert {path: path.read_bytes() for path in before} == before
-
-
-def test_each_computer_has_a_key_of_its_own_and_the_same_daemon(folder):
-    own, scope = keys.client_keys(folder), keys.client_keys(folder / SCOPE)
-    assert own.server == scope.server
-    assert own.secret != scope.secret
-    daemon = keys.daemon_keys(folder)
-    assert daemon.allows(own.public)
-    assert daemon.allows(scope.public)
-    assert not daemon.allows(own.server)
-    assert token(folder) == token(folder / SCOPE)
-    assert len(token(folder)) == 43
-
-
-def test_a_computer_that_has_keys_is_not_given_others_by_mistake(folder):
-    with pytest.raises(KeyFault, match="has keys already; to make them anew, delete"):
-        keys.make_keys(folder, (SCOPE,))
-
-
-@pytest.mark.parametrize("name", ["", "..", "a/b", "allowed", "server", "x" * 40])
-def test_a_name_that_could_be_a_path_is_refused(tmp_path, name):
-    with pytest.raises(KeyFault, match="cannot name a computer"):
-        keys.make_keys(tmp_path / "keys", (name,))
-    assert not (tmp_path / "keys").exists()
-
-
-@pytest.mark.parametrize("case", FAULTS)
-def test_keys_that_do_not_serve_are_refused_with_what_to_do(folder, case):
-    spoil, words = FAULTS[case]
-    spoil(folder)
-    if os.name == "posix" and (folder / "server.key_secret").exists():
-        (folder / "server.key_secret").chmod(0o600)
-    with pytest.raises(KeyFault, match=words):
-        keys.daemon_keys(folder)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="files have other permissions here")
-@pytest.mark.parametrize(
-    ("name", "read"), [("client.key_secret", keys.client_keys), ("token", token)]
-)
-def test_a_secret_that_others_can_read_is_refused(folder, name, read):
-    (folder / name).chmod(0o644)
-    with pytest.raises(KeyFault, match=f"{name} can be read by .*chmod 600"):
-        read(folder)
-
-
-def test_a_token_that_could_be_guessed_is_refused(folder):
-    (folder / "token").write_text("mouse\n")
-    with pytest.raises(KeyFault, match="has 5 characters, fewer than 16"):
-        token(folder)
-
-
-def test_a_bad_file_among_the_allowed_lets_nobody_in_and_harms_nobody(folder):
-    (folder / "allowed" / "odd.key").write_text("not a key")
-    assert not keys.daemon_keys(folder).allows(keys.client_keys(folder).public)
-
-
-def test_the_command_says_what_goes_where(tmp_path):
-    done = rtrecon("keys", tmp_path / "keys", SCOPE)
+def test_the_keys_command_explains_each_file(tmp_path):
+    done = run_command("keys", tmp_path / "keys", COMPUTER)
     assert done.returncode == 0
-    assert f"write keys = '{tmp_path / 'keys'}' under [wire]" in done.stdout
+    assert f"write keys = '{tmp_path / 'keys'}' under [network]" in done.stdout
     assert "move it there by a safe way" in done.stdout
-    again = rtrecon("keys", tmp_path / "keys", SCOPE)
+    again = run_command("keys", tmp_path / "keys", COMPUTER)
     assert (again.returncode, "Traceback" in again.stderr) == (2, False)
 
 
-def test_with_keys_other_machines_may_be_listened_to(folder, free_address):
+def test_with_keys_a_socket_may_bind_a_network_address(folder, free_address):
     wide = {
         name: free_address().replace("127.0.0.1", "0.0.0.0")
         for name in ("frames", "tcp", "publish", "control", "results")
     }
-    Doors.bind(WireSettings(**wide, keys=str(folder))).close()
+    DaemonSockets.bind_all(NetworkSettings(**wide, keys=str(folder))).close()
 
 
 # -- a daemon with keys ----------------------------------------------------------------
@@ -175,200 +64,223 @@ def test_with_keys_other_machines_may_be_listened_to(folder, free_address):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("locked")
-    keys.make_keys(folder / "keys", (SCOPE, "lost"))
+    keys.make_keys(folder / "keys", (COMPUTER, "lost"))
     return folder
 
 
 @pytest.fixture(scope="module")
 def daemon(home):
-    open_ = small_settings(home)
-    locked = open_.wire.model_copy(update={"keys": str(home / "keys")})
-    with Daemon(home, open_.model_copy(update={"wire": locked})) as daemon:
+    open_ = make_small_settings(home)
+    locked = open_.network.model_copy(update={"keys": home / "keys"})
+    with DaemonProcess(home, open_.model_copy(update={"network": locked})) as daemon:
         yield daemon
 
 
 @pytest.fixture(scope="module")
-def strangers(home, tmp_path_factory) -> dict[str, ClientKeys | None]:
-    """Who should have nothing: by name, what they connect with."""
-    own = keys.client_keys(home / "keys")
-    other = tmp_path_factory.mktemp("stranger") / "keys"
+def intruders(home, tmp_path_factory) -> dict[str, ClientKeys | None]:
+    """Clients that must be refused: name -> their keys."""
+    own = keys.read_client_keys(home / "keys")
+    other = tmp_path_factory.mktemp("intruder") / "keys"
     keys.make_keys(other)
-    theirs = keys.client_keys(other)
+    their_keys = keys.read_client_keys(other)
     return {
         "no keys": None,
-        "a key of their own": ClientKeys(own.server, theirs.public, theirs.secret),
-        "a friend's public half": ClientKeys(own.server, own.public, theirs.secret),
-        "another daemon's": theirs,
+        "an unknown key": ClientKeys(own.server, their_keys.public, their_keys.secret),
+        "the public key of an allowed client": ClientKeys(
+            own.server, own.public, their_keys.secret
+        ),
+        "keys of another daemon": their_keys,
     }
 
 
 @pytest.fixture
-def knocking(strangers):
-    """Opens a socket for each stranger, and closes them after the test."""
+def connect_intruders(intruders):
+    """A function that connects a socket for each intruder; closed after the test."""
     with contextlib.ExitStack() as opened:
         context = opened.enter_context(zmq.Context())
 
-        def knock(kind: int, address: str) -> list[sockets.Socket]:
-            knocking = [
-                sockets.connect(context, kind, address, keys)
-                for keys in strangers.values()
+        def connect(kind: int, address: str) -> list[sockets.Socket]:
+            connect_intruders = [
+                sockets.connect_socket(context, kind, address, keys)
+                for keys in intruders.values()
             ]
-            for socket in knocking:
+            for socket in connect_intruders:
                 opened.callback(socket.close, linger=0)
-            return knocking
+            return connect_intruders
 
-        yield knock
+        yield connect
 
 
 def ready(sockets_: list[sockets.Socket], event: int) -> list[tuple[object, int]]:
-    """Return which of them are, as soon as one is, or none after a while."""
+    """Return the sockets that are ready; none after `QUIET_S`."""
     poller = zmq.Poller()
     for socket in sockets_:
         poller.register(socket, event)
-    return poller.poll(1000 * PATIENCE_S)
+    return poller.poll(1000 * QUIET_S)
 
 
-def test_strangers_are_told_nothing(daemon, knocking):
-    ears = knocking(zmq.SUB, daemon.settings.wire.publish)
-    daemon.until(lambda: len(daemon.all(messages.Health)) > 2)
-    daemon.ask("mark", note="a secret")
-    assert not ready(ears, zmq.POLLIN)
-    daemon.until(lambda: daemon.events("mark"))  # as a friend is
+def test_clients_without_an_allowed_key_receive_nothing(daemon, connect_intruders):
+    subscribers = connect_intruders(zmq.SUB, daemon.settings.network.publish)
+    daemon.wait_until(lambda: len(daemon.messages_of(messages.Health)) > 2)
+    daemon.call("mark", note="a secret")
+    assert not ready(subscribers, zmq.POLLIN)
+    daemon.wait_until(lambda: daemon.events_named("mark"))  # as a friend is
 
 
-def test_strangers_are_not_listened_to(daemon, knocking):
-    for address in (daemon.settings.wire.frames, daemon.settings.wire.results):
-        assert not ready(knocking(zmq.PUSH, address), zmq.POLLOUT)
+def test_frames_of_clients_without_an_allowed_key_are_ignored(
+    daemon, connect_intruders
+):
+    for address in (daemon.settings.network.frames, daemon.settings.network.results):
+        assert not ready(connect_intruders(zmq.PUSH, address), zmq.POLLOUT)
 
 
-def test_strangers_are_not_obeyed(daemon, knocking):
-    asking = knocking(zmq.REQ, daemon.settings.wire.control)
+def test_requests_of_clients_without_an_allowed_key_are_ignored(
+    daemon, connect_intruders
+):
+    asking = connect_intruders(zmq.REQ, daemon.settings.network.control)
     for socket in asking:
         socket.send(b'{"op": "stop"}')
     assert not ready(asking, zmq.POLLIN)
     assert daemon.process.poll() is None
 
 
-def test_a_sender_without_the_right_key_counts_what_it_lost(daemon, strangers):
-    layout = {"source": "stranger", "rate_hz": RATE_HZ, "shape": SHAPE}
-    frames = daemon.settings.wire.frames
-    sender = Sender(frames, strangers["a key of their own"], **layout)
-    assert not sender.wait_for_daemon(PATIENCE_S)
-    assert not sender.frame(small_frames()[0], 1, 0.0)
+def test_a_sender_without_the_right_key_counts_dropped_frames(daemon, intruders):
+    layout = {"source": "intruder", "rate_hz": RATE_HZ, "shape": SHAPE}
+    frames = daemon.settings.network.frames
+    sender = SessionSender(frames, intruders["an unknown key"], **layout)
+    assert not sender.wait_for_daemon(QUIET_S)
+    assert not sender.send_frame(make_small_frames()[0], 1, 0.0)
     sender.close(linger_s=0.0)
-    assert sender.dropped == 1
-    assert daemon.ask("status")["session"] != sender.session
+    assert sender.n_dropped == 1
+    assert daemon.call("status")["session"] != sender.session
 
 
-# stranger -> what it is told of the daemon that does not let it in
-TOLD = {
-    "no keys": "wants keys; name a folder",
-    "a key of their own": "does not know this key; make one",
-    "a friend's public half": "has other keys, or none; take",
-    "another daemon's": "has other keys, or none; take",
+# intruder -> the reason that it learns
+REASONS = {
+    "no keys": "requires keys; name a key folder",
+    "an unknown key": "does not know this key; make one",
+    "the public key of an allowed client": "has other keys, or none; use",
+    "keys of another daemon": "has other keys, or none; use",
 }
 
 
-@pytest.mark.parametrize("stranger", TOLD)
-def test_strangers_are_told_why_at_once(daemon, strangers, stranger):
-    wire_, theirs = daemon.settings.wire, strangers[stranger]
-    expected = f"the daemon at tcp://.* {TOLD[stranger]}"
-    with pytest.raises(ControlError, match=expected):
-        ask(wire_.control, "status", theirs)
-    outlet = Outlet(wire_.frames, theirs, timeout_s=SLOW_S)
-    layout = {"source": "stranger", "rate_hz": RATE_HZ, "shape": SHAPE}
-    with pytest.raises(ReplayError, match=expected), outlet.session(**layout):
+@pytest.mark.parametrize("intruder", REASONS)
+def test_refused_clients_learn_the_reason_at_once(daemon, intruders, intruder):
+    network, their_keys = daemon.settings.network, intruders[intruder]
+    expected = f"the daemon at tcp://.* {REASONS[intruder]}"
+    with pytest.raises(RpcError, match=expected):
+        call_daemon(network.control, "status", their_keys)
+    replay_client = ReplayClient(network.frames, their_keys, timeout_s=START_TIMEOUT_S)
+    layout = {"source": "intruder", "rate_hz": RATE_HZ, "shape": SHAPE}
+    with (
+        pytest.raises(ReplayError, match=expected),
+        replay_client.open_session(**layout),
+    ):
         pass
     with (
         zmq.Context() as context,
-        closing(Listener(context, wire_.publish, theirs)) as display,
+        closing(DisplaySubscriber(context, network.publish, their_keys)) as display,
     ):
-        until(lambda: re.match(expected, display.refusal()))
+        wait_until(lambda: re.match(expected, display.read_refusal()))
 
 
-def test_who_has_keys_for_a_daemon_that_has_none_is_told(folder, free_address):
+def test_a_client_with_keys_learns_that_the_daemon_has_none(folder, free_address):
     with zmq.Context() as context, context.socket(zmq.ROUTER) as control:
         control.bind(address := free_address())
-        with pytest.raises(ControlError, match=r"has (no keys;|other keys, or none)"):
-            ask(address, "status", keys.client_keys(folder))
+        with pytest.raises(RpcError, match=r"(uses no keys;|has other keys, or none)"):
+            call_daemon(address, "status", keys.read_client_keys(folder))
 
 
 @pytest.mark.long
-def test_who_did_not_ask_for_long_why_it_is_not_let_in_can_go(
-    daemon, strangers, monkeypatch
+def test_a_refused_client_can_close_with_many_unread_monitor_events(
+    daemon, intruders, monkeypatch
 ):
-    """ZeroMQ stops once enough was not read; it must not keep us from closing."""
-    client = sockets.client
+    """ZeroMQ stops when many monitor events are unread; closing must still work."""
+    client = sockets.make_client_socket
 
     def impatient(*given):
         socket = client(*given)
         socket.reconnect_ivl = 1  # ms
         return socket
 
-    monkeypatch.setattr(sockets, "client", impatient)
-    publish, theirs = daemon.settings.wire.publish, strangers["another daemon's"]
-    with zmq.Context() as context, closing(Listener(context, publish, theirs)):
+    monkeypatch.setattr(sockets, "make_client_socket", impatient)
+    publish, their_keys = (
+        daemon.settings.network.publish,
+        intruders["keys of another daemon"],
+    )
+    with (
+        zmq.Context() as context,
+        closing(DisplaySubscriber(context, publish, their_keys)),
+    ):
         time.sleep(10)
 
 
-def test_who_is_let_in_after_all_is_told_nothing(daemon, home):
-    wire_, own = daemon.settings.wire, keys.client_keys(home / "keys")
+def test_an_accepted_client_has_no_refusal(daemon, home):
+    network, own = daemon.settings.network, keys.read_client_keys(home / "keys")
     with (
         zmq.Context() as context,
-        closing(Listener(context, wire_.publish, own)) as display,
+        closing(DisplaySubscriber(context, network.publish, own)) as display,
     ):
-        until(display.receive)
-        assert display.refusal() == ""
+        wait_until(display.receive_pending)
+        assert display.read_refusal() == ""
 
 
-def test_who_knocks_with_an_unknown_key_is_told(daemon, strangers, knocking):
-    unknown = strangers["a key of their own"].public.decode()
-    knocking(zmq.SUB, daemon.settings.wire.publish)
-    daemon.until(
-        lambda: any(unknown in event.message for event in daemon.events("refused"))
+def test_the_daemon_reports_clients_with_unknown_keys(
+    daemon, intruders, connect_intruders
+):
+    unknown = intruders["an unknown key"].public.decode()
+    connect_intruders(zmq.SUB, daemon.settings.network.publish)
+    daemon.wait_until(
+        lambda: any(
+            unknown in event.message for event in daemon.events_named("refused")
+        )
     )
 
 
-def test_by_framed_tcp_one_has_to_know_the_token(daemon, home):
-    address = daemon.settings.wire.tcp
+def test_framed_tcp_requires_the_token(daemon, home):
+    address = daemon.settings.network.tcp
     with pytest.raises(ConnectionRefusedError):
-        FramedSender(address, b"a word that is wrong")
-    with FramedSender(address, token(home / "keys" / SCOPE)) as sender:
-        sender.start(SHAPE)
-        sender.frame(small_frames()[0], 1, 0.0)
-        sender.thanked(wait=True)
-    daemon.until(lambda: daemon.health().session == sender.session)
+        TcpSender(address, b"a word that is wrong")
+    with TcpSender(
+        address, keys.read_token(home / "keys" / COMPUTER / "token")
+    ) as sender:
+        sender.send_start(SHAPE)
+        sender.send_frame(make_small_frames()[0], 1, 0.0)
+        sender.read_acknowledgements(wait=True)
+    daemon.wait_until(lambda: daemon.newest_health().session == sender.session)
 
 
-def test_friends_on_any_computer_are_heard_and_hear(daemon, home):
-    wire_ = daemon.settings.wire
-    with Scope(daemon) as scope:  # on this computer
-        scope.scan(20)
-        health = scope.until_processed()
-    assert (health.frames_processed, health.gaps) == (20, messages.Gaps())
-    handed_out = keys.client_keys(home / "keys" / SCOPE)  # to another one
-    assert ask(wire_.control, "status", handed_out)["session"] == scope.session
-    sender = Sender(
-        wire_.frames, handed_out, source="friend", rate_hz=RATE_HZ, shape=SHAPE
+def test_clients_with_allowed_keys_can_send_and_receive(daemon, home):
+    network = daemon.settings.network
+    with SimulatedMicroscope(daemon) as scope:  # on this computer
+        scope.send_frames(20)
+        health = scope.wait_until_processed()
+    assert (health.frames_processed, health.gaps) == (20, messages.GapCounts())
+    allowed_keys = keys.read_client_keys(home / "keys" / COMPUTER)  # to another one
+    assert (
+        call_daemon(network.control, "status", allowed_keys)["session"] == scope.session
+    )
+    sender = SessionSender(
+        network.frames, allowed_keys, source="allowed", rate_hz=RATE_HZ, shape=SHAPE
     )
     assert sender.wait_for_daemon()
-    assert sender.frame(np.zeros(SHAPE, np.int16), 1, 0.0)
-    daemon.until(lambda: daemon.health().session == sender.session)
+    assert sender.send_frame(np.zeros(SHAPE, np.int16), 1, 0.0)
+    daemon.wait_until(lambda: daemon.newest_health().session == sender.session)
     sender.close()
 
 
-def test_a_key_taken_out_of_the_folder_does_not_open_any_more(daemon, home):
-    lost = keys.client_keys(home / "keys" / "lost")
-    control = daemon.settings.wire.control
-    assert ask(control, "status", lost)["ok"]
+def test_a_deleted_key_is_refused_at_the_next_connection(daemon, home):
+    lost = keys.read_client_keys(home / "keys" / "lost")
+    control = daemon.settings.network.control
+    assert call_daemon(control, "status", lost)["ok"]
     (home / "keys" / "allowed" / "lost.key").unlink()
-    with pytest.raises(ControlError, match="does not know this key"):
-        ask(control, "status", lost)
+    with pytest.raises(RpcError, match="does not know this key"):
+        call_daemon(control, "status", lost)
 
 
-def test_a_display_and_a_replay_take_a_key_folder(daemon, home):
+def test_display_and_replay_accept_a_key_folder(daemon, home):
     for command in ("display", "replay"):
-        assert "--keys" in rtrecon(command, "--help").stdout
-    none = rtrecon("replay", "no.tif", "--keys", home / "nothing")
+        assert "--keys" in run_command(command, "--help").stdout
+    none = run_command("replay", "no.tif", "--keys", home / "nothing")
     assert none.returncode == 2
     assert "cannot be read" in none.stderr

@@ -1,4 +1,4 @@
-"""Programs beside the daemon that act on events, run as their users run them."""
+"""The example programs that react to events of a rule."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import zmq
 from rtrecon.protocol import messages
 from rtrecon.transport import sockets
 from rtrecon.transport.publisher import Publisher
-from tests.support.octave import finished, jeromq, start
+from tests.support.octave import read_output, require_jeromq, start_octave
 from tests.support.paths import BRIDGE
 
 PROGRAM = BRIDGE / "python" / "reacting.py"
 SECONDS = 1.5
 PAUSE_S = 0.05
 
-# One round of what a reactor tells.
+# The events of one round.
 ROUND = [
-    {"name": "react", "rule": "lost", "value": 0.5},
-    {"name": "react", "rule": "another", "value": 0.25},
-    {"name": "react", "rule": "lost", "value": 7.0, "dry_run": True},
-    {"name": "release", "rule": "lost", "value": 0.75},
+    {"name": "rule_fired", "rule": "lost", "value": 0.5},
+    {"name": "rule_fired", "rule": "another", "value": 0.25},
+    {"name": "rule_fired", "rule": "lost", "value": 7.0, "dry_run": True},
+    {"name": "rule_released", "rule": "lost", "value": 0.75},
     {"name": "mark", "message": "a note, and no rule at all"},
 ]
 
@@ -42,31 +42,31 @@ def gratings():
 @pytest.fixture
 def publisher(free_address) -> Iterator[tuple[Publisher, str]]:
     address, context = free_address(), zmq.Context()
-    with sockets.bind(context, zmq.PUB, address) as out:
+    with sockets.bind_socket(context, zmq.PUB, address) as out:
         yield Publisher(out), address
     context.term()
 
 
-def tell_until_ended(publisher: Publisher, process: subprocess.Popen[str]) -> None:
-    """Tell rounds, one event at a time, as long as somebody may listen."""
+def publish_until_ended(publisher: Publisher, process: subprocess.Popen[str]) -> None:
+    """Publish rounds, one event at a time, until the process has ended."""
     while process.poll() is None:
         for event in ROUND:
-            publisher.send(messages.Event, **event)
+            publisher.publish(messages.Event, **event)
             time.sleep(PAUSE_S)
 
 
-def test_gratings_turn_when_the_rule_fires_and_vanish_when_it_is_over(gratings):
+def test_gratings_turn_when_a_rule_fires_and_vanish_on_release(gratings):
     angles = []
     for event in 5 * ROUND:
-        gratings.hear({"rule": "", "dry_run": False, **event})
+        gratings.update({"rule": "", "dry_run": False, **event})
         angles.append(gratings.angle_deg)
     for turn, expected in enumerate([0.0, 45.0, 90.0, 135.0, 0.0]):
-        told = angles[turn * len(ROUND) : (turn + 1) * len(ROUND)]
-        assert told == [expected, expected, expected, None, None]
+        shown = angles[turn * len(ROUND) : (turn + 1) * len(ROUND)]
+        assert shown == [expected, expected, expected, None, None]
     assert gratings.turns == 5
 
 
-def test_the_stimulus_program_reacts(publisher):
+def test_the_python_example_reacts_to_a_rule(publisher):
     out, address = publisher
     arguments = ["--address", address, "--seconds", str(SECONDS)]
     process = subprocess.Popen(
@@ -75,28 +75,28 @@ def test_the_stimulus_program_reacts(publisher):
         stderr=subprocess.PIPE,
         text=True,
     )
-    tell_until_ended(out, process)
-    said, complaints = process.communicate()
+    publish_until_ended(out, process)
+    output, complaints = process.communicate()
     assert (process.returncode, complaints) == (0, "")
-    *changes, last = said.splitlines()
+    *changes, last = output.splitlines()
     assert last.endswith("reactions")
     assert int(last.split()[0]) > 0
     assert any(change.startswith("0 degrees, ") for change in changes)
     assert any(change.startswith("grey, ") for change in changes)
 
 
-def test_a_matlab_program_reacts(publisher):
+def test_the_matlab_example_reacts_to_a_rule(publisher):
     out, address = publisher
-    process = start(f"""
-        javaaddpath('{jeromq()}');
+    process = start_octave(f"""
+        javaaddpath('{require_jeromq()}');
         addpath('{(BRIDGE / "matlab" / "examples").as_posix()}');
         act = @(event) printf('%s %g\\n', event.rule, event.value);
         while isempty(rtrecon_events('address', '{address}')), end
         n = react_to_rule('lost', act, {SECONDS}, 'address', '{address}');
         printf('%d\\n', n);
     """)
-    tell_until_ended(out, process)
-    lines = finished(process).splitlines()
+    publish_until_ended(out, process)
+    lines = read_output(process).splitlines()
     acted = [line for line in lines if line == "lost 0.5"]
     dry = [line for line in lines if line.startswith("dry run: ")]
     assert acted

@@ -1,4 +1,4 @@
-"""The same movies from a cluster of two worker processes, and what may be missing.
+"""Reconstruction on a cluster of two worker processes.
 
 Run as a program it is that cluster: it reconstructs what `plan` says, and ends.
 """
@@ -15,8 +15,8 @@ import pytest
 
 from rtrecon.core.errors import UserError
 from rtrecon.inversion.offline import cluster
-from rtrecon.inversion.offline.clips import stretch
-from rtrecon.inversion.offline.command import Plan, reconstruct
+from rtrecon.inversion.offline.clips import select_segment
+from rtrecon.inversion.offline.command import ReconstructionRequest, run_reconstruction
 from tests.support import inversion_world as world
 
 STEPS, SEEDS = 8, (0, 5)
@@ -24,26 +24,28 @@ NOBODY = "tcp://127.0.0.1:1"
 NEEDED_S = 120.0  # far more than processes need to start, for a machine that is busy
 
 
-def plan(folder: Path, session: Path) -> Plan:
-    """Two encoders of one recorded session, all in one folder."""
+def plan(folder: Path, session: Path) -> ReconstructionRequest:
+    """Return a folder with a recorded session and two encoders of it."""
     encoders = [folder / f"{seed}.safetensors" for seed in SEEDS]
-    return Plan(stretch(session, 0, 1), folder / "here", encoders, "map", STEPS)
+    return ReconstructionRequest(
+        select_segment(session, 0, 1), folder / "here", encoders, "map", STEPS
+    )
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
     for seed in SEEDS:
-        world.saved(tmp_path / f"{seed}.safetensors", seed)
+        world.save_encoder(tmp_path / f"{seed}.safetensors", seed)
     return tmp_path
 
 
 @pytest.fixture
 def session(tmp_path) -> Path:
-    return world.recorded(tmp_path / "recordings", world.clip(36))
+    return world.record_clip(tmp_path / "recordings", world.make_clip(36))
 
 
 @pytest.mark.long  # four processes that all load torch
-def test_a_cluster_makes_the_same_movie(folder, session):
+def test_a_cluster_reconstructs_the_same_movie(folder, session):
     pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
     command = [sys.executable, __file__, str(folder), str(session)]
     done = subprocess.run(
@@ -58,23 +60,23 @@ def test_a_cluster_makes_the_same_movie(folder, session):
         "cluster 1.0 2 of 2 movies made",
         f"{len(SEEDS) * STEPS} passes",
     ]
-    here = reconstruct(plan(folder, session)).movie
+    here = run_reconstruction(plan(folder, session)).movie
     there = np.load(folder / "there" / "movie.npy", allow_pickle=False)
     np.testing.assert_allclose(there, here, atol=1e-3)
 
 
-def test_without_dask_it_says_what_to_install(folder, session, monkeypatch):
+def test_without_dask_the_error_says_what_to_install(folder, session, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     given = replace(plan(folder, session), scheduler="tcp://127.0.0.1:1")
     with pytest.raises(UserError, match=r"pip install rtrecon\[cluster\]"):
-        reconstruct(given)
+        run_reconstruction(given)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "http://host:1", "tcp://host", ""])
-def test_what_is_no_address_is_told_at_once(folder, session, address):
+def test_a_wrong_address_is_refused_at_once(folder, session, address):
     given = replace(plan(folder, session), scheduler=address)
     with pytest.raises(UserError, match="give one like tcp://host:8786"):
-        reconstruct(given)
+        run_reconstruction(given)
 
 
 def main() -> None:
@@ -83,7 +85,7 @@ def main() -> None:
     folder, session = map(Path, sys.argv[1:])
     cluster._CONNECT_S = 1.0
     try:
-        reconstruct(replace(plan(folder, session), scheduler=NOBODY))
+        run_reconstruction(replace(plan(folder, session), scheduler=NOBODY))
     except UserError as error:
         print(error)
     with LocalCluster(
@@ -91,11 +93,11 @@ def main() -> None:
     ) as dask:
         given = replace(
             plan(folder, session),
-            out=folder / "there",
+            output_folder=folder / "there",
             scheduler=dask.scheduler_address,
         )
-        made = reconstruct(given, lambda *report: print(*report))
-        print(made.about["passes"], "passes")
+        made = run_reconstruction(given, lambda *report: print(*report))
+        print(made.figures["passes"], "passes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A daemon that records: its report comes by itself, and a full disk stops no frame."""
+"""A daemon that records: it writes reports, and survives a full disk."""
 
 from __future__ import annotations
 
@@ -9,62 +9,68 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rtrecon.config import RecordSettings
-from rtrecon.testing.daemon_process import SLOW_S, Daemon, Scope, small_settings
+from rtrecon.config import RecordingSettings
+from rtrecon.testing.daemon_process import START_TIMEOUT_S, DaemonProcess
+from rtrecon.testing.simulated_microscope import (
+    SimulatedMicroscope,
+    make_small_settings,
+)
 
 N_FRAMES = 60
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory) -> Iterator[Daemon]:
+def daemon(tmp_path_factory) -> Iterator[DaemonProcess]:
     folder = tmp_path_factory.mktemp("daemon")
-    record = RecordSettings(folder=str(folder / "recordings"), chunk_s=0.5)
-    with Daemon(folder, small_settings(folder, record=record)) as daemon:
+    record = RecordingSettings(folder=str(folder / "recordings"), chunk_s=0.5)
+    with DaemonProcess(folder, make_small_settings(folder, recording=record)) as daemon:
         yield daemon
 
 
-def reports(daemon: Daemon) -> list[Path]:
-    return sorted(Path(daemon.settings.record.folder).glob("*/report.html"))
+def reports(daemon: DaemonProcess) -> list[Path]:
+    return sorted(Path(daemon.settings.recording.folder).glob("*/report.html"))
 
 
-def test_a_recording_that_ends_has_a_report(daemon):
-    with Scope(daemon) as scope:
-        scope.scan(N_FRAMES)
-        scope.until_processed()
-        daemon.ask("record", on=False)
-        daemon.until(lambda: len(reports(daemon)) == 1, SLOW_S)
-        (record,) = daemon.records(scope.session)
-        daemon.ask("record", on=True)
+def test_a_report_is_written_when_the_recording_stops(daemon):
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(N_FRAMES)
+        microscope.wait_until_processed()
+        daemon.call("record", on=False)
+        daemon.wait_until(lambda: len(reports(daemon)) == 1, START_TIMEOUT_S)
+        (record,) = daemon.recordings(microscope.session)
+        daemon.call("record", on=True)
     assert reports(daemon) == [record.path / "report.html"]
     assert record.about.libraries
     assert record.about.machine.cores
 
 
-def test_a_session_that_is_over_has_a_report_while_the_daemon_waits(daemon):
-    with Scope(daemon) as scope:
-        scope.scan(N_FRAMES)
-        scope.until_processed()
+def test_a_report_is_written_when_the_session_is_idle(daemon):
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(N_FRAMES)
+        microscope.wait_until_processed()
 
     def written() -> bool:
         return any((r.path / "report.html").exists() for r in records())
 
     def records():
-        return daemon.records(scope.session)
+        return daemon.recordings(microscope.session)
 
-    daemon.until(written, SLOW_S)
-    assert daemon.ask("status")["recording"] == str(records()[-1].path)
+    daemon.wait_until(written, START_TIMEOUT_S)
+    assert daemon.call("status")["recording"] == str(records()[-1].path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux can set")
-def test_a_full_disk_is_an_alarm_and_the_loop_goes_on(daemon):
-    with Scope(daemon) as scope:
-        scope.scan(N_FRAMES)
-        scope.until_processed()
-        limit = 64  # bytes, more than which no file may have: its own log neither
+def test_a_full_disk_is_reported_and_frames_are_still_processed(daemon):
+    with SimulatedMicroscope(daemon) as microscope:
+        microscope.send_frames(N_FRAMES)
+        microscope.wait_until_processed()
+        limit = 64  # bytes: the largest file that the daemon may write
         psutil.Process(daemon.process.pid).rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
-        scope.scan_until(lambda: daemon.events("recording"), SLOW_S)
-        scope.scan(N_FRAMES)
-        health = scope.until_processed()
-    assert "Make room" in daemon.events("recording")[-1].message
+        microscope.send_frames_until(
+            lambda: daemon.events_named("recording"), START_TIMEOUT_S
+        )
+        microscope.send_frames(N_FRAMES)
+        health = microscope.wait_until_processed()
+    assert "Free disk space" in daemon.events_named("recording")[-1].message
     assert health.frames_processed >= 2 * N_FRAMES
     assert health.lost["record"] > 0

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from rtrecon.protocol import messages
-from rtrecon.testing.daemon_process import settings_in
+from rtrecon.testing.daemon_process import make_settings
 from rtrecon.transport.keys import make_keys
-from tests.support.octave import Listening
+from tests.support.octave import MessageCollector
 from tests.support.paths import BRIDGE
 
 PROGRAM = BRIDGE / "python" / "stimulus.py"
@@ -39,27 +39,27 @@ def play(*arguments: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("keys", [None, "own", "other"])
-def test_it_tells_what_was_shown_and_when(tmp_path, movie, keys):
+def test_the_stimulus_program_sends_images_and_times(tmp_path, movie, keys):
     path, images = movie
-    settings = settings_in(tmp_path).wire
+    settings = make_settings(tmp_path).network
     for folder in ("own", "other"):
         make_keys(tmp_path / folder)
     arguments = [path, "--address", settings.frames, "--rate", 60]
     if keys:
         arguments += ["--keys", tmp_path / keys]
-        settings = settings.model_copy(update={"keys": str(tmp_path / "own")})
+        settings = settings.model_copy(update={"keys": tmp_path / "own"})
     began_s = time.time()
-    with Listening(settings) as listening:
-        said = listening.until_ended(play(*arguments))
+    with MessageCollector(settings) as collector:
+        output = collector.collect_until_ended(play(*arguments))
     if keys == "other":
-        assert listening.messages == []
-        assert "no daemon at" in said
-        assert f"0 stimulus frames sent, {N_FRAMES} lost" in said
+        assert collector.received == []
+        assert "no daemon at" in output
+        assert f"0 stimulus frames sent, {N_FRAMES} lost" in output
         return
-    assert said == f"{N_FRAMES} stimulus frames sent, 0 lost\n"
-    headers = [header for header, _ in listening.messages]
-    assert all(isinstance(header, messages.Stimulus) for header in headers)
-    assert np.array_equal([image for _, image in listening.messages], images)
+    assert output == f"{N_FRAMES} stimulus frames sent, 0 lost\n"
+    headers = [header for header, _ in collector.received]
+    assert all(isinstance(header, messages.StimulusFrame) for header in headers)
+    assert np.array_equal([image for _, image in collector.received], images)
     assert [(h.seq, h.index, h.clip) for h in headers] == [
         (i, i, "clouds") for i in range(N_FRAMES)
     ]
@@ -69,7 +69,7 @@ def test_it_tells_what_was_shown_and_when(tmp_path, movie, keys):
     assert (np.diff(shown_s) > 0).all()
 
 
-def test_it_says_what_it_cannot_show(tmp_path):
+def test_the_stimulus_program_refuses_other_arrays(tmp_path):
     np.save(tmp_path / "loud.npy", np.zeros((2, 3, 4)))
     process = play(tmp_path / "loud.npy")
     _, complaint = process.communicate(timeout=60)
@@ -77,6 +77,6 @@ def test_it_says_what_it_cannot_show(tmp_path):
     assert "float64 [2, 3, 4]" in complaint
 
 
-def test_it_knows_nothing_of_rtrecon():
+def test_the_stimulus_program_does_not_import_rtrecon():
     text = PROGRAM.read_text(encoding="utf-8")
     assert not re.search(r"^\s*(import|from) rtrecon", text, re.M)

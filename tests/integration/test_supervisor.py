@@ -1,4 +1,4 @@
-"""The watch over a child process: real children, really killed; the clock is ours."""
+"""The supervision of a child process: real processes, but the test gives the time."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import psutil
 import pytest
 
 from rtrecon.config import EncoderSettings
-from rtrecon.daemon.supervisor import Child
-from rtrecon.testing.daemon_process import rtrecon, settings_in
-from rtrecon.testing.waiting import until
+from rtrecon.daemon.supervisor import ChildProcess
+from rtrecon.testing.daemon_process import make_settings, run_command
+from rtrecon.testing.waiting import wait_until
 
-OLD_S = 100.0  # after its first word: long enough to count as having worked
+LATE_S = 100.0  # after its first message: such an exit is not early
 
 
 @pytest.fixture
 def child(tmp_path):
-    settings = settings_in(tmp_path, encoder=EncoderSettings(checkpoint="demo"))
-    child = Child(settings)
+    settings = make_settings(tmp_path, encoder=EncoderSettings(checkpoint="demo"))
+    child = ChildProcess(settings)
     child.start()
     yield child
     if child.pid is not None:
@@ -24,75 +24,74 @@ def child(tmp_path):
     child.stop()
 
 
-def killed(child: Child, now_s: float):
-    """Kill the child and return what the watch says about it at that time."""
+def kill_and_poll(child: ChildProcess, now_s: float):
+    """Kill the child, and return its exit as polled at that time."""
     psutil.Process(child.pid).kill()
-    return until(lambda: child.check(now_s))
+    return wait_until(lambda: child.poll_exit(now_s))
 
 
-def test_a_child_runs_below_the_loop_that_may_not_wait(child):
-    own, its = psutil.Process().nice(), psutil.Process(child.pid).nice()
-    assert its != own
-    assert child.check(1.0) is None
+def test_the_inverter_has_a_lower_priority(child):
+    assert psutil.Process(child.pid).nice() != psutil.Process().nice()
+    assert child.poll_exit(1.0) is None
     assert child.restarts == 0
 
 
-def test_a_dead_child_is_told_once_and_comes_again_a_little_later(child):
+def test_an_exit_is_reported_once_and_the_child_is_restarted(child):
     first = child.pid
-    child.spoke(0.0)
-    loss = killed(child, OLD_S)
-    assert not loss.final
-    assert "starting it again" in loss.sentence
+    child.mark_ready(0.0)
+    child_exit = kill_and_poll(child, LATE_S)
+    assert not child_exit.is_final
+    assert "it is started again" in child_exit.notice
     assert child.pid is None
-    assert child.check(OLD_S + 0.1) is None
-    assert child.pid is None  # one that dies at once must not take the machine with it
-    assert child.check(OLD_S + 1.0) is None
+    assert child.poll_exit(LATE_S + 0.1) is None
+    assert child.pid is None  # a child that exits at once must not load the machine
+    assert child.poll_exit(LATE_S + 1.0) is None
     assert child.pid not in (None, first)
     assert child.restarts == 1
 
 
 @pytest.mark.parametrize(
-    ("slow_s", "speaks"), [(0.0, True), (0.0, False), (OLD_S, False)]
+    ("slow_s", "is_ready"), [(0.0, True), (0.0, False), (LATE_S, False)]
 )
-def test_one_that_keeps_dying_young_is_given_up_on(child, slow_s, speaks):
-    """Young is who just said its first word, or has not said one, however long ago."""
+def test_a_child_with_repeated_early_exits_is_given_up(child, slow_s, is_ready):
+    """An exit is early just after the first message, or before it, however late."""
     now_s = 0.0
     for _ in range(2):
-        if speaks:
-            child.spoke(now_s)
+        if is_ready:
+            child.mark_ready(now_s)
         now_s += slow_s
-        assert not killed(child, now_s).final
+        assert not kill_and_poll(child, now_s).is_final
         now_s += 1.0
-        child.check(now_s)
-    loss = killed(child, now_s)
-    assert loss.final
-    assert "ended 3 times" in loss.sentence
-    assert "no movie until the daemon is restarted" in loss.sentence
-    assert child.check(now_s + OLD_S) is None
+        child.poll_exit(now_s)
+    child_exit = kill_and_poll(child, now_s)
+    assert child_exit.is_final
+    assert "exited 3 times" in child_exit.notice
+    assert "no movie until the daemon is restarted" in child_exit.notice
+    assert child.poll_exit(now_s + LATE_S) is None
     assert (child.pid, child.restarts) == (None, 2)
 
 
-def test_one_that_dies_now_and_then_is_never_given_up_on(child):
+def test_a_child_with_late_exits_is_always_restarted(child):
     now_s = 0.0
     for restarts in range(4):
-        child.spoke(now_s)
-        now_s += OLD_S
-        assert not killed(child, now_s).final
-        child.check(now_s + 1.0)
+        child.mark_ready(now_s)
+        now_s += LATE_S
+        assert not kill_and_poll(child, now_s).is_final
+        child.poll_exit(now_s + 1.0)
         assert child.restarts == restarts + 1
 
 
-def test_one_that_does_not_end_by_itself_is_ended(child):
+def test_a_child_that_does_not_exit_is_killed(child):
     process = psutil.Process(child.pid)
     child.stop(timeout_s=0.1)
     assert not process.is_running()
     assert child.pid is None
-    assert child.check(OLD_S) is None  # and stays ended
-    child.stop()  # twice is no mistake
+    assert child.poll_exit(LATE_S) is None  # it is not restarted
+    child.stop()  # a second call does nothing
 
 
-def test_an_inverter_without_settings_says_what_it_wants():
-    answer = rtrecon("invert")
+def test_an_inverter_without_settings_explains_what_is_missing():
+    answer = run_command("inverter")
     assert answer.returncode == 2
     assert "settings" in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -1,4 +1,4 @@
-"""Processes that train together, started as a user starts them, on the CPU."""
+"""Training with torchrun on the CPU, started as a user starts it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from rtrecon.datasets.sensorium import layout
-from rtrecon.datasets.sensorium.trial import Trial
-from rtrecon.datasets.sensorium.write import Neurons, write_folder
-from rtrecon.encoder.checkpoint import load
-from rtrecon.training.compact.fit import train
-from rtrecon.training.score import predict
+from rtrecon.datasets.sensorium.trial import SensoriumTrial
+from rtrecon.datasets.sensorium.write import NeuronTable, write_folder
+from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.training.compact.fit import fit_encoder
+from rtrecon.training.score import predict_activity
 from tests.support import torchrun_job
 from tests.support.paths import REPOSITORY
 
@@ -36,17 +36,17 @@ def torchrun(*program: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def a_mouse(folder: Path) -> Path:
-    """A Sensorium folder in which nothing depends on anything."""
+def write_random_mouse(folder: Path) -> Path:
+    """A Sensorium folder of random numbers."""
     rng = np.random.default_rng(0)
 
-    def trial() -> Trial:
-        movie = rng.integers(0, 256, (N_FRAMES, *layout.SHAPE)).astype(np.float32)
+    def trial() -> SensoriumTrial:
+        movie = rng.integers(0, 256, (N_FRAMES, *layout.MOVIE_SHAPE)).astype(np.float32)
         behavior = rng.normal(size=(N_FRAMES, 4)).astype(np.float32)
         responses = rng.gamma(0.5, 2, (N_FRAMES, N_NEURONS)).astype(np.float32)
-        return Trial(movie, behavior, responses)
+        return SensoriumTrial(movie, behavior, responses)
 
-    neurons = Neurons(np.arange(N_NEURONS), np.zeros((N_NEURONS, 3)))
+    neurons = NeuronTable(np.arange(N_NEURONS), np.zeros((N_NEURONS, 3)))
     tiers = ["train", "train", "train", "oracle"]
     write_folder(folder, neurons, N_FRAMES, ((tier, trial()) for tier in tiers))
     return folder
@@ -54,42 +54,46 @@ def a_mouse(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
-    """Training that was stopped, gone on with, and met with trouble at last."""
+    """Training that was interrupted, resumed, and failed at last."""
     folder = tmp_path_factory.mktemp("together")
     return folder, torchrun("-m", torchrun_job.__name__, folder)
 
 
-def test_two_processes_learn_what_one_learns(ended):
-    """One that never stopped, though these did, and mixed and averaged, too."""
+def test_two_processes_learn_the_same_as_one(ended):
+    """The single process is not interrupted; the two are, and resume."""
     folder, done = ended
     assert (folder / "together.pt").exists(), done.stderr
     told, state = torch.load(folder / "together.pt", weights_only=True)
-    alone = train(torchrun_job.job(), lambda _: None)
+    alone = fit_encoder(torchrun_job.make_job(), lambda _: None)
     assert [epoch for epoch, *_ in told] == [1, 2]
-    for (_, misfit, r), own in zip(told, alone.history, strict=True):
-        assert misfit == pytest.approx(own.misfit, rel=1e-4)
+    for (_, training_loss, r), own in zip(told, alone.history, strict=True):
+        assert training_loss == pytest.approx(own.training_loss, rel=1e-4)
         assert r == pytest.approx(own.validation_r, abs=1e-3)
-    together = torchrun_job.job().validation
-    expected = predict(alone.model, together)
-    alone.model.load_state_dict(state)
-    np.testing.assert_allclose(predict(alone.model, together), expected, rtol=1e-3)
+    together = torchrun_job.make_job().validation
+    expected = predict_activity(alone.encoder, together)
+    alone.encoder.load_state_dict(state)
+    np.testing.assert_allclose(
+        predict_activity(alone.encoder, together), expected, rtol=1e-3
+    )
 
 
-def test_trouble_in_one_process_ends_all_with_one_sentence(ended):
+def test_an_error_in_one_process_ends_all_with_one_sentence(ended):
     _, done = ended
     assert done.returncode != 0
-    assert done.stderr.count(torchrun_job.TROUBLE) == 1
-    assert "has ended" not in done.stderr, "the other complained, too"
+    assert done.stderr.count(torchrun_job.ERROR_TEXT) == 1
+    assert "another process exited" not in done.stderr, (
+        "the other process reported an error, too"
+    )
 
 
 @pytest.mark.long  # two processes that each load all, and calibrate
-def test_a_command_becomes_one_checkpoint(tmp_path):
-    folder, out = a_mouse(tmp_path / "mouse"), tmp_path / "e.safetensors"
+def test_the_command_writes_one_checkpoint(tmp_path):
+    folder, out = write_random_mouse(tmp_path / "mouse"), tmp_path / "e.safetensors"
     arguments = ["--sensorium", folder, "--out", out, "--epochs", 2]
     done = torchrun("-m", "rtrecon", "train", *arguments, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(f"written: {N_NEURONS} neurons") == 1
     assert done.stdout.count("looking for receptive fields") == 1
-    assert load(out).card.meta["trained_on"] == "cpu, float32, 2 processes"
+    assert load_checkpoint(out).card.metadata["hardware"] == "cpu, float32, 2 processes"
     left = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
     assert left == ["e-training.json", "e-training.png", "e.safetensors"]

@@ -1,4 +1,4 @@
-"""ScanImage played by GNU Octave: real settings, known pixels, our user function."""
+"""Runs the MATLAB bridge in GNU Octave, with a script that acts as ScanImage."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtrecon.config import WireSettings
+from rtrecon.config import NetworkSettings
 from rtrecon.core.types import Array
-from rtrecon.daemon.sockets import Doors
+from rtrecon.daemon.sockets import DaemonSockets
 from rtrecon.protocol import messages
 from tests.support.paths import BRIDGE
 
 MATLAB = BRIDGE / "matlab"
 HELPERS = Path(__file__).parent / "octave_path"
-JARS = Path("/usr/share/java")  # where Debian's libjeromq-java puts it
+JARS = Path("/usr/share/java")  # of Debian's libjeromq-java
 OCTAVE_S = 120.0
 
 
-def octave() -> str:
-    """Return the program; skip where there is none."""
+def require_octave() -> str:
+    """Return the Octave program; skip the test if it is not installed."""
     found = shutil.which("octave-cli")
     if not found:
-        pytest.skip("no GNU Octave here (Debian: octave, default-jre-headless)")
+        pytest.skip(
+            "GNU Octave is not installed (Debian: octave, default-jre-headless)"
+        )
     return found
 
 
-def jeromq() -> str:
-    """Return the path of JeroMQ's jar; skip where there is none."""
+def require_jeromq() -> str:
+    """Return the path of JeroMQ's jar; skip the test if it is not installed."""
     jar = JARS / "jeromq.jar"
     if not jar.exists():
-        pytest.skip("no JeroMQ here (Debian: libjeromq-java)")
+        pytest.skip("JeroMQ is not installed (Debian: libjeromq-java)")
     return str(jar)
 
 
-def start(code: str) -> subprocess.Popen[str]:
-    """Run Octave code with the bridge and the tests' helpers at hand."""
+def start_octave(code: str) -> subprocess.Popen[str]:
+    """Start Octave code with the bridge and the tests' functions on its path."""
     paths = f"addpath('{MATLAB.as_posix()}'); addpath('{HELPERS.as_posix()}')"
-    # `exit` within the code: the end of a script makes Octave 7 complain.
+    # Octave 7 prints an error at the end of a script without `exit`.
     code = f"{paths}\n{code}\nexit"
     return subprocess.Popen(
-        [octave(), "--quiet", "--no-init-file", "--eval", code],
+        [require_octave(), "--quiet", "--no-init-file", "--eval", code],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -59,17 +61,17 @@ def start(code: str) -> subprocess.Popen[str]:
     )
 
 
-def finished(process: subprocess.Popen[str]) -> str:
-    """Return what it printed; it must have ended well, without a word of complaint."""
-    said, complaints = process.communicate(timeout=OCTAVE_S)
-    complaints = re.sub(r".*(X11 DISPLAY|disabling GUI).*\n", "", complaints)
-    assert (process.returncode, complaints) == (0, ""), said + complaints
-    return said
+def read_output(process: subprocess.Popen[str]) -> str:
+    """Wait for the end; return the output. Fails on errors or error output."""
+    output, errors = process.communicate(timeout=OCTAVE_S)
+    errors = re.sub(r".*(X11 DISPLAY|disabling GUI).*\n", "", errors)
+    assert (process.returncode, errors) == (0, ""), output + errors
+    return output
 
 
 @dataclass
-class Play:
-    """What ScanImage does, event by event, at `rate_hz` or as fast as it goes."""
+class ScanImageScript:
+    """What ScanImage does, event by event, at `rate_hz` or as fast as possible."""
 
     folder: Path
     settings: dict
@@ -79,26 +81,30 @@ class Play:
     jar: str = ""
     events: list[dict] = field(default_factory=list)
     pixels: list[np.ndarray] = field(default_factory=list)
-    frames: int = 0
+    n_frames: int = 0
 
-    def event(self, name: str, stripe: dict | None = None) -> None:
-        """An event; without a stripe of its own, the buffer stays as it is."""
-        at_s = self.frames / self.rate_hz if self.rate_hz else 0.0
+    def add_event(self, name: str, stripe: dict | None = None) -> None:
+        """Add an event; without a stripe, the frame buffer does not change."""
+        at_s = self.n_frames / self.rate_hz if self.rate_hz else 0.0
         self.events.append({"name": name, "stripe": stripe or [], "at_s": at_s})
 
-    def frame(self, number: int, t: float, *fields: dict, kind: str = "int16") -> None:
-        """A frame of scan fields, made by `scan_field`."""
-        self.frames += 1
-        told = [{k: v for k, v in one.items() if k != "images"} for one in fields]
+    def add_frame(
+        self, number: int, t: float, *fields: dict, kind: str = "int16"
+    ) -> None:
+        """Add a frame of scan fields from `make_scan_field`."""
+        self.n_frames += 1
+        field_headers = [
+            {k: v for k, v in one.items() if k != "images"} for one in fields
+        ]
         self.pixels += [image for one in fields for image in one["images"]]
-        stripe = {"frame": number, "t": t, "fields": told, "type": kind}
-        self.event("frameAcquired", stripe)
+        stripe = {"frame": number, "t": t, "fields": field_headers, "type": kind}
+        self.add_event("frameAcquired", stripe)
 
     def start(self) -> subprocess.Popen[str]:
-        """Begin; `finished` waits for its end."""
-        plan, pixels = self.folder / "plan.json", self.folder / "pixels.bin"
+        """Start Octave; `read_output` waits for its end."""
+        plan_file, pixels = self.folder / "plan.json", self.folder / "pixels.bin"
         pixels.write_bytes(b"".join(image.tobytes() for image in self.pixels))
-        told = {
+        plan = {
             "bridge": str(MATLAB),
             "jar": self.jar,
             "settings": self.settings,
@@ -108,16 +114,16 @@ class Play:
             "pixels": str(pixels),
             "result": str(self.folder / "result.json"),
         }
-        plan.write_text(json.dumps(told), encoding="utf-8")
-        return start(f"play('{plan.as_posix()}')")
+        plan_file.write_text(json.dumps(plan), encoding="utf-8")
+        return start_octave(f"play('{plan_file.as_posix()}')")
 
-    def cost_ms(self) -> np.ndarray:
-        """Return how long each frameAcquired took, once it has finished."""
+    def read_cost_ms(self) -> np.ndarray:
+        """Return the duration of each frameAcquired call; Octave must have ended."""
         result = json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
         return np.array(result["cost_ms"])
 
 
-def scan_field(
+def make_scan_field(
     images: np.ndarray, channels=(1,), zs=(0.0,), uuid="EACD34368CBAAFB7"
 ) -> dict:
     """Return a scan field's part of a frame: images (channel * z, lines, pixels)."""
@@ -130,28 +136,30 @@ def scan_field(
     }
 
 
-def real_acquisition(
+def read_real_acquisition(
     path: Path, index: int = 0
 ) -> tuple[dict, list[tuple[int, float]]]:
-    """Return a real acquisition's settings, as `hSI` has them, and (number, time)s."""
+    """Return a real acquisition's settings (as in `hSI`) and (number, time) pairs."""
     with gzip.open(path) as file:
-        told = json.load(file)[index]
+        acquisition = json.load(file)[index]
     stamps = [
         (int(d["frameNumbers"]), float(d["frameTimestamps_sec"]))
-        for d in told["descriptions"]
+        for d in acquisition["descriptions"]
     ]
-    return _values(told["header"]), stamps
+    return _convert_settings(acquisition["header"]), stamps
 
 
-def _values(settings: dict) -> dict:
+def _convert_settings(settings: dict) -> dict:
     return {
-        key: _values(value) if isinstance(value, dict) else _value(value)
+        key: _convert_settings(value)
+        if isinstance(value, dict)
+        else _convert_value(value)
         for key, value in settings.items()
     }
 
 
-def _value(text: str) -> object:
-    """Read a scalar, a quoted text or a row of numbers; keep all else as text."""
+def _convert_value(text: str) -> object:
+    """Convert a number, quoted text or row of numbers; return the rest as text."""
     if text in ("true", "false"):
         return text == "true"
     if text.startswith("'"):
@@ -163,48 +171,52 @@ def _value(text: str) -> object:
     return numbers if text.startswith("[") or not numbers else numbers[0]
 
 
-class Listening:
-    """The daemon's doors, both ways in; what came by them, decoded."""
+class MessageCollector:
+    """Collects the messages that arrive at the daemon's sockets, decoded."""
 
-    def __init__(self, wire_settings: WireSettings) -> None:
-        self.messages: list[tuple[messages.Incoming, Array]] = []
-        self.refused: list[str] = []
-        self._doors = Doors.bind(wire_settings)
+    def __init__(self, wire_settings: NetworkSettings) -> None:
+        self.received: list[tuple[messages.IncomingMessage, Array]] = []
+        self.notices: list[str] = []
+        self._sockets = DaemonSockets.bind_all(wire_settings)
 
-    def __enter__(self) -> Listening:
+    def __enter__(self) -> MessageCollector:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._doors.close()
+        self._sockets.close()
 
-    def until_ended(self, process: subprocess.Popen[str]) -> str:
-        """Take all in until a sender has ended; return what it printed."""
+    def collect_until_ended(self, process: subprocess.Popen[str]) -> str:
+        """Collect messages until a process has ended; return its output."""
         ended = time.monotonic() + OCTAVE_S
         while process.poll() is None and time.monotonic() < ended:
-            self._take()
-        while self._take():
+            self._receive_one()
+        while self._receive_one():
             pass
-        return finished(process)
+        return read_output(process)
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Take in what comes until the condition holds."""
+    def collect_until(self, condition: Callable[[], bool]) -> None:
+        """Collect messages until the condition holds."""
         ended = time.monotonic() + OCTAVE_S
         while not condition():
-            assert time.monotonic() < ended, f"in vain, {len(self.messages)} came"
-            self._take()
+            assert time.monotonic() < ended, (
+                f"timeout after {len(self.received)} messages"
+            )
+            self._receive_one()
 
     def frames(self) -> list[tuple[messages.Frame, Array]]:
-        return [m for m in self.messages if isinstance(m[0], messages.Frame)]
+        return [m for m in self.received if isinstance(m[0], messages.Frame)]
 
-    def starts(self) -> list[messages.Start]:
-        return [m for m, _ in self.messages if isinstance(m, messages.Start)]
+    def starts(self) -> list[messages.SessionStart]:
+        return [m for m, _ in self.received if isinstance(m, messages.SessionStart)]
 
-    def ends(self) -> list[messages.End]:
-        return [m for m, _ in self.messages if isinstance(m, messages.End)]
+    def ends(self) -> list[messages.SessionEnd]:
+        return [m for m, _ in self.received if isinstance(m, messages.SessionEnd)]
 
-    def _take(self) -> bool:
-        came = bool(self._doors.frames.poll(100))
-        if came:
-            self.messages.append(messages.decode(self._doors.frames.recv_multipart()))
-        self.refused += self._doors.keep()
-        return came
+    def _receive_one(self) -> bool:
+        has_message = bool(self._sockets.frames.poll(100))
+        if has_message:
+            self.received.append(
+                messages.decode_incoming(self._sockets.frames.recv_multipart())
+            )
+        self.notices += self._sockets.poll_authentication()
+        return has_message

@@ -1,4 +1,4 @@
-"""Streaming a recording through an inverter, as a session does: hop by hop."""
+"""Streams a recording through a live inversion, hop by hop, as a session does."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rtrecon.inversion.live.inverter import LiveInverter
+from rtrecon.inversion.live.map_inversion import MapInversion
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How many frames come at a time, and how many steps each such hop is given."""
+class HopPacer:
+    """Frames per hop, and optimiser steps per hop."""
 
     hop_frames: int
     steps: int
 
-    def streamed(
-        self, inverter: LiveInverter, activity: Tensor, behavior: Tensor
+    def stream_activity(
+        self, inverter: MapInversion, activity: Tensor, behavior: Tensor
     ) -> Tensor:
-        """Return all final frames, then the window's own: (T, C), one per frame."""
+        """Return all final frames, then those of the window: (T, C)."""
         final = []
         parts = activity.split(self.hop_frames), behavior.split(self.hop_frames)
         for part in zip(*parts, strict=True):
-            final.append(inverter.advance(*part))
+            final.append(inverter.push_activity(*part))
             for step in range(self.steps):
                 inverter.step(step / (self.steps - 1))
-        return torch.cat([*final, inverter.frames()])[inverter.window_frames :]
+        return torch.cat([*final, inverter.movie_coefficients()])[
+            inverter.window_frames :
+        ]

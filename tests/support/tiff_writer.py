@@ -1,10 +1,11 @@
-"""Writes a TIFF page by page, slowly, as a microscope does: run as a process.
+"""Writes TIFF files page by page, slowly, as a microscope does; run as a process.
 
-    python tests/tiff_writer.py KIND FOLDER NAME... : two files or more are a LOOP
+    python tests/support/tiff_writer.py FORMAT FOLDER NAME... (several files: a LOOP)
 
-Every page comes in three pieces with pauses between. KIND: `big` (ScanImage's BigTIFF,
-links final from the start), `patched` (the same, each link patched in when its page is
-there) or `classic` (ScanImage 4, patched). Frame n holds the value n in every pixel.
+Each page is written in three pieces with pauses between them. FORMAT: `big` is
+ScanImage's BigTIFF, with links that are final from the start; in `patched`, the link to
+a page is written after the page; `classic` is ScanImage 4, patched. Frame n holds the
+value n in every pixel.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ from rtrecon.testing.scanimage_file import write_scanimage
 
 N_FRAMES, SHAPE, RATE_HZ = 12, (12, 16), 100.0  # of each file
 PAUSE_S = 0.004
+FORMATS = ("big", "patched", "classic")
 VERSION_4 = "scanimage.SI4.channelsSave = 1\nscanimage.SI4.scanFrameRate = 100\n"
 
 
-def frames(first: int, n: int = N_FRAMES) -> np.ndarray:
+def make_frames(first: int, n: int = N_FRAMES) -> np.ndarray:
     values = np.arange(first, first + n, dtype="<i2")
     return np.broadcast_to(values[:, None, None], (n, *SHAPE))
 
 
-def big(path: Path, first: int) -> tuple[bytes, list[int]]:
-    """Return a whole file, and where its pages begin."""
+def build_big(path: Path, first: int) -> tuple[bytes, list[int]]:
+    """Return the bytes of a file, and the offsets of its pages."""
     stamps = [(n, n / RATE_HZ) for n in range(first, first + N_FRAMES)]
     settings = {"SI.hRoiManager.scanFrameRate": "100"}
-    write_scanimage(path, frames(first), stamps, settings)
+    write_scanimage(path, make_frames(first), stamps, settings)
     content = path.read_bytes()
     path.unlink()
     starts, link = [], 8
@@ -42,9 +44,9 @@ def big(path: Path, first: int) -> tuple[bytes, list[int]]:
     return content, starts
 
 
-def classic(path: Path, first: int) -> tuple[bytes, list[int]]:
+def build_classic(path: Path, first: int) -> tuple[bytes, list[int]]:
     content, starts = bytearray(b"II" + struct.pack("<HI", 42, 8)), []
-    for n, page in enumerate(frames(first), first):
+    for n, page in enumerate(make_frames(first), first):
         text = f"Frame Number = {n}\nFrame Timestamp(s) = {n / RATE_HZ}\n{VERSION_4}\0"
         starts.append(len(content))
         n_tags = 9
@@ -69,8 +71,10 @@ def classic(path: Path, first: int) -> tuple[bytes, list[int]]:
     return bytes(content), starts
 
 
-def grow(path: Path, content: bytes, starts: list[int], patched: bool) -> None:
-    """Write it in pieces; `patched`: the link to a page comes after the page."""
+def write_slowly(
+    path: Path, content: bytes, starts: list[int], is_patched: bool
+) -> None:
+    """Write the file in pieces; is_patched: write the link to a page after the page."""
     is_big = content[2] == 43
     links = [8 if is_big else 4]
     for start in starts[:-1]:
@@ -78,7 +82,7 @@ def grow(path: Path, content: bytes, starts: list[int], patched: bool) -> None:
         links.append(start + (8 + 20 * n_tags if is_big else 2 + 12 * n_tags))
     written = bytearray(content)
     width = 8 if is_big else 4
-    if patched:
+    if is_patched:
         for link in links:
             written[link : link + width] = bytes(width)
     ends = [*starts[1:], len(content)]
@@ -90,17 +94,17 @@ def grow(path: Path, content: bytes, starts: list[int], patched: bool) -> None:
                 file.seek(0, 2)
                 file.write(written[start + int(a * size) : start + int(b * size)])
                 time.sleep(PAUSE_S)
-            if patched:
+            if is_patched:
                 file.seek(link)
                 file.write(content[link : link + width])
 
 
-def main(kind: str, folder: str, *names: str) -> None:
+def main(file_format: str, folder: str, *names: str) -> None:
     for k, name in enumerate(names):
         path = Path(folder) / name
-        build = classic if kind == "classic" else big
+        build = build_classic if file_format == "classic" else build_big
         content, starts = build(path.with_suffix(".whole"), 1 + k * N_FRAMES)
-        grow(path, content, starts, patched=kind != "big")
+        write_slowly(path, content, starts, is_patched=file_format != "big")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A program for torchrun: trains together, stops, goes on, and ends in trouble.
+"""A program for torchrun: train, interrupt, resume, and fail in one process.
 
-Writes what came of it into the folder that it is given.
+The result is written into the folder that is given.
 """
 
 from __future__ import annotations
@@ -12,47 +12,58 @@ from pathlib import Path
 import torch
 
 from rtrecon.core.errors import UserError
-from rtrecon.training.compact.fit import Job, Progress, Recipe, train
-from rtrecon.training.distributed import ALONE, Place, join
-from tests.support.fit_world import world
+from rtrecon.training.compact.fit import (
+    EpochProgress,
+    FitJob,
+    TrainingRecipe,
+    fit_encoder,
+)
+from rtrecon.training.distributed import (
+    SINGLE_PROCESS,
+    DistributedContext,
+    join_process_group,
+)
+from tests.support.fit_world import make_fit_data
 
-# Averaged and mixed: all that a process has to remember.
-RECIPE = Recipe(epochs=2, batch_frames=300, average=0.5, cutmix=0.5)
-STOP_AFTER = 1
-TROUBLE = "the second process has had enough"
+# With averaged weights and CutMix, all of the state between epochs is used.
+RECIPE = TrainingRecipe(epochs=2, batch_frames=300, ema_decay=0.5, cutmix_fraction=0.5)
+INTERRUPT_AFTER = 1
+ERROR_TEXT = "the second process fails on purpose"
 
 
-class Stopped(Exception):
-    """Training was stopped in the middle."""
+class Interrupted(Exception):
+    """Training was interrupted."""
 
 
-def job(state: Path | None = None, place: Place = ALONE) -> Job:
+def make_job(
+    state: Path | None = None, context: DistributedContext = SINGLE_PROCESS
+) -> FitJob:
     torch.set_num_threads(1)
-    data = world(800, seed=0)
-    training, validation = data.part(0, 600), data.part(600, 800)
-    return Job(training, validation, RECIPE, state=state, place=place)
+    data = make_fit_data(800, seed=0)
+    training, validation = data.slice_frames(0, 600), data.slice_frames(600, 800)
+    return FitJob(training, validation, RECIPE, state_path=state, context=context)
 
 
-def stop(progress: Progress) -> None:
-    if progress.epoch == STOP_AFTER:
-        raise Stopped
+def interrupt_after_first_epoch(progress: EpochProgress) -> None:
+    if progress.epoch == INTERRUPT_AFTER:
+        raise Interrupted
 
 
 def main(folder: Path) -> None:
-    with join("cpu", "auto") as place:
-        mine = job(folder / "e.unfinished", place)
+    with join_process_group("cpu", "auto") as context:
+        mine = make_job(folder / "e.training_state", context)
         try:
-            train(mine, stop)
-        except Stopped:
-            place.wait()  # until the state is written
-        fitted = train(mine, lambda _: None)
-        if place.leads:
-            told = [dataclasses.astuple(progress) for progress in fitted.history]
-            torch.save([told, fitted.model.state_dict()], folder / "together.pt")
-        place.wait()
-        if not place.leads:
-            raise UserError(TROUBLE)
-        place.sum([torch.zeros(1)])  # which the other does not live to see
+            fit_encoder(mine, interrupt_after_first_epoch)
+        except Interrupted:
+            context.barrier()  # until the state is written
+        fitted = fit_encoder(mine, lambda _: None)
+        if context.is_main:
+            history = [dataclasses.astuple(progress) for progress in fitted.history]
+            torch.save([history, fitted.encoder.state_dict()], folder / "together.pt")
+        context.barrier()
+        if not context.is_main:
+            raise UserError(ERROR_TEXT)
+        context.all_reduce([torch.zeros(1)])  # which the other does not live to see
 
 
 if __name__ == "__main__":

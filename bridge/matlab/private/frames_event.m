@@ -1,17 +1,17 @@
 function state = frames_event(state, hSI, name, arguments)
-%FRAMES_EVENT  Do what one of ScanImage's events asks for.
+%FRAMES_EVENT  Handle one of ScanImage's events.
 switch name
     case {'acqModeStart', 'focusStart'}
         state = frames_finish(state, 'another acquisition began');
-        state = frames_ready(state, arguments);
-        state.sender = sender_wait(state.sender, 0.2);  % no frame is waiting yet
+        state = frames_open_sender(state, arguments);
+        state.sender = sender_wait(state.sender, 0.2);  % no frame has to be sent yet
     case 'frameAcquired'
-        if state.errors < 5
+        if state.n_errors < 5
             if isempty(state.sender)  % an acquisition that began before this function
-                state = frames_ready(state, arguments);
+                state = frames_open_sender(state, arguments);
             end
-            state = frames_take(state, hSI);
-            state.errors = 0;
+            state = frames_process(state, hSI);
+            state.n_errors = 0;
         end
     case {'acqModeDone', 'focusDone'}
         state = frames_finish(state, 'done');
@@ -22,6 +22,6 @@ switch name
         if ~isempty(state.sender)
             sender_close(state.sender);
         end
-        state = frames_new();
+        state = frames_new_state();
 end
 end

@@ -1,12 +1,12 @@
 function image = scan_image(stripe, scan, i, c, k)
-%SCAN_IMAGE  The image of the i-th scan field's c-th channel and k-th depth.
+%SCAN_IMAGE  The image of the i-th scan field, its c-th channel and k-th depth.
 field = stripe.roiData{i};
 pixels = field.imageData{c}{k};
 if ~scan.transposed
     pixels = pixels.';
 end
 if ~isa(pixels, 'int16') && ~isa(pixels, 'uint16')
-    % A display averaged over several frames makes int32 of them; the values are the same.
+    % A rolling average converts frames to int32; their values are unchanged.
     pixels = cast(pixels, scan.type);
 end
 roi = '';
@@ -20,7 +20,7 @@ image = struct('frame', floor((stripe.frameNumberAcqMode - 1) / scan.per_volume)
 end
 
 function plane = plane_of(stripe, scan, field, k)
-% Counted from 0. By depth, or, where depths repeat or are told in another way, by place.
+% Counted from 0: by depth, or by order if depths repeat or have other units.
 plane = find(abs(scan.planes - field.zs(k)) < 1e-3) - 1;
 if ~isscalar(plane)
     plane = mod(stripe.frameNumberAcqMode - 1, scan.per_volume);
@@ -29,7 +29,7 @@ end
 end
 
 function name = roi_name(field, i)
-name = setting(field, 'hRoi.uuid', setting(field, 'hRoi.name', ''));
+name = get_setting(field, 'hRoi.uuid', get_setting(field, 'hRoi.name', ''));
 if ~ischar(name) || isempty(name)
     name = sprintf('%d', i);
 end

@@ -1,6 +1,6 @@
 function sender = sender_begin(sender, start)
-%SENDER_BEGIN  Begin a session; `start` holds the fields of its message, [] = it has none.
+%SENDER_BEGIN  Begin a session; `start`: the fields of its start message, [] without one.
 [sender.seq, sender.frames, sender.dropped] = deal(0);
 sender.start = start;
-sender.said = [];
+sender.start_sent = [];
 end

@@ -1,4 +1,4 @@
 function sender_close(sender)
-%SENDER_CLOSE  Close the door, after what still waits has left or has had its time.
-sender.door.close(sender.door);
+%SENDER_CLOSE  Close the connection after queued messages were sent, or after a timeout.
+sender.connection.close(sender.connection);
 end

@@ -1,8 +1,8 @@
 function sender = sender_end(sender, reason)
-%SENDER_END  Say that the session is over; what still waits is given a moment to leave.
+%SENDER_END  Send the end message, and give queued messages a moment to be sent.
 fields = struct('reason', reason, 'frames', int64(sender.frames), ...
                 'dropped', int64(sender.dropped));
 sender = sender_send(sender, 'end', fields, []);
-sender.door = sender.door.settle(sender.door, 0.5);
-sender.session = new_session();  % the next one's, made while no frame waits
+sender.connection = sender.connection.flush(sender.connection, 0.5);
+sender.session = new_session_id();  % for the next session
 end

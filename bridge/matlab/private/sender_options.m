@@ -1,6 +1,6 @@
 function options = sender_options(options)
-%SENDER_OPTIONS  Add to a program's own options those of every sender.
+%SENDER_OPTIONS  Add the options that every sender has.
 options.transport = 'tcp';
-options.address = '';  % the daemon's usual one
+options.address = '';  % '' = the daemon's default
 options.keys = '';     % folder from `rtrecon keys`
 end

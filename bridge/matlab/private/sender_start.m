@@ -1,14 +1,14 @@
-function [sender, known] = sender_start(sender)
-%SENDER_START  Say `start` if that is due; `known` tells whether the daemon can know it.
-sender.door = sender.door.poll(sender.door);
-known = ~isempty(sender.said) && sender.connections == sender.door.connections;
-if known && toc(sender.said) < 1
+function [sender, is_known] = sender_start(sender)
+%SENDER_START  Send `start` if it is due; `is_known`: the daemon can know the session.
+sender.connection = sender.connection.poll(sender.connection);
+is_known = ~isempty(sender.start_sent) && sender.connections == sender.connection.connections;
+if is_known && toc(sender.start_sent) < 1
     return
 end
-[sender, taken] = sender_send(sender, 'start', sender.start, []);
-if taken
-    sender.said = tic;
-    sender.connections = sender.door.connections;
+[sender, is_sent] = sender_send(sender, 'start', sender.start, []);
+if is_sent
+    sender.start_sent = tic;
+    sender.connections = sender.connection.connections;
 end
-known = known || taken;
+is_known = is_known || is_sent;
 end

@@ -1,9 +1,9 @@
 function sender = sender_wait(sender, seconds)
-%SENDER_WAIT  Give the door that long to connect; shorter where nobody is there.
+%SENDER_WAIT  Wait for the connection, at most this long.
 began = tic;
-sender.door = sender.door.poll(sender.door);
-while sender.door.is_hopeful(sender.door) && toc(began) < seconds
+sender.connection = sender.connection.poll(sender.connection);
+while sender.connection.is_connecting(sender.connection) && toc(began) < seconds
     sleep_ms(2);
-    sender.door = sender.door.poll(sender.door);
+    sender.connection = sender.connection.poll(sender.connection);
 end
 end

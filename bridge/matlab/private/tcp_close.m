@@ -1,6 +1,6 @@
-function tcp_close(door)
+function tcp_close(connection)
 %TCP_CLOSE  Close the connection, if there is one.
-if ~isempty(door.channel)
-    door.channel.close();
+if ~isempty(connection.channel)
+    connection.channel.close();
 end
 end

@@ -1,8 +1,8 @@
-function door = tcp_poll(door)
-%TCP_POLL  Go on with connecting, reading and writing, as far as that goes at once.
+function connection = tcp_poll(connection)
+%TCP_POLL  Continue connecting, reading and writing, without waiting.
 try
-    door = tcp_step(door);
+    connection = tcp_advance(connection);
 catch problem
-    door = tcp_lost(door, problem.message);
+    connection = tcp_disconnect(connection, problem.message);
 end
 end

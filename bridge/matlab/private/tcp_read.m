@@ -1,7 +1,7 @@
-function count = tcp_read(door)
-%TCP_READ  Read into the door's inbox what has come; return how many bytes came.
-%   An error where the daemon is gone.
-count = door.channel.read(door.inbox);
+function count = tcp_read(connection)
+%TCP_READ  Read the received bytes into `inbox`; return their number.
+%   An error if the daemon has closed the connection.
+count = connection.channel.read(connection.inbox);
 if count < 0
     error('rtrecon:tcp', 'the daemon closed the connection');
 end

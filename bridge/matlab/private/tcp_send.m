@@ -1,24 +1,23 @@
-function [door, taken] = tcp_send(door, header, payload)
-%TCP_SEND  Take a message to be sent, unless there is no daemon or it is behind.
-%   At most 16 are under way: what the daemon has not taken in bounds what waits here.
-%   `poll` comes first, and finds out.
-taken = strcmp(door.phase, 'open') && door.underway < 16;
-if ~taken
-    if strcmp(door.phase, 'open')
-        door.trouble = sprintf('the daemon at %s is behind', door.name);
+function [connection, is_sent] = tcp_send(connection, header, payload)
+%TCP_SEND  Queue a message, unless there is no daemon or it is too slow.
+%   At most 16 messages are in flight, which bounds the queue. Call `poll` first.
+is_sent = strcmp(connection.phase, 'open') && connection.n_in_flight < 16;
+if ~is_sent
+    if strcmp(connection.phase, 'open')
+        connection.failure = sprintf('the daemon at %s is too slow', connection.name);
     end
     return
 end
-header = utf8(header);
+header = encode_utf8(header);
 payload = typecast(payload(:)', 'int8');
 message = [int8('RTR1'), typecast(uint32(numel(header)), 'int8'), ...
            typecast(uint64(numel(payload)), 'int8'), header, payload];
-door.queue{end + 1} = javaMethod('wrap', 'java.nio.ByteBuffer', message);
-door.left(end + 1) = numel(message);
-door.underway = door.underway + 1;
+connection.queue{end + 1} = javaMethod('wrap', 'java.nio.ByteBuffer', message);
+connection.left(end + 1) = numel(message);
+connection.n_in_flight = connection.n_in_flight + 1;
 try
-    door = tcp_write(door);
+    connection = tcp_write(connection);
 catch problem
-    door = tcp_lost(door, problem.message);
+    connection = tcp_disconnect(connection, problem.message);
 end
 end

@@ -1,11 +1,11 @@
-function door = tcp_write(door)
-%TCP_WRITE  Write what waits, for at most two milliseconds; the rest leaves next time.
+function connection = tcp_write(connection)
+%TCP_WRITE  Write queued bytes, for at most two milliseconds.
 began = tic;
-while ~isempty(door.queue)
-    door.left(1) = door.left(1) - door.channel.write(door.queue{1});
-    if door.left(1) == 0
-        door.queue(1) = [];
-        door.left(1) = [];
+while ~isempty(connection.queue)
+    connection.left(1) = connection.left(1) - connection.channel.write(connection.queue{1});
+    if connection.left(1) == 0
+        connection.queue(1) = [];
+        connection.left(1) = [];
     elseif toc(began) > 0.002
         return
     end

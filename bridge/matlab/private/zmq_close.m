@@ -1,4 +1,4 @@
-function zmq_close(door)
-%ZMQ_CLOSE  Close socket and thread; what waits is given its linger.
-door.context.close();
+function zmq_close(connection)
+%ZMQ_CLOSE  Close socket and thread; queued messages get the linger time.
+connection.context.close();
 end

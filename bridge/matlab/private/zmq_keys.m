@@ -1,13 +1,13 @@
 function zmq_keys(socket, folder)
-%ZMQ_KEYS  Encrypt, and prove who we are, by the keys in a folder from `rtrecon keys`.
+%ZMQ_KEYS  Encrypt and authenticate with the keys in a folder from `rtrecon keys`.
 server = fileread(fullfile(folder, 'server.key'));
-own = fileread(fullfile(folder, 'client.key_secret'));
+client = fileread(fullfile(folder, 'client.key_secret'));
 try
     socket.setCurveServerKey(key_in(server, 'public-key'));
-    socket.setCurvePublicKey(key_in(own, 'public-key'));
-    socket.setCurveSecretKey(key_in(own, 'secret-key'));
+    socket.setCurvePublicKey(key_in(client, 'public-key'));
+    socket.setCurveSecretKey(key_in(client, 'secret-key'));
 catch problem
-    error('rtrecon:jeromq', ['the keys in %s cannot be used; JeroMQ knows of keys from ' ...
+    error('rtrecon:jeromq', ['the keys in %s cannot be used; JeroMQ has keys from ' ...
                              'version 0.5 on: %s'], folder, problem.message);
 end
 end
@@ -15,7 +15,7 @@ end
 function key = key_in(text, name)
 found = regexp(text, [name '\s*=\s*"(.{40})"'], 'tokens', 'once');
 if isempty(found)
-    error('rtrecon:jeromq', 'no %s in it', name);
+    error('rtrecon:jeromq', 'it has no %s', name);
 end
 key = javaMethod('z85Decode', 'org.zeromq.ZMQ$Curve', found{1});
 end

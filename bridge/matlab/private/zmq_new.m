@@ -1,6 +1,6 @@
-function door = zmq_new(options)
-%ZMQ_NEW  A door to the daemon by ZeroMQ (JeroMQ): its own thread sends, and connects again.
-%   At most 32 messages wait in it, none for a daemon that is not there.
+function connection = zmq_new(options)
+%ZMQ_NEW  A connection to the daemon by ZeroMQ (JeroMQ), which sends in its own thread.
+%   At most 32 messages are queued, none while there is no daemon.
 if isempty(options.address)
     options.address = 'tcp://127.0.0.1:5560';
 end
@@ -8,9 +8,9 @@ end
 socket.setSndHWM(32);
 socket.setDelayAttachOnConnect(true);  % what libzmq calls IMMEDIATE
 socket.connect(options.address);
-door = struct('send', @zmq_send, 'poll', @(door) door, 'settle', @(door, ~) door, ...
-              'is_hopeful', @(door) toc(door.made) < 0.1, 'close', @zmq_close, ...
-              'connections', 0, 'trouble', '', 'name', options.address, 'made', tic);
-door.context = context;
-door.socket = socket;
+connection = struct('send', @zmq_send, 'poll', @(connection) connection, 'flush', @(connection, ~) connection, ...
+              'is_connecting', @(connection) toc(connection.made) < 0.1, 'close', @zmq_close, ...
+              'connections', 0, 'failure', '', 'name', options.address, 'made', tic);
+connection.context = context;
+connection.socket = socket;
 end

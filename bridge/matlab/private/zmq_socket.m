@@ -1,6 +1,6 @@
 function [context, socket] = zmq_socket(kind, keys)
-%ZMQ_SOCKET  A JeroMQ socket, with the options that the contract asks for.
-%   `keys`: a folder from `rtrecon keys`, or ''. From JeroMQ 0.3.6 on; keys, from 0.5 on.
+%ZMQ_SOCKET  A JeroMQ socket with the options that bridge/README.md asks for.
+%   `keys`: a folder from `rtrecon keys`, or ''. Needs JeroMQ 0.3.6, with keys 0.5.
 try
     context = javaObject('org.zeromq.ZContext');
 catch

@@ -1,7 +1,13 @@
 """How good a reconstruction is, and how one would know: `rtrecon evaluate`."""
 
-from rtrecon.analysis.evaluation.command import evaluate
-from rtrecon.analysis.evaluation.evaluation import Evaluation, evaluation_table
-from rtrecon.analysis.evaluation.request import Plan, Simulation
+from rtrecon.analysis.evaluation.evaluate import evaluate_session
+from rtrecon.analysis.evaluation.request import EvaluationRequest, SimulationRequest
+from rtrecon.analysis.evaluation.result import EvaluationResult, make_terminal_table
 
-__all__ = ["Evaluation", "Plan", "Simulation", "evaluate", "evaluation_table"]
+__all__ = [
+    "EvaluationRequest",
+    "EvaluationResult",
+    "SimulationRequest",
+    "evaluate_session",
+    "make_terminal_table",
+]

@@ -1,4 +1,4 @@
-"""The clips that are evaluated, of a recorded session or of one to simulate."""
+"""The clips of an evaluation, from a recorded or a simulated session."""
 
 from __future__ import annotations
 
@@ -7,100 +7,114 @@ from pathlib import Path
 
 import numpy as np
 
-from rtrecon.analysis.evaluation.request import Plan, Simulation
-from rtrecon.analysis.evaluation.simulated_rig import Rig
+from rtrecon.analysis.evaluation.request import EvaluationRequest, SimulationRequest
+from rtrecon.analysis.evaluation.simulated_rig import SimulatedRig
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
-from rtrecon.encoder.card import find, read_card, require_same_neurons
-from rtrecon.inversion.offline.clips import Clip, clips_of
-from rtrecon.inversion.offline.target import Report
-from rtrecon.simulate.movie import RATE_HZ, natural_movie
+from rtrecon.encoder.card import find_checkpoint, read_card, require_same_neurons
+from rtrecon.inversion.offline.clips import Clip, cut_session
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.sources.video import read_clip
 
-_MOVIE_SEED = 6500  # far from every movie trained on
-_FEWEST_FRAMES = 30  # of a clip
+_MOVIE_SEED = 6500  # no training uses it
+_MIN_CLIP_FRAMES = 30  # of a clip
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Clips at hand. rig: what simulated them; None of a recorded session.
+class EvaluatedSession:
+    """Loaded clips. rig: what simulated them; None for a recorded session.
 
-    notes: sentences on what was left out, or made to fit.
+    notes: sentences about clips that were left out or changed to fit.
     """
 
     name: str
     clips: list[Clip]
     notes: list[str]
-    rig: Rig | None = None
+    rig: SimulatedRig | None = None
 
 
-def open_subject(plan: Plan, report: Report) -> Subject:
-    """Return what is to be evaluated; UserError if there is nothing."""
-    if plan.clip_frames < _FEWEST_FRAMES or plan.most_clips < 1:
+def load_clips(
+    request: EvaluationRequest, on_progress: ProgressCallback
+) -> EvaluatedSession:
+    """Load the clips to evaluate; UserError if there are none."""
+    if request.clip_frames < _MIN_CLIP_FRAMES or request.max_clips < 1:
         raise UserError(
-            f"{plan.most_clips} clips of {plan.clip_frames} frames tell nothing; take "
-            f"one or more of {_FEWEST_FRAMES} frames or more"
+            f"{request.max_clips} clips of {request.clip_frames} frames are too "
+            f"few; ask for one clip or more of {_MIN_CLIP_FRAMES} frames or more"
         )
-    if isinstance(plan.session, Simulation):
-        return _simulated(plan, plan.session, report)
-    return _recorded(plan, plan.session)
+    if isinstance(request.session, SimulationRequest):
+        return _simulate_clips(request, request.session, on_progress)
+    return _load_recorded(request, request.session)
 
 
-def _recorded(plan: Plan, path: Path) -> Subject:
-    sources = clips_of(path, plan.clip_frames)
-    whole = [one for one in sources if one.stop - one.start == plan.clip_frames]
-    chosen = _spread(len(whole), plan.most_clips)
+def _load_recorded(request: EvaluationRequest, path: Path) -> EvaluatedSession:
+    sources = cut_session(path, request.clip_frames)
+    whole = [one for one in sources if one.stop - one.start == request.clip_frames]
+    chosen = _spread_evenly(len(whole), request.max_clips)
     notes = []
     if len(chosen) < len(whole):
         notes.append(f"{len(chosen)} of {len(whole)} clips are judged, spread evenly")
     clips = [whole[place].load() for place in chosen]
-    heard = [clip for clip in clips if np.isfinite(clip.target.activity).any()]
-    if len(heard) < len(clips):
-        notes.append(f"{len(clips) - len(heard)} clips without activity are left out")
-    if not heard:
-        raise UserError(
-            f"{path} holds no activity for a clip of {plan.clip_frames} frames; give a "
-            "longer session"
+    with_activity = [clip for clip in clips if np.isfinite(clip.target.activity).any()]
+    if len(with_activity) < len(clips):
+        notes.append(
+            f"{len(clips) - len(with_activity)} clips without activity are left out"
         )
-    return Subject(path.name, heard, notes)
+    if not with_activity:
+        raise UserError(
+            f"{path} holds no clip of {request.clip_frames} frames with activity; "
+            "give a longer session"
+        )
+    return EvaluatedSession(path.name, with_activity, notes)
 
 
-def _simulated(plan: Plan, simulation: Simulation, report: Report) -> Subject:
-    cards = [read_card(find(str(path))) for path in plan.encoders]
+def _simulate_clips(
+    request: EvaluationRequest,
+    simulation: SimulationRequest,
+    on_progress: ProgressCallback,
+) -> EvaluatedSession:
+    cards = [read_card(find_checkpoint(str(path))) for path in request.encoders]
     for card in cards[1:]:
         require_same_neurons(card, cards[0].rois)
-    rig = Rig.of(cards[0], plan.seed)
+    rig = SimulatedRig.for_encoder(cards[0], request.seed)
     n_frames = round(simulation.seconds * RATE_HZ)
-    n_clips = min(plan.most_clips, n_frames // plan.clip_frames)
+    n_clips = min(request.max_clips, n_frames // request.clip_frames)
     if not n_clips:
         raise UserError(
             f"{simulation.seconds:g} s are shorter than a clip; give "
-            f"{plan.clip_frames / RATE_HZ:g} or more"
+            f"{request.clip_frames / RATE_HZ:g} or more"
         )
-    movie, notes = _movie(simulation, n_clips * plan.clip_frames, plan.seed)
-    clips = rig.shown(movie, plan.clip_frames, named(report, "imaging the session"))
+    movie, notes = _make_movie(simulation, n_clips * request.clip_frames, request.seed)
+    clips = rig.show_movie(
+        movie, request.clip_frames, report_as_stage(on_progress, "imaging the session")
+    )
     name = "leaves" if simulation.video is None else simulation.video.stem
-    return Subject(f"simulated session, {name}", clips, notes, rig)
+    return EvaluatedSession(f"simulated session, {name}", clips, notes, rig)
 
 
-def another_mouse(rig: Rig, clips: list[Clip], report: Report) -> list[Clip]:
-    """Return the same movies as another mouse saw them, under this encoder's ids."""
-    other = replace(rig, mouse=rig.mouse + 1)
-    movie = np.concatenate([np.rint(shown_in(clip)) for clip in clips])
-    told = named(report, "imaging another mouse")
-    return other.shown(movie.astype(np.uint8), len(clips[0].target), told)
+def show_to_another_mouse(
+    rig: SimulatedRig, clips: list[Clip], on_progress: ProgressCallback
+) -> list[Clip]:
+    """Show the same movies to another mouse; return clips under this encoder's ids."""
+    other = replace(rig, mouse_seed=rig.mouse_seed + 1)
+    movie = np.concatenate([np.rint(require_stimulus(clip)) for clip in clips])
+    on_stage = report_as_stage(on_progress, "imaging another mouse")
+    return other.show_movie(movie.astype(np.uint8), len(clips[0].target), on_stage)
 
 
-def shown_in(clip: Clip) -> Array:
-    """Return the stimulus of a simulated clip."""
-    assert clip.shown is not None
-    return clip.shown
+def require_stimulus(clip: Clip) -> Array:
+    """Return the stimulus of a simulated clip, which is always known."""
+    assert clip.stimulus is not None
+    return clip.stimulus
 
 
-def _movie(simulation: Simulation, n_frames: int, seed: int) -> tuple[Array, list[str]]:
-    """Return uint8 (T, 36, 64), and what was done to a video to make it fit."""
+def _make_movie(
+    simulation: SimulationRequest, n_frames: int, seed: int
+) -> tuple[Array, list[str]]:
+    """Return uint8 (T, 36, 64), and sentences about how a video was changed."""
     if simulation.video is None:
-        return natural_movie(n_frames, _MOVIE_SEED + seed), []
+        return make_natural_movie(n_frames, _MOVIE_SEED + seed), []
     video = read_clip(simulation.video, max_s=n_frames / RATE_HZ)
     notes = [
         f"{simulation.video.name} is shown at {RATE_HZ:g} frames per second, cut and "
@@ -112,11 +126,11 @@ def _movie(simulation: Simulation, n_frames: int, seed: int) -> tuple[Array, lis
     return np.concatenate([video] * times)[:n_frames], notes
 
 
-def _spread(count: int, most: int) -> list[int]:
-    """Return places of at most so many of `count`, evenly spread."""
+def _spread_evenly(count: int, most: int) -> list[int]:
+    """Return at most `most` indices below `count`, evenly spread."""
     return sorted(set(np.linspace(0, count - 1, min(count, most)).astype(int).tolist()))
 
 
-def named(report: Report, stage: str) -> Report:
-    """Return how a part of the work reports: as one stage of this name."""
-    return lambda _, share, word: report(stage, share, word)
+def report_as_stage(on_progress: ProgressCallback, stage: str) -> ProgressCallback:
+    """Return a callback that reports all progress as this stage."""
+    return lambda _, share, word: on_progress(stage, share, word)

@@ -1,4 +1,4 @@
-"""What is asked of a session: how good, and what makes it better or worse."""
+"""The comparisons of an evaluation: quality, and what makes it better or worse."""
 
 from __future__ import annotations
 
@@ -7,99 +7,129 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtrecon.analysis.evaluation.figure import Row, Table, row
-from rtrecon.analysis.evaluation.replay_runner import Bench, Way
-from rtrecon.analysis.evaluation.scores import REASONS, Made, Scorer
+from rtrecon.analysis.evaluation.plan import NEURON_FRACTIONS, STEP_COUNTS
+from rtrecon.analysis.evaluation.replay_runner import Condition, ReplayRunner
+from rtrecon.analysis.evaluation.scores import MISSING_REASONS, ClipResult, ClipScorer
+from rtrecon.analysis.evaluation.statistic import (
+    StatisticRow,
+    StatisticTable,
+    summarize_scores,
+)
+from rtrecon.core.progress import ProgressCallback
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.compact import LAGS_FRAMES, STEPS_PER_HOP
-from rtrecon.inversion.offline.target import Report
+from rtrecon.inversion.offline.live_and_map import LAGS_FRAMES
 
-SHARES = (0.125, 0.25, 0.5, 1.0)  # of the neurons that are not held out
-STEPS = (1, 2, 4, 8, STEPS_PER_HOP)
-LIVE, NULL = "live", "null"  # rows of the table `quality`
-_COMPARED = ("video_r", "frame_r", "contrast", "held_out_r")
+LIVE_ROW, NULL_ROW = "live", "null"  # rows of the table `quality`
+_MAIN_SCORES = ("video_r", "frame_r", "contrast", "held_out_r")
 
 
 @dataclass(frozen=True)
-class Study:
-    """One session under one encoder. `plain` is the reconstruction as it is."""
+class Experiment:
+    """One session and one encoder. results: the reconstruction of each clip.
 
-    bench: Bench
-    scorer: Scorer
+    on_progress: for the imaging of simulated controls; `runner` reports all replays.
+    """
+
+    runner: ReplayRunner
+    scorer: ClipScorer
     clips: Sequence[Clip]
-    plain: list[Made]
-    report: Report
+    results: list[ClipResult]
+    on_progress: ProgressCallback
 
     @classmethod
-    def of(
-        cls, bench: Bench, scorer: Scorer, clips: Sequence[Clip], report: Report
-    ) -> Study:
-        """Return a study; reconstructs the clips."""
-        way = Way("reconstructing", lags_frames=LAGS_FRAMES)
-        return cls(bench, scorer, clips, bench.made(clips, way, report), report)
+    def reconstruct_clips(
+        cls,
+        runner: ReplayRunner,
+        scorer: ClipScorer,
+        clips: Sequence[Clip],
+        on_progress: ProgressCallback,
+    ) -> Experiment:
+        """Reconstruct the clips and return the experiment."""
+        condition = Condition("reconstructing", lags_frames=LAGS_FRAMES)
+        results = runner.replay_clips(clips, condition)
+        return cls(runner, scorer, clips, results, on_progress)
 
-    def quality(self) -> Table:
-        """Return every figure, and those of the null: neurons exchanged."""
-        null = Way("null", change=self.bench.exchanged)
+    def measure_quality(self) -> StatisticTable:
+        """Return all scores, and the main scores of the null (neurons exchanged)."""
+        null = Condition("null", change=self.runner.exchange_neurons)
         return {
-            LIVE: row([self.scorer.in_full(made) for made in self.plain], REASONS),
-            NULL: self.compared(self.bench.made(self.clips, null, self.report)),
+            LIVE_ROW: summarize_scores(
+                [self.scorer.score_fully(result) for result in self.results],
+                MISSING_REASONS,
+            ),
+            NULL_ROW: self.run_condition(null),
         }
 
-    def lags(self) -> Table:
-        """Return figures of the movie as it stood when its frames were so old."""
+    def compare_lags(self) -> StatisticTable:
+        """Return scores of the movie at each lag, when its frames had that age."""
         rate_hz = self.clips[0].rate_hz
-        table = {
-            f"{1e3 * lag / rate_hz:.0f} ms": self.compared(
-                [Made(m.clip, m.by_lag[lag], m.predicted) for m in self.plain],
-                ("video_r", "frame_r", "contrast"),
+        table: StatisticTable = {}
+        for lag in LAGS_FRAMES:
+            results_at_lag = [
+                ClipResult(result.clip, result.movie_by_lag[lag], result.predicted)
+                for result in self.results
+            ]
+            table[f"{1e3 * lag / rate_hz:.0f} ms"] = self.summarize_results(
+                results_at_lag, ("video_r", "frame_r", "contrast")
             )
-            for lag in LAGS_FRAMES
-        }
-        return {**table, "final": self.compared(self.plain)}
+        return {**table, "final": self.summarize_results(self.results)}
 
-    def neurons(self) -> Table:
-        """Return figures with so many of the neurons; the others leave the loss."""
+    def compare_neuron_counts(self) -> StatisticTable:
+        """Return scores with fewer neurons; the others leave the likelihood."""
+        table: StatisticTable = {}
+        for share in NEURON_FRACTIONS[:-1]:
+            change = self.runner.select_neurons(share)
+            condition = Condition(f"{share:.1%} of the neurons", change=change)
+            table[f"{share:.1%}"] = self.run_condition(condition)
+        full_row = self.summarize_results(self.results)
+        return {**table, f"{NEURON_FRACTIONS[-1]:.1%}": full_row}
+
+    def compare_step_counts(self) -> StatisticTable:
+        """Return scores with fewer optimiser steps per hop."""
         return {
-            f"{share:.1%}": self._with(
-                Way(f"{share:.1%} of the neurons", change=self.bench.only(share))
-            )
-            for share in SHARES[:-1]
-        } | {f"{SHARES[-1]:.1%}": self.compared(self.plain)}
+            str(n): self.run_condition(Condition(f"{n} steps per hop", n))
+            for n in STEP_COUNTS[:-1]
+        } | {str(STEP_COUNTS[-1]): self.summarize_results(self.results)}
 
-    def steps(self) -> Table:
-        """Return figures with so many steps per hop."""
-        return {
-            str(n): self._with(Way(f"{n} steps per hop", n)) for n in STEPS[:-1]
-        } | {str(STEPS[-1]): self.compared(self.plain)}
-
-    def encoders(self, others: Sequence[Checkpoint]) -> Table:
-        """Return figures of the mean movie of the first 1, 2, ... encoders."""
-        together, table = [self.plain], {"1": self.compared(self.plain)}
-        for place, other in enumerate(others):
-            bench = self.bench.with_encoder(other)
-            way = Way(f"encoder {place + 2}")
-            together.append(bench.made(self.clips, way, self.report))
-            table[str(len(together))] = self.compared(_mean(together))
+    def compare_encoders(self, others: Sequence[Checkpoint]) -> StatisticTable:
+        """Return scores of the mean movie of the first 1, 2, ... encoders."""
+        results_by_encoder = [self.results]
+        table = {"1": self.summarize_results(self.results)}
+        for number, other in enumerate(others, 2):
+            runner = self.runner.with_encoder(other)
+            condition = Condition(f"encoder {number}")
+            results_by_encoder.append(runner.replay_clips(self.clips, condition))
+            averaged = _average_encoders(results_by_encoder)
+            table[str(number)] = self.summarize_results(averaged)
         return table
 
-    def compared(self, made: Sequence[Made], names: Sequence[str] = _COMPARED) -> Row:
-        """Return the figures of most interest of anything that was made."""
-        reasons = {name: REASONS[name] for name in names}
-        return row([self.scorer.scores(one) for one in made], reasons)
+    def summarize_results(
+        self, results: Sequence[ClipResult], names: Sequence[str] = _MAIN_SCORES
+    ) -> StatisticRow:
+        """Return mean and spread of these scores over clips."""
+        reasons = {name: MISSING_REASONS[name] for name in names}
+        scores = [self.scorer.score_main(result) for result in results]
+        return summarize_scores(scores, reasons)
 
-    def _with(self, way: Way) -> Row:
-        return self.compared(self.bench.made(self.clips, way, self.report))
+    def run_condition(
+        self, condition: Condition, clips: Sequence[Clip] | None = None
+    ) -> StatisticRow:
+        """Replay the session's clips, or others, under a condition; return scores."""
+        return self.summarize_results(
+            self.runner.replay_clips(self.clips if clips is None else clips, condition)
+        )
 
 
-def _mean(together: Sequence[Sequence[Made]]) -> list[Made]:
+def _average_encoders(
+    results_by_encoder: Sequence[Sequence[ClipResult]],
+) -> list[ClipResult]:
     """Return the mean movie and prediction of several encoders, clip by clip."""
     return [
-        Made(
-            parts[0].clip,
-            np.mean([part.movie for part in parts], 0),
-            np.mean([part.predicted for part in parts], 0),
+        ClipResult(
+            results[0].clip,
+            np.mean([result.movie for result in results], 0),
+            np.mean([result.predicted for result in results], 0),
         )
-        for parts in zip(*together, strict=True)
+        for results in zip(*results_by_encoder, strict=True)
     ]

@@ -1,44 +1,58 @@
-"""An evaluation as one HTML file that needs nothing else."""
+"""An evaluation as one HTML file that needs no other file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from rtrecon.analysis import html
-from rtrecon.analysis.evaluation.evaluation import TITLES, Evaluation, cell, columns
-from rtrecon.analysis.evaluation.figure import Table
-from rtrecon.analysis.evaluation.page import mosaic
-from rtrecon.analysis.evaluation.scores import Made
-from rtrecon.analysis.html import bullets, image, text
+from rtrecon.analysis.evaluation.picture_page import make_frame_mosaic
+from rtrecon.analysis.evaluation.result import (
+    TABLE_TITLES,
+    EvaluationResult,
+    format_cell,
+    list_columns,
+)
+from rtrecon.analysis.evaluation.scores import ClipResult
+from rtrecon.analysis.evaluation.statistic import StatisticTable
+from rtrecon.analysis.html import encode_png_url, read_png_url, render_page
 
 
-def write_web(evaluation: Evaluation, page: Path, path: Path) -> None:
+def write_html(result: EvaluationResult, page: Path, path: Path) -> None:
     """Write the figures as tables, the page (a PNG) and the best and the worst clip."""
-    parts = [
-        f"<h1>{text(evaluation.about['session'])}</h1>",
-        f"<p>{text(evaluation.sentence())}</p>",
-        *(_table(TITLES[name], table) for name, table in evaluation.tables.items()),
-        _clip("Best clip", evaluation.best),
-        _clip("Worst clip", evaluation.worst),
-        "<h2>The page</h2>",
-        image(page.read_bytes(), "all figures on one page"),
-        bullets("Notes", [*evaluation.notes, f"the map is of {evaluation.map_of}"]),
-        bullets("How", [f"{key}: {value}" for key, value in evaluation.about.items()]),
-    ]
-    title = f"rtrecon evaluate: {evaluation.about['session']}"
-    html.write_document(path, title, parts)
-
-
-def _table(title: str, table: Table) -> str:
-    names = columns(table)
-    rows = (
-        (label, *(cell(row.get(name)) for name in names))
-        for label, row in table.items()
+    html = render_page(
+        "evaluation.html.jinja",
+        title=f"rtrecon evaluate: {result.about['session']}",
+        result=result,
+        tables=list(_format_tables(result)),
+        clips=[
+            ("Best clip", _describe_clip(result.best)),
+            ("Worst clip", _describe_clip(result.worst)),
+        ],
+        page_url=read_png_url(page),
     )
-    return f"<h2>{text(title)}</h2>{html.table(('', *names), rows)}"
+    path.write_text(html, encoding="utf-8")
 
 
-def _clip(title: str, made: Made) -> str:
-    what = "made" if made.clip.shown is None else "shown above, made below"
-    drawn = image(html.png(mosaic(made)), f"{title}: frames", "frames")
-    return f"<h2>{title}: {text(made.clip.name)}</h2><p>{what}</p>{drawn}"
+def _format_tables(result: EvaluationResult) -> Iterator[tuple[str, Any, Any]]:
+    for name, table in result.tables.items():
+        columns = list_columns(table)
+        yield TABLE_TITLES[name], ("", *columns), _format_rows(table, columns)
+
+
+def _format_rows(table: StatisticTable, columns: list[str]) -> list[tuple[str, ...]]:
+    return [
+        (label, *(format_cell(row.get(name)) for name in columns))
+        for label, row in table.items()
+    ]
+
+
+def _describe_clip(clip: ClipResult) -> dict[str, str]:
+    has_stimulus = clip.clip.stimulus is not None
+    return {
+        "name": clip.clip.name,
+        "caption": "stimulus above, reconstruction below"
+        if has_stimulus
+        else "reconstruction",
+        "mosaic_url": encode_png_url(make_frame_mosaic(clip)),
+    }

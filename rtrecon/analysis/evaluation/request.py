@@ -1,4 +1,4 @@
-"""What to evaluate, and what comes of it."""
+"""What to evaluate, and where the results go."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rtrecon.inversion.offline.clips import CLIP_FRAMES
 
 
 @dataclass(frozen=True)
-class Simulation:
+class SimulationRequest:
     """A session of the simulated mouse that the encoder was trained on.
 
-    seconds: of movie that is evaluated. video: any video file as its stimulus, repeated
-    where it is shorter; None shows the simulator's own, unlike any trained on.
+    seconds: length of the movie. video: any video file as the stimulus, repeated if it
+    is shorter; None shows a movie of the simulator that no training used.
     """
 
     seconds: float = 60.0
@@ -22,21 +22,29 @@ class Simulation:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to evaluate, and the folder for what comes of it.
+class EvaluationRequest:
+    """What to evaluate, and the folder of the results.
 
     session: folder of a recorded session, or one to simulate. encoders: checkpoints of
-    its neurons (or 'demo'); the first is judged, all together as an ensemble. mask: a
-    .npy file of `rtrecon mask`; figures are then also of the pixels inside. seed: of
-    held-out neurons, permutations and all that is simulated. most_clips: a longer
-    session is judged on so many clips, spread evenly.
+    its neurons (or 'demo'); the first is evaluated alone, all together as an ensemble;
+    none = the encoder that the session was recorded with, or 'demo' to simulate. mask:
+    a .npy file of `rtrecon mask`; scores are then also taken over the pixels inside.
+    seed: of held-out neurons, permutations and simulations. max_clips: of a longer
+    session, this many clips are evaluated, spread evenly. thorough: evaluate all of
+    them, however long it takes; otherwise as many as about ten minutes allow. resume:
+    continue an interrupted evaluation in the output folder. start_s, seconds: part of
+    a recorded session to evaluate; None = until its end.
     """
 
-    session: Path | Simulation
-    out: Path
-    encoders: Sequence[Path]
+    session: Path | SimulationRequest
+    output_folder: Path
+    encoders: Sequence[Path] = ()
     mask: Path | None = None
-    controls: bool = True
+    with_controls: bool = True
     seed: int = 1
     clip_frames: int = CLIP_FRAMES
-    most_clips: int = 12
+    max_clips: int = 12
+    thorough: bool = False
+    resume: bool = False
+    start_s: float = 0.0
+    seconds: float | None = None

@@ -1,4 +1,4 @@
-"""What one clip's reconstruction is worth, in figures."""
+"""Scores of one clip's reconstruction."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from rtrecon.analysis.evaluation import image_similarity
 from rtrecon.core.types import Array
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.results import SETTLED_FROM
+from rtrecon.inversion.offline.results import SKIPPED_FRAMES
 from rtrecon.metrics.similarity import (
     frame_correlation,
-    pearson_per_neuron,
+    neuron_correlations,
     video_correlation,
 )
 
-FEWEST_FRAMES = 15  # half a second; of fewer there are no figures
-_NO_STIMULUS = "the stimulus is not known: there is nothing to compare with"
-_NO_MASK = "no mask is given, or the stimulus is not known"
-_NO_HELD_OUT = "no held-out neuron varied where it was predicted"
-# By name of a figure: why there may be none.
-REASONS = {
+MIN_SCORED_FRAMES = 15  # half a second; fewer frames give no score
+_NO_STIMULUS = "the stimulus is not known, so the movie cannot be compared with it"
+_NO_MASK = "no mask was given, or the stimulus is not known"
+_NO_HELD_OUT = "no held-out neuron was active while it was predicted"
+# By name of a score: why it may be missing.
+MISSING_REASONS = {
     "video_r": _NO_STIMULUS,
     "frame_r": _NO_STIMULUS,
     "video_r_in_mask": _NO_MASK,
@@ -39,30 +39,30 @@ Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Made:
-    """A clip, the final movie (T, 36, 64) made of it, and what it predicts: (T, n).
+class ClipResult:
+    """A clip, its final movie (T, 36, 64), and the activity it predicts (T, n).
 
-    by_lag: the movie as it stood when its frames were so old, where that was asked for.
+    movie_by_lag: the movie when its frames had that age, for the lags asked for.
     """
 
     clip: Clip
     movie: Array
     predicted: Array
-    by_lag: Mapping[int, Array] = field(default_factory=dict)
+    movie_by_lag: Mapping[int, Array] = field(default_factory=dict)
 
-    def counted(self) -> Array:
-        """Return which frames count, (T,) bool: settled, and with a movie.
+    def select_scored_frames(self) -> Array:
+        """Return which frames are scored, (T,) bool: settled, and with a movie.
 
-        Left out are those that published figures leave out, of a short clip its first
-        half.
+        The first frames are left out, as in published figures; of a short clip, its
+        first half.
         """
         counted = np.array(np.isfinite(self.movie).all((1, 2)))
-        counted[: min(SETTLED_FROM, len(counted) // 2)] = False
+        counted[: min(SKIPPED_FRAMES, len(counted) // 2)] = False
         return counted
 
-    def compared(self, frames: Array) -> tuple[Array, Array]:
-        """Return movie and stimulus of those frames of which both are known."""
-        shown = self.clip.shown
+    def pair_with_stimulus(self, frames: Array) -> tuple[Array, Array]:
+        """Return movie and stimulus of those frames for which both are known."""
+        shown = self.clip.stimulus
         if shown is None:
             shown = np.full_like(self.movie, np.nan)
         known = frames & np.isfinite(shown).all((1, 2))
@@ -70,25 +70,25 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Scorer:
-    """Scores what was made.
+class ClipScorer:
+    """Scores clip results.
 
-    hidden: (n,) bool, held-out neurons. mask: (36, 64) bool, pixels of a mask.
+    held_out: (n,) bool, held-out neurons. mask: (36, 64) bool, pixels of a mask.
     """
 
-    hidden: Array
+    held_out: Array
     mask: Array | None = None
 
-    def scores(self, made: Made, frames: Array | None = None) -> Scores:
-        """Return the figures of most interest by name, NaN where there are none.
+    def score_main(self, made: ClipResult, frames: Array | None = None) -> Scores:
+        """Return the main scores by name; NaN where one is missing.
 
-        frames: (T,) bool, those to count; all that settled if not given.
+        frames: (T,) bool, those to score; all settled frames by default.
         """
-        counted = made.counted()
+        counted = made.select_scored_frames()
         if frames is not None:
             counted &= frames
-        movie, shown = made.compared(counted)
-        enough = len(movie) >= FEWEST_FRAMES
+        movie, shown = made.pair_with_stimulus(counted)
+        enough = len(movie) >= MIN_SCORED_FRAMES
         varied = enough and bool(shown.std())
         return {
             "video_r": video_correlation(movie, shown) if enough else np.nan,
@@ -97,23 +97,23 @@ class Scorer:
             "held_out_r": self._held_out_r(made, counted),
         }
 
-    def in_full(self, made: Made) -> Scores:
-        """Return every figure by name, NaN where there is none."""
-        scores = self.scores(made)
-        movie, shown = made.compared(made.counted())
-        if len(movie) < FEWEST_FRAMES:
-            return dict.fromkeys(REASONS, np.nan) | scores
+    def score_fully(self, made: ClipResult) -> Scores:
+        """Return all scores by name; NaN where one is missing."""
+        scores = self.score_main(made)
+        movie, shown = made.pair_with_stimulus(made.select_scored_frames())
+        if len(movie) < MIN_SCORED_FRAMES:
+            return dict.fromkeys(MISSING_REASONS, np.nan) | scores
         frame_ms = 1e3 / made.clip.rate_hz
         return scores | {
-            **self._in_mask(movie, shown),
-            "peak_delay_ms": image_similarity.peak_delay_frames(movie, shown)
+            **self._score_in_mask(movie, shown),
+            "peak_delay_ms": image_similarity.estimate_delay_frames(movie, shown)
             * frame_ms,
-            "rmse": image_similarity.rmse(movie, shown),
-            "psnr_db": image_similarity.psnr_db(movie, shown),
-            "ssim": image_similarity.ssim(movie, shown),
+            "rmse": image_similarity.root_mean_square_error(movie, shown),
+            "psnr_db": image_similarity.peak_signal_to_noise_db(movie, shown),
+            "ssim": image_similarity.structural_similarity(movie, shown),
         }
 
-    def _in_mask(self, movie: Array, shown: Array) -> Scores:
+    def _score_in_mask(self, movie: Array, shown: Array) -> Scores:
         if self.mask is None:
             return {}
         return {
@@ -121,10 +121,10 @@ class Scorer:
             "frame_r_in_mask": frame_correlation(movie, shown, self.mask),
         }
 
-    def _held_out_r(self, made: Made, counted: Array) -> float:
-        recorded = made.clip.target.activity[counted][:, self.hidden]
-        if len(recorded) < FEWEST_FRAMES:
+    def _held_out_r(self, made: ClipResult, counted: Array) -> float:
+        recorded = made.clip.target.activity[counted][:, self.held_out]
+        if len(recorded) < MIN_SCORED_FRAMES:
             return np.nan
-        r = pearson_per_neuron(made.predicted[counted][:, self.hidden], recorded)
+        r = neuron_correlations(made.predicted[counted][:, self.held_out], recorded)
         known = r[np.isfinite(r)]
         return float(known.mean()) if len(known) else np.nan

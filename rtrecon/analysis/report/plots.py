@@ -1,4 +1,4 @@
-"""A session in plots: how good, how fast, how steady."""
+"""Plots of a session: quality, latencies, motion and losses."""
 
 from __future__ import annotations
 
@@ -8,32 +8,28 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rtrecon.analysis.html import BLUE, GRAY, VERMILION
+from rtrecon.analysis.html import BLUE, GRAY, GREEN, PURPLE, VERMILION
 from rtrecon.core.types import Array
+from rtrecon.metrics.live_metrics import quality_series
 from rtrecon.session.session import Session
 from rtrecon.session.summary import Summary
 
 _WIDTH_INCH = 8.0
-_MOST_POINTS = 600  # of a line: as many as one can see
+_MAX_POINTS = 600  # of a line: as many as one can see
 _N_BINS = 60
-_IN_A_ROW = 3
+_N_COLUMNS = 3
 _TICKS_MS = [
     digit * 10.0**power for power in range(-3, 6) for digit in (1, 1.5, 2, 3, 5, 7)
 ]
-_LINES = (
-    ("activity_correlation", VERMILION, "-", "held-out neurons"),
-    ("null_correlation", VERMILION, ":", "held-out neurons, null"),
-    ("pixel_correlation", BLUE, "-", "movie"),
-    ("null_pixel_correlation", BLUE, ":", "movie, null"),
-)
+_METRIC_COLORS = (VERMILION, BLUE, GREEN, PURPLE)  # by `color_role`
 
 
-def quality(session: Session, summary: Summary, recovered: Array | None) -> Figure:
-    """Draw quality through the session, by the movie's age, and by place."""
-    figure = _figure(2.6)
+def plot_quality(session: Session, summary: Summary, recovered: Array | None) -> Figure:
+    """Draw quality over time, by the age of frames, and on the screen."""
+    figure = _make_figure(2.6)
     along, lag, place = figure.subplots(1, 3, width_ratios=(2.2, 1.1, 1.2))
-    _along(along, session)
-    _by_lag(lag, session, summary)
+    _draw_quality_series(along, session)
+    _draw_lag_curve(lag, session, summary)
     place.set_axis_off()
     if recovered is None:
         place.text(0.5, 0.5, "stimulus not known", ha="center", fontsize=8, color=GRAY)
@@ -46,65 +42,71 @@ def quality(session: Session, summary: Summary, recovered: Array | None) -> Figu
     return figure
 
 
-def latencies(session: Session) -> Figure:
-    """Draw how long each step took, how steadily movies came, how fast rules were."""
-    frames, late = session.frames, _late(session)
-    movie_s, newest_s = session.movie["t"], session.movie["t_frame"]
-    live = newest_s >= frames["t_received"][late : late + 1].min(initial=np.inf)
+def plot_latencies(session: Session) -> Figure:
+    """Draw latencies of each step, intervals between movies, latencies of rules."""
+    frames, late = session.frames, _count_late_frames(session)
+    movie_s, newest_s = (
+        session.movie["t_published_s"],
+        session.movie["t_newest_frame_s"],
+    )
+    live = newest_s >= frames["t_received_s"][late : late + 1].min(initial=np.inf)
     parts = {
         "frame to traces, ms": frames["latency_ms"][late:],
         "frame to movie, ms": 1e3 * (movie_s - newest_s)[live],
         "between movies, ms": 1e3 * np.diff(movie_s[live]),
-        **_reactions(session),
+        **_rule_latencies_ms(session),
     }
-    rows = math.ceil(len(parts) / _IN_A_ROW)
-    figure = _figure(2.2 * rows)
-    all_axes = figure.subplots(rows, _IN_A_ROW).ravel()
+    rows = math.ceil(len(parts) / _N_COLUMNS)
+    figure = _make_figure(2.2 * rows)
+    all_axes = figure.subplots(rows, _N_COLUMNS).ravel()
     for axes, (label, values) in zip(all_axes, parts.items(), strict=False):
-        _histogram(axes, values, label)
+        _draw_histogram(axes, values, label)
     for axes in all_axes[len(parts) :]:
         axes.set_axis_off()
     return figure
 
 
-def frames(session: Session) -> Figure:
-    """Draw how the brain moved, how far frames can be trusted, and which are not."""
+def plot_frames(session: Session) -> Figure:
+    """Draw the motion of the brain, correlation with the template, and losses."""
     table = session.frames
     planes = np.unique(table["plane"]) if len(table) else np.empty(0)
-    figure = _figure(4.4)
+    figure = _make_figure(4.4)
     moved, match, losses = figure.subplots(3, 1, sharex=True, height_ratios=(2, 1.4, 1))
     for plane in planes:
-        own = table["plane"] == plane
-        t_s = table["t"][own] - table["t"][0]
+        of_plane = table["plane"] == plane
+        t_s = table["t_microscope_s"][of_plane] - table["t_microscope_s"][0]
         label = f", plane {plane:.0f}" if len(planes) > 1 else ""
         for name, color in (("shift_y_px", BLUE), ("shift_x_px", VERMILION)):
             what = f"{name[6]}{label}"
-            _envelope(moved, t_s, table[name][own], color, what)
-        _envelope(match, t_s, table["confidence"][own], BLUE, f"match{label}")
-        z = table["z"][own]
+            _draw_envelope(moved, t_s, table[name][of_plane], color, what)
+        _draw_envelope(match, t_s, table["confidence"][of_plane], BLUE, f"match{label}")
+        z = table["z_offset"][of_plane]
         if np.isfinite(z).any():
-            _envelope(match.twinx(), t_s, z, VERMILION, f"z{label}")
+            _draw_envelope(match.twinx(), t_s, z, VERMILION, f"z{label}")
     moved.set_ylabel("shift, px")
     match.set_ylabel("match")
-    _losses(losses, session)
+    _draw_losses(losses, session)
     losses.set_xlabel("time, s")
     if len(planes):
         moved.legend(frameon=False, ncols=4, fontsize=8, loc="upper right")
     return figure
 
 
-def _figure(height_inch: float) -> Figure:
+def _make_figure(height_inch: float) -> Figure:
     return Figure((_WIDTH_INCH, height_inch), layout="constrained")
 
 
-def _along(axes: Axes, session: Session) -> None:
+def _draw_quality_series(axes: Axes, session: Session) -> None:
     rate_hz = session.about.encoder_rate_hz
     t_s = np.array([told.index for told in session.quality], float) / rate_hz
-    for name, color, style, label in _LINES:
-        values = [getattr(told, name) for told in session.quality]
-        r = np.array([np.nan if value is None else value for value in values])
+    for series in quality_series():
+        r = np.array(
+            [told.metrics.get(series.name, np.nan) for told in session.quality]
+        )
         if np.isfinite(r).any():
-            axes.plot(t_s, r, style, color=color, label=label, linewidth=1.2)
+            color = _METRIC_COLORS[series.metric.color_role % len(_METRIC_COLORS)]
+            style = ":" if series.is_null else "-"
+            axes.plot(t_s, r, style, color=color, label=series.label, linewidth=1.2)
     axes.axhline(0, color=GRAY, linewidth=0.8)
     axes.set(xlabel="time, s", ylabel="r, last 20 s")
     if axes.get_legend_handles_labels()[0]:
@@ -113,7 +115,7 @@ def _along(axes: Axes, session: Session) -> None:
         )
 
 
-def _by_lag(axes: Axes, session: Session, summary: Summary) -> None:
+def _draw_lag_curve(axes: Axes, session: Session, summary: Summary) -> None:
     known = summary["pixel_correlation"] or {}
     found = {age: r for age, r in known.items() if r is not None}
     if not found:
@@ -130,22 +132,22 @@ def _by_lag(axes: Axes, session: Session, summary: Summary) -> None:
     axes.set(xlabel="age of the frames, s", ylabel="r with the stimulus")
 
 
-def _late(session: Session) -> int:
-    """Return how many frames waited for a reference: their latency says nothing."""
-    told = [h for h in session.health if h.station == "front" and h.latency_ms]
+def _count_late_frames(session: Session) -> int:
+    """Return how many frames waited for a reference; their latency is no latency."""
+    told = [h for h in session.health if h.process == "daemon" and h.latency_ms]
     if not told or "frame_to_traces" not in told[-1].latency_ms:
         return 0
     counted = told[-1].latency_ms["frame_to_traces"].n
     return max(0, len(session.frames) - counted) if counted else 0
 
 
-def _reactions(session: Session) -> dict[str, Array]:
-    """Return how long from a frame to the events that rules told because of it.
+def _rule_latencies_ms(session: Session) -> dict[str, Array]:
+    """Return the latency from a frame to the events of rules, by kind of rule.
 
-    Rules on activity apart from rules on the movie, which waits for its hop. Rules on
-    anything else know no frame.
+    Rules on activity and rules on the movie are separate, because the movie waits for
+    its hop. Rules on other values know no frame.
     """
-    rules = session.about.settings.get("react", {}).get("rules", [])
+    rules = session.about.settings.get("closed_loop", {}).get("rules", [])
     on_activity = {rule["name"] for rule in rules if "activity" in rule["when"]}
     found: dict[str, list[float]] = {}
     for event in session.events:
@@ -156,7 +158,7 @@ def _reactions(session: Session) -> dict[str, Array]:
     return {label: np.array(found[label]) for label in sorted(found)}
 
 
-def _histogram(axes: Axes, values_ms: Array, label: str) -> None:
+def _draw_histogram(axes: Axes, values_ms: Array, label: str) -> None:
     axes.set_xlabel(label)
     positive = values_ms[values_ms > 0]
     if not len(positive):
@@ -178,51 +180,53 @@ def _histogram(axes: Axes, values_ms: Array, label: str) -> None:
     axes.set_title(told, fontsize=8)
 
 
-def _envelope(axes: Axes, t_s: Array, values: Array, color: str, label: str) -> None:
+def _draw_envelope(
+    axes: Axes, t_s: Array, values: Array, color: str, label: str
+) -> None:
     """Draw the mean of few frames as a line, their range as a band."""
-    parts = np.array_split(np.arange(len(t_s)), min(len(t_s), _MOST_POINTS))
-    rows = [(t_s[own[0]], *_span(values[own])) for own in parts if len(own)]
+    parts = np.array_split(np.arange(len(t_s)), min(len(t_s), _MAX_POINTS))
+    rows = [(t_s[own[0]], *_finite_range(values[own])) for own in parts if len(own)]
     at, low, mean, high = np.array(rows).T
     axes.fill_between(at, low, high, color=color, alpha=0.25, linewidth=0)
     axes.plot(at, mean, color=color, linewidth=1, label=label)
 
 
-def _span(values: Array) -> tuple[float, float, float]:
+def _finite_range(values: Array) -> tuple[float, float, float]:
     known = values[np.isfinite(values)]
     if not len(known):
         return np.nan, np.nan, np.nan
     return float(known.min()), float(known.mean()), float(known.max())
 
 
-def _losses(axes: Axes, session: Session) -> None:
-    """Draw frames that never came and frames not trusted, second by second."""
+def _draw_losses(axes: Axes, session: Session) -> None:
+    """Draw lost and rejected frames per second."""
     table = session.frames
     axes.set_ylabel("frames per s")
-    t_s = table["t"] - table["t"].min(initial=np.inf)
+    t_s = table["t_microscope_s"] - table["t_microscope_s"].min(initial=np.inf)
     first = table["plane"] == 0  # a volume's counter counts for all its planes
     jumps = np.maximum(np.diff(table["frame"][first], prepend=np.nan) - 1, 0)
-    lost = _per_second(t_s[first], np.nan_to_num(jumps))
-    untrusted = _per_second(t_s, table["trusted"] == 0)
+    lost = _count_per_second(t_s[first], np.nan_to_num(jumps))
+    rejected = _count_per_second(t_s, table["is_accepted"] == 0)
     for counts, color, label in (
         (lost, VERMILION, "lost"),
-        (untrusted, GRAY, "untrusted"),
+        (rejected, GRAY, "rejected"),
     ):
         axes.bar(
             np.arange(len(counts)), counts, 1, align="edge", color=color, label=label
         )
-    if lost.any() or untrusted.any():
+    if lost.any() or rejected.any():
         axes.legend(frameon=False, ncols=2, fontsize=8, loc="upper right")
         return
     axes.set(ylim=(0, 1), yticks=[])
     axes.text(
         0.5,
         0.5,
-        "none lost, none untrusted",
+        "none lost, none rejected",
         ha="center",
         color=GRAY,
         transform=axes.transAxes,
     )
 
 
-def _per_second(t_s: Array, counts: Array) -> Array:
+def _count_per_second(t_s: Array, counts: Array) -> Array:
     return np.bincount(t_s.astype(int), counts) if len(t_s) else np.zeros(1)

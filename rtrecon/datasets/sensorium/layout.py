@@ -1,8 +1,9 @@
-"""Where a Sensorium 2023 folder keeps what; for reader and writer alike.
+"""The files of a Sensorium 2023 folder, for the reader and the writer.
 
-One mouse is one folder, one file per trial and kind, time along the last axis:
-`data/videos/7.npy` is (36, 64, F), `data/responses/7.npy` (N, F), and so on. F is the
-longest trial's number of frames; shorter trials end in NaN, except in `behavior`.
+One mouse is one folder, with one file per trial and kind of data. Time is the last
+axis: `data/videos/7.npy` is (36, 64, F), `data/responses/7.npy` is (N, F), and so on. F
+is the number of frames of the longest trial; shorter trials end in NaN, except in
+`behavior`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["videos", "responses", "behavior", "pupil_center"]
-Moment = Literal["min", "max", "mean", "median", "std"]
+DataKind = Literal["videos", "responses", "behavior", "pupil_center"]
+Statistic = Literal["min", "max", "mean", "median", "std"]
 
-KINDS: tuple[Kind, ...] = ("videos", "responses", "behavior", "pupil_center")
-MOMENTS: tuple[Moment, ...] = ("min", "max", "mean", "median", "std")
+DATA_KINDS: tuple[DataKind, ...] = ("videos", "responses", "behavior", "pupil_center")
+STATISTICS: tuple[Statistic, ...] = ("min", "max", "mean", "median", "std")
 
 TIERS = (
     "train",
@@ -25,11 +26,11 @@ TIERS = (
     "final_test_bonus",
     "none",
 )
-LABELLED = ("train", "oracle")  # tiers whose responses every copy of the data has
+LABELLED_TIERS = ("train", "oracle")  # every copy of the data has their responses
 
-SHAPE = (36, 64)  # height, width of the videos in px
+MOVIE_SHAPE = (36, 64)  # height, width of the videos in px
 RATE_HZ = 30.0
-UNITS = "responses of a Sensorium recording"  # what activity is measured in
+RESPONSE_UNITS = "responses of a Sensorium recording"  # unit of the activity
 
 TIERS_FILE = Path("meta/trials/tiers.npy")
 TRIAL_IDS_FILE = Path("meta/trials/trial_idx.npy")
@@ -37,11 +38,11 @@ UNIT_IDS_FILE = Path("meta/neurons/unit_ids.npy")
 COORDINATES_FILE = Path("meta/neurons/cell_motor_coordinates.npy")
 
 
-def trial_file(kind: Kind, index: int) -> Path:
-    """Return where a trial's videos, responses, behaviour or pupil centre lie."""
+def get_trial_path(kind: DataKind, index: int) -> Path:
+    """Return the path of a trial's data of one kind, within the folder."""
     return Path("data") / kind / f"{index}.npy"
 
 
-def statistics_file(kind: Kind, moment: Moment) -> Path:
-    """Return where what is usual at each frame of a trial lies."""
-    return Path("meta/statistics") / kind / "all" / f"{moment}.npy"
+def get_statistics_path(kind: DataKind, statistic: Statistic) -> Path:
+    """Return the path of a statistic over trials of one kind of data."""
+    return Path("meta/statistics") / kind / "all" / f"{statistic}.npy"

@@ -1,7 +1,7 @@
-"""Files of the published encoder, as its authors saved them.
+"""Files of the published encoder DwiseNeuro, as its authors saved them.
 
-Such a file is a pickle, so it is opened for weights and plain values alone: nothing in
-it is run. It holds the readouts of all mice, of which one is kept.
+Such a file is a pickle. It is opened for weights and plain values only, so that no code
+in it is run. It holds the readouts of all mice; one of them is read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,25 @@ import torch
 from torch import Tensor
 
 from rtrecon.encoder.card import CheckpointError
-from rtrecon.encoder.dwiseneuro.mouse_names import Mouse, answered_for, choose
-from rtrecon.encoder.dwiseneuro.network import Architecture, Count, DwiseNeuro
+from rtrecon.encoder.dwiseneuro.mouse_names import Mouse, choose_mouse, identify_mice
+from rtrecon.encoder.dwiseneuro.network import Architecture, DwiseNeuro, PositiveInt
+from rtrecon.encoder.tensor_files import hash_file, require_finite
 
-_NAMED = 3  # keys that a sentence names before it counts the others
+_MAX_NAMED_KEYS = 3  # an error names so many keys and counts the others
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Model:
+class MouseModel:
     """One trained network with the readout of one mouse.
 
-    weights: by published key, on the CPU. neuron_ids: (n,) int64; in a published file
-    places in the recording, for it has no other. source, sha256: name and hash of the
-    file that its authors saved.
+    weights: by published key, on the CPU. neuron_ids: (n,) int64; indices in the
+    recording where the file has no ids. source, sha256: name and hash of the file that
+    the authors saved.
     """
 
-    sizes: Architecture
+    architecture: Architecture
     mouse: Mouse
     weights: dict[str, Tensor]
     neuron_ids: Tensor
@@ -45,113 +45,119 @@ class Model:
     sha256: str
 
 
-class _Made(msgspec.Struct):
-    """What the network was made with: a name, and options by name."""
+class _SavedParams(msgspec.Struct):
+    """Arguments that the network was made with: its name, and options by name."""
 
     nn_module: tuple[str, dict[str, Any]]
 
 
-class _Saved(msgspec.Struct):
-    """The published layout, as far as inference needs it."""
+class _SavedFile(msgspec.Struct):
+    """The part of the published layout that inference needs."""
 
-    params: _Made
+    params: _SavedParams
     nn_state_dict: dict[str, Tensor]
 
 
-def read_published(path: Path, mouse: str | int | None = None) -> Model:
+def read_author_file(path: Path, mouse: str | int | None = None) -> MouseModel:
     """Read one mouse's part of a published file; raises `CheckpointError`.
 
-    mouse: index or name, see `mice`; None where the file has only one.
+    mouse: index or name, see `choose_mouse`; None where the file has only one.
     """
-    opened = _opened(path)
+    content = _open_author_file(path)
     try:
-        saved = msgspec.convert(opened, _Saved)
+        saved = msgspec.convert(content, _SavedFile)
         options = saved.params.nn_module[1]
-        sizes = msgspec.convert(options, Architecture)
-        outputs = msgspec.convert(options.get("readout_outputs"), tuple[Count, ...])
-        mice = answered_for(outputs)
-        expected = network_shapes(sizes, mice)
+        architecture = msgspec.convert(options, Architecture)
+        outputs = msgspec.convert(
+            options.get("readout_outputs"), tuple[PositiveInt, ...]
+        )
+        mice = identify_mice(outputs)
+        expected = list_network_shapes(architecture, mice)
     except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise CheckpointError(
             f"checkpoint {path} is not in the published layout of DwiseNeuro: {error}; "
             "is it the right file?"
         ) from None
     weights = saved.nn_state_dict
-    require_shapes(path, shapes_of(weights), expected)
-    chosen = choose(path, mice, mouse)
-    kept = network_shapes(sizes, [chosen])
-    mine = {key: _own(weights[key]) for key in kept}
-    places = torch.arange(chosen.n_neurons)
-    return Model(sizes, chosen, mine, places, path.name, _sha256(path))
+    require_shapes(path, list_tensor_shapes(weights), expected)
+    chosen = choose_mouse(path, mice, mouse)
+    required = list_network_shapes(architecture, [chosen])
+    selected = {key: _copy_tensor(weights[key]) for key in required}
+    require_finite(path, selected)
+    indices = torch.arange(chosen.n_neurons)
+    return MouseModel(
+        architecture, chosen, selected, indices, path.name, hash_file(path)
+    )
 
 
-def network_shapes(sizes: Architecture, mice: Sequence[Mouse]) -> Shapes:
+def list_network_shapes(architecture: Architecture, mice: Sequence[Mouse]) -> Shapes:
     """Return the shape of every tensor of a network, by key."""
     with torch.device("meta"):
-        network = DwiseNeuro(sizes, {mouse.index: mouse.n_neurons for mouse in mice})
-    return shapes_of(network.state_dict())
+        network = DwiseNeuro(
+            architecture, {mouse.index: mouse.n_neurons for mouse in mice}
+        )
+    return list_tensor_shapes(network.state_dict())
 
 
-def shapes_of(tensors: dict[str, Tensor]) -> Shapes:
+def list_tensor_shapes(tensors: dict[str, Tensor]) -> Shapes:
     """Return the shape of every tensor, by key."""
     return {key: tuple(tensor.shape) for key, tensor in tensors.items()}
 
 
 def require_shapes(path: Path, found: Shapes, expected: Shapes) -> None:
-    """Refuse a file whose tensors are not those expected, and name the first few."""
+    """Raise CheckpointError naming the first tensors that are not as expected."""
     faults = {
         "it lacks": [
             f"'{key}' {expected[key]}" for key in expected if key not in found
         ],
-        "it has beyond that": [
+        "it also has": [
             f"'{key}' {found[key]}" for key in found if key not in expected
         ],
-        "misshapen are": [
+        "of another shape are": [
             f"'{key}' with {found[key]} in place of {expected[key]}"
             for key in expected
             if found.get(key, expected[key]) != expected[key]
         ],
     }
-    told = [f"{what} {_first(keys)}" for what, keys in faults.items() if keys]
-    if told:
+    problems = [
+        f"{label} {_summarize_keys(keys)}" for label, keys in faults.items() if keys
+    ]
+    if problems:
         raise CheckpointError(
-            f"checkpoint {path} does not hold the network that it says it does: "
-            f"{'; '.join(told)}. Fetch or convert it anew"
+            f"checkpoint {path} does not hold the network that its header describes: "
+            f"{'; '.join(problems)}. Download or convert it again"
         )
 
 
-def _opened(path: Path) -> Any:
+def _open_author_file(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist; check its path")
-    mapped = zipfile.is_zipfile(path)  # other mice's readouts then stay on disk
+    is_zip = zipfile.is_zipfile(path)  # other mice's readouts then stay on disk
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd pickles; what matters is refused
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            warnings.simplefilter("ignore")  # odd pickles; errors are raised below
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"checkpoint {path} holds more than weights and plain values, or is "
-            "damaged; it was not opened, for what it holds could be a program. Fetch "
-            "it anew, or have its author save weights and plain values only"
+            "damaged; it was not opened, because it could contain a program. Download "
+            "it again, or ask its author to save weights and plain values only"
         ) from None
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise CheckpointError(
             f"checkpoint {path} cannot be read as a file of torch.save "
-            f"({type(error).__name__}); it may be damaged or something else: fetch it "
-            "anew"
+            f"({type(error).__name__}); it may be damaged or another kind of file: "
+            "download it again"
         ) from None
 
 
-def _own(tensor: Tensor) -> Tensor:
-    """Return it in memory of its own, out of the mapped file."""
+def _copy_tensor(tensor: Tensor) -> Tensor:
+    """Return a copy in memory, independent of the mapped file."""
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
-def _first(keys: list[str]) -> str:
-    more = len(keys) - _NAMED
-    return ", ".join(keys[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def _summarize_keys(keys: list[str]) -> str:
+    n_more = len(keys) - _MAX_NAMED_KEYS
+    return ", ".join(keys[:_MAX_NAMED_KEYS]) + (
+        f" and {n_more} more" if n_more > 0 else ""
+    )

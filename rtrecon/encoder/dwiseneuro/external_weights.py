@@ -1,71 +1,77 @@
-"""The published encoder that a checkpoint of ours refers to, and how it is found again.
+"""Weights of a DwiseNeuro outside of the checkpoint that refers to them.
 
-It stays in the files that its authors saved, or that `rtrecon convert` made; a
-checkpoint keeps their names and hashes, so that no other takes its place unnoticed.
+They stay in the files that the authors saved or that `rtrecon convert` made. The
+checkpoint holds names and hashes of these files, so that a changed file is noticed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from rtrecon.encoder.card import Card, CheckpointError
-from rtrecon.encoder.dwiseneuro.author_files import Model
-from rtrecon.encoder.dwiseneuro.inference import Published, read_models
-from rtrecon.encoder.dwiseneuro.live import STRIDES
+from rtrecon.encoder.dwiseneuro.author_files import MouseModel
+from rtrecon.encoder.dwiseneuro.inference import DwiseNeuroEncoder, read_models
+from rtrecon.encoder.dwiseneuro.live import ALLOWED_STRIDES
+from rtrecon.encoder.tensor_files import hash_file
 
-PUBLISHED = "published"  # under which a checkpoint's meta has its `Reference`
+EXTERNAL_WEIGHTS_KEY = "external_weights"  # in the metadata of a checkpoint
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file of the published encoder: where it lay, what it held."""
+class WeightsFile(msgspec.Struct, frozen=True):
+    """A file of weights: its name, the path it was at, and the hash of its content."""
 
     name: str
     path: str
     sha256: str
 
 
-class Reference(msgspec.Struct, frozen=True):
-    """Which published encoder is meant, and how it is asked.
+class ExternalWeights(msgspec.Struct, frozen=True):
+    """Files and mouse of a DwiseNeuro, and the parameters of its live use.
 
-    mouse: index of the readout. name: of that mouse, if known. behavior_mean: what
-    counts where behaviour is not known, see `Mouse`. stride_frames: see
-    `LivePublished`.
+    mouse: index of the readout. mouse_name: empty if unknown. behavior_mean: taken
+    where behavior is unknown, see `Mouse`. stride_frames: see `LiveDwiseNeuro`.
     """
 
-    files: tuple[File, ...]
+    files: tuple[WeightsFile, ...]
     mouse: int
-    name: str
+    mouse_name: str
     behavior_mean: tuple[float, ...]
-    stride_frames: Annotated[int, msgspec.Meta(ge=STRIDES.start, lt=STRIDES.stop)]
+    stride_frames: Annotated[
+        int, msgspec.Meta(ge=ALLOWED_STRIDES.start, lt=ALLOWED_STRIDES.stop)
+    ]
 
-    def meta(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
-        return found
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
 
 
-def refer(paths: Sequence[Path], model: Model, stride_frames: int) -> Reference:
-    """Return a reference to the files of models that are like this one."""
+def describe_external_weights(
+    paths: Sequence[Path], model: MouseModel, stride_frames: int
+) -> ExternalWeights:
+    """Describe the files of an ensemble; `model` is one of its models."""
     files = tuple(
-        File(path.name, str(path.resolve()), _sha256(path.resolve())) for path in paths
+        WeightsFile(path.name, str(path.resolve()), hash_file(path.resolve()))
+        for path in paths
     )
     mouse = model.mouse
-    return Reference(files, mouse.index, mouse.name, mouse.behavior_mean, stride_frames)
+    return ExternalWeights(
+        files, mouse.index, mouse.name, mouse.behavior_mean, stride_frames
+    )
 
 
-def reference_of(card: Card) -> Reference | None:
-    """Return what a checkpoint refers to; None if it holds its own encoder."""
-    told = card.meta.get(PUBLISHED)
-    if told is None:
+def read_external_weights(card: Card) -> ExternalWeights | None:
+    """Return the weights a checkpoint refers to; None if it holds its own encoder."""
+    described = card.metadata.get(EXTERNAL_WEIGHTS_KEY)
+    if described is None:
         return None
     try:
-        return msgspec.convert(told, Reference)
+        return msgspec.convert(described, ExternalWeights)
     except msgspec.ValidationError as error:
         raise CheckpointError(
             f"checkpoint {card.path} does not say which published encoder it is for: "
@@ -73,50 +79,45 @@ def reference_of(card: Card) -> Reference | None:
         ) from None
 
 
-def open_published(card: Card, reference: Reference) -> Published:
-    """Open what a checkpoint refers to, on the CPU; raises `CheckpointError`."""
-    paths = [_found(card, file) for file in reference.files]
+def open_external_encoder(card: Card, weights: ExternalWeights) -> DwiseNeuroEncoder:
+    """Open the encoder that a checkpoint refers to, on the CPU.
+
+    Raises `CheckpointError`.
+    """
+    paths = [_locate_file(card, file) for file in weights.files]
     models = [
-        with_behavior(model, reference.behavior_mean)
+        set_behavior_mean(model, weights.behavior_mean)
         for path in paths
-        for model in read_models(path, reference.mouse)
+        for model in read_models(path, weights.mouse)
     ]
-    published = Published(models)
-    if published.n_neurons != len(card.rois):
+    encoder = DwiseNeuroEncoder(models)
+    if encoder.n_neurons != len(card.rois):
         raise CheckpointError(
-            f"checkpoint {card.path} knows {len(card.rois)} neurons, its published "
-            f"encoder {published.n_neurons}; make it anew with `rtrecon adapt`"
+            f"checkpoint {card.path} has {len(card.rois)} neurons, its published "
+            f"encoder {encoder.n_neurons}; make it anew with `rtrecon adapt`"
         )
-    return published
+    return encoder
 
 
-def with_behavior(model: Model, mean: tuple[float, ...]) -> Model:
-    """Return a model that takes this behaviour where it knows none."""
+def set_behavior_mean(model: MouseModel, mean: tuple[float, ...]) -> MouseModel:
+    """Return a model that takes this behavior where none is known."""
     return replace(model, mouse=replace(model.mouse, behavior_mean=mean))
 
 
-def _found(card: Card, file: File) -> Path:
-    """Return where a file lies: where it lay, or beside the checkpoint."""
-    places = [Path(file.path), card.path.parent / file.name]
-    there = [path for path in places if path.is_file()]
-    for path in there:
-        if _sha256(path) == file.sha256:
+def _locate_file(card: Card, file: WeightsFile) -> Path:
+    """Return the path of a file: its stored path, or beside the checkpoint."""
+    candidates = [Path(file.path), card.path.parent / file.name]
+    existing = [path for path in candidates if path.is_file()]
+    for path in existing:
+        if hash_file(path) == file.sha256:
             return path
-    if there:
+    if existing:
         raise CheckpointError(
-            f"checkpoint {card.path} was made for {there[0]} as it was then, and that "
-            "file has changed since; put the old one there, or make a new checkpoint "
-            "with `rtrecon adapt`"
+            f"checkpoint {card.path} was made for another content of {existing[0]}, "
+            "which has changed since; put the old file there, or make a new "
+            "checkpoint with `rtrecon adapt`"
         )
     raise CheckpointError(
-        f"checkpoint {card.path} needs the published encoder {file.path}, which is not "
-        f"there; put {file.name} there or beside the checkpoint"
+        f"checkpoint {card.path} needs the published encoder {file.path}, which does "
+        f"not exist; put {file.name} there or beside the checkpoint"
     )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from None

@@ -1,7 +1,7 @@
-"""Which mouse a readout of the published encoder answers for, by index or by name.
+"""The mice that readouts of DwiseNeuro belong to, by index or by name.
 
-Published networks were trained on the ten mice of Sensorium 2023; their names, and what
-they did on average while the networks were trained, are in no checkpoint.
+The published networks were trained on the ten mice of Sensorium 2023. The published
+files hold neither the names nor the mean behavior of these mice; both are listed here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from rtrecon.encoder.card import CheckpointError
 
 @dataclass(frozen=True)
 class Mouse:
-    """Whose neurons a readout answers for.
+    """A mouse whose neurons a readout predicts.
 
-    index: of the readout. name: animal, session and scan of its recording; empty if not
-    known. behavior_mean: over its training movies, in px, cm/s, px and px, in the order
-    of `BEHAVIOR`; empty if not known.
+    index: of the readout. name: animal, session and scan of the recording; empty if
+    unknown. behavior_mean: over the training movies, in px, cm/s, px and px, in the
+    order of `BEHAVIOR`; empty if unknown.
     """
 
     index: int
@@ -30,16 +30,16 @@ class Mouse:
     def __str__(self) -> str:
         return f"{self.index} ({self.name})" if self.name else str(self.index)
 
-    def goes_by(self, wanted: str) -> bool:
-        """Tell whether `wanted` is its index, its animal, or the name of its folder."""
+    def matches_name(self, wanted: str) -> bool:
+        """Whether `wanted` is its index, its animal or the name of its folder."""
         name = wanted.removeprefix("dynamic").partition("-Video")[0]
         animal = self.name.partition("-")[0]
         return name == str(self.index) or (name != "" and name in (self.name, animal))
 
 
-# The order of readouts: the five mice of the competition, then the five before them.
-# Means are those of the statistics that are published with the recordings.
-SENSORIUM = (
+# In the order of the readouts: the five mice of the competition, then the five released
+# before. Means are from the statistics published with the recordings.
+SENSORIUM_MICE = (
     Mouse(0, 7863, "29515-10-12", (39.8, 0.302, 155.8, 151.5)),
     Mouse(1, 7908, "29623-4-9", (60.6, 0.733, 145.7, 124.9)),
     Mouse(2, 8202, "29647-19-8", (49.1, 0.359, 177.4, 148.0)),
@@ -53,25 +53,28 @@ SENSORIUM = (
 )
 
 
-def answered_for(n_neurons: Sequence[int]) -> list[Mouse]:
-    """Return the mouse of each readout; known by name where its neurons are as many."""
-    known = {(mouse.index, mouse.n_neurons): mouse for mouse in SENSORIUM}
-    return [known.get(place, Mouse(*place)) for place in enumerate(n_neurons)]
+def identify_mice(n_neurons: Sequence[int]) -> list[Mouse]:
+    """Return the mouse of each readout, with its name where the counts agree."""
+    by_size = {(mouse.index, mouse.n_neurons): mouse for mouse in SENSORIUM_MICE}
+    sizes = enumerate(n_neurons)
+    return [by_size.get(size, Mouse(*size)) for size in sizes]
 
 
-def choose(path: Path, offered: Sequence[Mouse], wanted: str | int | None) -> Mouse:
+def choose_mouse(
+    path: Path, offered: Sequence[Mouse], wanted: str | int | None
+) -> Mouse:
     """Return the wanted one of a checkpoint's mice; raises `CheckpointError`.
 
-    wanted: see `Mouse.goes_by`; None where there is only one.
+    wanted: see `Mouse.matches_name`; None where there is only one.
     """
     if wanted is None and len(offered) == 1:
         return offered[0]
     for mouse in offered:
-        if wanted is not None and mouse.goes_by(str(wanted)):
+        if wanted is not None and mouse.matches_name(str(wanted)):
             return mouse
-    lacking = f"it has no readout for mouse {wanted}"
+    problem = f"it has no readout for mouse {wanted}"
     if wanted is None:
-        lacking = "which mouse is meant is not said"
+        problem = "it has readouts for several mice and none was chosen"
     raise CheckpointError(
-        f"checkpoint {path}: {lacking}; give one of {', '.join(map(str, offered))}"
+        f"checkpoint {path}: {problem}; give one of {', '.join(map(str, offered))}"
     )

@@ -1,10 +1,10 @@
 """DwiseNeuro: the network that won Sensorium 2023, for inference.
 
-Written from its description: a core of inverted residual blocks with depth-wise
-convolutions in space, then in time; a cortex of grouped, shuffled layers; one readout
-per mouse. Attributes bear the names in published checkpoints, misspelling included, so
-that those load key by key. Drop-out and drop-path, which only training has, are left
-out. Tensors are (batch, channels, frames, height, width).
+Written from its description (Baikulov 2023): a core of inverted residual blocks with
+depth-wise convolutions in space, then in time; a cortex of grouped, shuffled layers;
+one readout per mouse. Attributes have the names in published checkpoints, misspelling
+included, so that those load key by key. Drop-out and drop-path, used in training only,
+are left out. Tensors are (batch, channels, frames, height, width).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fusion
 
-Count = Annotated[int, msgspec.Meta(ge=1)]  # held to where a file tells it
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]  # checked when read from a file
 _Conv = TypeVar("_Conv", nn.Conv1d, nn.Conv3d)
 
 
@@ -27,34 +27,36 @@ _Conv = TypeVar("_Conv", nn.Conv1d, nn.Conv3d)
 class Architecture:
     """Sizes of a network; the defaults are those of the published ones.
 
-    Distilled models have expansion_ratio 6. core_features: what goes into each block;
-    the last block keeps its own.
+    Distilled models have expansion_ratio 6. core_features: number of input channels of
+    each block; the last block has as many outputs as inputs.
     """
 
-    in_channels: Count = 5
-    core_features: tuple[Count, ...] = (64, 64, 64, 64, 128, 128, 128, 256, 256)
-    spatial_strides: tuple[Count, ...] = (2, 1, 1, 1, 2, 1, 1, 2, 1)
-    spatial_kernel: Count = 3
-    temporal_kernel: Count = 5
-    expansion_ratio: Count = 7
-    se_reduce_ratio: Count = 32
-    cortex_features: tuple[Count, ...] = (1024, 2048, 4096)
-    groups: Count = 2
+    in_channels: PositiveInt = 5
+    core_features: tuple[PositiveInt, ...] = (64, 64, 64, 64, 128, 128, 128, 256, 256)
+    spatial_strides: tuple[PositiveInt, ...] = (2, 1, 1, 1, 2, 1, 1, 2, 1)
+    spatial_kernel: PositiveInt = 3
+    temporal_kernel: PositiveInt = 5
+    expansion_ratio: PositiveInt = 7
+    se_reduce_ratio: PositiveInt = 32
+    cortex_features: tuple[PositiveInt, ...] = (1024, 2048, 4096)
+    groups: PositiveInt = 2
     softplus_beta: Annotated[float, msgspec.Meta(gt=0)] = 0.07
 
 
 class DwiseNeuro(nn.Module):
-    """Activity of neurons (batch, n, frames) from video and behaviour, per mouse.
+    """Activity of neurons (batch, n, frames) from video and behavior, per mouse.
 
-    n_neurons: number of neurons by mouse, for the readouts that are wanted.
+    n_neurons: number of neurons by index of the mouse, one readout for each.
     """
 
-    def __init__(self, sizes: Architecture, n_neurons: Mapping[int, int]) -> None:
+    def __init__(
+        self, architecture: Architecture, n_neurons: Mapping[int, int]
+    ) -> None:
         super().__init__()
-        self.core = _Core(sizes)
-        self.cortex = _Cortex(sizes)
+        self.core = _Core(architecture)
+        self.cortex = _Cortex(architecture)
         self.readouts = nn.ModuleDict(
-            {str(mouse): _Readout(n, sizes) for mouse, n in n_neurons.items()}
+            {str(mouse): _Readout(n, architecture) for mouse, n in n_neurons.items()}
         )
         self.eval()
 
@@ -69,30 +71,32 @@ class DwiseNeuro(nn.Module):
 
 
 class _Core(nn.Module):
-    """What was seen, at (batch, features, frames)."""
+    """Visual features (batch, features, frames) from video and behavior."""
 
-    def __init__(self, sizes: Architecture) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        features = sizes.core_features
-        pointwise = nn.Conv3d(sizes.in_channels, features[0], 1, bias=False)
+        features = architecture.core_features
+        pointwise = nn.Conv3d(architecture.in_channels, features[0], 1, bias=False)
         self.stem = _ConvNorm(pointwise, active=False)
         outputs = (*features[1:], features[-1])
         self.blocks = nn.Sequential()
         for n_in, n_out, stride in zip(
-            features, outputs, sizes.spatial_strides, strict=True
+            features, outputs, architecture.spatial_strides, strict=True
         ):
             self.blocks.append(_PositionalEncoding(n_in))
-            self.blocks.append(_InvertedResidual(n_in, n_out, stride, sizes))
+            self.blocks.append(_InvertedResidual(n_in, n_out, stride, architecture))
 
     def forward(self, video: Tensor, behavior: Tensor) -> Tensor:
         conv, norm = cast(tuple[nn.Conv3d, _Norm], tuple(self.stem))
-        shown = functional.conv3d(video, conv.weight[:, :1], conv.bias)
-        told = functional.conv3d(behavior, conv.weight[:, 1:])  # one pixel may do
-        return self.blocks(norm(shown + told)).mean((3, 4))
+        from_video = functional.conv3d(video, conv.weight[:, :1], conv.bias)
+        from_behavior = functional.conv3d(
+            behavior, conv.weight[:, 1:]
+        )  # one pixel may do
+        return self.blocks(norm(from_video + from_behavior)).mean((3, 4))
 
 
 class _PositionalEncoding(nn.Module):
-    """Adds where and when: sines, then cosines, of time, of height and of width."""
+    """Adds position: sines, then cosines, of time, of height and of width."""
 
     inv_freq: Tensor
 
@@ -102,7 +106,7 @@ class _PositionalEncoding(nn.Module):
         frequencies = [1e4 ** (-k / n_axis) for k in range(0, n_axis, 2)]
         self.register_buffer("inv_freq", torch.tensor(frequencies))
         self._n_channels = n_channels
-        self._table: Tensor | None = None  # of the last shape that was asked for
+        self._table: Tensor | None = None  # for the shape of the last call
 
     def forward(self, x: Tensor) -> Tensor:
         table = self._table
@@ -124,30 +128,36 @@ class _PositionalEncoding(nn.Module):
 class _InvertedResidual(nn.Module):
     """Expand, filter each channel in space and in time, gate, project; add the input.
 
-    The input is thinned to every `stride`-th pixel, its channels are repeated as often
-    as needed. Sizes have to be divisible by the stride.
+    The added input is subsampled to every `stride`-th pixel and its channels are
+    repeated as often as needed. Sizes have to be divisible by the stride.
     """
 
-    def __init__(self, n_in: int, n_out: int, stride: int, sizes: Architecture) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, stride: int, architecture: Architecture
+    ) -> None:
         super().__init__()
-        n_mid = n_in * sizes.expansion_ratio
+        n_mid = n_in * architecture.expansion_ratio
         self.conv_pw = _ConvNorm(nn.Conv3d(n_in, n_mid, 1, bias=False))
-        self.spat_covn_dw = _ConvNorm(_SpatialConv(n_mid, sizes.spatial_kernel, stride))
-        self.temp_covn_dw = _ConvNorm(_TemporalConv(n_mid, sizes.temporal_kernel))
-        self.se = _SqueezeExcite(n_mid, n_mid // sizes.se_reduce_ratio)
+        self.spat_covn_dw = _ConvNorm(
+            _SpatialConv(n_mid, architecture.spatial_kernel, stride)
+        )
+        self.temp_covn_dw = _ConvNorm(
+            _TemporalConv(n_mid, architecture.temporal_kernel)
+        )
+        self.se = _SqueezeExcite(n_mid, n_mid // architecture.se_reduce_ratio)
         self.conv_pwl = _ConvNorm(nn.Conv3d(n_mid, n_out, 1, bias=False), active=False)
         self.bn_sc = _Norm(nn.BatchNorm3d(n_out), active=False)
         self._n_out, self._stride = n_out, stride
 
     def forward(self, x: Tensor) -> Tensor:
         filtered = self.temp_covn_dw(self.spat_covn_dw(self.conv_pw(x)))
-        thinned = x[..., :: self._stride, :: self._stride]
-        shortcut = self.bn_sc(_tiled(thinned, self._n_out))
+        subsampled = x[..., :: self._stride, :: self._stride]
+        shortcut = self.bn_sc(_repeat_channels(subsampled, self._n_out))
         return cast(Tensor, self.conv_pwl(self.se(filtered)) + shortcut)
 
 
 class _SqueezeExcite(nn.Module):
-    """Gates channels by what the whole window holds: no prediction is causal."""
+    """Gates channels by their mean over the whole window: no prediction is causal."""
 
     def __init__(self, n_channels: int, n_hidden: int) -> None:
         super().__init__()
@@ -161,15 +171,17 @@ class _SqueezeExcite(nn.Module):
 
 
 class _Cortex(nn.Module):
-    """Ever more features of every frame, without looking at other frames."""
+    """Layers with more and more features, frame by frame."""
 
-    def __init__(self, sizes: Architecture) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        inputs = (sizes.core_features[-1], *sizes.cortex_features)
+        inputs = (architecture.core_features[-1], *architecture.cortex_features)
         self.layers = nn.Sequential(
             *(
-                _ShuffleLayer(n_in, n_out, sizes.groups)
-                for n_in, n_out in zip(inputs, sizes.cortex_features, strict=False)
+                _ShuffleLayer(n_in, n_out, architecture.groups)
+                for n_in, n_out in zip(
+                    inputs, architecture.cortex_features, strict=False
+                )
             )
         )
 
@@ -178,7 +190,7 @@ class _Cortex(nn.Module):
 
 
 class _ShuffleLayer(nn.Module):
-    """Groups are mixed apart, their channels then dealt out; the input is added."""
+    """Mix channels within groups, shuffle them between groups, add the input."""
 
     def __init__(self, n_in: int, n_out: int, groups: int) -> None:
         super().__init__()
@@ -189,19 +201,21 @@ class _ShuffleLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mixed = self.bn(self.conv(x)).unflatten(1, (self.conv.groups, -1))
         shuffled = mixed.transpose(1, 2).flatten(1, 2)
-        return cast(Tensor, shuffled + self.bn_sc(_tiled(x, self.conv.out_channels)))
+        return cast(
+            Tensor, shuffled + self.bn_sc(_repeat_channels(x, self.conv.out_channels))
+        )
 
 
 class _Readout(nn.Module):
     """Expected activity of one mouse's neurons."""
 
-    def __init__(self, n_neurons: int, sizes: Architecture) -> None:
+    def __init__(self, n_neurons: int, architecture: Architecture) -> None:
         super().__init__()
-        groups, n_in = sizes.groups, sizes.cortex_features[-1]
-        n_out = -(-n_neurons // groups) * groups  # a group cannot lack a neuron
-        dropout = nn.Identity()  # has place 0 in training
+        groups, n_in = architecture.groups, architecture.cortex_features[-1]
+        n_out = -(-n_neurons // groups) * groups  # groups have to be of equal size
+        dropout = nn.Identity()  # stands for the drop-out at index 0 in training
         self.layer = nn.Sequential(dropout, nn.Conv1d(n_in, n_out, 1, groups=groups))
-        self._n_neurons, self._beta = n_neurons, sizes.softplus_beta
+        self._n_neurons, self._beta = n_neurons, architecture.softplus_beta
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.softplus(self.layer(x)[:, : self._n_neurons], self._beta)
@@ -221,7 +235,7 @@ class _Norm(nn.Module):
         x = self.bn(x)
         return functional.silu(x) if self._active else x
 
-    def folded_into(self, conv: _Conv) -> _Conv:
+    def fold_into(self, conv: _Conv) -> _Conv:
         bn, self.bn = cast(nn.BatchNorm3d, self.bn), nn.Identity()
         return fusion.fuse_conv_bn_eval(conv, bn)
 
@@ -234,7 +248,7 @@ class _ConvNorm(nn.Sequential):
 
 
 class _SpatialConv(nn.Conv3d):
-    """Depth-wise in space. In two dimensions, frames as channels: 3 x faster on CPU."""
+    """Depth-wise in space, as conv2d with frames as channels: 3 x faster on a CPU."""
 
     def __init__(self, n_channels: int, kernel: int, stride: int) -> None:
         size, strides, pad = (1, kernel, kernel), (1, stride, stride), kernel // 2
@@ -255,7 +269,7 @@ class _SpatialConv(nn.Conv3d):
 
 
 class _TemporalConv(nn.Conv3d):
-    """Depth-wise in time. In two dimensions, pixels in a row: 3 x faster on CPU."""
+    """Depth-wise in time, as conv2d with pixels in a row: 3 x faster on a CPU."""
 
     def __init__(self, n_channels: int, kernel: int) -> None:
         size, pad = (kernel, 1, 1), (kernel // 2, 0, 0)
@@ -271,21 +285,21 @@ class _TemporalConv(nn.Conv3d):
         return filtered.unflatten(3, x.shape[3:])
 
 
-def _tiled(x: Tensor, n_channels: int) -> Tensor:
+def _repeat_channels(x: Tensor, n_channels: int) -> Tensor:
     """Return x with its channels repeated in turn until there are n_channels."""
     times = -(-n_channels // x.shape[1])
     return torch.cat([x] * times, 1)[:, :n_channels] if times > 1 else x[:, :n_channels]
 
 
-def fold(network: DwiseNeuro) -> DwiseNeuro:
+def fold_batch_norms(network: DwiseNeuro) -> DwiseNeuro:
     """Fold every batch norm into the convolution before it, in place; return it.
 
-    Answers stay the same up to rounding; published keys no longer load.
+    Predictions stay the same up to rounding; published keys no longer load.
     """
     for module in network.modules():
         if isinstance(module, _ConvNorm):
             conv, norm = cast(tuple[nn.Conv3d, _Norm], tuple(module))
-            module[0] = norm.folded_into(conv)
+            module[0] = norm.fold_into(conv)
         elif isinstance(module, _ShuffleLayer):
-            module.conv = module.bn.folded_into(module.conv)
+            module.conv = module.bn.fold_into(module.conv)
     return network

@@ -1,4 +1,4 @@
-"""May the session go on in this field? The numbers, and a sentence."""
+"""Compare today's field with the stored one: can the session go on, and why not."""
 
 from __future__ import annotations
 
@@ -7,119 +7,129 @@ from typing import Any
 
 import numpy as np
 
-from rtrecon.config import FieldSettings
+from rtrecon.config import FieldMatchSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.imaging.field_match.match import (
     FieldMatch,
-    align_field,
+    compute_visibility,
+    match_field,
     move_rois,
-    visibility,
 )
 from rtrecon.rois.roi_set import RoiSet
 
 _REFOCUS = (
-    "the place is right but the neurons look different: change the depth until the two "
-    "images look alike, then take a new reference"
+    "the position is right but the neurons look different: change the depth until the "
+    "two images look alike, then take a new reference"
 )
 
 
 @dataclass(frozen=True)
 class FieldReport:
-    """All that was found out about today's field.
+    """The comparison of today's field with the stored one.
 
-    stored, today: (lines, pixels) float32. rois: masks on the stored image; moved: the
-    same neurons on today's, empty where they lie outside it. visibility: (n,) 0..1.
-    Where there is no match, `moved` means nothing and nothing is visible.
+    stored_image, current_image: (lines, pixels) float32. stored_rois: masks on the
+    stored image; moved_rois: the same neurons on today's, empty where they lie outside
+    it. visibility: (n,) 0..1. is_go: whether the session can go on. summary: a sentence
+    with the numbers. Where there is no match, `moved_rois` means nothing and no neuron
+    is visible.
     """
 
-    stored: Array
-    today: Array
-    rois: RoiSet
-    moved: RoiSet
+    stored_image: Array
+    current_image: Array
+    stored_rois: RoiSet
+    moved_rois: RoiSet
     match: FieldMatch
     visibility: Array
-    go: bool
-    sentence: str
+    is_go: bool
+    summary: str
 
     @property
-    def outside(self) -> Array:
+    def is_outside(self) -> Array:
         """Which neurons left the field, (n,) bool; none where there is no match."""
-        return _lost(self.rois, self.moved) & self.match.found
+        return (
+            _find_lost_neurons(self.stored_rois, self.moved_rois) & self.match.is_found
+        )
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return everything but images and masks, for json.dumps."""
         match = self.match
         return {
-            "go": self.go,
-            "sentence": self.sentence,
+            "go": self.is_go,
+            "summary": self.summary,
             "matrix": match.matrix.tolist(),
             "shift_px": list(match.shift_px),
             "rotation_deg": match.rotation_deg,
             "scale": match.scale,
             "shear": match.shear,
             "correlation": match.correlation,
-            "by_chance": match.by_chance,
-            "ids": self.moved.ids.tolist(),
-            "outside": self.outside.tolist(),
+            "chance_correlation": match.chance_correlation,
+            "ids": self.moved_rois.ids.tolist(),
+            "outside": self.is_outside.tolist(),
             "visibility": np.round(self.visibility, 3).tolist(),
         }
 
 
 def compare_fields(
-    today: Array, stored: Array, rois: RoiSet, limits: FieldSettings
+    today: Array, stored: Array, rois: RoiSet, limits: FieldMatchSettings
 ) -> FieldReport:
     """Find the stored image's field and neurons in today's image, of one plane.
 
-    Takes 2 to 3 s for 512 x 512 and 1000 neurons. Raises ValueError for an image of
-    which nothing can be told, UserError where masks and stored image do not belong
-    together.
+    Takes 2 to 3 s for 512 x 512 and 1000 neurons. Raises ValueError for a
+    blank image, UserError where masks and stored image do not belong together.
     """
     if rois.shape != stored.shape:
         raise UserError(
             f"the masks are of a field of {rois.shape} lines and pixels, but the image "
             f"stored with them has {stored.shape}; store both from the same recording"
         )
-    match = align_field(today, stored, limits)
+    match = match_field(today, stored, limits)
     moved = move_rois(rois, match)
-    seen = np.zeros(len(rois), np.float32)
-    if match.found:
-        seen = visibility(moved, today, stored, match)
-    go, sentence = verdict(match, seen, _lost(rois, moved), limits)
-    return FieldReport(stored, today, rois, moved, match, seen, go, sentence)
+    visibility = np.zeros(len(rois), np.float32)
+    if match.is_found:
+        visibility = compute_visibility(moved, today, stored, match)
+    is_outside = _find_lost_neurons(rois, moved)
+    is_go, summary = judge_match(match, visibility, is_outside, limits)
+    return FieldReport(stored, today, rois, moved, match, visibility, is_go, summary)
 
 
-def verdict(
-    match: FieldMatch, seen: Array, outside: Array, limits: FieldSettings
+def judge_match(
+    match: FieldMatch,
+    visibility: Array,
+    is_outside: Array,
+    limits: FieldMatchSettings,
 ) -> tuple[bool, str]:
-    """Return whether to go on, and a sentence with the numbers why or what to do.
+    """Return whether the session can go on, and a sentence: the numbers, what to do.
 
-    seen: (n,) visibility. outside: (n,) bool, neurons that left the field.
+    visibility: (n,). is_outside: (n,) bool, neurons that left the field.
     """
-    fit = f"correlation {match.correlation:.2f}, by chance {match.by_chance:.2f}"
-    if match.mirrored:
+    fit = (
+        f"correlation {match.correlation:.2f}, by chance {match.chance_correlation:.2f}"
+    )
+    if match.is_mirrored:
         return False, (
             f"no-go: today's field fits the stored one only in a mirror ({fit}); is a "
             "scan direction flipped? Flip it back and take a new reference"
         )
-    if not match.found:
+    if not match.is_found:
         return False, (
             f"no-go: the stored field is not in today's image ({fit}): this is another "
             "field or depth; move the objective until the two images look alike, then "
             "take a new reference"
         )
-    visible, n = int(np.sum(seen > 0)), len(seen)
+    n_visible, n = int(np.sum(visibility > 0)), len(visibility)
     facts = (
-        f"{visible} of {n} neurons visible, {_moved_by(match)}; "
-        f"{int(outside.sum())} outside the field"
+        f"{n_visible} of {n} neurons visible, {_describe_movement(match)}; "
+        f"{int(is_outside.sum())} outside the field"
     )
-    if visible >= limits.min_visible * n:
+    if n_visible >= limits.min_visible_fraction * n:
         return True, f"go: {facts}"
-    shifted = 2 * outside.sum() > n - visible
-    return False, f"no-go: {facts}; {_move_back(match) if shifted else _REFOCUS}"
+    is_shifted = 2 * is_outside.sum() > n - n_visible
+    advice = _advise_moving_back(match) if is_shifted else _REFOCUS
+    return False, f"no-go: {facts}; {advice}"
 
 
-def _move_back(match: FieldMatch) -> str:
+def _advise_moving_back(match: FieldMatch) -> str:
     y, x = match.shift_px
     return (
         f"move the stage so that the image moves by {-y:+.0f} lines and {-x:+.0f} "
@@ -127,13 +137,13 @@ def _move_back(match: FieldMatch) -> str:
     )
 
 
-def _moved_by(match: FieldMatch) -> str:
+def _describe_movement(match: FieldMatch) -> str:
     return (
         f"moved by {np.hypot(*match.shift_px):.1f} px, rotated by "
         f"{match.rotation_deg:.1f} deg, scaled by {match.scale:.3f}"
     )
 
 
-def _lost(rois: RoiSet, moved: RoiSet) -> Array:
-    """Which neurons had a mask and have none in today's field, (n,) bool."""
+def _find_lost_neurons(rois: RoiSet, moved: RoiSet) -> Array:
+    """Return which neurons have a mask, but none in today's field; (n,) bool."""
     return np.asarray((np.diff(rois.indptr) > 0) & (np.diff(moved.indptr) == 0))

@@ -1,4 +1,4 @@
-"""Whether masks lie on the neurons, or would if rows and columns were exchanged."""
+"""Detect masks whose rows and columns are exchanged."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from scipy.ndimage import gaussian_filter
 from rtrecon.core.types import Array
 from rtrecon.rois.roi_set import RoiSet
 
-# How many standard errors better the exchanged masks have to be: real masks shifted at
-# random over their field, 300 times, came to 3.2 at most; exchanged ones come to 6.2.
-_CLEARLY = 5.0
+# By how many standard errors the exchanged masks must fit better: real masks shifted at
+# random over their field, 300 times, reach 3.2 at most; exchanged ones reach 6.2.
+_MIN_Z_SCORE = 5.0
 
 
-def looks_transposed(rois: RoiSet, mean_image: Array) -> str | None:
+def check_transposition(rois: RoiSet, mean_image: Array) -> str | None:
     """Return a sentence if masks fit the image better with rows and columns swapped.
 
     rois: of one plane, on the field of `mean_image` (lines, pixels). None where they
-    fit as they are, where neither way is clearly better, and where a swapped mask would
-    leave the field.
+    fit as they are, where neither orientation is clearly better, and where a swapped
+    mask would leave the field.
     """
-    swapped = rois.transposed()
+    swapped = rois.transpose()
     lines, pixels = rois.shape
     if (
         not len(rois.rows)
@@ -28,10 +28,10 @@ def looks_transposed(rois: RoiSet, mean_image: Array) -> str | None:
         or swapped.cols.max() >= pixels
     ):
         return None
-    detail = _neuron_sized_detail(mean_image, rois)
-    as_given, as_swapped = _brightness(detail, rois), _brightness(detail, swapped)
+    detail = _extract_neuron_detail(mean_image, rois)
+    as_given, as_swapped = _mask_means(detail, rois), _mask_means(detail, swapped)
     gain = as_swapped - as_given
-    if not (as_swapped.mean() > 0 and _standard_errors(gain) > _CLEARLY):
+    if not (as_swapped.mean() > 0 and _compute_z_score(gain) > _MIN_Z_SCORE):
         return None
     return (
         f"masks look transposed: neurons stand out from their surroundings by "
@@ -41,7 +41,7 @@ def looks_transposed(rois: RoiSet, mean_image: Array) -> str | None:
     )
 
 
-def _neuron_sized_detail(mean_image: Array, rois: RoiSet) -> Array:
+def _extract_neuron_detail(mean_image: Array, rois: RoiSet) -> Array:
     """Return the image relative to its surroundings, in local standard deviations."""
     radius_px = np.sqrt(max(1.0, np.median(np.diff(rois.indptr))) / np.pi)
     image = np.asarray(mean_image, np.float32)
@@ -50,20 +50,20 @@ def _neuron_sized_detail(mean_image: Array, rois: RoiSet) -> Array:
         gaussian_filter(image, 4 * radius_px),
     )
     detail = fine - coarse
-    # Locally, so that a few bright cells do not speak for all.
+    # The local s.d., so that a few bright cells do not dominate.
     spread = np.sqrt(gaussian_filter(detail**2, 12 * radius_px))
     return np.divide(detail, spread, out=np.zeros_like(detail), where=spread > 0)
 
 
-def _brightness(detail: Array, rois: RoiSet) -> Array:
+def _mask_means(detail: Array, rois: RoiSet) -> Array:
     """Return the weighted mean of the image under each mask that is not empty."""
     filled = np.flatnonzero(np.diff(rois.indptr))
     values = detail[rois.rows, rois.cols] * rois.weights
     return np.add.reduceat(values, rois.indptr[filled])
 
 
-def _standard_errors(gain: Array) -> float:
-    """Return how many standard errors the mean lies above 0; 0 for less than three."""
+def _compute_z_score(gain: Array) -> float:
+    """Return the mean in standard errors; 0 for fewer than three values."""
     if len(gain) < 3:
         return 0.0
     return float(gain.mean() / max(gain.std(ddof=1) / np.sqrt(len(gain)), 1e-12))

@@ -1,4 +1,4 @@
-"""Which frames are not to be believed, and why."""
+"""Frame quality control: which frames are rejected, and for which reason."""
 
 from __future__ import annotations
 
@@ -7,114 +7,132 @@ from math import sqrt
 
 import numpy as np
 
-from rtrecon.config import RegisterSettings
+from rtrecon.config import RegistrationSettings
 from rtrecon.core.types import Array
-from rtrecon.imaging.registration import kernels as kernels
-from rtrecon.imaging.registration.rigid import Peak, RigidSearch
+from rtrecon.imaging.registration import kernels
+from rtrecon.imaging.registration.rigid import CorrelationPeak, RigidSearch
 
 # In standard deviations of the correlation with noise; a few hundred shifts are tried.
-_CHANCE = 5.0
-# Share of lines that may be constant: recordings moved before are filled at an edge.
-_CONSTANT_LINES = 0.1
-# Trusted frames over which the usual confidence is the mean, once that many were seen;
-# and how many say what is usual at all.
-_USUAL_FRAMES, _FEWEST_FRAMES = 300, 30
+_CHANCE_SD = 5.0
+# Share of lines that may be constant: registered recordings are filled at an edge.
+_MAX_CONSTANT_FRACTION = 0.1
+# The usual confidence is the mean over the newest accepted frames, of which so many
+# count at most; frames are compared with it once so many were accepted.
+_MAX_BASELINE_FRAMES, _MIN_BASELINE_FRAMES = 300, 30
 
 
 class RejectionReason(StrEnum):
-    """Why a frame is not trusted, in words for the display and the record."""
+    """Why a frame is rejected, in words for the display and the recording."""
 
     NONE = ""
     CONSTANT = "constant image"  # all zero, saturated, filled
-    LINES = "lines missing"
-    LIGHT = "light leak"
-    FAR = "moved beyond the range"
-    INVERTED = "inverted"
-    STRANGER = "unlike the reference"
-    PLANE = "out of plane or blurred"
+    MISSING_LINES = "missing lines"
+    LIGHT_LEAK = "light leak"
+    OUT_OF_RANGE = "shift out of range"
+    INVERTED = "inverted contrast"
+    UNMATCHED = "does not match the template"
+    OUT_OF_PLANE = "out of plane or blurred"
 
 
-class Trust:
-    """Judges frames found on one template; remembers how well frames usually match."""
+class FrameQuality:
+    """Judges registered frames; remembers how well frames usually match the template.
 
-    def __init__(self, search: RigidSearch, settings: RegisterSettings) -> None:
+    search: the search that finds the frames on their template.
+    """
+
+    def __init__(self, search: RigidSearch, settings: RegistrationSettings) -> None:
         self._settings = settings
-        self._usual = 0.0
-        self._seen = 0
-        self.follow(search)
+        self._mean_confidence = 0.0
+        self._n_accepted = 0
+        self.replace_template(search)
 
-    def follow(self, search: RigidSearch) -> None:
-        """Judge by this search's template from now on."""
+    def replace_template(self, search: RigidSearch) -> None:
+        """Judge frames by the template of this search from now on."""
         template = search.levels[0].template
         self._search = search
-        self._lines = template.shape[0] * _CONSTANT_LINES
-        self._lines += kernels.constant_lines(template)
-        self._row_means = search.levels[-1].template.mean(1)
-        by_chance = _CHANCE / (sqrt(template.size) * search.own_score)
-        self._least = max(self._settings.min_confidence, by_chance)
+        self._max_constant_lines = template.shape[0] * _MAX_CONSTANT_FRACTION
+        self._max_constant_lines += kernels.count_constant_lines(template)
+        self._template_line_means = search.levels[-1].template.mean(1)
+        by_chance = _CHANCE_SD / (sqrt(template.size) * search.template_score)
+        self._min_confidence = max(self._settings.min_confidence, by_chance)
 
-    def judge(self, frame: Array, peak: Peak, confidence: float) -> RejectionReason:
-        """Return what speaks against the frame that the search has just found."""
-        if peak.empty:
+    def find_rejection_reason(
+        self, frame: Array, peak: CorrelationPeak, confidence: float
+    ) -> RejectionReason:
+        """Return why the frame that the search has just found must be rejected.
+
+        NONE where it is accepted.
+        """
+        if peak.is_constant:
             return RejectionReason.CONSTANT
-        if kernels.constant_lines(frame) > self._lines:
-            return RejectionReason.LINES
-        if self._too_bright(peak):
-            return RejectionReason.LIGHT
-        if peak.found and confidence >= self._least:
-            return self._doubt_of_fit(peak, confidence)
-        if peak.far:
-            return RejectionReason.FAR
-        return RejectionReason.INVERTED if peak.inverted else RejectionReason.STRANGER
+        if kernels.count_constant_lines(frame) > self._max_constant_lines:
+            return RejectionReason.MISSING_LINES
+        if self._has_light_leak(peak):
+            return RejectionReason.LIGHT_LEAK
+        if peak.is_found and confidence >= self._min_confidence:
+            return self._check_match(peak, confidence)
+        if peak.is_out_of_range:
+            return RejectionReason.OUT_OF_RANGE
+        is_inverted = peak.is_inverted
+        return RejectionReason.INVERTED if is_inverted else RejectionReason.UNMATCHED
 
-    def believe(self, confidence: float) -> None:
-        """Remember how well a trusted frame matched."""
-        self._seen = min(self._seen + 1, _USUAL_FRAMES)
-        self._usual += (confidence - self._usual) / self._seen
+    def update_baseline(self, confidence: float) -> None:
+        """Include an accepted frame in the usual confidence."""
+        self._n_accepted = min(self._n_accepted + 1, _MAX_BASELINE_FRAMES)
+        self._mean_confidence += (confidence - self._mean_confidence) / self._n_accepted
 
-    def state(self) -> dict[str, Array]:
+    def get_state(self) -> dict[str, Array]:
         """Return what is remembered between frames."""
-        return {"usual_confidence": np.array([self._usual, self._seen])}
+        baseline = np.array([self._mean_confidence, self._n_accepted])
+        return {"confidence_baseline": baseline}
 
-    def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a state."""
-        usual, seen = state["usual_confidence"].tolist()
-        self._usual, self._seen = usual, int(seen)
+    def restore_state(self, state: dict[str, Array]) -> None:
+        """Continue from a state."""
+        mean_confidence, n_accepted = state["confidence_baseline"].tolist()
+        self._mean_confidence, self._n_accepted = mean_confidence, int(n_accepted)
 
-    def _doubt_of_fit(self, peak: Peak, confidence: float) -> RejectionReason:
+    def _check_match(self, peak: CorrelationPeak, confidence: float) -> RejectionReason:
         if max(abs(peak.y), abs(peak.x)) > self._settings.max_shift_px:
-            return RejectionReason.FAR
-        least = self._settings.min_usual * self._usual
-        if self._seen >= _FEWEST_FRAMES and confidence < least:
-            return RejectionReason.PLANE
+            return RejectionReason.OUT_OF_RANGE
+        expected = self._settings.min_relative_confidence * self._mean_confidence
+        if self._n_accepted >= _MIN_BASELINE_FRAMES and confidence < expected:
+            return RejectionReason.OUT_OF_PLANE
         return RejectionReason.NONE
 
-    def _too_bright(self, peak: Peak) -> bool:
-        """Whether some band of lines is brighter than the template and its gain allow.
+    def _has_light_leak(self, peak: CorrelationPeak) -> bool:
+        """Return whether some lines are brighter than the template and its gain allow.
 
-        By more than nearly all the template's contrast. More laser power brightens
-        neurons too; light from elsewhere does not.
+        The limit is nearly the full contrast of the template. More laser power
+        brightens neurons as well; light from elsewhere does not.
         """
         image, level = self._search.images[-1], self._search.levels[-1]
-        lowest, highest = self._search.usual
-        scale = 2 ** (len(self._search.levels) - 1)
-        y, x = (round(v / scale) if peak.found else 0 for v in (peak.y, peak.x))
-        lines = len(self._row_means)
-        own = slice(max(0, -y), lines - max(0, y))
-        shown = slice(max(0, y), lines - max(0, -y))
-        rows, expected = image.mean(1)[shown], self._row_means[own]
-        if (rows - expected).max() <= highest - lowest:
+        lowest, highest = self._search.clip_range
+        y, x = self._coarsest_shift(peak)
+        lines = len(image)
+        image_lines = slice(max(0, y), lines - max(0, -y))
+        template_lines = slice(max(0, -y), lines - max(0, y))
+        line_means = image.mean(1)[image_lines]
+        expected = self._template_line_means[template_lines]
+        if (line_means - expected).max() <= highest - lowest:
             return False
-        gain = _gain(image, level.template, level.pattern, (y, x))
-        return bool((rows - max(1.0, gain) * expected).max() > highest - lowest)
+        gain = _estimate_gain(image, level.template, level.pattern, (y, x))
+        excess = line_means - max(1.0, gain) * expected
+        return bool(excess.max() > highest - lowest)
+
+    def _coarsest_shift(self, peak: CorrelationPeak) -> tuple[int, int]:
+        """Return the peak's shift in whole pixels of the coarsest level."""
+        if not peak.is_found:
+            return 0, 0
+        scale = 2 ** (len(self._search.levels) - 1)
+        return round(peak.y / scale), round(peak.x / scale)
 
 
-def _gain(
+def _estimate_gain(
     image: Array, template: Array, pattern: Array, shift: tuple[int, int]
 ) -> float:
-    """By how much neurons are brighter in an image that is the template, shifted."""
+    """Return by which factor neurons are brighter than in the shifted template."""
     (lines, pixels), (y, x) = image.shape, shift
-    own = np.s_[max(0, -y) : lines - max(0, y), max(0, -x) : pixels - max(0, x)]
-    shown = np.s_[max(0, y) : lines - max(0, -y), max(0, x) : pixels - max(0, -x)]
-    centred = pattern[own] - pattern[own].mean()
-    return float(np.vdot(image[shown], centred) / np.vdot(template[own], centred))
+    moved = np.s_[max(0, y) : lines - max(0, -y), max(0, x) : pixels - max(0, -x)]
+    still = np.s_[max(0, -y) : lines - max(0, y), max(0, -x) : pixels - max(0, x)]
+    centered = pattern[still] - pattern[still].mean()
+    return float(np.vdot(image[moved], centered) / np.vdot(template[still], centered))

@@ -1,7 +1,10 @@
-"""Kernels of registration: frames compared with a template, and moved back.
+"""Compiled inner loops of registration: compare frames with a template, move them back.
 
-A pattern is a template, band-passed; `sums` and `squares` are float64 integral images
-of a pattern and of its square, one line and one pixel larger.
+A pattern is a band-passed template. `sums` and `squares` are float64 integral images of
+a pattern and of its square; they are one line and one pixel larger than the pattern.
+
+No kernel reads or writes outside its arrays, whatever the shift: where a shift leaves
+no overlap, the correlation is 0.
 """
 
 from __future__ import annotations
@@ -10,13 +13,13 @@ import math
 
 import numpy as np
 
-from rtrecon.core.numba_jit import kernel, summing_kernel
+from rtrecon.core.numba_jit import jit_kernel, jit_summing_kernel
 from rtrecon.core.types import Array
 
 
-@kernel
-def halve(image: Array, out: Array) -> None:
-    """Mean over boxes of 2 x 2 pixels; an odd last line or pixel is left out."""
+@jit_kernel
+def halve_image(image: Array, out: Array) -> None:
+    """Average boxes of 2 x 2 pixels; an odd last line or pixel is left out."""
     for row in range(out.shape[0]):
         upper, lower = image[2 * row], image[2 * row + 1]
         for col in range(out.shape[1]):
@@ -25,29 +28,30 @@ def halve(image: Array, out: Array) -> None:
             out[row, col] = np.float32(0.25) * total
 
 
-@summing_kernel
-def centre(
+@jit_summing_kernel
+def center_image(
     image: Array, lowest: float, highest: float, margins: tuple[int, int], out: Array
 ) -> tuple[float, float]:
-    """Write the middle of an image, less its mean, clipped, to the middle of out.
+    """Write the inner part of an image, without its mean and clipped, to out.
 
-    The middle is what lies within the margins (lines, pixels) of out, which stay as
-    they are. Clipped to lowest and highest from the mean, then centred once more.
-    Returns the mean before clipping and the norm of what is written.
+    The inner part is what lies inside the margins (lines, pixels); the margins of out
+    do not change. Values are clipped to lowest and highest relative to the mean, then
+    the mean is removed once more. Returns the mean before clipping, and the norm of
+    what was written.
     """
     top, left = margins
-    middle = image[top : image.shape[0] - top, left : image.shape[1] - left]
+    inner = image[top : image.shape[0] - top, left : image.shape[1] - left]
     written = out[top : image.shape[0] - top, left : image.shape[1] - left]
-    lines, pixels = middle.shape
+    lines, pixels = inner.shape
     total = 0.0
     for row in range(lines):
         for col in range(pixels):
-            total += middle[row, col]
+            total += inner[row, col]
     mean = total / (lines * pixels)
     total = 0.0
     for row in range(lines):
         for col in range(pixels):
-            written[row, col] = min(max(middle[row, col] - mean, lowest), highest)
+            written[row, col] = min(max(inner[row, col] - mean, lowest), highest)
             total += written[row, col]
     energy = 0.0
     for row in range(lines):
@@ -57,40 +61,43 @@ def centre(
     return mean, math.sqrt(energy)
 
 
-@summing_kernel
-def search(centred: Array, pattern: Array, scales: Array, out: Array) -> None:
+@jit_summing_kernel
+def correlate_all_shifts(
+    centered: Array, pattern: Array, scales: Array, out: Array
+) -> None:
     """Correlate a centred image with the pattern, for every shift in range.
 
-    scales, out: (2 * ry + 1, 2 * rx + 1); entry [ry + y, rx + x] belongs to the shift
-    (y, x) and `scales` is the inverse norm of the pattern seen through it. The
-    margins (ry, rx) of the image are zero: so a shift is one offset in flat memory.
+    scales, out: (2 * ry + 1, 2 * rx + 1). Entry [ry + y, rx + x] belongs to the shift
+    (y, x); `scales` holds the inverse norm of the part of the pattern that is seen at
+    that shift. The margins (ry, rx) of the image must be zero, so that a shift is one
+    offset in flat memory.
     """
     lines, pixels = pattern.shape
     ry, rx = scales.shape[0] // 2, scales.shape[1] // 2
     first, last = ry * pixels + rx, (lines - ry) * pixels - rx
-    middle = centred.reshape(-1)[first:last]
+    inner = centered.reshape(-1)[first:last]
     flat = pattern.reshape(-1)
     for i in range(2 * ry + 1):
         for j in range(2 * rx + 1):
             offset = first - (i - ry) * pixels - (j - rx)
-            seen = flat[offset : offset + last - first]
+            visible = flat[offset : offset + last - first]
             dot = np.float32(0)
             for k in range(last - first):
-                dot += middle[k] * seen[k]
+                dot += inner[k] * visible[k]
             out[i, j] = dot * scales[i, j]
 
 
-@kernel
-def _window(integral: Array, top: int, left: int, lines: int, pixels: int) -> float:
-    """Sum over a window of the image that `integral` was made from."""
+@jit_kernel
+def _sum_window(integral: Array, top: int, left: int, lines: int, pixels: int) -> float:
+    """Return the sum over a window of the image that `integral` was made from."""
     bottom, right = top + lines, left + pixels
     total: float = integral[bottom, right] - integral[top, right]
     total += integral[top, left] - integral[bottom, left]
     return total
 
 
-@kernel
-def _coefficient(
+@jit_kernel
+def _normalize_product(
     dot: float,
     total: float,
     spread: float,
@@ -99,23 +106,23 @@ def _coefficient(
     corner: tuple[int, int],
     size: tuple[int, int],
 ) -> float:
-    """Correlation of an image with the window of the pattern at a corner.
+    """Return the correlation of an image with a window of the pattern.
 
-    dot: their plain product. total, spread: the image's sum, and its sum of squares
-    about its mean. 0 where either is constant.
+    dot: sum of their products. total, spread: the image's sum, and its sum of squares
+    about its mean. corner, size: of the window. 0 where either of them is constant.
     """
     count = size[0] * size[1]
-    own = _window(sums, corner[0], corner[1], size[0], size[1])
-    energy = _window(squares, corner[0], corner[1], size[0], size[1])
-    own_spread = energy - own * own / count
-    scale = math.sqrt(max(spread, 0.0) * max(own_spread, 0.0))
-    return (dot - total * own / count) / scale if scale > 0 else 0.0
+    pattern_sum = _sum_window(sums, corner[0], corner[1], size[0], size[1])
+    energy = _sum_window(squares, corner[0], corner[1], size[0], size[1])
+    pattern_spread = energy - pattern_sum * pattern_sum / count
+    scale = math.sqrt(max(spread, 0.0) * max(pattern_spread, 0.0))
+    return (dot - total * pattern_sum / count) / scale if scale > 0 else 0.0
 
 
-@summing_kernel
-def cross_scores(
+@jit_summing_kernel
+def correlate_neighbors(
     image: Array,
-    pivot: float,
+    mean_level: float,
     pattern: Array,
     sums: Array,
     squares: Array,
@@ -123,18 +130,21 @@ def cross_scores(
     x: int,
     out: Array,
 ) -> None:
-    """Normalised correlation at the shift (y, x) and at its four neighbours.
+    """Compute the normalised correlation at the shift (y, x) and at four neighbours.
 
-    out: (5,) float64 for (y, x), (y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1), all
-    over the one window of the image that each of them maps into the pattern. pivot: any
-    value near the image's mean, against rounding.
+    out: (5,) float64 for (y, x), (y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1). All
+    five use the same window of the image, which each of them maps into the pattern; all
+    are 0 where there is no such window. mean_level: any value near the image's mean; it
+    is subtracted to limit rounding errors.
     """
     top, bottom = max(0, y + 1), pattern.shape[0] + min(0, y - 1)
     left, right = max(0, x + 1), pattern.shape[1] + min(0, x - 1)
     lines, pixels = bottom - top, right - left
     total = energy = 0.0
     out[:] = 0.0
-    zero, level = np.float32(0), np.float32(pivot)
+    if lines < 1 or pixels < 1:
+        return
+    zero, level = np.float32(0), np.float32(mean_level)
     for row in range(top, bottom):
         line = image[row, left:right]
         before = pattern[row - y - 1, left - x : right - x]
@@ -161,32 +171,33 @@ def cross_scores(
     size = lines, pixels
     for k, dy, dx in ((0, 0, 0), (1, -1, 0), (2, 1, 0), (3, 0, -1), (4, 0, 1)):
         corner = top - y - dy, left - x - dx
-        out[k] = _coefficient(out[k], total, spread, sums, squares, corner, size)
+        out[k] = _normalize_product(out[k], total, spread, sums, squares, corner, size)
 
 
-@summing_kernel
-def strip_scores(
+@jit_summing_kernel
+def correlate_strips(
     image: Array,
-    pivot: float,
+    mean_level: float,
     pattern: Array,
     sums: Array,
     squares: Array,
-    places: Array,
+    centers: Array,
     line: Array,
     out: Array,
 ) -> None:
-    """Normalised correlation of each strip of lines, at every shift around its own.
+    """Compute the normalised correlation of each strip of lines around its own shift.
 
-    places: (n, 2) int64, the shift (y, x) that each of n strips is tried around; out:
-    (n, k, k) float64, k odd, its middle at that shift. Strips are equally high, the
-    last takes what is left. Lines that the largest shifts move out of the pattern are
-    left out; a strip without any is 0. line: (pixels,) scratch; pivot: see above.
+    centers: (n, 2) int64, the shift (y, x) around which each of n strips is tried; out:
+    (n, k, k) float64 with k odd, its middle at that shift. Strips have the same height;
+    the last one takes the remaining lines. Lines that the largest shifts move out of
+    the pattern are left out; a strip without any line left scores 0. line: (pixels,)
+    scratch. mean_level: see `correlate_neighbors`.
     """
-    reach, height = out.shape[1] // 2, pattern.shape[0] // len(places)
-    level = np.float32(pivot)
-    for strip in range(len(places)):
-        y, x = places[strip]
-        ending = pattern.shape[0] if strip + 1 == len(places) else (strip + 1) * height
+    reach, height = out.shape[1] // 2, pattern.shape[0] // len(centers)
+    level = np.float32(mean_level)
+    for strip in range(len(centers)):
+        y, x = centers[strip]
+        ending = pattern.shape[0] if strip + 1 == len(centers) else (strip + 1) * height
         top = max(strip * height, y + reach)
         bottom = min(ending, pattern.shape[0] + min(0, y - reach))
         left, right = max(0, x + reach), pattern.shape[1] + min(0, x - reach)
@@ -208,24 +219,24 @@ def strip_scores(
             for i in range(2 * reach + 1):
                 for j in range(2 * reach + 1):
                     start = left - x - (j - reach)
-                    seen = pattern[row - y - (i - reach), start : start + pixels]
+                    visible = pattern[row - y - (i - reach), start : start + pixels]
                     dot = np.float32(0)
                     for col in range(pixels):
-                        dot += line[col] * seen[col]
+                        dot += line[col] * visible[col]
                     scores[i, j] += dot
         spread = energy - total * total / (lines * pixels)
         size = lines, pixels
         for i in range(2 * reach + 1):
             for j in range(2 * reach + 1):
                 corner = top - y - (i - reach), left - x - (j - reach)
-                scores[i, j] = _coefficient(
+                scores[i, j] = _normalize_product(
                     scores[i, j], total, spread, sums, squares, corner, size
                 )
 
 
-@kernel
-def _slide(line: Array, x: float, out: Array) -> None:
-    """out[c] = line[c + x], linear between pixels; outside, the nearest pixel."""
+@jit_kernel
+def _shift_line(line: Array, x: float, out: Array) -> None:
+    """Set out[c] = line[c + x], linear between pixels; outside, the nearest pixel."""
     pixels, x0 = out.size, math.floor(x)
     fx = np.float32(x - x0)
     first = min(max(-x0, 0), pixels)
@@ -239,13 +250,13 @@ def _slide(line: Array, x: float, out: Array) -> None:
     out[last:] = np.float32(line[pixels - 1])
 
 
-@kernel
+@jit_kernel
 def undo_shifts(frame: Array, shifts: Array, line: Array, out: Array) -> None:
-    """out[r, c] = frame[r + y, c + x] with (y, x) = shifts[r], bilinear.
+    """Set out[r, c] = frame[r + y, c + x] with (y, x) = shifts[r], bilinear.
 
-    shifts: (lines, 2) float64, one for each line of out. Outside the frame, the
-    nearest edge pixel. line: (pixels,) scratch, one line of the frame between two of
-    its rows.
+    shifts: (lines, 2) float64, one for each line of out. Pixels from outside the frame
+    take the value of the nearest edge pixel. line: (pixels,) scratch, one line of the
+    frame between two of its rows.
     """
     lines = out.shape[0]
     for row in range(lines):
@@ -257,24 +268,24 @@ def undo_shifts(frame: Array, shifts: Array, line: Array, out: Array) -> None:
         for col in range(line.size):
             value = np.float32(upper[col])
             line[col] = value + fy * (np.float32(lower[col]) - value)
-        _slide(line, x, out[row])
+        _shift_line(line, x, out[row])
 
 
-@kernel
-def straighten(frame: Array, offset: float, out: Array) -> None:
-    """Write a frame whose odd lines lie `offset` pixels too far right as it should be.
+@jit_kernel
+def correct_scan_phase(frame: Array, offset: float, out: Array) -> None:
+    """Move the odd lines of a frame left by `offset` pixels, linear between pixels.
 
-    Even lines stay as they are; odd ones are linear between pixels.
+    Even lines are copied as they are.
     """
     for row in range(frame.shape[0]):
         if row % 2:
-            _slide(frame[row], offset, out[row])
+            _shift_line(frame[row], offset, out[row])
         else:
             out[row] = frame[row]
 
 
-@kernel
-def constant_lines(frame: Array) -> int:
+@jit_kernel
+def count_constant_lines(frame: Array) -> int:
     """Count the lines whose pixels are all equal."""
     count = 0
     for row in range(frame.shape[0]):
@@ -285,11 +296,11 @@ def constant_lines(frame: Array) -> int:
     return count
 
 
-@kernel
-def blend(mean: Array, image: Array, share: float) -> None:
-    """Move a running mean towards an image by a share of their difference."""
-    weight = np.float32(share)
+@jit_kernel
+def update_mean(mean: Array, image: Array, weight: float) -> None:
+    """Move a running mean towards an image by `weight` times their difference."""
+    weight32 = np.float32(weight)
     for row in range(mean.shape[0]):
-        own, new = mean[row], image[row]
+        old, new = mean[row], image[row]
         for col in range(mean.shape[1]):
-            own[col] += weight * (new[col] - own[col])
+            old[col] += weight32 * (new[col] - old[col])

@@ -1,149 +1,173 @@
-"""Where one frame lies on the template, as a whole.
+"""Rigid registration: find the one shift at which a whole frame fits the template.
 
-On the coarsest of several halved images, every shift in range is tried; on each finer
-one, only the climb to the nearest peak; on the full image, a parabola through the peak.
-Only the template is filtered, once: to correlate with a band-passed template is to
-correlate band-passed images.
+On the coarsest level of the image pyramid every shift in range is tried. On each finer
+level only the climb to the nearest peak is followed, and a parabola through that peak
+gives the shift to a fraction of a pixel. Only the template is band-passed, once: to
+correlate a frame with a band-passed template is to correlate band-passed images.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import ceil
+from math import ceil, copysign
 
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.imaging.registration import kernels as kernels
-from rtrecon.imaging.registration.template_pyramid import Level, inverse_norms
+from rtrecon.imaging.registration import kernels
+from rtrecon.imaging.registration.template_pyramid import (
+    PyramidLevel,
+    compute_inverse_norms,
+)
 
-# From a peak one level up, one step is common; a climb this long has lost its way.
-_MOST_STEPS = 6
-# From the middle of `kernels.cross_scores` to each of its entries.
+# From the peak of the next coarser level one step is common; a longer climb is lost.
+_MAX_CLIMB_STEPS = 6
+# From the middle of `kernels.correlate_neighbors` to each of its five entries.
 _STEPS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-# Beyond these, a frame is clipped before the search: one neuron that flashes would
-# otherwise outshine all others, and match whatever is bright.
-_USUAL_PERCENT = (1, 99)
-# The pattern itself correlates with its own negative, a little aside.
-_INVERTED = 1.5
-# Correlation on the coarsest image; strangers stay far below it.
-_FITTING = 0.3
+# A frame is clipped to this range of the template before the search: one neuron that
+# flashes would otherwise dominate the image, and match whatever is bright.
+_CLIP_PERCENT = (1, 99)
+# The pattern correlates with its own negative, a little aside. The negative counts as
+# the better fit where it exceeds the positive peak by this factor.
+_INVERTED_RATIO = 1.5
+# Correlation on the coarsest level of a frame that fits; other fields stay far below.
+_MIN_FITTING_CORRELATION = 0.3
 
 
 @dataclass(frozen=True)
-class Peak:
-    """The best shift (y, x) in px, and how it was come by.
+class CorrelationPeak:
+    """The best shift (y, x) of a frame in px, and how the search ended.
 
-    score: correlation with the pattern there. found: False where the search ended on
-    the border of its range (`far` if it fitted there), or lost its way. empty: nothing
-    to compare, the image is constant. inverted: the template's negative fits better.
+    score: correlation with the pattern there. is_found: False where the search ended on
+    the border of its range, or without reaching a peak. is_out_of_range: the frame fits
+    at that border, so it has moved further than the range. is_constant: the image has
+    no contrast. is_inverted: the template's negative fits better.
     """
 
     y: float
     x: float
     score: float
-    found: bool
-    far: bool = False
-    empty: bool = False
-    inverted: bool = False
+    is_found: bool
+    is_out_of_range: bool = False
+    is_constant: bool = False
+    is_inverted: bool = False
 
 
 class RigidSearch:
-    """Finds frames on one template, given as its scales (`pyramid.levels`).
+    """Finds the shift of frames relative to one template, given as its pyramid.
 
-    The search covers `max_shift_px`, but at most a quarter of the field. own_score:
-    what the template itself reaches. usual: (lowest, highest) of nearly all pixels of
-    the coarsest template, from its mean. After `find`: `images`, the frame at every
-    scale, finest first, and `pivot`, about its mean.
+    The search covers `max_shift_px`, but at most a quarter of the field.
+    template_score: the correlation that the template itself reaches. clip_range:
+    (lowest, highest) value of nearly all pixels of the coarsest template, relative to
+    its mean. After `find_peak`, `images` holds the frame at every scale, finest first,
+    and `mean_level` approximates its mean.
     """
 
-    def __init__(self, scales: list[Level], max_shift_px: float) -> None:
-        self.levels = scales
+    def __init__(self, levels: list[PyramidLevel], max_shift_px: float) -> None:
+        self.levels = levels
         self.images: list[Array] = []
-        self.pivot = 0.0
-        coarsest = scales[-1]
-        reach = ceil(max_shift_px / 2 ** (len(scales) - 1)) + 1
+        self.mean_level = 0.0
+        coarsest = levels[-1]
+        reach = ceil(max_shift_px / 2 ** (len(levels) - 1)) + 1
         ry, rx = (min(reach, side // 4) for side in coarsest.pattern.shape)
-        self._norms = inverse_norms(coarsest, ry, rx)
-        self._found = np.empty_like(self._norms)
-        self._centred = np.zeros_like(coarsest.pattern)
-        around = coarsest.template - coarsest.template.mean()
-        lowest, highest = np.percentile(around, _USUAL_PERCENT).tolist()
-        self.usual: tuple[float, float] = lowest, highest
+        self._inverse_norms = compute_inverse_norms(coarsest, ry, rx)
+        self._correlations = np.empty_like(self._inverse_norms)
+        self._centered = np.zeros_like(coarsest.pattern)
+        deviation = coarsest.template - coarsest.template.mean()
+        lowest, highest = np.percentile(deviation, _CLIP_PERCENT).tolist()
+        self.clip_range: tuple[float, float] = lowest, highest
         self._scores = np.empty(5)
-        self.own_score = self._own_score()
+        self.template_score = self._score_template()
 
-    def find(self, image: Array) -> Peak:
-        """Find an image of (lines, pixels), int16, uint16 or float32."""
+    def find_peak(self, image: Array) -> CorrelationPeak:
+        """Find the shift of an image of (lines, pixels), int16, uint16 or float32."""
         self.images = [image, *(level.image for level in self.levels[1:])]
         for finer, coarser in pairwise(self.images):
-            kernels.halve(finer, coarser)
-        coarse = peak = self._search()
+            kernels.halve_image(finer, coarser)
+        coarse = peak = self._search_coarsest()
         for image, level in zip(self.images[::-1], self.levels[::-1], strict=True):
-            if not peak.found:
+            if not peak.is_found:
                 break
-            doubling = 1 if level is self.levels[-1] else 2
-            start = round(doubling * peak.y), round(doubling * peak.x)
-            peak = self._climb(image, level, start)
+            factor = 1 if level is self.levels[-1] else 2
+            start = round(factor * peak.y), round(factor * peak.x)
+            peak = self._climb_to_peak(image, level, start)
         return replace(
-            peak, far=coarse.far, empty=coarse.empty, inverted=coarse.inverted
+            peak,
+            is_out_of_range=coarse.is_out_of_range,
+            is_constant=coarse.is_constant,
+            is_inverted=coarse.is_inverted,
         )
 
-    def _own_score(self) -> float:
-        finest = self.levels[0]
-        pivot = float(finest.template.mean())
-        parts = finest.pattern, finest.sums, finest.squares
-        kernels.cross_scores(finest.template, pivot, *parts, 0, 0, self._scores)
+    def _score_template(self) -> float:
+        level = self.levels[0]
+        mean = float(level.template.mean())
+        pattern = level.pattern, level.sums, level.squares
+        kernels.correlate_neighbors(level.template, mean, *pattern, 0, 0, self._scores)
         return float(self._scores[0])
 
-    def _search(self) -> Peak:
-        """Best whole shift on the coarsest level."""
-        found, pattern = self._found, self.levels[-1].pattern
-        margins = found.shape[0] // 2, found.shape[1] // 2
-        self.pivot, norm = kernels.centre(
-            self.images[-1], *self.usual, margins, self._centred
+    def _search_coarsest(self) -> CorrelationPeak:
+        """Find the best whole-pixel shift on the coarsest level."""
+        correlations, pattern = self._correlations, self.levels[-1].pattern
+        margins = correlations.shape[0] // 2, correlations.shape[1] // 2
+        self.mean_level, norm = kernels.center_image(
+            self.images[-1], *self.clip_range, margins, self._centered
         )
-        kernels.search(self._centred, pattern, self._norms, found)
-        row, col = divmod(int(found.argmax()), found.shape[1])
-        inside = 0 < row < found.shape[0] - 1 and 0 < col < found.shape[1] - 1
-        best = float(found[row, col])
-        return Peak(
+        kernels.correlate_all_shifts(
+            self._centered, pattern, self._inverse_norms, correlations
+        )
+        row, col = divmod(int(correlations.argmax()), correlations.shape[1])
+        lines, pixels = correlations.shape
+        is_inside = 0 < row < lines - 1 and 0 < col < pixels - 1
+        best = float(correlations[row, col])
+        return CorrelationPeak(
             row - margins[0],
             col - margins[1],
             score=0.0,
-            found=inside and norm > 0,
-            far=not inside and best > _FITTING * norm > 0,
-            empty=norm == 0,
-            inverted=-float(found.min()) > _INVERTED * best,
+            is_found=is_inside and norm > 0,
+            is_out_of_range=not is_inside
+            and best > _MIN_FITTING_CORRELATION * norm > 0,
+            is_constant=norm == 0,
+            is_inverted=-float(correlations.min()) > _INVERTED_RATIO * best,
         )
 
-    def _climb(self, image: Array, level: Level, start: tuple[int, int]) -> Peak:
-        (y, x), left = start, None
-        scores, parts = self._scores, (level.pattern, level.sums, level.squares)
-        for _ in range(_MOST_STEPS):
-            kernels.cross_scores(image, self.pivot, *parts, y, x, scores)
+    def _climb_to_peak(
+        self, image: Array, level: PyramidLevel, start: tuple[int, int]
+    ) -> CorrelationPeak:
+        """Step to the best neighbour until there is none; then refine the peak."""
+        (y, x), previous = start, None
+        scores, pattern = self._scores, (level.pattern, level.sums, level.squares)
+        for _ in range(_MAX_CLIMB_STEPS):
+            kernels.correlate_neighbors(image, self.mean_level, *pattern, y, x, scores)
             dy, dx = _STEPS[int(scores.argmax())]
-            # Each place has its own window; two neighbours may each prefer the other.
-            if (dy, dx) == (0, 0) or (y + dy, x + dx) == left:
-                return _refined(y, x, scores.tolist())
-            left = (y, x)
+            # Each shift has its own window; two neighbours may each prefer the other.
+            if (dy, dx) == (0, 0) or (y + dy, x + dx) == previous:
+                return _refine_peak(y, x, scores.tolist())
+            previous = (y, x)
             y, x = y + dy, x + dx
-        return Peak(y, x, float(scores[0]), found=False)
+        return CorrelationPeak(y, x, float(scores[0]), is_found=False)
 
 
-def _refined(y: int, x: int, scores: list[float]) -> Peak:
-    """Parabolas through the peak and its neighbours, along y and along x."""
-    centre, up, down, left, right = scores
-    dy, rise_y = vertex(up, centre, down)
-    dx, rise_x = vertex(left, centre, right)
-    return Peak(y + dy, x + dx, centre + rise_y + rise_x, found=True)
+def _refine_peak(y: int, x: int, scores: list[float]) -> CorrelationPeak:
+    """Fit parabolas through the peak and its neighbours, along y and along x."""
+    middle, up, down, left, right = scores
+    dy, rise_y = fit_parabola_peak(up, middle, down)
+    dx, rise_x = fit_parabola_peak(left, middle, right)
+    return CorrelationPeak(y + dy, x + dx, middle + rise_y + rise_x, is_found=True)
 
 
-def vertex(before: float, centre: float, after: float) -> tuple[float, float]:
-    """Where a parabola through -1, 0, 1 peaks, and how far above the middle."""
-    bend = before - 2 * centre + after
-    if bend >= 0:
+def fit_parabola_peak(
+    before: float, middle: float, after: float
+) -> tuple[float, float]:
+    """Return where the parabola through -1, 0, 1 peaks, and its rise over the middle.
+
+    The position lies within -1..1, however flat the parabola is; 0 where the three
+    values have no maximum.
+    """
+    bend = before - 2 * middle + after
+    if not bend < 0:
         return 0.0, 0.0
-    at = 0.5 * (before - after) / bend
-    return at, -0.25 * (before - after) * at
+    position = 0.5 * (before - after) / bend
+    if abs(position) > 1:
+        return copysign(1.0, position), max(before, after) - middle
+    return position, -0.25 * (before - after) * position

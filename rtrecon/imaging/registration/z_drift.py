@@ -1,9 +1,9 @@
-"""How far the imaged plane has wandered up or down: a stack of planes around it says.
+"""Z drift: how far the imaged plane has moved up or down, from a stack around it.
 
-The mean of a second of registered images is correlated with every plane; a bell curve
-through the best three says where between them it lies, and how far bands of lines
-disagree, how sure that is. Only the planes are band-passed, once: to correlate with
-them is to correlate band-passed images.
+The mean of a second of registered images is correlated with every plane of the stack.
+A Gaussian through the best three gives the depth between the planes, and how much bands
+of lines disagree gives its error. Only the planes are band-passed, once: to correlate
+an image with band-passed planes is to correlate band-passed images.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ import numpy as np
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.imaging.registration import kernels as kernels
-from rtrecon.imaging.registration.rigid import RigidSearch, vertex
-from rtrecon.imaging.registration.template_pyramid import levels
+from rtrecon.imaging.registration import kernels
+from rtrecon.imaging.registration.rigid import RigidSearch, fit_parabola_peak
+from rtrecon.imaging.registration.template_pyramid import build_pyramid
 
-FEWEST_PLANES = 3
+MIN_PLANES = 3
 _MEAN_S = 1.0
-_HALVED_FROM_PX = 96  # finer detail than that of the halved image is mostly noise
+_MIN_HALVED_SIDE_PX = 96  # larger images are halved: finer detail is mostly noise
 _BANDS = 16
-_MARGIN = 1 / 16  # of each side: moved images are filled there
-_REACH_PX = 16.0  # of the halved image: from the template, and from plane to plane
-# As in rigid: a neuron that flashes must not outshine all others.
-_USUAL_PERCENT = (1, 99)
-# The best plane's lead over the worst, in s.d. of its mean over bands; and the error,
-# in planes, above which nothing is said.
-_SURE, _MOST_ERROR = 4.0, 0.5
+_MARGIN = 1 / 16  # of each side: images that were moved back are filled there
+# Of the halved image: from the template, and from one plane to the next.
+_REACH_PX = 16.0
+# As in `rigid`: a neuron that flashes must not dominate the image.
+_CLIP_PERCENT = (1, 99)
+# Required lead of the best plane over the worst, in s.d. of its mean over bands; and
+# the largest error, in planes, of a depth that is reported.
+_MIN_Z_SCORE, _MAX_ERROR_PLANES = 4.0, 0.5
 
 
 @dataclass(frozen=True)
-class Depth:
+class DepthEstimate:
     """How much deeper the image lies than the template did, and one s.d. of that.
 
-    In um, or in planes where their distance is not known. Positive: deeper in the
-    tissue. NaN: not known, or beyond the stack.
+    In um, or in planes where their distance is unknown. Positive: deeper in the tissue.
+    NaN: unknown, or outside the stack.
     """
 
     z: float = nan
@@ -45,104 +46,110 @@ class Depth:
 
 
 @dataclass(frozen=True)
-class DepthPlanes:
-    """The planes of a stack, ready to be compared with images.
+class DepthStack:
+    """The planes of a stack, prepared for comparison with images.
 
     patterns: (n, bands, pixels of a band) float32, band-passed, zero at the margins,
-    each band of norm 1. shape: (lines, pixels) of what is compared. usual: (lowest,
-    highest) of nearly all pixels from their mean. start: where the template lies, in
-    planes from the first.
+    each band of norm 1. shape: (lines, pixels) of the compared images. clip_range:
+    (lowest, highest) value of nearly all pixels relative to their mean.
+    template_position: where the template lies, in planes from the first.
     """
 
     patterns: Array
     shape: tuple[int, int]
-    usual: tuple[float, float]
-    start: float
+    clip_range: tuple[float, float]
+    template_position: float
 
 
-class DepthMeter:
-    """Follows the depth of registered images; cheap: 0.2 ms for 512 x 512.
+class DepthTracker:
+    """Follows the depth of registered images; takes 0.2 ms for 512 x 512.
 
-    step: um between planes; 1 tells depth in planes. depth: the newest, renewed about
-    every second.
+    plane_distance: um between planes; 1 gives the depth in planes. depth: the newest
+    estimate, renewed about every second.
     """
 
-    def __init__(self, planes: DepthPlanes, rate_hz: float, step: float = 1.0) -> None:
-        self.depth = Depth()
-        self._planes = planes
-        self._step = step
-        self._frames = max(1, round(_MEAN_S * rate_hz))
-        # Compared one after the other, beside the frames of the next mean.
-        self._at_once = ceil(len(planes.patterns) / self._frames)
-        self._small, self._mean = np.zeros((2, *planes.shape), np.float32)
-        self._centred = np.zeros_like(self._mean)
-        self._scores = np.zeros(planes.patterns.shape[:2], np.float32)
-        self._compared = len(self._scores)
-        self._count = self._used = 0
+    def __init__(
+        self, stack: DepthStack, rate_hz: float, plane_distance: float = 1.0
+    ) -> None:
+        self.depth = DepthEstimate()
+        self._stack = stack
+        self._plane_distance = plane_distance
+        self._n_frames = max(1, round(_MEAN_S * rate_hz))
+        # Planes are compared a few at a time, while frames of the next mean come in.
+        self._planes_per_frame = ceil(len(stack.patterns) / self._n_frames)
+        self._halved, self._mean = np.zeros((2, *stack.shape), np.float32)
+        self._centered = np.zeros_like(self._mean)
+        self._scores = np.zeros(stack.patterns.shape[:2], np.float32)
+        self._n_compared = len(self._scores)
+        self._count = self._n_used = 0
 
-    def take(self, image: Array | None) -> None:
-        """Take one registered image, (lines, pixels) float32; None: it was no use."""
-        self._compare()
+    def add_image(self, image: Array | None) -> None:
+        """Include one registered image, (lines, pixels) float32; None: unusable."""
+        self._compare_planes()
         self._count += 1
         if image is not None:
-            self._used += 1
-            small = _halved(image, self._small)
-            kernels.blend(self._mean, small, 1 / self._used)
-        if self._count == self._frames:
-            self._begin_comparing()
+            self._n_used += 1
+            halved = _halve(image, self._halved)
+            kernels.update_mean(self._mean, halved, 1 / self._n_used)
+        if self._count == self._n_frames:
+            self._start_comparison()
 
-    def _begin_comparing(self) -> None:
-        is_enough = 2 * self._used >= self._frames
-        self._count = self._used = 0
-        if is_enough and _centre(self._mean, self._planes.usual, self._centred):
-            self._compared = 0
+    def _start_comparison(self) -> None:
+        is_enough = 2 * self._n_used >= self._n_frames
+        self._count = self._n_used = 0
+        clip_range = self._stack.clip_range
+        if is_enough and _center_image(self._mean, clip_range, self._centered):
+            self._n_compared = 0
         else:
-            self.depth = Depth()
+            self.depth = DepthEstimate()
 
-    def _compare(self) -> None:
-        done, n = self._compared, len(self._scores)
-        if done == n:
+    def _compare_planes(self) -> None:
+        """Compare the next planes; after the last one, renew the depth."""
+        first, n = self._n_compared, len(self._scores)
+        if first == n:
             return
-        self._compared = min(done + self._at_once, n)
-        own = slice(done, self._compared)
-        _score(self._planes.patterns[own], self._centred, self._scores[own])
-        if self._compared == n:
-            place, error = _place(self._scores)
-            z = self._step * (place - self._planes.start)
-            self.depth = Depth(z, self._step * error)
+        self._n_compared = min(first + self._planes_per_frame, n)
+        planes = slice(first, self._n_compared)
+        patterns = self._stack.patterns[planes]
+        _correlate_bands(patterns, self._centered, self._scores[planes])
+        if self._n_compared == n:
+            position, error = _locate_depth(self._scores)
+            z = self._plane_distance * (position - self._stack.template_position)
+            self.depth = DepthEstimate(z, self._plane_distance * error)
 
 
-def find_depth_planes(planes: Array, template: Array) -> DepthPlanes:
+def prepare_depth_stack(planes: Array, template: Array) -> DepthStack:
     """Align planes (n, lines, pixels), from above, to the template of one of them.
 
-    Each is moved onto its neighbour, for those far from the template look different.
-    Raises UserError with a sentence where the template is not among them, or at their
-    end. Takes 0.1 s for a plane of 512 x 512.
+    Each plane is aligned to its neighbour, because planes far from the template look
+    different. Raises UserError where the template does not lie among them, or lies at
+    their end. Takes 0.1 s for planes of 512 x 512.
     """
     _require_planes(planes, template)
-    small = [_halved(np.array(plane, np.float32)) for plane in planes]
-    target = _halved(np.array(template, np.float32))
-    low, high = np.percentile(target - target.mean(), _USUAL_PERCENT).tolist()
-    patterns = np.array([_by_band(p) for p in _aligned_patterns(small, target)])
-    centred = np.zeros_like(target)
-    _centre(target, (low, high), centred)
+    halved = [_halve(np.array(plane, np.float32)) for plane in planes]
+    target = _halve(np.array(template, np.float32))
+    low, high = np.percentile(target - target.mean(), _CLIP_PERCENT).tolist()
+    aligned = _align_patterns(halved, target)
+    patterns = np.array([_normalize_bands(pattern) for pattern in aligned])
+    centered = np.zeros_like(target)
+    _center_image(target, (low, high), centered)
     scores = np.zeros(patterns.shape[:2], np.float32)
-    _score(patterns, centred, scores)
-    start, _ = _place(scores)
-    if np.isnan(start):
+    _correlate_bands(patterns, centered, scores)
+    position, _ = _locate_depth(scores)
+    if np.isnan(position):
         best = int(scores.sum(1).argmax()) + 1
         raise UserError(
             f"the image looks most like plane {best} of the {len(planes)} in the "
-            "stack, and its depth cannot be told from that; take a stack with the "
+            "stack, and its depth cannot be estimated from that; take a stack with the "
             "imaged plane in its middle"
         )
-    return DepthPlanes(patterns, target.shape, (low, high), start)
+    return DepthStack(patterns, target.shape, (low, high), position)
 
 
 def _require_planes(planes: Array, template: Array) -> None:
-    if len(planes) < FEWEST_PLANES:
+    if len(planes) < MIN_PLANES:
         raise UserError(
-            f"the stack holds {len(planes)} planes; z drift needs {FEWEST_PLANES} "
+            f"the stack holds {len(planes)} planes; z drift needs {MIN_PLANES} "
             "around the imaged one"
         )
     if planes.shape[1:] != template.shape:
@@ -152,106 +159,114 @@ def _require_planes(planes: Array, template: Array) -> None:
         )
 
 
-def _aligned_patterns(planes: list[Array], template: Array) -> list[Array]:
-    """Band-passed planes, each moved onto the one before, nearer to the template."""
-    search = RigidSearch(levels(template), _REACH_PX)
-    peaks = [search.find(plane) for plane in planes]
-    nearest = int(np.argmax([peak.score * peak.found for peak in peaks]))
+def _align_patterns(planes: list[Array], template: Array) -> list[Array]:
+    """Return band-passed planes, each aligned to its neighbour nearer to the template.
+
+    Starts with the plane that fits the template best.
+    """
+    search = RigidSearch(build_pyramid(template), _REACH_PX)
+    peaks = [search.find_peak(plane) for plane in planes]
+    nearest = int(np.argmax([peak.score * peak.is_found for peak in peaks]))
     patterns: dict[int, Array] = {}
-    below = range(nearest, len(planes))
-    for order in (below, range(nearest, -1, -1)):
-        fixed, place = search, (0.0, 0.0)
+    deeper, higher = range(nearest, len(planes)), range(nearest, -1, -1)
+    for order in (deeper, higher):
+        fixed, shift = search, (0.0, 0.0)
         for k in order:
-            peak = fixed.find(planes[k])
-            place = (peak.y, peak.x) if peak.found else place
-            fixed = RigidSearch(levels(_moved_back(planes[k], place)), _REACH_PX)
+            peak = fixed.find_peak(planes[k])
+            shift = (peak.y, peak.x) if peak.is_found else shift
+            pyramid = build_pyramid(_undo_shift(planes[k], shift))
+            fixed = RigidSearch(pyramid, _REACH_PX)
             patterns[k] = fixed.levels[0].pattern
     return [patterns[k] for k in range(len(planes))]
 
 
-def _moved_back(plane: Array, yx_px: tuple[float, float]) -> Array:
-    moved = np.empty_like(plane)
+def _undo_shift(plane: Array, yx_px: tuple[float, float]) -> Array:
+    moved_back = np.empty_like(plane)
     shifts = np.tile(yx_px, (len(plane), 1))
-    kernels.undo_shifts(plane, shifts, np.empty_like(plane[0]), moved)
-    return moved
+    kernels.undo_shifts(plane, shifts, np.empty_like(plane[0]), moved_back)
+    return moved_back
 
 
-def _halved(image: Array, out: Array | None = None) -> Array:
+def _halve(image: Array, out: Array | None = None) -> Array:
     """Return the image at half its size, if it is large enough; in out, if given."""
     lines, pixels = image.shape
-    if min(lines, pixels) < _HALVED_FROM_PX:
+    if min(lines, pixels) < _MIN_HALVED_SIDE_PX:
         return image
-    small = np.empty((lines // 2, pixels // 2), np.float32) if out is None else out
-    kernels.halve(image, small)
-    return small
+    half = np.empty((lines // 2, pixels // 2), np.float32) if out is None else out
+    kernels.halve_image(image, half)
+    return half
 
 
 def _margins(shape: tuple[int, ...]) -> tuple[int, int]:
     return ceil(_MARGIN * shape[0]), ceil(_MARGIN * shape[1])
 
 
-def _centre(image: Array, usual: tuple[float, float], out: Array) -> bool:
-    """Write the middle of an image as it is compared; say if there is anything."""
-    _, norm = kernels.centre(image, *usual, _margins(image.shape), out)
+def _center_image(image: Array, clip_range: tuple[float, float], out: Array) -> bool:
+    """Write the inner part of an image, centred; return whether it has contrast."""
+    _, norm = kernels.center_image(image, *clip_range, _margins(image.shape), out)
     return norm > 0
 
 
-def _by_band(pattern: Array) -> Array:
-    """Return the middle of a pattern as (bands, pixels), each band at norm 1.
+def _normalize_bands(pattern: Array) -> Array:
+    """Return the inner part of a pattern as (bands, pixels), each band of norm 1.
 
-    So that a band matches its own plane best: not the one where it is brightest.
+    Each band then matches the plane it lies in best, not the plane where it is
+    brightest.
     """
     top, left = _margins(pattern.shape)
     inner = np.s_[top:-top, left:-left]
-    unit = np.zeros_like(pattern)
-    unit[inner] = pattern[inner] - pattern[inner].mean()
-    bands = _bands_of(unit)
+    centered = np.zeros_like(pattern)
+    centered[inner] = pattern[inner] - pattern[inner].mean()
+    bands = _split_bands(centered)
     norms = np.linalg.norm(bands, axis=1, keepdims=True)
     return np.divide(bands, norms, where=norms > 0, out=np.zeros_like(bands))
 
 
-def _bands_of(image: Array) -> Array:
-    """The lines between the margins, as (bands, pixels of a band)."""
+def _split_bands(image: Array) -> Array:
+    """Return the lines between the margins as (bands, pixels of a band)."""
     top, _ = _margins(image.shape)
-    middle = image[top : len(image) - top]
-    count = min(_BANDS, len(middle) // 2)
-    height = len(middle) // count
-    return middle[: count * height].reshape(count, -1)
+    inner = image[top : len(image) - top]
+    count = min(_BANDS, len(inner) // 2)
+    height = len(inner) // count
+    return inner[: count * height].reshape(count, -1)
 
 
-def _score(patterns: Array, centred: Array, out: Array) -> None:
-    """How alike an image and each of the planes are, by band: out (n, bands)."""
-    np.vecdot(patterns, _bands_of(centred), out=out)
+def _correlate_bands(patterns: Array, centered: Array, out: Array) -> None:
+    """Fill out (n, bands) with the correlation of an image with each plane."""
+    np.vecdot(patterns, _split_bands(centered), out=out)
 
 
-def _place(scores: Array) -> tuple[float, float]:
-    """Where in the stack (n, bands) scores peak, in planes, and one s.d.; or NaN."""
+def _locate_depth(scores: Array) -> tuple[float, float]:
+    """Return where (n, bands) scores peak in the stack, in planes, and one s.d.
+
+    Both NaN where that cannot be estimated.
+    """
     total = scores.sum(1)
     best, worst = int(total.argmax()), int(total.argmin())
     lead = scores[best] - scores[worst]
-    if best in (0, len(total) - 1) or _sureness(lead) < _SURE:
+    if best in (0, len(total) - 1) or _z_score(lead) < _MIN_Z_SCORE:
         return nan, nan
-    around = np.maximum(total[best - 1 : best + 2], 1e-3 * total[best])
-    step, error = _bell(around, scores[best - 1 : best + 2])
-    return (best + step, error) if error < _MOST_ERROR else (nan, nan)
+    nearby = np.maximum(total[best - 1 : best + 2], 1e-3 * total[best])
+    step, error = _fit_gaussian(nearby, scores[best - 1 : best + 2])
+    return (best + step, error) if error < _MAX_ERROR_PLANES else (nan, nan)
 
 
-def _sureness(lead: Array) -> float:
-    """Mean over bands, in s.d. of that mean."""
+def _z_score(lead: Array) -> float:
+    """Return the mean over bands, in s.d. of that mean."""
     spread = float(lead.std(ddof=1)) / sqrt(len(lead))
     return float(lead.mean()) / spread if spread else 0.0
 
 
-def _bell(total: Array, bands: Array) -> tuple[float, float]:
-    """Where a Gaussian through (3,) totals peaks from the middle, and one s.d.
+def _fit_gaussian(total: Array, bands: Array) -> tuple[float, float]:
+    """Return where a Gaussian through (3,) totals peaks from the middle, and one s.d.
 
-    Its logarithm is a parabola. bands: (3, bands), what the totals are sums of; at the
-    peak their slopes cancel, and what each leaves is its error.
+    Its logarithm is a parabola. bands: (3, bands), the parts of each total; at the peak
+    their slopes cancel, and the slope that each has there gives the error.
     """
     logs = np.log(total)
-    step, _ = vertex(*logs.tolist())
-    shares = bands / total[:, None]
-    slopes = (shares[2] - shares[0]) / 2
-    slopes += step * (shares[0] - 2 * shares[1] + shares[2])
+    step, _ = fit_parabola_peak(*logs.tolist())
+    parts = bands / total[:, None]
+    slopes = (parts[2] - parts[0]) / 2
+    slopes += step * (parts[0] - 2 * parts[1] + parts[2])
     bend = float(2 * logs[1] - logs[0] - logs[2])
     return step, float(np.linalg.norm(slopes)) / bend if bend > 0 else nan

@@ -1,150 +1,181 @@
-"""Every clock on one time base: encoder frame k sits at t0 + k / rate_hz.
+"""The encoder's time base: integrates activity of microscope frames to encoder frames.
 
-t0 is the microscope's time of the session's first frame.
+Encoder frame k lies at t0 + k / rate_hz, where t0 is the time of the session's first
+frame on the microscope's clock. It covers the time since encoder frame k - 1, as the
+activity of a microscope frame is what happened since the frame before.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import cast
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from rtrecon.core.types import Array
-from rtrecon.protocol.behavior import UNKNOWN, Behaved
+from rtrecon.imaging.timing.frame_integration import FrameIntegral
+from rtrecon.protocol.behavior import NO_BEHAVIOR, BehaviorValues
 
-SAME_RATE = 0.02  # relative; closer rates are matched frame by frame, not blended
-HOLE_PERIODS = 1.5  # an interval longer than this many microscope periods is a hole
-MAX_HOLE_TICKS = 300  # encoder frames told of a hole: its newest; older ones are left
+# Rates that differ by less, relatively, are matched frame by frame: no frame is split.
+SAME_RATE_TOLERANCE = 0.02
+# An interval longer than this many microscope periods is a gap.
+MAX_INTERVAL_PERIODS = 1.5
+# Encoder frames returned for one gap: the newest ones; older ones are left out.
+MAX_GAP_SAMPLES = 300
 
 
 @dataclass(frozen=True)
-class Tick:
-    """Activity at one encoder frame: values float32 (n,), NaN where there is none."""
+class EncoderSample:
+    """Activity at one encoder frame: values float32 (n,), NaN where unknown.
+
+    frame: the newest microscope frame when the sample was made.
+    """
 
     index: int
     values: Array
-    frame: int  # newest microscope frame known when it was made
-
-
-@dataclass(frozen=True)
-class _Sample:
-    t_s: float
     frame: int
-    values: Array
 
 
 class Aligner:
-    """Resamples the microscope's samples to the encoder's frames, as they come.
+    """Resamples activity from microscope frames to encoder frames, as it comes in.
 
-    Remembers the session's t0, the microscope's newest sample, the next encoder frame
-    due and the newest behaviour. `start` begins anew.
+    Remembers the session's t0, the newest microscope frame, the next encoder frame due
+    and the newest behaviour. `start_session` forgets all of it. is_amount: values are
+    amounts per microscope frame, and are summed; otherwise they are averaged.
     """
 
-    def __init__(self, rate_hz: float) -> None:
+    def __init__(self, rate_hz: float, *, is_amount: bool = True) -> None:
         self.rate_hz = rate_hz
         self._t0_s = math.nan
-        self.start(math.nan, rate_hz)
+        self._integral = FrameIntegral(is_amount=is_amount)
+        self.start_session(math.nan, rate_hz)
 
-    def start(
+    def start_session(
         self, t0_s: float, microscope_hz: float, from_s: float | None = None
     ) -> None:
-        """Begin a session whose first frame is at `t0_s` on the microscope's clock.
+        """Start a session whose first frame is at `t0_s` on the microscope's clock.
 
-        from_s: the first that is seen, of a session that was begun before.
+        from_s: time of the first frame received, if the session started before.
         """
         self._t0_s = t0_s
-        self._period_s = 1.0 / microscope_hz
-        self._same_rate = abs(microscope_hz / self.rate_hz - 1.0) <= SAME_RATE
-        self._newest: _Sample | None = None
-        self._next = 0 if from_s is None else self.index_of(from_s)
-        self._behavior = UNKNOWN
+        self.set_microscope_rate(microscope_hz)
+        self._newest_s = -math.inf
+        self._integral.clear()
+        self._next_index = 0 if from_s is None else self.encoder_index(from_s)
+        self._behavior = NO_BEHAVIOR
         self._behavior_s = -math.inf
 
-    def activity(self, t_s: float, frame: int, values: Array) -> list[Tick]:
-        """Take one sample and return the encoder frames that it completes, in order.
+    def set_microscope_rate(self, microscope_hz: float) -> None:
+        """Expect microscope frames at this rate from now on."""
+        self._period_s = 1.0 / microscope_hz
+        difference = abs(microscope_hz / self.rate_hz - 1.0)
+        self._is_same_rate = difference <= SAME_RATE_TOLERANCE
 
-        A tick lies on the line between its two neighbours. Where the microscope runs at
-        the encoder's rate, and next to a hole, it is the nearest sample instead; within
-        a hole, further than half a period from both, it is NaN. Only the newest
-        `MAX_HOLE_TICKS` of a hole are returned; the index tells how many were left out.
-        A sample that is not newer than the last completes nothing.
+    def add_activity(
+        self, t_s: float, frame: int, values: Array
+    ) -> list[EncoderSample]:
+        """Add one microscope frame; return the encoder frames it completes, in order.
+
+        The activity of a microscope frame is spread evenly over the time since the
+        frame before. An encoder frame sums what falls into it, so that the total does
+        not depend on the microscope's rate. Where the microscope runs at the encoder's
+        rate, no frame is split: each belongs to the encoder frame nearest to it, or in
+        equal parts to two, where no other frame is near one of them.
+
+        After a gap a frame covers one period. An encoder frame is NaN where less than
+        half of it was measured. Only the newest `MAX_GAP_SAMPLES` of a gap are
+        returned; the index shows how many were left out. A frame that is not newer
+        than the last completes nothing.
         """
-        if self._newest is not None and not t_s > self._newest.t_s:
+        if not t_s > self._newest_s:
             return []
-        sample = _Sample(t_s, frame, np.asarray(values, np.float32))
-        before, self._newest = self._newest or sample, sample
-        # At equal rates the next sample will be further from a tick this close.
-        reach_s = self._period_s / 2 if self._same_rate else 0.0
-        due = math.floor((t_s + reach_s - self._t0_s) * self.rate_hz + 1e-6) + 1
-        first = max(self._next, due - MAX_HOLE_TICKS)
-        self._next = max(self._next, due)
-        return [
-            Tick(k, self._values_at(self._time_of(k), before, sample), frame)
-            for k in range(first, due)
-        ]
+        interval_s, self._newest_s = t_s - self._newest_s, t_s
+        values = np.asarray(values, np.float32)
+        is_gap = interval_s > MAX_INTERVAL_PERIODS * self._period_s
+        if self._is_same_rate:
+            return self._match_frame(t_s, frame, values, is_gap)
+        if math.isinf(interval_s):  # nothing is missing before the first frame
+            interval_s = max(self._period_s, 1.0 / self.rate_hz)
+        elif is_gap:
+            interval_s = self._period_s
+        return self._integrate_frame(t_s, frame, values, interval_s)
 
-    def index_of(self, t_s: float) -> int:
+    def encoder_index(self, t_s: float) -> int:
         """Return the encoder frame nearest to `t_s`; negative before the session."""
         if math.isnan(self._t0_s):
             raise ValueError("no session has started, so no time has an index yet")
         return math.floor((t_s - self._t0_s) * self.rate_hz + 0.5)
 
-    def behavior(self, t_s: float, sample: Behaved) -> None:
-        """Hold a behaviour sample; what is None keeps its last value."""
+    def add_behavior(self, t_s: float, sample: BehaviorValues) -> None:
+        """Hold a behaviour sample; a value that is None keeps its last value."""
         if t_s < self._behavior_s:
             return
         self._behavior_s = t_s
         both = zip(self._behavior, sample, strict=True)
         newest = tuple(old if new is None else new for old, new in both)
-        self._behavior = cast("Behaved", newest)
+        self._behavior = cast("BehaviorValues", newest)
 
-    def behavior_at(self) -> Behaved:
-        """Return the newest that was measured of each; None where there is none."""
+    def latest_behavior(self) -> BehaviorValues:
+        """Return the newest measured value of each; None where there is none."""
         return self._behavior
 
     def _time_of(self, index: int) -> float:
         return self._t0_s + index / self.rate_hz
 
-    def _values_at(self, t_s: float, before: _Sample, after: _Sample) -> Array:
-        nearest = after if after.t_s - t_s <= t_s - before.t_s else before
-        interval_s = after.t_s - before.t_s
-        if interval_s > HOLE_PERIODS * self._period_s:
-            if abs(nearest.t_s - t_s) > self._period_s / 2:
-                return np.full_like(after.values, np.nan)
-            return nearest.values
-        if self._same_rate or interval_s == 0.0:
-            return nearest.values
-        weight = np.float32((t_s - before.t_s) / interval_s)
-        blend: Array = (1 - weight) * before.values + weight * after.values
-        return blend
+    def _take_due(self, due: int) -> range:
+        """Return the encoder frames from the next one to before `due`."""
+        first = max(self._next_index, due - MAX_GAP_SAMPLES)
+        if first > self._next_index:
+            self._integral.clear()
+        self._next_index = max(self._next_index, due)
+        return range(first, due)
 
+    def _match_frame(
+        self, t_s: float, frame: int, values: Array, is_gap: bool
+    ) -> list[EncoderSample]:
+        """Give a frame to the nearest encoder frame, or to several in equal parts.
 
-def to_encoder_frame(image: Array, shape: tuple[int, int] = (36, 64)) -> Array:
-    """Return uint8 `shape`: each pixel is the mean of the area it covers in `image`.
+        The next microscope frame would be further from an encoder frame that is within
+        half a period of this one, so that encoder frame is complete.
+        """
+        reach_s = self._period_s / 2
+        indices = self._take_due(self._count_due(t_s + reach_s))
+        near = [
+            k for k in indices if not is_gap or abs(t_s - self._time_of(k)) <= reach_s
+        ]
+        samples = []
+        for k in indices:
+            if k in near:
+                self._integral.add_part(values, 1 / len(near), 1.0)
+            samples.append(EncoderSample(k, self._integral.take(len(values)), frame))
+        if not near:
+            # Another frame was nearer to the encoder frame: the next one takes both.
+            self._integral.add_part(values, 1.0, 1.0)
+        return samples
 
-    `image` is uint8 (height, width) of any size, stretched to the shape if its aspect
-    is another.
-    """
-    rows = _area_weights(image.shape[0], shape[0])
-    columns = _area_weights(image.shape[1], shape[1])
-    mean: Array = (columns @ (rows @ image.astype(np.float32)).T).T
-    return np.rint(mean).astype(np.uint8)
+    def _integrate_frame(
+        self, t_s: float, frame: int, values: Array, interval_s: float
+    ) -> list[EncoderSample]:
+        """Spread a frame over the encoder frames in the `interval_s` before `t_s`."""
+        samples = []
+        for k in self._take_due(self._count_due(t_s)):
+            self._add_overlap(k, t_s, values, interval_s)
+            samples.append(EncoderSample(k, self._integral.take(len(values)), frame))
+        self._add_overlap(self._next_index, t_s, values, interval_s)
+        return samples
 
+    def _add_overlap(
+        self, index: int, t_s: float, values: Array, interval_s: float
+    ) -> None:
+        """Add the part of a frame that lies in one encoder frame."""
+        end_s = self._time_of(index)
+        start_s = max(t_s - interval_s, end_s - 1.0 / self.rate_hz)
+        overlap_s = min(t_s, end_s) - start_s
+        if overlap_s > 0:
+            shares = overlap_s / interval_s, overlap_s * self.rate_hz
+            self._integral.add_part(values, *shares)
 
-@lru_cache(maxsize=8)
-def _area_weights(n_in: int, n_out: int) -> csr_array:
-    """Return (n_out, n_in): the share that each input side has in every output side.
-
-    Sparse, because most are zero, and because its product keeps to one thread: dense
-    ones wait for each other wherever the cores are busy, 20 ms instead of 0.3.
-    """
-    edges_in: Array = np.arange(n_in + 1) / n_in
-    edges_out: Array = np.arange(n_out + 1) / n_out
-    low = np.maximum(edges_out[:-1, None], edges_in[None, :-1])
-    high = np.minimum(edges_out[1:, None], edges_in[None, 1:])
-    weights: Array = np.clip(high - low, 0.0, None) * n_out
-    return csr_array(weights.astype(np.float32))
+    def _count_due(self, t_s: float) -> int:
+        """Return the number of encoder frames from t0 to t_s."""
+        return math.floor((t_s - self._t0_s) * self.rate_hz + 1e-6) + 1

@@ -1,8 +1,10 @@
-"""Other clocks on the microscope's: offset and drift, followed as the session runs.
+"""Clock alignment: times of other programs on the microscope's clock.
 
-Whoever knows the microscope's clock says its time. Whoever does not says its own: it is
-put on the microscope's by the edges of a digital line that both have seen, or else by
-the wall clock of the microscope's computer, which comes with every frame.
+A program that knows the microscope's clock sends times on it. A program that does not
+sends times of its own clock, which are converted here: by the edges of a digital line
+that both the microscope and the program have seen, or else by the wall clock of the
+microscope's computer, which comes with every frame. Offset and drift are followed as
+the session runs.
 """
 
 from __future__ import annotations
@@ -15,87 +17,100 @@ import numpy as np
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.protocol import messages
 
-MAX_DRIFT = 5e-4  # quartz keeps to 1e-4; a wall clock that is being set right to this
-TOGETHER_S = 0.25  # the most between two messages of one edge, as they come in
+# Quartz clocks drift by 1e-4 at most; a wall clock being synchronized by up to this.
+MAX_DRIFT = 5e-4
+# Longest time between the arrival of two messages about the same edge.
+MAX_EDGE_DELAY_S = 0.25
 _BLOCK_S = 1.0
-_MOST_BLOCKS = 64
-_MOST_PAIRS = 64  # kept of a block that is not over
-_DRIFT_AFTER_S = 8.0  # before, noise would be taken for drift
-_FEW_BLOCKS = 8  # with so few, the one that is not over counts too
-_JUMP_S, _JUMP_BLOCKS = 0.05, 3  # off by so much, so often: the clock was set
-_MOST_CLOCKS = 16
-_MIDDLE, _LEAST_DELAYED = 0.5, 1.0
+_MAX_BLOCKS = 64
+_MAX_PAIRS = 64  # of a block that is not complete, and edges remembered
+_MIN_DRIFT_SPAN_S = 8.0  # over a shorter time noise would be taken for drift
+_MIN_BLOCKS = 8  # with fewer, the incomplete block counts as well
+# Pairs that are off by so much, so many times in a row: the clock was set.
+_JUMP_S, _JUMP_BLOCKS = 0.05, 3
+_MAX_CLOCKS = 16
+_MEDIAN_RANK, _LEAST_DELAYED_RANK = 0.5, 1.0
 
 
 @dataclass(frozen=True)
 class _Pair:
-    theirs_s: float
-    ahead_s: float  # ours - theirs
+    """The same moment on both clocks. difference_s: reference minus remote."""
+
+    remote_s: float
+    difference_s: float
 
 
 class ClockFit:
-    """Tells what our clock showed when another showed a time, from pairs of both.
+    """Converts a remote clock's times to the reference clock, from pairs of both.
 
-    Of each second one pair counts: that of the given `rank`, 0..1, in how far ours was
-    ahead. 0.5 is the middle one; 1 the one that was least delayed, where theirs is
-    read late. A robust line through the newest minute of them is followed; fixed
-    memory.
+    One pair of each second counts: the one of the given `rank` (0 to 1) when they are
+    sorted by reference minus remote. 0.5 is the median pair; 1 is the least delayed
+    pair, where the remote time is read late. A robust line through the newest minute
+    of these pairs is followed, in fixed memory.
     """
 
-    def __init__(self, rank: float = _MIDDLE) -> None:
+    def __init__(self, rank: float = _MEDIAN_RANK) -> None:
         self._rank = rank
-        self._open: list[_Pair] = []
-        self._blocks: deque[_Pair] = deque(maxlen=_MOST_BLOCKS)
-        self._at_s = self._offset_s = self._drift = 0.0
+        self._open_block: list[_Pair] = []
+        self._blocks: deque[_Pair] = deque(maxlen=_MAX_BLOCKS)
+        self._origin_s = self._offset_s = self._drift = 0.0
 
-    def add(self, theirs_s: float, ours_s: float) -> float | None:
-        """Take a pair; returns how far off in s a second that is now over was found.
+    def add_pair(self, remote_s: float, reference_s: float) -> float | None:
+        """Add a pair; return the error in s of the last second, if it is complete.
 
-        That is its pair against what the seconds before it led to expect; None while
-        the second lasts, and after the first.
+        The error is the difference between the second's pair and the prediction from
+        the seconds before it. None while the second lasts, and after the first.
         """
-        off_s = None
-        if self._open and not 0 <= theirs_s - self._open[0].theirs_s < _BLOCK_S:
-            off_s = self._close()
-        if len(self._open) < _MOST_PAIRS:
-            self._open.append(_Pair(theirs_s, ours_s - theirs_s))
-            if len(self._blocks) < _FEW_BLOCKS:
-                self._fit([*self._blocks, self._chosen()])
-        return off_s
+        error_s = None
+        if self._open_block and not self._is_in_open_block(remote_s):
+            error_s = self._close_block()
+        if len(self._open_block) < _MAX_PAIRS:
+            self._open_block.append(_Pair(remote_s, reference_s - remote_s))
+            if len(self._blocks) < _MIN_BLOCKS:
+                self._fit_line([*self._blocks, self._select_pair()])
+        return error_s
 
-    def ours(self, theirs_s: float) -> float | None:
-        """Return our time at theirs; None before the first pair."""
-        if not self._open:
+    def to_reference_time(self, remote_s: float) -> float | None:
+        """Return the reference time at a remote time; None before the first pair."""
+        if not self._open_block:
             return None
-        return theirs_s + self._ahead_s(theirs_s)
+        return remote_s + self._predict(remote_s)
 
-    def _close(self) -> float | None:
-        chosen = self._chosen()
-        off_s = chosen.ahead_s - self._ahead_s(chosen.theirs_s)
-        known = len(self._blocks) > 0
-        self._blocks.append(chosen)
-        self._open.clear()
+    def _is_in_open_block(self, remote_s: float) -> bool:
+        return 0 <= remote_s - self._open_block[0].remote_s < _BLOCK_S
+
+    def _close_block(self) -> float | None:
+        """Replace the open block by its pair, and fit again; return its error."""
+        selected = self._select_pair()
+        error_s = self._error(selected)
+        is_first = not self._blocks
+        self._blocks.append(selected)
+        self._open_block.clear()
         newest = list(self._blocks)[-_JUMP_BLOCKS:]
-        far = [abs(b.ahead_s - self._ahead_s(b.theirs_s)) > _JUMP_S for b in newest]
-        if len(newest) == _JUMP_BLOCKS and all(far):
-            self._blocks = deque(newest, _MOST_BLOCKS)
-        self._fit(list(self._blocks))
-        return abs(off_s) if known else None
+        has_jumped = all(abs(self._error(pair)) > _JUMP_S for pair in newest)
+        if len(newest) == _JUMP_BLOCKS and has_jumped:
+            self._blocks = deque(newest, _MAX_BLOCKS)
+        self._fit_line(list(self._blocks))
+        return None if is_first else abs(error_s)
 
-    def _chosen(self) -> _Pair:
-        ranked = sorted(self._open, key=lambda pair: pair.ahead_s)
+    def _select_pair(self) -> _Pair:
+        ranked = sorted(self._open_block, key=lambda pair: pair.difference_s)
         return ranked[int(self._rank * (len(ranked) - 1))]
 
-    def _ahead_s(self, theirs_s: float) -> float:
-        return self._offset_s + self._drift * (theirs_s - self._at_s)
+    def _error(self, pair: _Pair) -> float:
+        return pair.difference_s - self._predict(pair.remote_s)
 
-    def _fit(self, pairs: list[_Pair]) -> None:
-        """Median of slopes, then of offsets: a third of the pairs may be wrong."""
-        self._at_s = pairs[-1].theirs_s
-        x = np.array([pair.theirs_s for pair in pairs]) - self._at_s
-        y = np.array([pair.ahead_s for pair in pairs])
+    def _predict(self, remote_s: float) -> float:
+        """Return reference minus remote at a remote time."""
+        return self._offset_s + self._drift * (remote_s - self._origin_s)
+
+    def _fit_line(self, pairs: list[_Pair]) -> None:
+        """Fit the median slope, then the median offset: a third may be wrong."""
+        self._origin_s = pairs[-1].remote_s
+        x = np.array([pair.remote_s for pair in pairs]) - self._origin_s
+        y = np.array([pair.difference_s for pair in pairs])
         self._drift = 0.0
-        if np.ptp(x) >= _DRIFT_AFTER_S:
+        if np.ptp(x) >= _MIN_DRIFT_SPAN_S:
             first, second = np.triu_indices(len(x), 1)
             apart = x[second] - x[first] != 0
             slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
@@ -105,74 +120,88 @@ class ClockFit:
 
 @dataclass(frozen=True)
 class _Edge:
-    """An edge as one program saw it, on the clock of its own, and when it was told."""
+    """An edge as one program saw it, on its own clock, and when its message arrived.
+
+    session: of the program; None: the microscope saw it.
+    """
 
     line: int
     value: int
     time_s: float
-    told_s: float
-    session: str | None  # of the program; None: the microscope saw it
+    t_received_s: float
+    session: str | None
 
 
-class Clocks:
-    """All clocks of a session. `error`: how far off those in use were, each second.
+class ClockRegistry:
+    """The clocks of all programs in a session.
 
-    Two programs have seen the same edge where line and value are the same, and no other
-    edge of these was told within `TOGETHER_S`.
+    error_histogram: errors in ms, each second, of the clocks that are in use. Two
+    programs have seen the same edge if line and value are equal and neither reported
+    another such edge within `MAX_EDGE_DELAY_S`.
     """
 
     def __init__(self) -> None:
-        self.error = LatencyHistogram()
-        self._wall = ClockFit(_LEAST_DELAYED)
-        self._own: dict[str, ClockFit] = {}
-        self._edges: deque[_Edge] = deque(maxlen=_MOST_PAIRS)
-        self._asked: set[str | None] = set()  # whose clocks were asked; None: the wall
+        self.error_histogram = LatencyHistogram()
+        self._wall_clock = ClockFit(_LEAST_DELAYED_RANK)
+        self._program_clocks: dict[str, ClockFit] = {}
+        self._edges: deque[_Edge] = deque(maxlen=_MAX_PAIRS)
+        self._in_use: set[str | None] = set()  # sessions; None: the wall clock
 
-    def frame(self, message: messages.Frame) -> None:
-        """Take what a frame says of the wall clock."""
-        self._count(None, self._wall.add(message.t_send, message.t))
+    def add_frame(self, message: messages.Frame) -> None:
+        """Learn about the wall clock from a frame's times."""
+        self._record_error(None, self._wall_clock.add_pair(message.t_send, message.t))
 
-    def sync(self, message: messages.Sync, told_s: float) -> None:
-        """Take an edge; told_s: when the message came, on the clock of this machine."""
-        ours = message.t is not None
+    def add_sync_edge(self, message: messages.SyncEdge, t_received_s: float) -> None:
+        """Add an edge; t_received_s: arrival of the message, on this machine's clock.
+
+        An edge with a time `t` was seen by the microscope.
+        """
+        is_microscope = message.t is not None
         time_s = message.t_send if message.t is None else message.t
-        session = None if ours else message.session
-        edge = _Edge(message.line, message.value, time_s, told_s, session)
-        for other in self._same(edge):
-            mine, theirs = (edge, other) if ours else (other, edge)
-            assert theirs.session is not None
-            fit = self._clock_of(theirs.session)
-            self._count(theirs.session, fit.add(theirs.time_s, mine.time_s))
+        session = None if is_microscope else message.session
+        edge = _Edge(message.line, message.value, time_s, t_received_s, session)
+        for other in self._find_matches(edge):
+            microscope, remote = (edge, other) if is_microscope else (other, edge)
+            assert remote.session is not None
+            fit = self._program_clock(remote.session)
+            error_s = fit.add_pair(remote.time_s, microscope.time_s)
+            self._record_error(remote.session, error_s)
         self._edges.append(edge)
 
-    def ours(self, session: str, t_send: float) -> float | None:
+    def to_microscope_time(self, session: str, t_send: float) -> float | None:
         """Return the microscope's time when a program's clock showed `t_send`.
 
-        None before the first frame, or edge, has told of that clock.
+        None before the first frame or edge from which that clock is known.
         """
-        own = self._own.get(session)
-        self._asked.add(session if own else None)
-        return (own or self._wall).ours(t_send)
+        clock = self._program_clocks.get(session)
+        self._in_use.add(session if clock else None)
+        return (clock or self._wall_clock).to_reference_time(t_send)
 
-    def _same(self, edge: _Edge) -> list[_Edge]:
-        """Return the edge as others saw it: the microscope, or all but it."""
-        told: dict[str | None, list[_Edge]] = {}
+    def _find_matches(self, edge: _Edge) -> list[_Edge]:
+        """Return the same edge as others saw it.
+
+        For a program's edge: as the microscope saw it; for the microscope's: as each
+        program saw it. Ambiguous matches are left out.
+        """
+        candidates: dict[str | None, list[_Edge]] = {}
         for other in self._edges:
-            alike = (other.line, other.value) == (edge.line, edge.value)
-            if alike and edge.told_s - other.told_s <= TOGETHER_S:
-                told.setdefault(other.session, []).append(other)
-        wanted = [
+            is_equal = (other.line, other.value) == (edge.line, edge.value)
+            delay_s = edge.t_received_s - other.t_received_s
+            if is_equal and delay_s <= MAX_EDGE_DELAY_S:
+                candidates.setdefault(other.session, []).append(other)
+        opposite = [
             edges
-            for session, edges in told.items()
+            for session, edges in candidates.items()
             if (session is None) != (edge.session is None)
         ]
-        return [edges[0] for edges in wanted if len(edges) == 1]
+        return [edges[0] for edges in opposite if len(edges) == 1]
 
-    def _clock_of(self, session: str) -> ClockFit:
-        if session not in self._own and len(self._own) >= _MOST_CLOCKS:
-            del self._own[next(iter(self._own))]
-        return self._own.setdefault(session, ClockFit())
+    def _program_clock(self, session: str) -> ClockFit:
+        clocks = self._program_clocks
+        if session not in clocks and len(clocks) >= _MAX_CLOCKS:
+            del clocks[next(iter(clocks))]
+        return clocks.setdefault(session, ClockFit())
 
-    def _count(self, session: str | None, off_s: float | None) -> None:
-        if off_s is not None and session in self._asked:
-            self.error.add(off_s * 1e3)
+    def _record_error(self, session: str | None, error_s: float | None) -> None:
+        if error_s is not None and session in self._in_use:
+            self.error_histogram.add_latency(error_s * 1e3)

@@ -1,4 +1,4 @@
-"""Planes of one volume: their neurons put together, encoder frame by encoder frame."""
+"""A volume: the neurons of all planes put together, encoder frame by encoder frame."""
 
 from __future__ import annotations
 
@@ -7,63 +7,69 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.imaging.timing.aligner import Tick
+from rtrecon.imaging.timing.aligner import EncoderSample
 
 
 @dataclass(frozen=True)
-class Complete:
+class VolumeSample:
     """All neurons at one encoder frame, and when its newest image was received.
 
-    late: an image in it had to wait before it was processed.
+    t_received_s: wall clock. is_late: an image in it was queued before processing.
     """
 
-    tick: Tick
-    t_received: float  # s, wall clock
-    late: bool = False
+    sample: EncoderSample
+    t_received_s: float
+    is_late: bool = False
 
 
 class Volume:
-    """Joins the ticks of planes into ticks of all neurons, in order.
+    """Joins the encoder samples of planes into samples of all neurons, in order.
 
-    neurons: for each plane the places of its neurons among all `n`. A tick waits until
-    every plane has told of it, at most `patience` encoder frames: the neurons of a
-    plane that stays silent are then NaN, and what it tells of that frame later is lost.
+    neurons: for each plane, the indices of its neurons among all `n`. A sample waits
+    until every plane has delivered it, at most `max_wait_frames` encoder frames: the
+    neurons of a silent plane are then NaN, and what that plane delivers later for this
+    encoder frame is discarded.
     """
 
-    def __init__(self, neurons: list[Array], patience: int) -> None:
+    def __init__(self, neurons: list[Array], max_wait_frames: int) -> None:
         self._neurons = neurons
-        self._n = sum(len(own) for own in neurons)
-        self._patience = patience
-        self._newest = [-1] * len(neurons)  # tick told, by plane
-        self._sent = -1
-        self._waiting: dict[int, Complete] = {}
+        self._n = sum(len(indices) for indices in neurons)
+        self._max_wait_frames = max_wait_frames
+        self._newest = [-1] * len(neurons)  # encoder frame delivered, by plane
+        self._last_sent = -1
+        self._pending: dict[int, VolumeSample] = {}
 
-    def add(
-        self, plane: int, told: list[Complete], *, catching_up: bool = False
-    ) -> list[Complete]:
-        """Take one plane's ticks; return those that are now complete, in order.
+    def add_plane_samples(
+        self, plane: int, samples: list[VolumeSample], *, is_catching_up: bool = False
+    ) -> list[VolumeSample]:
+        """Add one plane's samples; return those that are now complete, in order.
 
-        catching_up: some plane has images that it will tell of; it is waited for.
+        is_catching_up: some plane still has queued images; it is waited for.
         """
-        for part in told:
-            self._newest[plane] = part.tick.index
-            if part.tick.index > self._sent:
+        for part in samples:
+            self._newest[plane] = part.sample.index
+            if part.sample.index > self._last_sent:
                 self._join(plane, part)
         last = min(self._newest)
-        if not catching_up:
-            last = max(last, max(self._newest) - self._patience)
-        return self._take(last)
+        if not is_catching_up:
+            last = max(last, max(self._newest) - self._max_wait_frames)
+        return self._take_until(last)
 
-    def _join(self, plane: int, part: Complete) -> None:
-        tick, held = part.tick, self._waiting.get(part.tick.index)
-        values = held.tick.values if held else np.full(self._n, np.nan, np.float32)
-        values[self._neurons[plane]] = tick.values
-        frame = max(tick.frame, held.tick.frame) if held else tick.frame
-        late = part.late or bool(held and held.late)
-        joined = Tick(tick.index, values, frame)
-        self._waiting[tick.index] = Complete(joined, part.t_received, late)
+    def _join(self, plane: int, part: VolumeSample) -> None:
+        """Write one plane's values into the pending sample of all neurons."""
+        sample, pending = part.sample, self._pending.get(part.sample.index)
+        if pending is None:
+            values, frame = np.full(self._n, np.nan, np.float32), sample.frame
+        else:
+            values = pending.sample.values
+            frame = max(sample.frame, pending.sample.frame)
+        values[self._neurons[plane]] = sample.values
+        is_late = part.is_late or bool(pending and pending.is_late)
+        joined = EncoderSample(sample.index, values, frame)
+        self._pending[sample.index] = VolumeSample(joined, part.t_received_s, is_late)
 
-    def _take(self, last: int) -> list[Complete]:
-        ready = sorted(index for index in self._waiting if index <= last)
-        self._sent = max(self._sent, *ready) if ready else self._sent
-        return [self._waiting.pop(index) for index in ready]
+    def _take_until(self, last: int) -> list[VolumeSample]:
+        """Remove and return the pending samples up to encoder frame `last`."""
+        ready = sorted(index for index in self._pending if index <= last)
+        self._last_sent = max(self._last_sent, *ready) if ready else self._last_sent
+        return [self._pending.pop(index) for index in ready]

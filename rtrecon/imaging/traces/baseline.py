@@ -1,4 +1,4 @@
-"""What a neuron's trace would be at rest, and its relative change from there."""
+"""Baseline and dF/F: what a neuron's trace is at rest, and its relative change."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import numpy as np
 from rtrecon.config import TracesSettings
 from rtrecon.core.types import Array
 from rtrecon.imaging.traces import kernels
-from rtrecon.imaging.traces.neuropil_coefficient import FittedShare, ToldShare, share_of
+from rtrecon.imaging.traces.neuropil_coefficient import (
+    FittedNeuropilCoefficient,
+    FixedNeuropilCoefficient,
+    make_neuropil_coefficient,
+)
 
-# Dark neurons are divided by no less than this (counts), or this share of what others
-# are divided by: their dF/F stays finite.
-SMALLEST_BASELINE, SMALLEST_SHARE = 1.0, 0.1
+# The divisor of dF/F is at least this many counts, and at least this fraction of its
+# mean over all neurons, so that dF/F of dark neurons stays finite.
+MIN_BASELINE_COUNTS, MIN_BASELINE_FRACTION = 1.0, 0.1
 _BLOCK_S = 1.0
 
 
 class RunningBaseline:
-    """Minimum, over the last `baseline_window_s`, of each smoothed trace; causal.
+    """Minimum of each smoothed trace over the last `baseline_window_s`; causal.
 
-    The window moves in blocks of 1 s, so that a frame costs the same whatever the
-    window. For the first `baseline_smooth_s` the baseline is the mean so far.
+    The window moves in blocks of 1 s, so that the cost of a frame does not depend on
+    the window. During the first `baseline_smooth_s` the baseline is the mean so far.
     """
 
     def __init__(self, n: int, rate_hz: float, settings: TracesSettings) -> None:
@@ -31,15 +35,15 @@ class RunningBaseline:
         self._state: dict[str, Array] = {
             "position": np.zeros(1, np.int64),
             "smooth": np.zeros(n, np.float32),
-            "seen": np.zeros(n, np.int64),
+            "n_values": np.zeros(n, np.int64),
             "minima": np.full((blocks, n), np.inf, np.float32),
             "lowest": np.full(n, np.inf, np.float32),
         }
 
-    def update(self, values: Array, out: Array) -> None:
-        """Take one frame of values, (n,) float32, and fill out with the baselines.
+    def update_baseline(self, values: Array, out: Array) -> None:
+        """Include one frame of values, (n,) float32, and fill out with the baselines.
 
-        NaN in, NaN out, and that neuron's baseline goes on unharmed.
+        A NaN gives NaN, and leaves that neuron's baseline as it was.
         """
         state = self._state
         position, minima = state["position"], state["minima"]
@@ -48,78 +52,93 @@ class RunningBaseline:
         if frame == 0:
             newest[:] = np.inf
             np.min(minima, axis=0, out=state["lowest"])
-        kernels.running_baseline(
+        kernels.update_baseline(
             values,
             self._rate,
             state["smooth"],
-            state["seen"],
+            state["n_values"],
             newest,
             state["lowest"],
             out,
         )
         position += 1
 
-    def state(self) -> dict[str, Array]:
+    def get_state(self) -> dict[str, Array]:
         """Return a copy of what is remembered between frames."""
         return {name: array.copy() for name, array in self._state.items()}
 
-    def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a state of as many neurons, at the same rate."""
+    def restore_state(self, state: dict[str, Array]) -> None:
+        """Continue from a state of as many neurons, at the same rate."""
         for name, array in self._state.items():
             array[:] = state[name]
 
 
-class RelativeChange:
-    """dF/F, after the neuropil is taken off.
+class DffCalculator:
+    """Computes dF/F from cells and neuropil.
 
-    (Fc - baseline(Fc)) / max(baseline(F) - offset, least), with Fc = F - coefficient *
-    neuropil. The denominator is the raw cell's baseline, which no subtraction can bring
-    near zero; least: 1 count, or a tenth of what it is for all cells on average, which
-    an offset that is too high cannot bring it under. offset: what the detector reads in
-    the dark (counts), 0 if the microscope has taken it off; `dark.find_dark` tells it.
-    A cell without annulus goes uncorrected.
+    dF/F = (Fc - baseline(Fc)) / max(baseline(F) - offset, least), with
+    Fc = F - coefficient * neuropil.
+
+    The divisor is the baseline of the raw cell, which no subtraction brings near zero.
+    least: 1 count, or a tenth of the mean divisor of all cells; it keeps an offset that
+    is too high from making dim cells large. detector_offset_counts: what the detector
+    reads without light, 0 if the microscope has subtracted it; see
+    `detector_offset.estimate_detector_offset`. A cell without neuropil mask is not
+    corrected.
     """
 
     def __init__(
-        self, n: int, rate_hz: float, settings: TracesSettings, offset: float = 0.0
+        self,
+        n: int,
+        rate_hz: float,
+        settings: TracesSettings,
+        detector_offset_counts: float = 0.0,
     ) -> None:
-        self._offset = offset
-        self._share = share_of(n, rate_hz, settings)
-        self._raw = RunningBaseline(n, rate_hz, settings)
-        self._corrected = RunningBaseline(n, rate_hz, settings)
+        self._offset_counts = detector_offset_counts
+        self._coefficient = make_neuropil_coefficient(n, rate_hz, settings)
+        self._raw_baseline = RunningBaseline(n, rate_hz, settings)
+        self._corrected_baseline = RunningBaseline(n, rate_hz, settings)
         self._rest = np.empty(n, np.float32)
         self._scale = np.empty(n, np.float32)
 
     @property
-    def coefficient(self) -> Array:
-        """(n,) float32: share of the neuropil that is taken off now; a view."""
-        return self._share.coefficient
+    def neuropil_coefficient(self) -> Array:
+        """(n,) float32: share of the neuropil that is subtracted now; a view."""
+        return self._coefficient.coefficient
 
-    def update(self, cell: Array, neuropil: Array, out: Array) -> None:
-        """Take one frame of cells and neuropil, (n,) float32 each; fill out with dF/F.
+    def compute_dff(self, cell: Array, neuropil: Array, out: Array) -> None:
+        """Include one frame of cells and neuropil, (n,) float32; fill out with dF/F.
 
-        A neuron whose cell is NaN yields NaN, and recovers with its next value.
+        A neuron whose cell is NaN gives NaN, and recovers with its next value.
         """
-        self._share.take_off(cell, neuropil, out)
-        self._raw.update(cell, self._scale)
-        self._corrected.update(out, self._rest)
-        least = SMALLEST_BASELINE, SMALLEST_SHARE
-        kernels.relative_change(self._rest, self._scale, self._offset, least, out)
+        self._coefficient.subtract_neuropil(cell, neuropil, out)
+        self._raw_baseline.update_baseline(cell, self._scale)
+        self._corrected_baseline.update_baseline(out, self._rest)
+        least = MIN_BASELINE_COUNTS, MIN_BASELINE_FRACTION
+        kernels.compute_dff(self._rest, self._scale, self._offset_counts, least, out)
 
-    def state(self) -> dict[str, Array]:
+    def get_state(self) -> dict[str, Array]:
         """Return a copy of what is remembered between frames."""
         return {
             f"{name}.{key}": array
-            for name, part in self._parts().items()
-            for key, array in part.state().items()
+            for name, part in self._stateful_parts().items()
+            for key, array in part.get_state().items()
         }
 
-    def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a state of as many neurons, at the same rate."""
-        for name, part in self._parts().items():
-            start = f"{name}."
-            own = {k: v for k, v in state.items() if k.startswith(start)}
-            part.restore({k.removeprefix(start): v for k, v in own.items()})
+    def restore_state(self, state: dict[str, Array]) -> None:
+        """Continue from a state of as many neurons, at the same rate."""
+        for name, part in self._stateful_parts().items():
+            prefix = f"{name}."
+            selected = {k: v for k, v in state.items() if k.startswith(prefix)}
+            part.restore_state({k.removeprefix(prefix): selected[k] for k in selected})
 
-    def _parts(self) -> dict[str, RunningBaseline | ToldShare | FittedShare]:
-        return {"raw": self._raw, "corrected": self._corrected, "share": self._share}
+    def _stateful_parts(
+        self,
+    ) -> dict[
+        str, RunningBaseline | FixedNeuropilCoefficient | FittedNeuropilCoefficient
+    ]:
+        return {
+            "raw_baseline": self._raw_baseline,
+            "corrected_baseline": self._corrected_baseline,
+            "neuropil_coefficient": self._coefficient,
+        }

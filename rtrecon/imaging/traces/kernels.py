@@ -1,6 +1,6 @@
-"""Kernels of traces: from a registered image to activity.
+"""Compiled inner loops of traces: from a registered image to activity.
 
-Arrays in, `out` filled, no policy and no memory kept; see `compiled`.
+Kernels take arrays and fill `out`; see `rtrecon.core.numba_jit`.
 """
 
 from __future__ import annotations
@@ -9,52 +9,58 @@ import math
 
 import numpy as np
 
-from rtrecon.core.numba_jit import kernel
+from rtrecon.core.numba_jit import jit_kernel
 from rtrecon.core.types import Array
 
 
-@kernel
-def means(sums: Array, shares: Array, cell_out: Array, ring_out: Array) -> None:
-    """Split sums of cells and of rings, (2 n,), times 1 / pixels, into (n,) each."""
+@jit_kernel
+def scale_sums(
+    sums: Array, scales: Array, cell_out: Array, neuropil_out: Array
+) -> None:
+    """Scale the sums of cells and of neuropil, (2 n,), and split them into (n,) each.
+
+    scales: (2 n,), 1 / pixels of each mask.
+    """
     n = cell_out.size
     for i in range(n):
-        cell_out[i] = sums[i] * shares[i]
-        ring_out[i] = sums[n + i] * shares[n + i]
+        cell_out[i] = sums[i] * scales[i]
+        neuropil_out[i] = sums[n + i] * scales[n + i]
 
 
-@kernel
-def weighted_sums(
+@jit_kernel
+def sum_weighted_masks(
     pixels: Array,
-    places: Array,
+    cells: Array,
     indptr: Array,
     index: Array,
     weights: Array,
     out: Array,
 ) -> None:
-    """out[places[i]] = weighted sum of the flat pixels of mask i, which has some.
+    """Set out[cells[i]] to the weighted sum of the flat pixels of mask i.
 
-    index: uint32: unsigned, so that no read has to ask whether it counts from the
-    end. Four sums run side by side, for one would wait for each addition; they are
-    written out, for a compiler that may reorder gathers by vectors, which is slower.
+    index: uint32, because a read by an unsigned index need not check whether it counts
+    from the end. Four sums run side by side, because a single one would wait for each
+    addition. They are written out, because a compiler that may reorder sums gathers
+    whole vectors, which is slower.
     """
-    for i in range(places.size):
+    for i in range(cells.size):
         first, count = indptr[i], indptr[i + 1] - indptr[i]
-        own_index = index[first : first + count]
-        own_weights = weights[first : first + count]
+        mask_index = index[first : first + count]
+        mask_weights = weights[first : first + count]
         sum0 = sum1 = sum2 = sum3 = np.float32(0)
         whole = count - count % 4
         for k in range(0, whole, 4):
-            sum0 += own_weights[k] * pixels[own_index[k]]
-            sum1 += own_weights[k + 1] * pixels[own_index[k + 1]]
-            sum2 += own_weights[k + 2] * pixels[own_index[k + 2]]
-            sum3 += own_weights[k + 3] * pixels[own_index[k + 3]]
+            sum0 += mask_weights[k] * pixels[mask_index[k]]
+            sum1 += mask_weights[k + 1] * pixels[mask_index[k + 1]]
+            sum2 += mask_weights[k + 2] * pixels[mask_index[k + 2]]
+            sum3 += mask_weights[k + 3] * pixels[mask_index[k + 3]]
         for k in range(whole, count):
-            sum0 += own_weights[k] * pixels[own_index[k]]
-        out[places[i]] = (sum0 + sum1) + (sum2 + sum3)
+            sum0 += mask_weights[k] * pixels[mask_index[k]]
+        out[cells[i]] = (sum0 + sum1) + (sum2 + sum3)
 
 
-@kernel
-def run_sums(
+@jit_kernel
+def sum_runs(
     image: Array,
     spans: tuple[Array, Array, Array],
     starts: tuple[Array, Array, Array],
@@ -62,13 +68,14 @@ def run_sums(
     column: Array,
     out: Array,
 ) -> None:
-    """out[i] = sum of the pixels of mask i, given as runs of pixels down the columns.
+    """Set out[i] to the sum of the pixels of mask i, given as runs down the columns.
 
-    `column` (pixels,) holds each column's sum so far: a run's sum is what it holds
-    where the run stops less what it held where it started. starts, stops: (first,
-    column, mask): entries first[row]:first[row + 1] are of that row, in no order within
-    it: two in a row for one mask would wait for each other. spans: (first, start, stop)
-    of the columns that some run passes through in a row, which alone are summed.
+    `column` (pixels,) holds the running sum of each column: a run's sum is its value at
+    the end of the run minus its value at the start. starts, stops: (first, column,
+    mask); entries first[row]:first[row + 1] belong to that row, in random order,
+    because two in a row for the same mask would wait for each other. spans: (first,
+    start, stop) of the columns in which some mask has pixels in a row; only these are
+    summed.
     """
     out[:] = 0
     column[:] = 0
@@ -79,70 +86,72 @@ def run_sums(
             out[stops[2][k]] += column[stops[1][k]]
         for k in range(spans[0][row], spans[0][row + 1]):
             line = image[row, spans[1][k] : spans[2][k]]
-            own = column[spans[1][k] : spans[2][k]]
+            running = column[spans[1][k] : spans[2][k]]
             for col in range(line.size):
-                own[col] += line[col]
+                running[col] += line[col]
 
 
-@kernel
-def demix(
+@jit_kernel
+def demix_cells(
     neuropil: Array,
-    shares: tuple[Array, Array, Array],
+    crosstalk: tuple[Array, Array, Array],
     sweeps: int,
     above: Array,
     cell: Array,
 ) -> None:
-    """Solve above + shares @ above = cell - neuropil; cell becomes above + neuropil.
+    """Solve above + crosstalk @ above = cell - neuropil; set cell = above + neuropil.
 
-    shares: rows of a sparse matrix (indptr, index, value) without a diagonal. A cell
-    without neuropil (NaN) stands on zero; one that is NaN itself is left as it is and
-    takes nothing from others. above: (n,) scratch.
+    crosstalk: rows of a sparse matrix (indptr, index, value) without a diagonal. A cell
+    without neuropil (NaN) has a background of zero; a cell that is NaN itself does not
+    change, and the others lose nothing to it. above: (n,) scratch.
     """
-    indptr, index, values = shares
+    indptr, index, values = crosstalk
     for i in range(cell.size):
-        under = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
-        above[i] = 0.0 if math.isnan(cell[i]) else cell[i] - under
+        background = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
+        above[i] = 0.0 if math.isnan(cell[i]) else cell[i] - background
     for _ in range(sweeps):
         for i in range(cell.size):
             if indptr[i] == indptr[i + 1] or math.isnan(cell[i]):
                 continue
-            under = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
-            rest = cell[i] - under
+            background = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
+            remainder = cell[i] - background
             for k in range(indptr[i], indptr[i + 1]):
-                rest -= values[k] * above[index[k]]
-            above[i] = rest
+                remainder -= values[k] * above[index[k]]
+            above[i] = remainder
     for i in range(cell.size):
         if indptr[i] < indptr[i + 1] and not math.isnan(cell[i]):
-            under = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
-            cell[i] = above[i] + under
+            background = 0.0 if math.isnan(neuropil[i]) else neuropil[i]
+            cell[i] = above[i] + background
 
 
-@kernel
-def running_baseline(
+@jit_kernel
+def update_baseline(
     values: Array,
     rate: float,
     smooth: Array,
-    seen: Array,
+    n_values: Array,
     block: Array,
     lowest: Array,
     out: Array,
 ) -> None:
-    """One frame of the minimum, over a trailing window, of the smoothed traces.
+    """Update the minimum of the smoothed traces over a trailing window by one frame.
 
-    rate: share of a new value in `smooth`. seen: int64 count of values so far. block,
+    rate: weight of a new value in `smooth`. n_values: int64, values so far. block,
     lowest: minimum of the smoothed trace over the newest block and over the window.
-    All are (n,). A NaN changes nothing of its trace and yields NaN.
+    All are (n,). A NaN changes nothing of its trace and gives NaN.
     """
     for i in range(values.size):
         if math.isnan(values[i]):
             out[i] = np.nan
             continue
-        seen[i] += 1
-        # A plain mean until it spans the smoothing time: a first value that
-        # happens to be low must not stay the minimum for a whole window.
-        settling = seen[i] * rate < 1
-        smooth[i] += (values[i] - smooth[i]) * (1 / seen[i] if settling else rate)
-        if settling:
+        n_values[i] += 1
+        # A plain mean until it covers the smoothing time: a first value that happens
+        # to be low must not stay the minimum for a whole window.
+        is_starting = n_values[i] * rate < 1
+        smooth[i] += (values[i] - smooth[i]) * (
+            1 / n_values[i] if is_starting else rate
+        )
+        if is_starting:
             out[i] = smooth[i]
             continue
         block[i] = min(block[i], smooth[i])
@@ -150,89 +159,91 @@ def running_baseline(
         out[i] = lowest[i]
 
 
-@kernel
-def relative_change(
+@jit_kernel
+def compute_dff(
     rest: Array, scale: Array, offset: float, least: tuple[float, float], out: Array
 ) -> None:
-    """Make out (out - rest) / (scale - offset); all are (n,).
+    """Replace out by (out - rest) / (scale - offset); all are (n,).
 
-    least: of the divisor, in counts and as a share of its mean over those known.
+    least: smallest divisor, in counts and as a fraction of its mean over the neurons
+    that are not NaN.
     """
-    total, known = 0.0, 0
+    total, n_values = 0.0, 0
     for i in range(scale.size):
         if not math.isnan(scale[i]):
             total += scale[i] - offset
-            known += 1
-    floor = max(least[0], least[1] * total / max(known, 1))
+            n_values += 1
+    floor = max(least[0], least[1] * total / max(n_values, 1))
     for i in range(scale.size):
         out[i] = (out[i] - rest[i]) / max(scale[i] - offset, floor)
 
 
-@kernel
-def deconvolve(
+@jit_kernel
+def deconvolve_ar1(
     values: Array,
     powers: Array,
     lag: int,
     pools: Array,
     newest: Array,
-    held: Array,
+    n_pools: Array,
     missing: Array,
-    calcium: Array,
+    denoised: Array,
     out: Array,
 ) -> None:
-    """One frame of non-negative AR(1) deconvolution by pooling, for every neuron.
+    """Include one frame in the non-negative AR(1) deconvolution of every neuron.
 
     powers: decay ** (0, 1, 2, ...), the last entry standing for all that follow.
-    pools: (n, depth, 3) rings of (height, weight, length in frames), of which `held`
-    (n,) are in use up to entry `newest` (n,); lag < depth - 1. missing: (n,) uint32,
-    one bit per frame, set where the value was NaN. calcium: denoised value now. out:
-    activity `lag` frames ago, NaN where there was no value.
+    pools: (n, depth, 3) ring buffers of (height, weight, length in frames), of which
+    `n_pools` (n,) are in use, up to entry `newest` (n,); lag < depth - 1. missing: (n,)
+    uint32, one bit per frame, set where the value was NaN. denoised: the value of the
+    newest frame without noise. out: activity `lag` frames ago, NaN where that frame had
+    no value.
     """
     depth, last_power = pools.shape[1], powers.size - 1
     for i in range(values.size):
-        ring, k, count = pools[i], newest[i], held[i]
-        absent = math.isnan(values[i])
-        missing[i] = (missing[i] << 1) | absent
-        if not absent:
+        pool, k, count = pools[i], newest[i], n_pools[i]
+        is_missing = math.isnan(values[i])
+        missing[i] = (missing[i] << 1) | is_missing
+        if not is_missing:
             k = k + 1 if k + 1 < depth else 0
             count = min(count + 1, depth)
-            ring[k, 0], ring[k, 1], ring[k, 2] = values[i], 1, 1
+            pool[k, 0], pool[k, 1], pool[k, 2] = values[i], 1, 1
         elif count:
-            ring[k, 2] += 1
+            pool[k, 2] += 1
         while count > 1:
             before = k - 1 if k else depth - 1
-            decay = powers[min(int(ring[before, 2]), last_power)]
-            if ring[k, 0] >= decay * ring[before, 0]:
+            decay = powers[min(int(pool[before, 2]), last_power)]
+            if pool[k, 0] >= decay * pool[before, 0]:
                 break
-            gain = decay * ring[k, 1]
-            total = ring[before, 1] + decay * gain
-            rise = gain * (ring[k, 0] - decay * ring[before, 0])
-            ring[before, 0] += rise / total
-            ring[before, 1] = total
-            ring[before, 2] += ring[k, 2]
+            gain = decay * pool[k, 1]
+            total = pool[before, 1] + decay * gain
+            rise = gain * (pool[k, 0] - decay * pool[before, 0])
+            pool[before, 0] += rise / total
+            pool[before, 1] = total
+            pool[before, 2] += pool[k, 2]
             k, count = before, count - 1
-        newest[i], held[i] = k, count
-        age = min(int(ring[k, 2]) - 1, last_power)
-        calcium[i] = max(ring[k, 0], 0) * powers[age] if count else np.nan
-        out[i] = _jump(ring, powers, k, count, lag)
+        newest[i], n_pools[i] = k, count
+        age = min(int(pool[k, 2]) - 1, last_power)
+        denoised[i] = max(pool[k, 0], 0) * powers[age] if count else np.nan
+        out[i] = _read_jump(pool, powers, k, count, lag)
         if (missing[i] >> lag) & 1:
             out[i] = np.nan
 
 
-@kernel
-def _jump(ring: Array, powers: Array, k: int, count: int, lag: int) -> float:
-    """By how much a pool that began `lag` frames ago rises over the one before it."""
-    frames = ring[k, 2]
+@jit_kernel
+def _read_jump(pool: Array, powers: Array, k: int, count: int, lag: int) -> float:
+    """Return the rise of a pool that began `lag` frames ago over the one before it."""
+    frames = pool[k, 2]
     while frames <= lag and count > 1:
-        k = k - 1 if k else len(ring) - 1
-        frames += ring[k, 2]
+        k = k - 1 if k else len(pool) - 1
+        frames += pool[k, 2]
         count -= 1
     if frames != lag + 1:
         return 0.0
-    rise = max(ring[k, 0], 0)
+    rise = max(pool[k, 0], 0)
     if count > 1:
-        before = k - 1 if k else len(ring) - 1
-        decay = powers[min(int(ring[before, 2]), powers.size - 1)]
-        rise -= decay * max(ring[before, 0], 0)
+        before = k - 1 if k else len(pool) - 1
+        decay = powers[min(int(pool[before, 2]), powers.size - 1)]
+        rise -= decay * max(pool[before, 0], 0)
     jump: float = max(rise, 0)
     return jump

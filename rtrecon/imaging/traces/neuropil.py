@@ -1,4 +1,7 @@
-"""The ring of tissue around each cell, whose signal leaks into the cell's."""
+"""Neuropil masks: the annulus of tissue around each cell.
+
+Its signal is an estimate of the out-of-focus light that contaminates the cell.
+"""
 
 from __future__ import annotations
 
@@ -9,75 +12,76 @@ from scipy.ndimage import distance_transform_edt
 
 from rtrecon.config import TracesSettings
 from rtrecon.core.types import Array
-from rtrecon.imaging.traces.overlap import without_shared
-from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.imaging.traces.overlap import exclude_shared_pixels
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
 
-# Enough pixels that the ring adds little noise to the cell it is subtracted from.
-_ENOUGH_PX = 100
-# Where neighbours take the ring's place it may widen, but not leave the neighbourhood.
-_WIDEST = 3
+# Enough pixels that the neuropil adds little noise to the cell it is subtracted from.
+_MIN_PIXELS = 100
+# Where neighbouring cells take its place, the annulus may become this much wider, but
+# it may not leave the surroundings of its cell.
+_MAX_WIDENING = 3
 
 
 @dataclass(frozen=True)
-class Masks:
-    """Cells and the ring around each, same ids and order; made once, used for days.
+class CellMasks:
+    """The masks of the cells and of the neuropil around each, same ids and order.
 
-    hidden: (n,) bool, cells that had to keep pixels they share, for they have no other.
+    is_hidden: (n,) bool, cells that keep shared pixels because they have no others.
     """
 
     cells: RoiSet
-    rings: RoiSet
-    hidden: Array | None = None
+    neuropil: RoiSet
+    is_hidden: Array | None = None
 
 
-def with_rings(rois: RoiSet, settings: TracesSettings) -> Masks:
-    """Return the cells, as they are to be read, with their rings; 0.5 ms per cell."""
-    rings = annuli(rois, settings)
+def make_cell_masks(rois: RoiSet, settings: TracesSettings) -> CellMasks:
+    """Return the masks from which traces are read; takes 0.5 ms per cell."""
+    neuropil = make_neuropil_masks(rois, settings)
     if settings.overlap != "exclude":
-        return Masks(rois, rings)
-    cells, hidden = without_shared(rois)
-    return Masks(cells, rings, hidden)
+        return CellMasks(rois, neuropil)
+    cells, is_hidden = exclude_shared_pixels(rois)
+    return CellMasks(cells, neuropil, is_hidden)
 
 
-def annuli(rois: RoiSet, settings: TracesSettings) -> RoiSet:
-    """Return one ring per cell, same ids and order, every pixel weighing the same.
+def make_neuropil_masks(rois: RoiSet, settings: TracesSettings) -> RoiSet:
+    """Return one annulus per cell, same ids and order, all pixels of equal weight.
 
-    A ring begins `neuropil_inner_px` away from its cell, is `neuropil_outer_px` wide
-    (up to three times that, to hold 100 pixels), and leaves out every cell's pixels.
-    It may be empty: for an empty mask, or where neighbours leave no room.
+    An annulus begins `neuropil_inner_px` away from its cell, is `neuropil_outer_px`
+    wide (up to three times that, to hold 100 pixels), and leaves out the pixels of all
+    cells. It is empty for an empty mask, and where neighbouring cells leave no space.
     """
-    occupied = np.zeros(rois.shape, bool)
-    occupied[rois.rows, rois.cols] = True
-    rings = []
+    is_occupied = np.zeros(rois.shape, bool)
+    is_occupied[rois.rows, rois.cols] = True
+    annuli = []
     for first, last in zip(rois.indptr, rois.indptr[1:], strict=False):
         cell = rois.rows[first:last], rois.cols[first:last]
-        rows, cols = _ring(cell, occupied, settings)
-        rings.append((rows, cols, np.ones(len(rows), np.float32)))
-    return from_pixels(rois.ids, rois.shape, rings)
+        rows, cols = _make_annulus(cell, is_occupied, settings)
+        annuli.append((rows, cols, np.ones(len(rows), np.float32)))
+    return build_roi_set(rois.ids, rois.shape, annuli)
 
 
-def _ring(
-    cell: tuple[Array, Array], occupied: Array, settings: TracesSettings
+def _make_annulus(
+    cell: tuple[Array, Array], is_occupied: Array, settings: TracesSettings
 ) -> tuple[Array, Array]:
     rows, cols = cell
     if not len(rows):
         return rows, cols
     inner, width = settings.neuropil_inner_px, settings.neuropil_outer_px
-    reach = inner + _WIDEST * width
+    reach = inner + _MAX_WIDENING * width
     top, left = max(rows.min() - reach, 0), max(cols.min() - reach, 0)
-    around = np.s_[top : rows.max() + reach + 1, left : cols.max() + reach + 1]
-    outside = np.ones_like(occupied[around])
-    outside[rows - top, cols - left] = False
-    distance = distance_transform_edt(outside)
-    free = (distance > inner) & (distance <= reach) & ~occupied[around]
-    outer = max(inner + width, _reach_of_enough(distance[free]))
-    ring_rows, ring_cols = np.nonzero(free & (distance <= outer))
-    return ring_rows + top, ring_cols + left
+    nearby = np.s_[top : rows.max() + reach + 1, left : cols.max() + reach + 1]
+    is_outside = np.ones_like(is_occupied[nearby])
+    is_outside[rows - top, cols - left] = False
+    distance = distance_transform_edt(is_outside)
+    is_free = (distance > inner) & (distance <= reach) & ~is_occupied[nearby]
+    outer = max(inner + width, _distance_of_nearest(distance[is_free]))
+    annulus_rows, annulus_cols = np.nonzero(is_free & (distance <= outer))
+    return annulus_rows + top, annulus_cols + left
 
 
-def _reach_of_enough(distances: Array) -> float:
-    """How far the nearest 100 pixels reach, or all of them where there are fewer."""
+def _distance_of_nearest(distances: Array) -> float:
+    """Return how far the nearest 100 pixels reach, or all if there are fewer."""
     if not len(distances):
         return 0.0
-    enough = min(_ENOUGH_PX, len(distances))
-    return float(np.partition(distances, enough - 1)[enough - 1])
+    count = min(_MIN_PIXELS, len(distances))
+    return float(np.partition(distances, count - 1)[count - 1])

@@ -1,238 +1,262 @@
-"""How much of the ring's signal is in the cell's: told beforehand, or fitted."""
+"""Neuropil coefficient: which share of the neuropil is in the cell; fixed or fitted."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rtrecon.config import TracesSettings
-from rtrecon.core.numba_jit import kernel
+from rtrecon.core.numba_jit import jit_kernel
 from rtrecon.core.types import Array
 from rtrecon.imaging.traces.noise import RunningNoise
 
-Coefficient = float | Literal["fitted"]
-
-# Where evidence is little the coefficient is this, give or take that: the usual choice
-# (Chen et al. 2013, Suite2p), and how much what others fitted varies between cells.
-_USUAL, _USUAL_SD = 0.7, 0.2
-_LEVEL_S = 20.0  # slower changes, bleaching among them, are no evidence
+# The prior of the coefficient, as mean and s.d.: the usual choice (Chen et al. 2013,
+# Suite2p), and the variation between cells in what others have fitted.
+_PRIOR_MEAN, _PRIOR_SD = 0.7, 0.2
+_LEVEL_S = 20.0  # slower changes, such as bleaching, are not evidence
 _MEMORY_S = 600.0
-_LEAST_S = 10.0  # without transients, before the share moves at all
-_BRIEF_S, _SLOW_S = 0.12, 0.33  # averages that transients, slow rises are seen in
-_STANDING_OUT = 3.0  # s.d. of what noise is left in those averages
-_OVER = 0.5  # s.d. of a frame's noise: below this a transient is taken for over
-# s.d. of a frame's noise: what transients too small to see leave in all that is left.
-# However many the frames, neuropil that changes less than that tells nothing.
-_UNSEEN = 0.05
-_CREEP = 0.1  # of its usual pace: a level taken too low must not stay so
+_MIN_EVIDENCE_S = 10.0  # without transients, before the coefficient changes at all
+# Time constants of the averages in which transients and slow rises are detected.
+_FAST_S, _SLOW_S = 0.12, 0.33
+_MAX_REST_SD = 3.0  # in s.d. of the noise that remains in those averages
+_OVER_SD = 0.5  # in s.d. of a frame's noise: below this a transient counts as over
+# In s.d. of a frame's noise: what transients too small to detect leave in the
+# residual. However many the frames, neuropil that changes less is not evidence.
+_UNDETECTED_SD = 0.05
+_TRANSIENT_LEVEL_RATE = 0.1  # relative speed at which the level follows in transients
 
 
-class ToldShare:
-    """Takes the same share of the ring, which was told, off every cell."""
+class FixedNeuropilCoefficient:
+    """Subtracts the same given share of the neuropil from every cell."""
 
     def __init__(self, n: int, coefficient: float) -> None:
         self.coefficient = np.full(n, coefficient, np.float32)
 
-    def take_off(self, cell: Array, ring: Array, out: Array) -> None:
-        """Fill out, (n,) float32, with cell - coefficient * ring; no ring: with cell.
+    def subtract_neuropil(self, cell: Array, neuropil: Array, out: Array) -> None:
+        """Fill out, (n,) float32, with cell - coefficient * neuropil.
 
-        A cell that is NaN stays so.
+        Where the neuropil is NaN: with cell. A cell that is NaN stays NaN.
         """
-        take_share_off(cell, ring, self.coefficient, out)
+        subtract_fixed_fraction(cell, neuropil, self.coefficient, out)
 
-    def state(self) -> dict[str, Array]:
-        """Return nothing: nothing is remembered."""
+    def get_state(self) -> dict[str, Array]:
+        """Return nothing, because nothing is remembered."""
         return {}
 
-    def restore(self, state: dict[str, Array]) -> None:
-        """Go on as before."""
+    def restore_state(self, state: dict[str, Array]) -> None:
+        """Continue as before."""
 
 
-class FittedShare:
-    """Takes off each cell its own share of the ring, learnt as frames pass.
+class FittedNeuropilCoefficient:
+    """Subtracts from each cell its own share of the neuropil, fitted as frames pass.
 
-    Regression of cell on ring over frames without transients, of changes faster than
-    20 s and since 10 minutes. The ring's own noise is kept from flattening the slope
-    by asking the frame before (an instrumental variable). A ridge pulls towards 0.7 as
-    a normal prior of s.d. 0.2 would, for noise of the correlation that is found.
-    coefficient: (n,) float32, 0..1, as it is now.
+    The cell is regressed on its neuropil over frames without transients, over changes
+    faster than 20 s and within the last 10 minutes. The neuropil's own noise would
+    flatten the slope, so the frame before serves as instrumental variable. A ridge
+    penalty acts as a normal prior of mean 0.7 and s.d. 0.2, given the variance and
+    correlation time of the residual. coefficient: (n,) float32, 0..1, as it is now.
 
-    Its blind spot: transients lost in noise, of cells that fire when the neuropil is
-    bright, count as neuropil and make the coefficient too high.
+    Limit: transients hidden in noise, of cells that fire when the neuropil is bright,
+    count as neuropil and make the coefficient too high.
     """
 
     def __init__(self, n: int, rate_hz: float, settings: TracesSettings) -> None:
-        self.coefficient = np.full(n, _USUAL, np.float32)
+        self.coefficient = np.full(n, _PRIOR_MEAN, np.float32)
         self._noise = RunningNoise(n, rate_hz)
         self._memory = np.zeros(n, _EVIDENCE)
-        self._every = max(1, round(rate_hz))
-        self._pace = _pace(settings.decay_s, rate_hz)
+        self._frames_per_update = max(1, round(rate_hz))
+        self._rates = _compute_filter_rates(settings.indicator_decay_s, rate_hz)
 
-    def take_off(self, cell: Array, ring: Array, out: Array) -> None:
-        """Learn of one frame, and fill out with cell - coefficient * change of ring.
+    def subtract_neuropil(self, cell: Array, neuropil: Array, out: Array) -> None:
+        """Learn from one frame; fill out with cell - coefficient * neuropil change.
 
-        Arrays are (n,) float32, in counts. The change is since the ring was first seen,
-        so that a coefficient on the move does not move the level. No ring: the cell
-        as it is. A cell that is NaN stays so.
+        Arrays are (n,) float32, in counts. The change is relative to the first value of
+        the neuropil, so that a changing coefficient does not move the level. Where the
+        neuropil is NaN: the cell as it is. A cell that is NaN stays NaN.
         """
-        self._noise.update(cell)
-        traces = cell, ring, self._noise.sd
-        learn_share(
-            traces, self._pace, self._every, self._memory, self.coefficient, out
+        self._noise.add_values(cell)
+        fit_and_subtract(
+            (cell, neuropil, self._noise.sd),
+            self._rates,
+            self._frames_per_update,
+            self._memory,
+            self.coefficient,
+            out,
         )
 
-    def state(self) -> dict[str, Array]:
+    def get_state(self) -> dict[str, Array]:
         """Return a copy of what is remembered between frames."""
-        noise = {f"noise.{key}": array for key, array in self._noise.state().items()}
-        own = {"coefficient": self.coefficient.copy(), "evidence": self._memory.copy()}
-        return noise | own
+        noise = self._noise.get_state()
+        return {
+            **{f"noise.{key}": array for key, array in noise.items()},
+            "coefficient": self.coefficient.copy(),
+            "evidence": self._memory.copy(),
+        }
 
-    def restore(self, state: dict[str, Array]) -> None:
-        """Go on from a state of as many neurons, at the same rate."""
+    def restore_state(self, state: dict[str, Array]) -> None:
+        """Continue from a state of as many neurons, at the same rate."""
         prefix = "noise."
-        self._noise.restore(
+        self._noise.restore_state(
             {k.removeprefix(prefix): v for k, v in state.items() if prefix in k}
         )
         self.coefficient[:] = state["coefficient"]
         self._memory[:] = state["evidence"]
 
 
-def share_of(
+def make_neuropil_coefficient(
     n: int, rate_hz: float, settings: TracesSettings
-) -> ToldShare | FittedShare:
-    """Return what takes the neuropil off n cells, as the settings ask."""
-    told = _told(settings.neuropil_coefficient)
-    return FittedShare(n, rate_hz, settings) if told is None else ToldShare(n, told)
+) -> FixedNeuropilCoefficient | FittedNeuropilCoefficient:
+    """Return the neuropil subtraction of n cells that the settings ask for."""
+    coefficient = settings.neuropil_coefficient
+    if coefficient == "fitted":
+        return FittedNeuropilCoefficient(n, rate_hz, settings)
+    return FixedNeuropilCoefficient(n, coefficient)
 
 
-def _told(coefficient: Coefficient) -> float | None:
-    return None if isinstance(coefficient, str) else coefficient
+class _FilterRates(NamedTuple):
+    """Rates per frame, and limits of the averages in s.d. of a frame's noise.
 
-
-class _Pace(NamedTuple):
-    """Per frame: share of a new value in levels, in a brief and in a slow average;
-
-    what is left of evidence, and of a transient. Limits of the averages in s.d. of a
-    frame's noise.
+    level, fast, slow: weight of a new value in the levels and in the two averages.
+    memory: what remains of the evidence. decay: what remains of a transient.
     """
 
     level: float
-    brief: float
+    fast: float
     slow: float
-    kept: float
+    memory: float
     decay: float
-    brief_limit: float
+    fast_limit: float
     slow_limit: float
 
 
-def _pace(decay_s: float, rate_hz: float) -> _Pace:
+def _compute_filter_rates(decay_s: float, rate_hz: float) -> _FilterRates:
     decay = math.exp(-1 / (decay_s * rate_hz))
-    brief, slow = (-math.expm1(-1 / (s * rate_hz)) for s in (_BRIEF_S, _SLOW_S))
-    # White noise, once its decay is taken off and it is averaged.
-    left_brief = brief * math.hypot(
-        1, (1 - brief - decay) / math.sqrt(brief * (2 - brief))
-    )
-    return _Pace(
+    fast, slow = (-math.expm1(-1 / (s * rate_hz)) for s in (_FAST_S, _SLOW_S))
+    # S.d. of white noise after its decay is subtracted and it is averaged.
+    fast_sd = fast * math.hypot(1, (1 - fast - decay) / math.sqrt(fast * (2 - fast)))
+    return _FilterRates(
         level=1 / (_LEVEL_S * rate_hz),
-        brief=brief,
+        fast=fast,
         slow=slow,
-        kept=math.exp(-1 / (_MEMORY_S * rate_hz)),
+        memory=math.exp(-1 / (_MEMORY_S * rate_hz)),
         decay=decay,
-        brief_limit=_STANDING_OUT * left_brief,
-        slow_limit=_STANDING_OUT * math.sqrt(slow / (2 - slow)),
+        fast_limit=_MAX_REST_SD * fast_sd,
+        slow_limit=_MAX_REST_SD * math.sqrt(slow / (2 - slow)),
     )
 
 
-# What is known of a cell and its ring: frames seen; the ring's first value; levels of
-# both without transients; the frame before; what the ring leaves unexplained, averaged
-# briefly (less its decay) and slowly; transient now. Sums over frames without one.
+# What is known of a cell and its neuropil: number of values; first value of the
+# neuropil; levels of both without transients; neuropil and residual of the frame
+# before; fast average of the residual (without its decay) and slow average; size of
+# the transient that is on. Then sums over frames without transients.
 _EVIDENCE = np.dtype(
     [
-        ("seen", np.int64),
-        ("first", np.float32),
-        ("cell", np.float32),
-        ("ring", np.float32),
-        ("last_ring", np.float32),
-        ("last_rest", np.float32),
-        ("brief", np.float32),
+        ("n_values", np.int64),
+        ("first_neuropil", np.float32),
+        ("cell_level", np.float32),
+        ("neuropil_level", np.float32),
+        ("last_neuropil", np.float32),
+        ("last_residual", np.float32),
+        ("fast", np.float32),
         ("slow", np.float32),
         ("transient", np.float32),
-        ("frames", np.float64),
-        ("cell_ring", np.float64),
-        ("ring_ring", np.float64),
-        ("rest_rest", np.float64),
+        ("n_frames", np.float64),
+        ("cell_neuropil", np.float64),
+        ("neuropil_neuropil", np.float64),
+        ("residual_residual", np.float64),
     ]
 )
 
 
-@kernel
-def take_share_off(cell: Array, ring: Array, share: Array, out: Array) -> None:
-    """Fill out with cell - share * ring, or cell where the ring is NaN."""
+@jit_kernel
+def subtract_fixed_fraction(
+    cell: Array, neuropil: Array, coefficient: Array, out: Array
+) -> None:
+    """Fill out with cell - coefficient * neuropil, or cell where neuropil is NaN."""
     for i in range(cell.size):
-        out[i] = cell[i] - (0 if math.isnan(ring[i]) else share[i] * ring[i])
+        is_missing = math.isnan(neuropil[i])
+        out[i] = cell[i] - (0 if is_missing else coefficient[i] * neuropil[i])
 
 
-@kernel
-def learn_share(
+@jit_kernel
+def fit_and_subtract(
     traces: tuple[Array, Array, Array],
-    pace: _Pace,
-    every: int,
+    rates: _FilterRates,
+    frames_per_update: int,
     memory: Array,
-    share: Array,
+    coefficient: Array,
     out: Array,
 ) -> None:
-    """One frame of robust regression of cell on ring, and of taking the ring off.
+    """Update the regression of cell on neuropil by one frame; subtract the neuropil.
 
-    traces: cells, rings, s.d. of the cells' noise; (n,) each. memory: `_EVIDENCE`. The
-    share is told anew every so many frames, which are a second.
+    traces: cells, neuropil, s.d. of the cells' noise; (n,) each. memory: `_EVIDENCE`.
+    The coefficient is renewed every so many frames, about once a second.
     """
-    cell, ring, sd = traces
+    cell, neuropil, sd = traces
     for i in range(cell.size):
-        own = memory[i]
+        record = memory[i]
         out[i] = cell[i]
-        if math.isnan(cell[i]) or math.isnan(ring[i]):
+        if math.isnan(cell[i]) or math.isnan(neuropil[i]):
             continue
-        own.seen += 1
-        if own.seen == 1:
-            own.first = own.ring = ring[i]
-            own.cell = cell[i]
-        out[i] -= share[i] * (ring[i] - own.first)
+        record.n_values += 1
+        if record.n_values == 1:
+            record.first_neuropil = record.neuropil_level = neuropil[i]
+            record.cell_level = cell[i]
+        out[i] -= coefficient[i] * (neuropil[i] - record.first_neuropil)
         if not sd[i] > 0:
             continue
-        around = ring[i] - own.ring
-        above = cell[i] - own.cell
-        rest = above - share[i] * around
-        own.brief += pace.brief * (rest - pace.decay * own.last_rest - own.brief)
-        own.slow += pace.slow * (rest - own.slow)
-        own.transient *= pace.decay
-        limit = pace.slow_limit * sd[i]
-        fires = own.brief > pace.brief_limit * sd[i]
+        neuropil_change = neuropil[i] - record.neuropil_level
+        cell_change = cell[i] - record.cell_level
+        residual = cell_change - coefficient[i] * neuropil_change
+        record.fast += rates.fast * (
+            residual - rates.decay * record.last_residual - record.fast
+        )
+        record.slow += rates.slow * (residual - record.slow)
+        record.transient *= rates.decay
+        limit = rates.slow_limit * sd[i]
+        fires = record.fast > rates.fast_limit * sd[i]
         if fires:
-            own.transient = max(own.transient, own.slow)
-        calm = not fires and own.transient < _OVER * sd[i] and own.slow < limit
-        if calm:
-            own.frames = pace.kept * own.frames + 1
-            own.cell_ring = pace.kept * own.cell_ring + above * own.last_ring
-            own.ring_ring = pace.kept * own.ring_ring + around * own.last_ring
-            own.rest_rest = pace.kept * own.rest_rest + own.slow**2
-        step = max(pace.level, 1 / own.seen)
-        bounded = min(max(own.slow, -limit), limit) * (1 if calm else _CREEP)
-        own.cell += step * (share[i] * around + bounded)
-        own.ring += step * around
-        own.last_ring, own.last_rest = around, rest
-        if own.seen % every == 0 and own.frames >= _LEAST_S * every:
-            # Variance of what is unexplained, for as long as it lasts.
-            doubt = 2 / pace.slow * own.rest_rest / own.frames
-            doubt += own.frames * (_UNSEEN * sd[i]) ** 2
-            share[i] = _slope(own.cell_ring, own.ring_ring, doubt)
+            record.transient = max(record.transient, record.slow)
+        is_over = record.transient < _OVER_SD * sd[i]
+        is_at_rest = not fires and is_over and record.slow < limit
+        if is_at_rest:
+            last = record.last_neuropil
+            record.n_frames = rates.memory * record.n_frames + 1
+            record.cell_neuropil = rates.memory * record.cell_neuropil + (
+                cell_change * last
+            )
+            record.neuropil_neuropil = rates.memory * record.neuropil_neuropil + (
+                neuropil_change * last
+            )
+            record.residual_residual = (
+                rates.memory * record.residual_residual + record.slow**2
+            )
+        step = max(rates.level, 1 / record.n_values)
+        bounded = min(max(record.slow, -limit), limit)
+        bounded *= 1 if is_at_rest else _TRANSIENT_LEVEL_RATE
+        record.cell_level += step * (coefficient[i] * neuropil_change + bounded)
+        record.neuropil_level += step * neuropil_change
+        record.last_neuropil, record.last_residual = neuropil_change, residual
+        is_due = record.n_values % frames_per_update == 0
+        if is_due and record.n_frames >= _MIN_EVIDENCE_S * frames_per_update:
+            # Variance of the residual, times its correlation time.
+            variance = 2 / rates.slow * record.residual_residual / record.n_frames
+            variance += record.n_frames * (_UNDETECTED_SD * sd[i]) ** 2
+            coefficient[i] = _fit_slope(
+                record.cell_neuropil, record.neuropil_neuropil, variance
+            )
 
 
-@kernel
-def _slope(cell_ring: float, ring_ring: float, doubt: float) -> float:
-    """Slope of cell on ring, 0..1, drawn to the usual one by a normal prior."""
-    ridge = doubt / _USUAL_SD**2
-    slope = (cell_ring + ridge * _USUAL) / (max(ring_ring, 0.0) + ridge)
+@jit_kernel
+def _fit_slope(
+    cell_neuropil: float, neuropil_neuropil: float, residual_variance: float
+) -> float:
+    """Return the slope of cell on neuropil, 0..1, with a normal prior."""
+    ridge = residual_variance / _PRIOR_SD**2
+    slope = (cell_neuropil + ridge * _PRIOR_MEAN) / (
+        max(neuropil_neuropil, 0.0) + ridge
+    )
     bounded: float = min(max(slope, 0.0), 1.0)
     return bounded

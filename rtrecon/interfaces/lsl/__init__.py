@@ -1,4 +1,4 @@
-"""Lab Streaming Layer: behaviour and markers in, activity, quality and events out."""
+"""Lab Streaming Layer: behaviour and markers in; activity, quality and events out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from rtrecon.core.errors import UserError
 
 
-def library() -> Any:
-    """Return pylsl; UserError where it, or the library that it needs, is not there."""
+def import_pylsl() -> Any:
+    """Return pylsl; UserError if it, or the library that it needs, is missing."""
     try:
         import pylsl
     except (ImportError, RuntimeError) as error:

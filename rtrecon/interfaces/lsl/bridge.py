@@ -1,66 +1,59 @@
-"""The process between LSL and the daemon."""
+"""Bridge between LSL and the daemon, in both directions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import zmq
-
 from rtrecon.config import Settings
-from rtrecon.interfaces.lsl.inlets import Inlets
-from rtrecon.interfaces.lsl.outlets import Outlets
-from rtrecon.protocol import messages
-from rtrecon.transport import sockets
-from rtrecon.transport.aside import Aside
-from rtrecon.transport.control import ControlError, ask
-from rtrecon.transport.keys import keys_of_client
+from rtrecon.interfaces.lsl.inlets import LslInlets
+from rtrecon.interfaces.lsl.outlets import LslOutlets
+from rtrecon.transport.keys import get_client_keys
+from rtrecon.transport.rpc import RpcError, call_daemon
+from rtrecon.transport.senders import AuxiliarySender
+from rtrecon.transport.subscriber import Subscriber
 
-_POLL_MS = 5  # the most that a sample waits here
+_POLL_S = 0.005  # the longest time that an LSL sample waits here
 
-Log = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
-class Bridge:
-    """Takes in what the settings name, gives out what the daemon publishes."""
+class LslBridge:
+    """Sends the streams in the settings to the daemon, and publishes its results."""
 
-    def __init__(self, settings: Settings, log: Log) -> None:
-        self._log = log
-        self._control = settings.wire.control
-        self._keys = keys = keys_of_client(settings.wire)
-        self._aside = Aside(settings.wire.frames, keys)
-        self._inlets = Inlets(settings.lsl, self._aside.send, self._note)
-        self._outlets = Outlets(settings.lsl.name, settings.align.rate_hz)
-        self._context: sockets.Context = zmq.Context()
-        address = settings.wire.publish
-        self._ear = sockets.connect(self._context, zmq.SUB, address, keys)
+    def __init__(self, settings: Settings, notify: Notify) -> None:
+        self._notify = notify
+        network = settings.network
+        self._control_address = network.control
+        self._keys = keys = get_client_keys(network)
+        self._sender = AuxiliarySender(network.frames, keys)
+        self._inlets = LslInlets(settings.lsl, self._sender.send, self._add_note)
+        self._outlets = LslOutlets(settings.lsl.name, settings.timing.encoder_rate_hz)
+        self._subscriber = Subscriber(network.publish, keys)
 
     def run(self) -> None:
-        """Pass on what comes, until interrupted."""
-        self._log("between LSL and the daemon")
+        """Forward messages until interrupted."""
+        self._notify("forwarding between LSL and the daemon")
         while True:
-            self._inlets.pass_on()
-            wait_ms = _POLL_MS
-            while self._ear.poll(wait_ms):
-                wait_ms = 0
-                parts = self._ear.recv_multipart()
-                self._outlets.take(*messages.decode_published(parts))
+            self._inlets.forward_samples()
+            self._subscriber.wait(_POLL_S)
+            for message, payload in self._subscriber.receive_pending():
+                self._outlets.push_message(message, payload)
 
     def close(self) -> None:
         """Close the sockets."""
-        self._aside.close()
-        self._ear.close(linger=0)
-        self._context.term()
+        self._sender.close()
+        self._subscriber.close()
 
-    def _note(self, text: str) -> None:
+    def _add_note(self, text: str) -> None:
         try:
-            ask(self._control, "mark", self._keys, note=text)
-        except ControlError as error:
-            self._log(f"not noted: {text}: {error}")
+            call_daemon(self._control_address, "mark", self._keys, note=text)
+        except RpcError as error:
+            self._notify(f"note not recorded: {text}: {error}")
 
 
-def run(settings: Settings, log: Log) -> None:
-    """Pass on between LSL and the daemon until interrupted; UserError without LSL."""
-    bridge = Bridge(settings, log)
+def run_bridge(settings: Settings, notify: Notify) -> None:
+    """Forward between LSL and the daemon until interrupted; UserError without LSL."""
+    bridge = LslBridge(settings, notify)
     try:
         bridge.run()
     finally:

@@ -1,122 +1,128 @@
-"""Streams of LSL in: found by name whenever they are there, on our own clock."""
+"""LSL streams to the daemon: found by name, with times on this computer's clock."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rtrecon.config import LabStreamSettings
+from rtrecon.config import LslSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.interfaces.lsl import library
+from rtrecon.interfaces.lsl import import_pylsl
 from rtrecon.protocol import messages
 from rtrecon.sources.video import read_clip
 
-Send = Callable[..., object]  # of `Aside`
-Note = Callable[[str], None]
+SendMessage = Callable[..., object]  # `AuxiliarySender.send`
+AddNote = Callable[[str], None]
+_SampleHandler = Callable[[str, list[Any], float], None]  # stream, sample, time in s
 
 
-class Stream:
-    """One stream, looked for by its name until it is there, and again when it is lost.
+class LslStream:
+    """One stream, searched for by its name until it exists, and again when it is lost.
 
-    LSL measures by how much the sender's clock differs from ours, and takes it off.
+    LSL measures the offset of the sender's clock and subtracts it.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._lsl = library()
+        self._lsl = import_pylsl()
         self._resolver = self._lsl.ContinuousResolver("name", name)
         self._inlet: Any = None
 
-    def samples(self) -> Iterator[tuple[list[Any], float]]:
-        """Yield what has come: a sample's channels, and the wall clock when it was."""
+    def pull_samples(self) -> Iterator[tuple[list[Any], float]]:
+        """Yield the samples that have arrived: channel values and wall clock in s."""
         if self._inlet is None:
-            found = self._resolver.results()
-            if not found:
+            streams = self._resolver.results()
+            if not streams:
                 return
-            corrected = self._lsl.proc_clocksync
-            self._inlet = self._lsl.StreamInlet(found[0], processing_flags=corrected)
+            flags = self._lsl.proc_clocksync
+            self._inlet = self._lsl.StreamInlet(streams[0], processing_flags=flags)
         try:
             samples, times_s = self._inlet.pull_chunk(timeout=0.0)
         except self._lsl.LostError:
             self._inlet = None
             return
-        later_s = time.time() - self._lsl.local_clock()
+        wall_clock_offset_s = time.time() - self._lsl.local_clock()
         for sample, time_s in zip(samples, times_s, strict=True):
-            yield sample, time_s + later_s
+            yield sample, time_s + wall_clock_offset_s
 
 
-class Inlets:
-    """All streams that the settings name, and what becomes of their samples."""
+class LslInlets:
+    """All streams that the settings name; each sample becomes a message."""
 
-    def __init__(self, settings: LabStreamSettings, send: Send, note: Note) -> None:
-        self._settings, self._send, self._note = settings, send, note
-        self._clips = Clips(settings.clips)
-        takers: dict[str, Callable[[str, list[Any], float], None]] = {}
-        takers |= dict.fromkeys(settings.behavior, self._behavior)
-        takers |= dict.fromkeys(settings.edges, self._edge)
-        takers |= dict.fromkeys(settings.notes, self._noted)
-        takers |= dict.fromkeys(settings.stimulus, self._stimulus)
-        self._streams = [(Stream(name), take) for name, take in takers.items()]
+    def __init__(
+        self, settings: LslSettings, send_message: SendMessage, add_note: AddNote
+    ) -> None:
+        self._settings = settings
+        self._send_message, self._add_note = send_message, add_note
+        self._clips = VideoClips(settings.clips)
+        handlers: dict[str, _SampleHandler] = {}
+        handlers |= dict.fromkeys(settings.behavior, self._send_behavior)
+        handlers |= dict.fromkeys(settings.edges, self._send_edge)
+        handlers |= dict.fromkeys(settings.notes, self._send_note)
+        handlers |= dict.fromkeys(settings.stimulus, self._send_stimulus)
+        self._streams = [
+            (LslStream(name), handler) for name, handler in handlers.items()
+        ]
 
-    def pass_on(self) -> None:
-        """Pass on all that has come."""
-        for stream, take in self._streams:
-            for sample, t_send in stream.samples():
-                take(stream.name, sample, t_send)
+    def forward_samples(self) -> None:
+        """Send all samples that have arrived."""
+        for stream, handler in self._streams:
+            for sample, t_send in stream.pull_samples():
+                handler(stream.name, sample, t_send)
 
-    def _behavior(self, name: str, sample: list[Any], t_send: float) -> None:
-        fields = {
-            field: float(sample[channel])
-            for field, channel in self._settings.behavior[name].items()
-            if channel < len(sample) and abs(float(sample[channel])) < float("inf")
+    def _send_behavior(self, stream: str, sample: list[Any], t_send: float) -> None:
+        values = {
+            name: float(sample[channel])
+            for name, channel in self._settings.behavior[stream].items()
+            if channel < len(sample) and math.isfinite(float(sample[channel]))
         }
-        if fields:
-            self._send(messages.Behavior, t_send=t_send, **fields)
+        if values:
+            self._send_message(messages.BehaviorSample, t_send=t_send, **values)
 
-    def _edge(self, name: str, sample: list[Any], t_send: float) -> None:
-        line = self._settings.edges[name]
+    def _send_edge(self, stream: str, sample: list[Any], t_send: float) -> None:
+        line = self._settings.edges[stream]
         try:
             value = int(float(sample[0]))
         except (ValueError, OverflowError):
-            return  # a word between the numbers
-        self._send(messages.Sync, t_send=t_send, line=line, value=value)
+            return  # a marker that is not a number
+        self._send_message(messages.SyncEdge, t_send=t_send, line=line, value=value)
 
-    def _noted(self, name: str, sample: list[Any], t_send: float) -> None:
-        self._note(f"{name}: {sample[0]}")
+    def _send_note(self, stream: str, sample: list[Any], t_send: float) -> None:
+        self._add_note(f"{stream}: {sample[0]}")
 
-    def _stimulus(self, name: str, sample: list[Any], t_send: float) -> None:
+    def _send_stimulus(self, stream: str, sample: list[Any], t_send: float) -> None:
         clip, _, number = str(sample[0]).rpartition(" ")
-        image = self._clips.image(clip, number)
+        image = self._clips.read_image(clip, number)
         if image is not None:
-            shape = image.shape[0], image.shape[1]
-            self._send(
-                messages.Stimulus,
+            self._send_message(
+                messages.StimulusFrame,
                 image,
                 t_send=t_send,
                 clip=clip,
                 index=int(number),
-                shape=shape,
+                shape=(image.shape[0], image.shape[1]),
             )
 
 
-class Clips:
-    """Video files of a folder by their name, for markers that only name an image."""
+class VideoClips:
+    """The video files of a folder, for markers that name a file and an image."""
 
-    def __init__(self, folder: str | None) -> None:
-        if folder is not None and not Path(folder).is_dir():
+    def __init__(self, folder: Path | None) -> None:
+        if folder is not None and not folder.is_dir():
             raise UserError(f"lsl.clips = {folder} is no folder of video files")
-        files = sorted(Path(folder).iterdir()) if folder else []
+        files = sorted(folder.iterdir()) if folder else []
         self._files = {file.stem: file for file in files if file.is_file()}
-        self._read: dict[str, Array] = {}
+        self._loaded: dict[str, Array] = {}
 
-    def image(self, clip: str, number: str) -> Array | None:
-        """Return an image, uint8 (height, width); None where there is no such one."""
+    def read_image(self, clip: str, number: str) -> Array | None:
+        """Return an image, uint8 (height, width); None if it does not exist."""
         if clip not in self._files or not number.isdecimal():
             return None
-        if clip not in self._read:
-            self._read[clip] = read_clip(self._files[clip])
-        images = self._read[clip]
+        if clip not in self._loaded:
+            self._loaded[clip] = read_clip(self._files[clip])
+        images = self._loaded[clip]
         return images[int(number)] if int(number) < len(images) else None

@@ -1,1 +1,1 @@
-"""Electrophysiology: spikes in place of images."""
+"""Open Ephys: spike rates in place of images."""

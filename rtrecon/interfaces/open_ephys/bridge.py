@@ -1,4 +1,4 @@
-"""From Open Ephys to the daemon: a session of units, a message for every bin."""
+"""Bridge from Open Ephys to the daemon: each time bin of spike counts is a frame."""
 
 from __future__ import annotations
 
@@ -14,215 +14,195 @@ from urllib.parse import urlsplit
 import zmq
 
 from rtrecon.core.errors import UserError
-from rtrecon.interfaces.open_ephys.messages import (
-    Edge,
-    NotOpenEphys,
-    Passed,
-    Spike,
-    read,
+from rtrecon.interfaces.open_ephys.message_parser import (
+    OpenEphysFormatError,
+    SampleBlock,
+    SpikeEvent,
+    TtlEdge,
+    parse_message,
 )
-from rtrecon.interfaces.open_ephys.spike_bins import Bins
+from rtrecon.interfaces.open_ephys.spike_bins import SpikeBinner
+from rtrecon.interfaces.open_ephys.units_file import read_units, write_units
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import ClientKeys
-from rtrecon.transport.sender import Sender
+from rtrecon.transport.senders import SessionSender
 
 _POLL_MS = 100
-_HEARTBEAT_S = 2.0  # Open Ephys lists us as long as it hears one
-_SILENCE_S = 5.0
-_MOST_HOLE_S = 10.0  # samples that jump by more are another acquisition
+_HEARTBEAT_INTERVAL_S = 2.0  # Open Ephys lists a client while it receives these
+_SILENCE_NOTICE_S = 5.0
+_MAX_SAMPLE_GAP_S = 10.0  # a larger jump of samples is a new acquisition
+_CLIENT_ID = str(uuid.uuid4())
 
-Log = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where spikes come from and where they go.
+class OpenEphysRequest:
+    """What to read from Open Ephys and where to send it.
 
-    units: a file with a line for each unit, in the order of the encoder's neurons; made
-    of those that are heard within `learn_s` where it is not there yet, or none.
+    units_file: the units, one per line, in the order of the encoder's neurons. If it
+    does not exist, or is None, the units seen in the first `discovery_s` are used, and
+    written to it. stream: the first one seen, if None.
     """
 
     address: str
-    to: str
+    daemon_address: str
     rate_hz: float = 30.0
     stream: str | None = None
-    units: Path | None = None
-    learn_s: float = 10.0
+    units_file: Path | None = None
+    discovery_s: float = 10.0
     keys: ClientKeys | None = None
 
 
-class Bridge:
-    """Listens to one stream; every acquisition becomes a session of its own.
+class OpenEphysBridge:
+    """Receives one stream; each acquisition becomes a session of its own."""
 
-    Remembers which units there are, the bins that are open, and the newest sample.
-    """
-
-    def __init__(self, plan: Plan, log: Log) -> None:
-        self._plan, self._log = plan, log
-        self._units = read_units(plan.units)
-        self._heard: set[str] = set()  # units, until it is known which there are
-        self._stream = plan.stream
-        self._number: int | None = None
-        self._missing = 0  # messages since the last one that counted
+    def __init__(self, request: OpenEphysRequest, notify: Notify) -> None:
+        self._request, self._notify = request, notify
+        self._units = read_units(request.units_file)
+        self._discovered_units: set[str] = set()  # until `_units` is known
+        self._stream = request.stream
+        self._message_number: int | None = None
+        self._n_missing = 0  # messages lost since the last one with content
         self._sample = self._first_sample = 0
         self._sample_hz: float | None = None
-        self._bins: Bins | None = None
-        self._sender: Sender | None = None
-        self._spoke_s = self._beat_s = float("-inf")
+        self._binner: SpikeBinner | None = None
+        self._sender: SessionSender | None = None
+        self._received_s = self._heartbeat_s = float("-inf")
         self._context: sockets.Context = zmq.Context()
-        self._ear = sockets.connect(self._context, zmq.SUB, plan.address)
-        self._heart = _heart(self._context, plan.address)
+        self._data = sockets.connect_socket(self._context, zmq.SUB, request.address)
+        self._heartbeat = _connect_heartbeat(self._context, request.address)
 
     def run(self) -> None:
-        """Pass on what is heard, until interrupted."""
-        self._log(f"listening to Open Ephys at {self._plan.address}")
+        """Forward bins until interrupted."""
+        self._notify(f"listening to Open Ephys at {self._request.address}")
         while True:
-            self._beat()
-            if self._ear.poll(_POLL_MS):
-                self._take(self._ear.recv_multipart())
-                self._spoke_s = time.monotonic()
-            elif time.monotonic() - self._spoke_s > _SILENCE_S:
-                self._spoke_s = float("inf")
-                self._log(f"Open Ephys says nothing since {_SILENCE_S:g} s")
+            self._send_heartbeat()
+            if self._data.poll(_POLL_MS):
+                self._process_message(self._data.recv_multipart())
+                self._received_s = time.monotonic()
+            elif time.monotonic() - self._received_s > _SILENCE_NOTICE_S:
+                self._received_s = float("inf")
+                self._notify(f"Open Ephys sent nothing for {_SILENCE_NOTICE_S:g} s")
 
     def close(self) -> None:
         """End the session and close the sockets."""
-        self._end("bridge closed")
-        self._ear.close(linger=0)
-        self._heart.close(linger=0)
+        self._end_session("bridge closed")
+        self._data.close(linger=0)
+        self._heartbeat.close(linger=0)
         self._context.term()
 
-    def _beat(self) -> None:
-        while self._heart.poll(0):
-            self._heart.recv()
-        if time.monotonic() - self._beat_s >= _HEARTBEAT_S:
-            self._beat_s = time.monotonic()
-            name = {"application": "rtrecon", "uuid": _OURS, "type": "heartbeat"}
-            with suppress(zmq.Again):  # nobody is there to hear it
-                self._heart.send(json.dumps(name).encode(), zmq.DONTWAIT)
+    def _send_heartbeat(self) -> None:
+        while self._heartbeat.poll(0):
+            self._heartbeat.recv()
+        if time.monotonic() - self._heartbeat_s >= _HEARTBEAT_INTERVAL_S:
+            self._heartbeat_s = time.monotonic()
+            client = {
+                "application": "rtrecon",
+                "uuid": _CLIENT_ID,
+                "type": "heartbeat",
+            }
+            with suppress(zmq.Again):  # Open Ephys is not running
+                self._heartbeat.send(json.dumps(client).encode(), zmq.DONTWAIT)
 
-    def _take(self, parts: list[bytes]) -> None:
+    def _process_message(self, parts: list[bytes]) -> None:
         try:
-            heard = read(parts)
-        except NotOpenEphys as error:
-            self._log(f"refused: {error}")
+            message = parse_message(parts)
+        except OpenEphysFormatError as error:
+            self._notify(f"refused: {error}")
             return
-        if self._number is not None:
-            self._missing += max(0, heard.number - self._number - 1)
-        self._number = heard.number
-        self._stream = self._stream or heard.stream or None
-        if heard.said is not None and heard.stream == self._stream:
-            self._take_said(heard.said)
+        if self._message_number is not None:
+            self._n_missing += max(0, message.number - self._message_number - 1)
+        self._message_number = message.number
+        self._stream = self._stream or message.stream or None
+        if message.content is not None and message.stream == self._stream:
+            self._process_content(message.content)
 
-    def _take_said(self, said: Spike | Edge | Passed) -> None:
-        if self._missing and self._bins:
-            self._log(f"{self._missing} messages of Open Ephys were lost")
-            self._bins.lose(self._sample, said.sample)
-        self._missing = 0
-        if isinstance(said, Passed):
-            self._pass(said)
-        elif isinstance(said, Spike):
-            self._spike(said)
+    def _process_content(self, content: SpikeEvent | TtlEdge | SampleBlock) -> None:
+        if self._n_missing and self._binner:
+            self._notify(f"{self._n_missing} messages of Open Ephys were lost")
+            self._binner.mark_missing(self._sample, content.sample)
+        self._n_missing = 0
+        if isinstance(content, SampleBlock):
+            self._process_block(content)
+        elif isinstance(content, SpikeEvent):
+            self._process_spike(content)
         else:
-            self._edge(said)
+            self._process_edge(content)
 
-    def _spike(self, spike: Spike) -> None:
-        if self._bins:
-            self._bins.spike(spike.unit, spike.sample)
+    def _process_spike(self, spike: SpikeEvent) -> None:
+        if self._binner:
+            self._binner.add_spike(spike.unit, spike.sample)
         else:
-            self._heard.add(spike.unit)
+            self._discovered_units.add(spike.unit)
 
-    def _edge(self, edge: Edge) -> None:
+    def _process_edge(self, edge: TtlEdge) -> None:
         if self._sender and self._sample_hz:
-            self._sender.sync(edge.sample / self._sample_hz, edge.line, edge.value)
+            t_s = edge.sample / self._sample_hz
+            self._sender.send_sync_edge(t_s, edge.line, edge.value)
 
-    def _pass(self, passed: Passed) -> None:
-        hole_s = (passed.sample - self._sample) / passed.rate_hz
-        if self._sample_hz is None or not -1 / passed.rate_hz <= hole_s <= _MOST_HOLE_S:
-            self._end("acquisition over")
-            self._sample_hz, self._first_sample = passed.rate_hz, passed.sample
-        self._sample = max(passed.sample, self._first_sample)
-        if self._bins is None:
-            self._begin_if_ready()
-        if self._bins and self._sender:
-            for done in self._bins.close(self._sample):
-                self._sender.frame(done.counts[None], done.number, done.t_s)
+    def _process_block(self, block: SampleBlock) -> None:
+        gap_s = (block.sample - self._sample) / block.rate_hz
+        is_continued = -1 / block.rate_hz <= gap_s <= _MAX_SAMPLE_GAP_S
+        if self._sample_hz is None or not is_continued:
+            self._end_session("acquisition over")
+            self._sample_hz, self._first_sample = block.rate_hz, block.sample
+        self._sample = max(block.sample, self._first_sample)
+        if self._binner is None:
+            self._begin_session_if_ready(self._sample_hz)
+        if self._binner and self._sender:
+            for spike_bin in self._binner.close_bins(self._sample):
+                self._sender.send_frame(
+                    spike_bin.counts[None], spike_bin.number, spike_bin.t_s
+                )
 
-    def _begin_if_ready(self) -> None:
-        assert self._sample_hz is not None
-        learned_s = (self._sample - self._first_sample) / self._sample_hz
-        if self._units is None and learned_s >= self._plan.learn_s and self._heard:
-            self._units = sorted(self._heard)
-            write_units(self._plan.units, self._units)
+    def _begin_session_if_ready(self, sample_hz: float) -> None:
+        discovered_s = (self._sample - self._first_sample) / sample_hz
+        is_over = discovered_s >= self._request.discovery_s
+        if self._units is None and is_over and self._discovered_units:
+            self._units = sorted(self._discovered_units)
+            write_units(self._request.units_file, self._units)
         if self._units is None:
             return
-        rate_hz, n = self._plan.rate_hz, len(self._units)
-        self._bins = Bins(self._units, rate_hz, self._sample_hz, self._sample)
-        self._sender = Sender(
-            self._plan.to,
-            self._plan.keys,
+        rate_hz, n_units = self._request.rate_hz, len(self._units)
+        self._binner = SpikeBinner(self._units, rate_hz, sample_hz, self._sample)
+        self._sender = SessionSender(
+            self._request.daemon_address,
+            self._request.keys,
             source=f"Open Ephys, stream {self._stream}",
             rate_hz=rate_hz,
-            shape=(1, n),
-            dtype="float32",
-            units=list(range(n)),
+            unit_ids=range(n_units),
             meta={"units": self._units},
         )
         if not self._sender.wait_for_daemon():
-            raise UserError(self._sender.absence())
-        self._log(f"a session of {n} units begins")
+            raise UserError(self._sender.explain_missing_daemon())
+        self._notify(f"a session of {n_units} units begins")
 
-    def _end(self, reason: str) -> None:
-        if self._sender and self._bins:
-            self._sender.end(reason)
+    def _end_session(self, reason: str) -> None:
+        if self._sender and self._binner:
+            self._sender.send_end(reason)
             self._sender.close()
-            self._log(
-                f"{reason}: {self._sender.sent} bins sent, {self._sender.dropped} "
-                f"dropped; spikes: {self._bins.late} came too late, "
-                f"{self._bins.strangers} of other units"
+            self._notify(
+                f"{reason}: {self._sender.n_sent} bins sent, {self._sender.n_dropped} "
+                f"dropped; spikes: {self._binner.n_late} arrived too late, "
+                f"{self._binner.n_unknown_units} of other units"
             )
-        self._bins = self._sender = None
+        self._binner = self._sender = None
         self._sample = 0
 
 
-_OURS = str(uuid.uuid4())
+def _connect_heartbeat(context: sockets.Context, data_address: str) -> sockets.Socket:
+    """Return the socket for heartbeats, on the port after that of the data."""
+    parts = urlsplit(data_address)
+    address = f"tcp://{parts.hostname}:{(parts.port or 0) + 1}"
+    socket = sockets.connect_socket(context, zmq.REQ, address)
+    socket.setsockopt(zmq.REQ_RELAXED, 1)  # do not wait for a lost reply
+    return socket
 
 
-def read_units(path: Path | None) -> list[str] | None:
-    """Return the units that a file names, a line each; None where there is no file."""
-    if path is None or not path.exists():
-        return None
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"units in {path} cannot be read: {error}") from None
-    units = [line.strip() for line in lines if line.strip()]
-    if not units or len(set(units)) < len(units):
-        raise UserError(
-            f"{path} names {len(units)} units, {len(set(units))} of them different; "
-            "write a line for each, like 'Electrode 1/2': the name and the sorted id"
-        )
-    return units
-
-
-def write_units(path: Path | None, units: list[str]) -> None:
-    """Write a file that `read_units` reads; nothing without a path."""
-    if path is not None:
-        path.write_text("\n".join(units) + "\n", encoding="utf-8")
-
-
-def _heart(context: sockets.Context, address: str) -> sockets.Socket:
-    """Return the socket for heartbeats, on the port behind the one for data."""
-    parts = urlsplit(address)
-    port = (parts.port or 0) + 1
-    heart = sockets.connect(context, zmq.REQ, f"tcp://{parts.hostname}:{port}")
-    heart.setsockopt(zmq.REQ_RELAXED, 1)  # one that is not answered is given up
-    return heart
-
-
-def run(plan: Plan, log: Log) -> None:
-    """Pass on what Open Ephys says until interrupted; UserError with a sentence."""
-    bridge = Bridge(plan, log)
+def run_bridge(request: OpenEphysRequest, notify: Notify) -> None:
+    """Forward spikes of Open Ephys until interrupted; raises UserError."""
+    bridge = OpenEphysBridge(request, notify)
     try:
         bridge.run()
     finally:

@@ -1,4 +1,4 @@
-"""Spikes counted: how many of each unit in each bin of time."""
+"""Spike counts of each unit in each time bin."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from rtrecon.core.types import Array
 
-# After its end a bin stays open so long: spikes are found in blocks of samples, and
-# may be told after the samples that they were found in.
-PATIENCE_S = 0.1
+# A bin stays open this long after its end: Open Ephys detects spikes in blocks of
+# samples and may report them after the block.
+LATE_SPIKE_WAIT_S = 0.1
 
 
 @dataclass(frozen=True)
-class Bin:
-    """One bin: its number since sample 0, when it began (s), and counts (n,) float32.
+class SpikeBin:
+    """One bin: its number since sample 0, its start in s, and counts (n,) float32.
 
-    Counts are NaN where messages were lost that may have told of spikes.
+    Counts are NaN where messages that could have reported spikes were lost.
     """
 
     number: int
@@ -25,56 +25,57 @@ class Bin:
     counts: Array
 
 
-class Bins:
-    """Counts spikes in bins of 1 / rate_hz, on a grid that begins with sample 0.
+class SpikeBinner:
+    """Counts spikes in bins of 1 / rate_hz; bin 0 starts with sample 0.
 
-    The first bin is the first whole one from `sample` on. Spikes of other units, and
-    those that come after their bin was closed, are counted in `strangers` and `late`.
+    The first bin is the first complete one after `sample`. `n_unknown_units` counts
+    spikes of other units, `n_late` those that arrive after their bin was closed.
     """
 
     def __init__(
         self, units: list[str], rate_hz: float, sample_hz: float, sample: int
     ) -> None:
-        self.strangers = 0
-        self.late = 0
-        self._places = {unit: place for place, unit in enumerate(units)}
+        self.n_unknown_units = 0
+        self.n_late = 0
+        self._unit_index = {unit: index for index, unit in enumerate(units)}
         self._rate_hz = rate_hz
         self._sample_hz = sample_hz
-        self._next = self._bin_of(sample) + 1
-        self._open: dict[int, Array] = {}
+        self._next_number = self._bin_number(sample) + 1
+        self._open_bins: dict[int, Array] = {}
 
-    def spike(self, unit: str, sample: int) -> None:
+    def add_spike(self, unit: str, sample: int) -> None:
         """Count one spike."""
-        place, number = self._places.get(unit), self._bin_of(sample)
-        if place is None:
-            self.strangers += 1
-        elif number < self._next:
-            self.late += 1
+        index, number = self._unit_index.get(unit), self._bin_number(sample)
+        if index is None:
+            self.n_unknown_units += 1
+        elif number < self._next_number:
+            self.n_late += 1
         else:
-            self._counts(number)[place] += 1
+            self._counts_of_bin(number)[index] += 1
 
-    def lose(self, first_sample: int, last_sample: int) -> None:
-        """Take nothing for known of the bins between two samples."""
-        first = max(self._next, self._bin_of(first_sample))
-        for number in range(first, self._bin_of(last_sample) + 1):
-            self._counts(number)[:] = np.nan
+    def mark_missing(self, first_sample: int, last_sample: int) -> None:
+        """Set the counts of all bins between two samples to NaN."""
+        first = max(self._next_number, self._bin_number(first_sample))
+        for number in range(first, self._bin_number(last_sample) + 1):
+            self._counts_of_bin(number)[:] = np.nan
 
-    def close(self, sample: int) -> list[Bin]:
-        """Return the bins that are over now that all before `sample` has been told."""
-        end = self._bin_of(sample - round(PATIENCE_S * self._sample_hz))
+    def close_bins(self, sample: int) -> list[SpikeBin]:
+        """Return the bins that are complete, given all samples before `sample`."""
+        end = self._bin_number(sample - round(LATE_SPIKE_WAIT_S * self._sample_hz))
         closed = [
-            Bin(number, number / self._rate_hz, self._counts(number))
-            for number in range(self._next, end)
+            SpikeBin(number, number / self._rate_hz, self._counts_of_bin(number))
+            for number in range(self._next_number, end)
         ]
-        self._next = max(self._next, end)
-        for done in closed:
-            del self._open[done.number]
+        self._next_number = max(self._next_number, end)
+        for spike_bin in closed:
+            del self._open_bins[spike_bin.number]
         return closed
 
-    def _counts(self, number: int) -> Array:
-        if number not in self._open:
-            self._open[number] = np.zeros(len(self._places), np.float32)
-        return self._open[number]
+    def _counts_of_bin(self, number: int) -> Array:
+        if number not in self._open_bins:
+            n_units = len(self._unit_index)
+            self._open_bins[number] = np.zeros(n_units, np.float32)
+        return self._open_bins[number]
 
-    def _bin_of(self, sample: int) -> int:
+    def _bin_number(self, sample: int) -> int:
         return int(sample * self._rate_hz // self._sample_hz)

@@ -1,7 +1,7 @@
-"""Behaviour that no training saw: a camera that was moved, values in other units.
+"""Reports behaviour that stays outside the range on which the encoder was trained.
 
-The encoder takes what lies far out as less than it is, so nothing breaks; but it does
-not know what it is told, and somebody should.
+A moved camera or other units do not break the inversion, because the encoder limits
+values that lie far out. But the prediction is then wrong, and the user should know.
 """
 
 from __future__ import annotations
@@ -11,34 +11,37 @@ import numpy as np
 from rtrecon.core.types import Array
 from rtrecon.protocol.behavior import BEHAVIOR
 
-WINDOW_FRAMES = 900  # half a minute of a 30 Hz encoder: a mouse may run for a while
-_MOST, _AGAIN = 0.5, 0.1  # share of them: said above the one, again after the other
+WINDOW_FRAMES = 900  # 30 s at 30 Hz: a mouse may well run for some seconds
+_REPORT_ABOVE = 0.5  # fraction of the window that is out of range
+_REARM_BELOW = 0.1  # below this fraction, the next excursion is reported again
 
 
-class Unlike:
-    """Follows which behaviour keeps lying beyond what the encoder was trained on."""
+class OutOfRangeMonitor:
+    """Counts out-of-range frames of each behaviour signal over a window."""
 
     def __init__(self) -> None:
         self._outside = np.zeros((WINDOW_FRAMES, len(BEHAVIOR)), bool)
         self._count = 0
-        self._told = np.zeros(len(BEHAVIOR), bool)
+        self._is_reported = np.zeros(len(BEHAVIOR), bool)
 
-    def sentences(self, outside: Array) -> list[str]:
-        """Take in new frames, bool (h, 4) in the order of `BEHAVIOR`; say what is new.
+    def add_frames(self, outside: Array) -> list[str]:
+        """Add frames; return a sentence for each signal that went out of range.
 
-        outside: too far from its mean in training; not where it is unknown.
+        outside: bool (h, 4) in the order of `BEHAVIOR`, True where the value lies too
+        far from its mean in training. Unknown values are False.
         """
-        places = (self._count + np.arange(len(outside))) % WINDOW_FRAMES
-        self._outside[places] = outside
+        slots = (self._count + np.arange(len(outside))) % WINDOW_FRAMES
+        self._outside[slots] = outside
         self._count += len(outside)
-        share = self._outside.mean(0)
-        new = (share > _MOST) & ~self._told
-        self._told = (self._told | new) & (share > _AGAIN)
-        return [_sentence(BEHAVIOR[i]) for i in np.flatnonzero(new)]
+        fraction = self._outside.mean(0)
+        new = (fraction > _REPORT_ABOVE) & ~self._is_reported
+        self._is_reported = (self._is_reported | new) & (fraction > _REARM_BELOW)
+        return [_sentence(BEHAVIOR[signal]) for signal in np.flatnonzero(new)]
 
 
 def _sentence(name: str) -> str:
     return (
-        f"{name.replace('_', ' ')} is unlike all that the encoder was trained on, most "
-        "of the time; was a camera moved, or is it in other units?"
+        f"{name.replace('_', ' ')} is out of the range on which the encoder was "
+        "trained, most of the time; check whether the camera was moved and whether "
+        "the units are right"
     )

@@ -1,136 +1,160 @@
-"""How far the live movie can be trusted, judged as it comes.
+"""Computes the live quality metrics, hop by hop, for the movie and for the null.
 
-Held-out neurons need no stimulus: do they fire as the movie says they should? Where the
-stimulus is known the movie is compared with it, at every age of its frames. The same is
-asked of the null, an inversion of exchanged neurons.
+Which metrics there are, and how each is computed, is in `metrics.live_metrics`. This
+module gives every metric its evidence: the frames of one age, the stimulus of these
+frames where it is known, and the activity of the held-out neurons.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.metrics.similarity import SMALLEST_VARIANCE, RunningCorrelation
+from rtrecon.metrics.live_metrics import (
+    LIVE_METRICS,
+    HopEvidence,
+    LiveMetric,
+    MetricAccumulator,
+)
 
-WINDOW_FRAMES = 600  # judged at a time: twenty seconds of a 30 Hz encoder
-_ENOUGH_FRAMES = 90  # fewer say nothing yet
-_STIMULI = 300  # kept, by encoder frame
+_Key = TypeVar("_Key")
+
+_MAX_STIMULI = 300  # encoder frames whose stimulus is stored
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Correlations over the last seconds; None where there is nothing to tell.
+class WindowEstimate:
+    """A window of W frames after a hop, oldest frame first.
 
-    pixel_by_block: newest hop of the window first; its last entry is `pixel`.
+    index: encoder frame of the newest one. movie: (W, 36, 64). predicted, recorded:
+    (W, n) activity of all neurons; recorded is NaN where activity was lost.
     """
 
-    activity: float | None
-    null_activity: float | None
-    pixel: float | None
-    null_pixel: float | None
-    pixel_by_block: list[float | None]
+    index: int
+    movie: Array
+    predicted: Array
+    recorded: Array
 
 
-class RunningVideo:
-    """Pearson r over all pixels of the newest `WINDOW_FRAMES` frames."""
+class LiveQuality:
+    """Computes all metrics over the last seconds of a session.
 
-    def __init__(self) -> None:
-        self._sums = np.zeros((WINDOW_FRAMES, 6))
-        self.count = 0
+    held_out: (n,) bool. A hop has `hop_frames`, a window `window_frames`.
+    """
 
-    def update(self, a: Array, b: Array) -> None:
-        """Take one frame of each movie, any shape."""
-        a, b = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
-        sums = len(a), a.sum(), b.sum(), a @ a, b @ b, a @ b
-        self._sums[self.count % WINDOW_FRAMES] = sums
-        self.count += 1
-
-    def r(self) -> float | None:
-        """Return r, or None if too few frames came or one movie is constant."""
-        if self.count < _ENOUGH_FRAMES:
-            return None
-        n, a, b, aa, bb, ab = self._sums.sum(0)
-        variance_a, variance_b = aa - a * a / n, bb - b * b / n
-        # A constant leaves rounding errors, not zero.
-        if variance_a <= SMALLEST_VARIANCE * aa or variance_b <= SMALLEST_VARIANCE * bb:
-            return None
-        return float((ab - a * b / n) / np.sqrt(variance_a * variance_b))
-
-
-class Judge:
-    """Follows live movie and null; remembers recent stimuli and running sums."""
-
-    def __init__(self, held_out: Array, hop_frames: int, window_frames: int) -> None:
+    def __init__(
+        self,
+        held_out: Array,
+        hop_frames: int,
+        window_frames: int,
+        metrics: Sequence[LiveMetric] = LIVE_METRICS,
+    ) -> None:
         self._held_out = np.flatnonzero(held_out)
-        self._hop = hop_frames
-        self._blocks = window_frames // hop_frames
-        self.begin()
+        self._hop_frames = hop_frames
+        self._n_hops = window_frames // hop_frames
+        self._metrics = metrics
+        self.begin_session()
 
-    def begin(self) -> None:
-        """Forget everything: a new session."""
-        n = len(self._held_out)
-        self._activity = RunningCorrelation(n, WINDOW_FRAMES)
-        self._null_activity = RunningCorrelation(n, WINDOW_FRAMES)
-        self._pixel = [RunningVideo() for _ in range(self._blocks)]
-        self._null_pixel = RunningVideo()
+    def begin_session(self) -> None:
+        """Discard all that the metrics have seen."""
+        self._live = {metric.name: self._by_age(metric) for metric in self._metrics}
+        self._null = {
+            metric.name: self._create_accumulator(metric)
+            for metric in self._metrics
+            if metric.has_null
+        }
         self._stimuli: OrderedDict[int, Array] = OrderedDict()
-        self._judged = self._null_judged = 0
+        self._evidence_age_frames: int | None = None
 
-    def saw(self, index: int, image: Array) -> None:
-        """Remember the stimulus at encoder frame `index`."""
+    @property
+    def evidence_age_frames(self) -> int | None:
+        """Final frames since the newest finite activity of a held-out neuron.
+
+        None if there was none in this session.
+        """
+        return self._evidence_age_frames
+
+    def add_stimulus(self, index: int, image: Array) -> None:
+        """Store the stimulus (36, 64) at encoder frame `index`."""
         self._stimuli[index] = image
-        while len(self._stimuli) > _STIMULI:
+        while len(self._stimuli) > _MAX_STIMULI:
             self._stimuli.popitem(last=False)
 
-    def hop(self, index: int, movie: Array, predicted: Array, recorded: Array) -> None:
-        """Judge one hop: movie (W, 36, 64) up to encoder frame `index`, newest last.
+    def add_hop(self, window: WindowEstimate) -> None:
+        """Add the live movie after a hop."""
+        for age in range(self._n_hops):
+            evidence = self._select_evidence(window, age)
+            for accumulators in self._live.values():
+                if age in accumulators:
+                    accumulators[age].add_hop(evidence)
+        self._update_evidence_age(evidence)  # the last one: of frames now final
 
-        predicted, recorded: (W, n) activity of the same frames, NaN where lost.
+    def add_null_hop(self, window: WindowEstimate) -> None:
+        """Add the null's movie after a hop; only its final frames count."""
+        evidence = self._select_evidence(window, self._n_hops - 1)
+        for accumulator in self._null.values():
+            accumulator.add_hop(evidence)
+
+    def values(self) -> dict[str, float]:
+        """Return every value that is known, by the series' name (`QualitySeries`)."""
+        final = self._n_hops - 1
+        values: dict[str, float | None] = {}
+        for metric in self._metrics:
+            values[metric.name] = self._live[metric.name][final].value()
+            if metric.has_null:
+                values[metric.null_name] = self._null[metric.name].value()
+        return _drop_unknown(values)
+
+    def values_by_age(self) -> dict[str, dict[int, float]]:
+        """Return the known values of metrics that are measured by lag.
+
+        By the metric's name, then by age in hops: 0 is the newest hop of the window.
         """
-        for block, running in enumerate(self._pixel):
-            self._compare(running, index, movie, block)
-        self._judged += self._hold_up(self._activity, predicted, recorded)
+        return {
+            metric.name: _drop_unknown(
+                {age: each.value() for age, each in self._live[metric.name].items()}
+            )
+            for metric in self._metrics
+            if metric.by_lag
+        }
 
-    def null_hop(
-        self, index: int, movie: Array, predicted: Array, recorded: Array
-    ) -> None:
-        """Judge the null in the same way, final frames only."""
-        self._compare(self._null_pixel, index, movie, self._blocks - 1)
-        self._null_judged += self._hold_up(self._null_activity, predicted, recorded)
+    def _update_evidence_age(self, evidence: HopEvidence) -> None:
+        has_activity = np.isfinite(evidence.recorded).any(axis=1)
+        if has_activity.any():
+            self._evidence_age_frames = int(np.argmax(has_activity[::-1]))
+        elif self._evidence_age_frames is not None:
+            self._evidence_age_frames += len(has_activity)
 
-    def verdict(self) -> Verdict:
-        """Return what the last seconds say."""
-        by_block = [running.r() for running in self._pixel]
-        return Verdict(
-            activity=_known(self._activity, self._judged),
-            null_activity=_known(self._null_activity, self._null_judged),
-            pixel=by_block[-1],
-            null_pixel=self._null_pixel.r(),
-            pixel_by_block=by_block,
+    def _by_age(self, metric: LiveMetric) -> dict[int, MetricAccumulator]:
+        """Return an accumulator for each age in hops at which the metric is taken."""
+        first = 0 if metric.by_lag else self._n_hops - 1
+        return {
+            age: self._create_accumulator(metric) for age in range(first, self._n_hops)
+        }
+
+    def _create_accumulator(self, metric: LiveMetric) -> MetricAccumulator:
+        return metric.create(len(self._held_out))
+
+    def _select_evidence(self, window: WindowEstimate, age: int) -> HopEvidence:
+        """Return the hop of frames that is `age` hops old; 0 is the newest."""
+        stop = len(window.movie) - age * self._hop_frames
+        frames = slice(stop - self._hop_frames, stop)
+        oldest = window.index + 1 - len(window.movie)
+        return HopEvidence(
+            movie=window.movie[frames],
+            stimulus=[
+                self._stimuli.get(oldest + position)
+                for position in range(frames.start, frames.stop)
+            ],
+            predicted=window.predicted[frames, self._held_out],
+            recorded=window.recorded[frames, self._held_out],
         )
 
-    def _compare(
-        self, running: RunningVideo, index: int, movie: Array, block: int
-    ) -> None:
-        """Compare the hop of frames that is `block` hops old with what was shown."""
-        for age in range(block * self._hop, (block + 1) * self._hop):
-            shown = self._stimuli.get(index - age)
-            if shown is not None:
-                running.update(shown, movie[len(movie) - 1 - age])
 
-    def _hold_up(
-        self, running: RunningCorrelation, predicted: Array, recorded: Array
-    ) -> int:
-        """Compare held-out neurons over the final hop; return frames that counted."""
-        final = slice(0, self._hop)
-        for guess, truth in zip(predicted[final], recorded[final], strict=True):
-            running.update(guess[self._held_out], truth[self._held_out])
-        return int(np.isfinite(recorded[final, self._held_out]).all(1).sum())
-
-
-def _known(running: RunningCorrelation, judged: int) -> float | None:
-    r = running.mean() if judged >= _ENOUGH_FRAMES else np.nan
-    return None if np.isnan(r) else float(r)
+def _drop_unknown(values: dict[_Key, float | None]) -> dict[_Key, float]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,7 +1,8 @@
-"""Clips to reconstruct: from arrays, or out of a recorded session, one at a time."""
+"""Clips to reconstruct, from arrays or from a recorded session."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,42 +11,42 @@ import numpy as np
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.encoder.protocol import VISIBLE
-from rtrecon.inversion.offline.target import Target
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE
+from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
 
-CLIP_FRAMES = 300  # ten seconds, as published
+CLIP_FRAMES = 300  # 10 s at 30 Hz, as in the published protocol
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of recording, and the stimulus where it is known.
+    """A segment of a recording, with its stimulus if that is known.
 
-    shown: float32 (T, 36, 64), NaN where a frame's stimulus is not known; None where
-    none is. ids: (n,) of its neurons, None where they are not known.
+    stimulus: float32 (T, 36, 64), NaN where a frame's stimulus is not known; None if no
+    frame's is. neuron_ids: (n,), None if they are not known.
     """
 
     name: str
-    target: Target
-    shown: Array | None = None
-    ids: Array | None = None
+    target: InversionTarget
+    stimulus: Array | None = None
+    neuron_ids: Array | None = None
     rate_hz: float = 30.0
 
     def load(self) -> Clip:
-        """Return itself: it is in memory."""
+        """Return itself, because it is in memory already."""
         return self
 
 
-class Source(Protocol):
-    """Where a clip is to be had; small, so that it can be sent to another machine."""
+class ClipSource(Protocol):
+    """Loads a clip; small, so that it can be sent to another machine."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
 
     def load(self) -> Clip:
-        """Read it."""
+        """Read the clip."""
         ...
 
 
@@ -59,81 +60,123 @@ class RecordedClip:
 
     @property
     def name(self) -> str:
-        """Session and first frame."""
+        """Name of the session and number of the first encoder frame."""
         return f"{self.path.name}-{self.start:06d}"
 
     def load(self) -> Clip:
-        """Read it; what was lost is NaN."""
+        """Read the clip; lost activity is NaN."""
         session = Session(self.path)
         about, table = session.about, session.activity
-        activity = self._blank(len(about.neuron_ids))
-        behavior = self._blank(len(BEHAVIOR))
-        rows, places = self._rows(table)
-        activity[places] = table.values(rows.start, rows.stop)
-        behavior[places] = session.behaved()[rows]
+        activity = self._nan_array(len(about.neuron_ids))
+        behavior = self._nan_array(len(BEHAVIOR))
+        rows, positions = self._locate_rows(table)
+        activity[positions] = table.read_values(rows.start, rows.stop)
+        behavior[positions] = session.read_encoder_behavior()[rows]
         return Clip(
             name=self.name,
-            target=Target(activity, behavior),
-            shown=self._shown(session.stimulus, about.image_shape),
-            ids=np.array(about.neuron_ids, np.int64),
+            target=InversionTarget(activity, behavior),
+            stimulus=self._load_stimulus(session.stimulus, about.image_shape),
+            neuron_ids=np.array(about.neuron_ids, np.int64),
             rate_hz=about.encoder_rate_hz,
         )
 
-    def _shown(self, table: Table, shape: tuple[int, int]) -> Array | None:
-        rows, places = self._rows(table)
-        if not len(places):
+    def _load_stimulus(self, table: Table, shape: tuple[int, int]) -> Array | None:
+        rows, positions = self._locate_rows(table)
+        if not len(positions):
             return None
-        shown = self._blank(*shape)
-        shown[places] = table.values(rows.start, rows.stop)
-        return shown
+        stimulus = self._nan_array(*shape)
+        stimulus[positions] = table.read_values(rows.start, rows.stop)
+        return stimulus
 
-    def _rows(self, table: Table) -> tuple[slice, Array]:
-        """Return the rows of the clip's frames, and each one's place in the clip."""
-        indices = table["index"].astype(np.int64)
+    def _locate_rows(self, table: Table) -> tuple[slice, Array]:
+        """Return the table's rows of the clip, and each row's position in the clip."""
+        indices = table["encoder_frame"].astype(np.int64)
         first, last = np.searchsorted(indices, (self.start, self.stop))
         return slice(int(first), int(last)), indices[first:last] - self.start
 
-    def _blank(self, *shape: int) -> Array:
+    def _nan_array(self, *shape: int) -> Array:
         return np.full((self.stop - self.start, *shape), np.nan, np.float32)
 
 
-def clips_of(path: Path, clip_frames: int = CLIP_FRAMES) -> list[RecordedClip]:
-    """Cut a recorded session into clips; the last one is as long as what is left.
+def cut_session(path: Path, clip_frames: int = CLIP_FRAMES) -> list[RecordedClip]:
+    """Cut a recorded session into clips; the last one may be shorter.
 
-    Raises UserError if the folder holds nothing to reconstruct.
+    Raises UserError if the session has no activity to reconstruct.
     """
-    first, end = _span(Session(path))
+    first, end = _find_activity_span(Session(path))
+    return cut_segment(RecordedClip(path.resolve(), first, end), clip_frames)
+
+
+def cut_segment(
+    segment: RecordedClip, clip_frames: int = CLIP_FRAMES
+) -> list[RecordedClip]:
+    """Cut a segment of a session into clips; the last one may be shorter."""
     return [
-        RecordedClip(path.resolve(), start, min(start + clip_frames, end))
-        for start in range(first, end, clip_frames)
+        RecordedClip(segment.path, start, min(start + clip_frames, segment.stop))
+        for start in range(segment.start, segment.stop, clip_frames)
     ]
 
 
-def stretch(path: Path, start_s: float, seconds: float) -> RecordedClip:
-    """Return a stretch of a recorded session, shorter where the session ends.
+def select_segment(path: Path, start_s: float, seconds: float | None) -> RecordedClip:
+    """Return a segment of a recorded session; it ends at the latest with the session.
 
-    Raises UserError if the folder holds nothing to reconstruct, or nothing there.
+    seconds: None = until the end. Raises UserError if the session has no activity, or
+    none in this segment.
     """
     session = Session(path)
-    (first, end), rate_hz = _span(session), session.about.encoder_rate_hz
+    (first, end), rate_hz = _find_activity_span(session), session.about.encoder_rate_hz
     start = start_s * rate_hz
-    stop = min(float(end - first), start + seconds * rate_hz)
-    if not (start >= 0 and seconds > 0 and start <= stop - 1):  # nan is not in it
+    duration_s = math.inf if seconds is None else seconds
+    stop = min(float(end - first), start + duration_s * rate_hz)
+    if not (start >= 0 and duration_s > 0 and start <= stop - 1):  # also catches NaN
+        duration = "" if seconds is None else f" of {seconds:g} s"
         raise UserError(
-            f"{path} lasts {(end - first) / rate_hz:.1f} s; {seconds:g} s from "
-            f"{start_s:g} s on are not in it"
+            f"{path} lasts {(end - first) / rate_hz:.1f} s and has no segment"
+            f"{duration} that starts at {start_s:g} s; choose another start or "
+            "duration"
         )
     return RecordedClip(path.resolve(), first + round(start), first + round(stop))
 
 
-def _span(session: Session) -> tuple[int, int]:
-    """Return the encoder frames of a session's activity, first to stop."""
-    indices, about = session.activity["index"], session.about
-    if not len(indices) or not about.neuron_ids:
-        raise UserError(f"{session.path} holds no activity; nothing to reconstruct")
-    if about.image_shape != VISIBLE:
+def list_damage_notices(path: Path) -> list[str]:
+    """Return a sentence for each table of clips that cannot be read in full.
+
+    Each names the table and the seconds that are lost.
+    """
+    session = Session(path)
+    return [*session.activity.notices, *session.stimulus.notices]
+
+
+def find_session_encoder(path: Path) -> Path:
+    """Return the encoder that a session was recorded with; UserError without one."""
+    settings = Session(path).about.settings
+    checkpoint = settings.get("encoder", {}).get("checkpoint")
+    if not checkpoint:
+        raise UserError(
+            f"{path} was recorded with no encoder; name one of its neurons with "
+            "--encoder"
+        )
+    encoder = Path(checkpoint)
+    if checkpoint != DEMO_NAME and not encoder.is_file():
+        raise UserError(
+            f"{path} was recorded with the encoder {checkpoint}, which does not exist "
+            "any more; name its file with --encoder"
+        )
+    return encoder
+
+
+def _find_activity_span(session: Session) -> tuple[int, int]:
+    """Return the first encoder frame with activity, and the one after the last."""
+    table, about = session.activity, session.about
+    if not len(table) or not about.neuron_ids:
+        reasons = "".join(f" ({notice})" for notice in table.notices)
+        raise UserError(
+            f"{session.path} has no activity{reasons}; choose another session"
+        )
+    if about.image_shape != IMAGE_SHAPE:
         raise UserError(
             f"{session.path} has movies of {about.image_shape} px, encoders see "
-            f"{VISIBLE}; record the session with that shape"
+            f"{IMAGE_SHAPE}; record the session with that shape"
         )
+    indices = table["encoder_frame"]
     return int(indices[0]), int(indices[-1]) + 1

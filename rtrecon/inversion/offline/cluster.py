@@ -1,8 +1,8 @@
-"""Jobs on a Dask cluster, one task each.
+"""Runs reconstruction jobs on a Dask cluster, one task per job.
 
-Dask sends Python objects both ways, so a scheduler is as trusted as a colleague with a
-login: give the address of a cluster of your own. Movies do not travel that way: its
-workers write them where this machine can read them.
+Dask pickles Python objects in both directions, so a scheduler can run code on this
+machine: give only the address of a cluster that you trust. The movies are not sent
+through Dask; the workers write them to a folder that this machine can read.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from rtrecon.core.errors import UserError
-from rtrecon.inversion.offline.jobs import Job, do
-from rtrecon.inversion.offline.target import Report
+from rtrecon.core.progress import ProgressCallback
+from rtrecon.inversion.offline.jobs import ReconstructionJob, run_job
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -23,13 +23,15 @@ _CONNECT_S = 10.0
 _ADDRESS = re.compile(r"(tcp|tls)://.+:\d+")
 
 
-def do_on_cluster(jobs: Sequence[Job], scheduler: str, report: Report) -> None:
-    """Do all jobs on the cluster at an address like 'tcp://host:8786'.
+def run_on_cluster(
+    jobs: Sequence[ReconstructionJob], scheduler: str, on_progress: ProgressCallback
+) -> None:
+    """Run all jobs on the cluster at an address like 'tcp://host:8786'.
 
-    Raises UserError where dask.distributed is not installed, nobody answers, or the
-    workers see other folders.
+    Raises UserError if dask.distributed is not installed, no scheduler answers, or the
+    workers do not share the output folder.
     """
-    if not _ADDRESS.fullmatch(scheduler):  # Dask would wait for some of them for ever
+    if not _ADDRESS.fullmatch(scheduler):  # Dask waits for ever on some others
         raise UserError(
             f"scheduler {scheduler} is not an address; give one like tcp://host:8786"
         )
@@ -40,29 +42,34 @@ def do_on_cluster(jobs: Sequence[Job], scheduler: str, report: Report) -> None:
             "--scheduler needs dask.distributed; install it with "
             "`pip install rtrecon[cluster]`, or leave it out to work on this machine"
         ) from None
-    with _connected(Client, scheduler) as client:
-        tasks = [client.submit(do, job, pure=False) for job in jobs]
-        report("cluster", 0.0, f"{len(tasks)} movies to make")
+    with _connect(Client, scheduler) as client:
+        tasks = [client.submit(run_job, job, pure=False) for job in jobs]
+        on_progress("cluster", 0.0, f"{len(tasks)} movies to reconstruct")
         for done, task in enumerate(tasks, start=1):
             try:
                 task.result()
             except (KilledWorker, CancelledError) as error:
                 raise UserError(
-                    f"the cluster gave up ({error}); see to its workers' memory and "
-                    "time, then run this again: what was made is kept"
+                    f"the cluster stopped a job ({error}); check its workers' memory "
+                    "and time limits, then run this again: finished movies are reused"
                 ) from None
-            report("cluster", done / len(tasks), f"{done} of {len(tasks)} movies made")
+            on_progress(
+                "cluster",
+                done / len(tasks),
+                f"{done} of {len(tasks)} movies reconstructed",
+            )
     for job in jobs:
         if not job.file.is_file():
             raise UserError(
-                f"the cluster made {job.file.name}, but not in {job.file.parent} as "
-                "seen from here; give a folder that this machine and the workers share"
+                f"the cluster finished {job.file.name}, but this machine does not see "
+                f"it in {job.file.parent}; give an output folder that it shares with "
+                "the workers"
             )
 
 
-def _connected(kind: type[Client], scheduler: str) -> Client:
+def _connect(client_class: type[Client], scheduler: str) -> Client:
     try:
-        return kind(scheduler, timeout=_CONNECT_S)
+        return client_class(scheduler, timeout=_CONNECT_S)
     except OSError as error:
         raise UserError(
             f"no Dask scheduler answers at {scheduler} ({error}); start one with "

@@ -1,4 +1,4 @@
-"""What `rtrecon reconstruct` does: a clip and encoders in, a movie and figures out."""
+"""The command `rtrecon reconstruct`: runs the jobs, and writes movie and figures."""
 
 from __future__ import annotations
 
@@ -9,44 +9,49 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-import rtrecon
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
-from rtrecon.inversion.offline.clips import Clip, Source
-from rtrecon.inversion.offline.cluster import do_on_cluster
+from rtrecon.core.version import __version__
+from rtrecon.inversion.offline.clips import Clip, ClipSource
+from rtrecon.inversion.offline.cluster import run_on_cluster
 from rtrecon.inversion.offline.jobs import (
-    STEPS,
-    Job,
-    Method,
-    do,
-    file_hash,
-    job_name,
-    read_part,
+    DEFAULT_STEPS,
+    ReconstructionJob,
+    ReconstructionMethod,
+    average_results,
+    hash_encoder_file,
+    job_file_name,
+    read_job_result,
+    run_job,
 )
 from rtrecon.inversion.offline.mask_command import read_mask
 from rtrecon.inversion.offline.published_protocol import SMOOTHING
-from rtrecon.inversion.offline.results import Outcome, figures, make_room, write
-from rtrecon.inversion.offline.target import Report, silent
-from rtrecon.inversion.offline.transparency_mask import EVALUATED_FROM
+from rtrecon.inversion.offline.results import (
+    Reconstruction,
+    compute_figures,
+    create_folder,
+    write_reconstruction,
+)
+from rtrecon.inversion.offline.transparency_mask import MIN_EVALUATED_MASK
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to reconstruct, how, and the folder for what comes of it.
+class ReconstructionRequest:
+    """The clip to reconstruct, the method, and the folder for the results.
 
-    encoders: files; one movie each, and their mean is the reconstruction. steps: per
-    hop for 'live', in all for the others; None for the usual number. mask: a .npy file
-    of `rtrecon mask`; pixels outside stay gray ('published'), and figures are of those
-    inside. scheduler: address of a Dask cluster; None works here. mouse, device: see
-    `open_encoder`.
+    encoders: files; each gives one movie, and their mean is the reconstruction. steps:
+    per hop for 'live', in all for the other methods; None = the default of the method.
+    mask: a .npy file of `rtrecon mask`; pixels outside it stay gray ('published'), and
+    figures are computed over the pixels inside. scheduler: address of a Dask cluster;
+    None = this machine. mouse, device: see `open_encoder`.
     """
 
-    source: Source
-    out: Path
+    source: ClipSource
+    output_folder: Path
     encoders: Sequence[Path]
-    method: Method = "live"
+    method: ReconstructionMethod = "live"
     steps: int | None = None
     mask: Path | None = None
     scheduler: str | None = None
@@ -54,106 +59,114 @@ class Plan:
     device: Literal["cpu", "cuda"] = "cpu"
 
 
-def reconstruct(plan: Plan, report: Report = silent) -> Outcome:
-    """Reconstruct a clip; go on where an earlier try stopped. Raises UserError.
+def run_reconstruction(
+    request: ReconstructionRequest, on_progress: ProgressCallback = ignore_progress
+) -> Reconstruction:
+    """Reconstruct a clip, or resume where an earlier run stopped; raises UserError.
 
-    Writes `movie.npy`, `reconstruction.mp4` (what was shown, where it is known, beside
-    it) and `reconstruction.json` into `plan.out`, and what each encoder made into its
-    folder `parts`.
+    Writes `movie.npy`, `reconstruction.mp4` (beside the stimulus if that is known) and
+    `reconstruction.json` into the output folder, and the movie of each encoder into its
+    subfolder `parts`.
     """
     started = time.monotonic()
-    _require_sense(plan)
-    clip = plan.source.load()
+    _validate_request(request)
+    clip = request.source.load()
     if not np.isfinite(clip.target.activity).any():
-        raise UserError(f"{clip.name} holds no activity; choose another stretch")
-    mask = None if plan.mask is None else _clear_somewhere(plan.mask)
-    jobs = _jobs(plan, clip, mask)
-    _do_all(jobs, plan.scheduler, report)
-    parts = [read_part(job.file) for job in jobs]
-    movie = np.asarray(np.mean([part.movie for part in parts], axis=0), np.float32)
-    if plan.method == "published":
-        movie = gaussian_filter(movie, SMOOTHING)
-    by_lag = {
-        lag: np.mean([part.by_lag[lag] for part in parts], axis=0)
-        for lag in parts[0].by_lag
-    }
-    about = _about(plan, clip, jobs) | figures(clip, movie, by_lag, mask)
-    about["passes"] = sum(part.passes for part in parts)
-    about["wall_s"] = round(time.monotonic() - started, 2)
-    outcome = Outcome(movie, about)
-    write(plan.out, clip, outcome)
-    return outcome
+        raise UserError(f"{clip.name} has no recorded activity; choose another segment")
+    mask = None if request.mask is None else _read_usable_mask(request.mask)
+    jobs = _create_jobs(request, clip, mask)
+    _run_jobs(jobs, request.scheduler, on_progress)
+    result = average_results(
+        request.method, [read_job_result(job.file) for job in jobs]
+    )
+    figures = _collect_provenance(request, clip, jobs)
+    figures |= compute_figures(clip, result.movie, result.by_lag, mask)
+    figures["passes"] = result.n_passes
+    figures["wall_s"] = round(time.monotonic() - started, 2)
+    reconstruction = Reconstruction(result.movie, figures)
+    write_reconstruction(request.output_folder, clip, reconstruction)
+    return reconstruction
 
 
-def _require_sense(plan: Plan) -> None:
-    if not plan.encoders:
+def _validate_request(request: ReconstructionRequest) -> None:
+    if not request.encoders:
         raise UserError("no encoder is given; name one with --encoder")
-    if plan.steps is not None and plan.steps < 1:
-        raise UserError(f"{plan.steps} steps move nothing; give 1 or more")
-    make_room(plan.out / "parts")
+    if request.steps is not None and request.steps < 1:
+        raise UserError(f"{request.steps} steps are too few; give 1 or more")
+    create_folder(request.output_folder / "parts")
 
 
-def _clear_somewhere(path: Path) -> Array:
+def _read_usable_mask(path: Path) -> Array:
     mask = read_mask(path)
-    if not (mask >= EVALUATED_FROM).any():
+    if not (mask >= MIN_EVALUATED_MASK).any():
         raise UserError(
-            f"mask {path} is below {EVALUATED_FROM:g} everywhere, so there are no "
-            "pixels to take figures over; train it with more steps"
+            f"mask {path} is below {MIN_EVALUATED_MASK:g} everywhere, so that no "
+            "pixels are left to compute figures over; train it with more steps"
         )
     return mask
 
 
-def _jobs(plan: Plan, clip: Clip, mask: Array | None) -> list[Job]:
-    steps = plan.steps or STEPS[plan.method]
-    used = mask if plan.method == "published" else None
-    deciding: dict[str, object] = {
-        "method": plan.method,
+def _create_jobs(
+    request: ReconstructionRequest, clip: Clip, mask: Array | None
+) -> list[ReconstructionJob]:
+    steps = request.steps or DEFAULT_STEPS[request.method]
+    used = mask if request.method == "published" else None
+    parameters: dict[str, object] = {
+        "method": request.method,
         "steps": steps,
-        "mouse": plan.mouse,
+        "mouse": request.mouse,
         "mask": None if used is None else used.tolist(),
     }
-    parts = (plan.out / "parts").resolve()
+    folder = (request.output_folder / "parts").resolve()
     return [
-        Job(
-            source=plan.source,
-            method=plan.method,
+        ReconstructionJob(
+            source=request.source,
+            method=request.method,
             steps=steps,
             encoder=encoder if str(encoder) == "demo" else encoder.resolve(),
-            file=parts / job_name(clip, encoder, deciding),
+            file=folder / job_file_name(clip, encoder, parameters),
             mask=used,
-            mouse=plan.mouse,
-            device=plan.device,
+            mouse=request.mouse,
+            device=request.device,
         )
-        for encoder in plan.encoders
+        for encoder in request.encoders
     ]
 
 
-def _within(report: Report, number: int, count: int) -> Report:
-    """Return how a job of several reports."""
+def _label_progress(
+    on_progress: ProgressCallback, number: int, count: int
+) -> ProgressCallback:
+    """Return a callback that names the encoder, if there are several."""
     if count == 1:
-        return report
+        return on_progress
     name = f"encoder {number + 1} of {count}"
-    return lambda stage, share, word: report(f"{name}, {stage}", share, word)
+    return lambda stage, *progress: on_progress(f"{name}, {stage}", *progress)
 
 
-def _do_all(jobs: Sequence[Job], scheduler: str | None, report: Report) -> None:
+def _run_jobs(
+    jobs: Sequence[ReconstructionJob],
+    scheduler: str | None,
+    on_progress: ProgressCallback,
+) -> None:
     if scheduler is not None:
-        do_on_cluster(jobs, scheduler, report)
+        run_on_cluster(jobs, scheduler, on_progress)
         return
     for number, job in enumerate(jobs):
-        do(job, _within(report, number, len(jobs)))
+        run_job(job, _label_progress(on_progress, number, len(jobs)))
 
 
-def _about(plan: Plan, clip: Clip, jobs: Sequence[Job]) -> dict[str, object]:
-    """Return what has to be known to make the movie again."""
+def _collect_provenance(
+    request: ReconstructionRequest, clip: Clip, jobs: Sequence[ReconstructionJob]
+) -> dict[str, object]:
+    """Return all that is needed to reconstruct the same movie again; JSON."""
     return {
-        "version": rtrecon.__version__,
+        "version": __version__,
         "clip": clip.name,
         "frames": len(clip.target),
         "rate_hz": clip.rate_hz,
-        "method": plan.method,
+        "method": request.method,
         "steps": jobs[0].steps,
-        "smoothing": SMOOTHING if plan.method == "published" else 0.0,
-        "encoders": {str(job.encoder): file_hash(job.encoder) for job in jobs},
-        "mask": None if plan.mask is None else str(plan.mask),
+        "smoothing": SMOOTHING if request.method == "published" else 0.0,
+        "encoders": {str(job.encoder): hash_encoder_file(job.encoder) for job in jobs},
+        "mask": None if request.mask is None else str(request.mask),
     }

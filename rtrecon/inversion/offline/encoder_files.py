@@ -1,4 +1,4 @@
-"""Encoder files of either kind, and whether they were trained on a clip's neurons."""
+"""Opens encoder files of either kind, and checks that they fit a clip's neurons."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from safetensors import SafetensorError, safe_open
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.encoder.card import find
-from rtrecon.encoder.checkpoint import Checkpoint, load
-from rtrecon.encoder.dwiseneuro.inference import load_published
-from rtrecon.encoder.dwiseneuro.live import LivePublished
-from rtrecon.encoder.protocol import Encoder
+from rtrecon.encoder.base import Encoder
+from rtrecon.encoder.card import find_checkpoint
+from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
+from rtrecon.encoder.dwiseneuro.inference import load_dwiseneuro
+from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.pixel_rates import CompactRates
+from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 
-_MOST_OFF = 0.01  # share by which rates may differ
+_MAX_RATE_DIFFERENCE = 0.01  # share by which rates may differ
 _PUBLISHED_HZ = 30.0
 
 
@@ -28,15 +28,17 @@ def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
     path: of a compact one, or of a published one that was adapted; 'demo' is the one
     shipped with the package.
     """
-    if _is_published(path):
+    if _is_external_file(path):
         raise UserError(
             f"{path} is a published encoder, which has no prior to invert it with; "
             "make one for it with `rtrecon adapt`, or reconstruct with --method "
             "published"
         )
-    checkpoint = load(find(str(path)))
-    _require_same(path, checkpoint.card.rois.ids, clip)
-    _require_rate(path, float(checkpoint.card.meta.get("rate_hz", clip.rate_hz)), clip)
+    checkpoint = load_checkpoint(find_checkpoint(str(path)))
+    _require_same_neurons(path, checkpoint.card.rois.ids, clip)
+    _require_rate(
+        path, float(checkpoint.card.metadata.get("rate_hz", clip.rate_hz)), clip
+    )
     return checkpoint
 
 
@@ -49,20 +51,20 @@ def open_encoder(
     encoder; a compact one answers on the CPU.
     """
     require_device(device)
-    if not _is_published(path):
-        return _asked_by_pixels(open_checkpoint(path, clip), device)
-    encoder = load_published([path], mouse, device)
-    _require_same(path, encoder.neuron_ids, clip)
+    if not _is_external_file(path):
+        return _create_pixel_encoder(open_checkpoint(path, clip), device)
+    encoder = load_dwiseneuro([path], mouse, device)
+    _require_same_neurons(path, encoder.neuron_ids, clip)
     _require_rate(path, _PUBLISHED_HZ, clip)
     return encoder
 
 
-def _asked_by_pixels(checkpoint: Checkpoint, device: str) -> Encoder:
+def _create_pixel_encoder(checkpoint: Checkpoint, device: str) -> Encoder:
     """Return the encoder of a checkpoint, whatever it is inverted with left out."""
-    if not isinstance(checkpoint.model, LivePublished):
-        return CompactRates(checkpoint)
-    published = checkpoint.model.published.to(device)
-    published.recompute, published.dtype = False, torch.float32  # as published
+    if not isinstance(checkpoint.encoder, LiveDwiseNeuro):
+        return CompactPixelEncoder(checkpoint)
+    published = checkpoint.encoder.dwiseneuro.to(device)
+    published.recompute_forward, published.dtype = False, torch.float32  # as published
     return published
 
 
@@ -75,9 +77,9 @@ def require_device(device: str) -> None:
         )
 
 
-def _is_published(path: Path) -> bool:
+def _is_external_file(path: Path) -> bool:
     """Tell published files, converted or as they were, from checkpoints of ours."""
-    file = find(str(path))
+    file = find_checkpoint(str(path))
     if file.suffix != ".safetensors" or not file.is_file():
         return file.is_file()
     try:
@@ -87,27 +89,27 @@ def _is_published(path: Path) -> bool:
         return False
 
 
-def _require_same(path: Path, ids: Array, clip: Clip) -> None:
+def _require_same_neurons(path: Path, ids: Array, clip: Clip) -> None:
     n_recorded = clip.target.activity.shape[1]
     if n_recorded != len(ids):
         raise UserError(
-            f"{clip.name} has activity of {n_recorded} neurons, encoder {path} knows "
+            f"{clip.name} has activity of {n_recorded} neurons, encoder {path} has "
             f"{len(ids)}; give the encoder that was trained on these neurons"
         )
-    recorded = ids if clip.ids is None else clip.ids
+    recorded = ids if clip.neuron_ids is None else clip.neuron_ids
     differ = np.flatnonzero(recorded != ids)
     if len(differ):
         first = int(differ[0])
         raise UserError(
-            f"{clip.name} has neuron {recorded[first]} in place {first}, where encoder "
-            f"{path} expects {ids[first]}; give the encoder that was trained on these "
+            f"{clip.name} has neuron {recorded[first]} at index {first}, where encoder "
+            f"{path} has {ids[first]}; give the encoder that was trained on these "
             "neurons"
         )
 
 
 def _require_rate(path: Path, rate_hz: float, clip: Clip) -> None:
-    if abs(clip.rate_hz - rate_hz) > _MOST_OFF * rate_hz:
+    if abs(clip.rate_hz - rate_hz) > _MAX_RATE_DIFFERENCE * rate_hz:
         raise UserError(
             f"{clip.name} has {clip.rate_hz:g} frames per second, encoder {path} was "
-            f"trained at {rate_hz:g}; record with align.rate_hz = {rate_hz:g}"
+            f"trained at {rate_hz:g}; record with timing.encoder_rate_hz = {rate_hz:g}"
         )

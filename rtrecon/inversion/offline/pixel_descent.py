@@ -1,4 +1,4 @@
-"""The published descent: pixels, from a gray screen, with momentum and no prior."""
+"""The published gradient descent on pixels: from gray, with momentum, no prior."""
 
 from __future__ import annotations
 
@@ -15,81 +15,83 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import open_atomically
 from rtrecon.core.types import Array
-from rtrecon.encoder.protocol import VISIBLE, Encoder
+from rtrecon.encoder.base import Encoder
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.published_settings import PublishedSettings
-from rtrecon.inversion.offline.target import Target
+from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.inversion.offline.window_gradients import WindowGradients
 
-FREE_FROM = 0.5  # of the transparency mask; pixels below stay as they began
-_BRIGHTEST = 255.0
+MIN_FREE_MASK = 0.5  # of the transparency mask; pixels below stay as they began
+_MAX_GRAY = 255.0
 
 
-class Descent:
-    """One movie on its way down.
+class PixelDescent:
+    """Descends one movie, shared by one or several encoders.
 
-    Remembers the movie, led in by the frames that the encoder needs from before the
-    clip and that stay gray, its momentum and how many steps were taken. `mask` (36, 64)
-    says which pixels may move (`FREE_FROM`), None lets all. Several encoders share the
-    movie.
+    Holds the movie, its momentum and the number of steps. Before the clip come the
+    frames that the encoder needs; they stay gray. mask: (36, 64); pixels below
+    `MIN_FREE_MASK` do not move. None = all pixels move.
     """
 
     def __init__(
         self,
         encoders: Sequence[Encoder],
-        target: Target,
+        target: InversionTarget,
         mask: Array | None,
         settings: PublishedSettings,
     ) -> None:
-        self.steps = 0
+        self.n_steps = 0
         self._settings = settings
-        self._past, shape = _common(encoders)
+        self._past, shape = _require_common_shape(encoders)
         self._video = torch.full((self._past + len(target), *shape), settings.pad)
-        visible(self._video).fill_(settings.start)
+        crop_visible(self._video).fill_(settings.start)
         self._momentum = torch.zeros_like(self._video)
         self._free = torch.zeros_like(self._video)
-        self._free[self._past :] = _free(mask, shape)
+        self._free[self._past :] = _create_free_mask(mask, shape)
         self._gradients = [
             WindowGradients(encoder, target, settings) for encoder in encoders
         ]
         self._passes_before = 0
-        self._origin = _fingerprint(target, mask, settings)
+        self._origin = _hash_inputs(target, mask, settings)
 
     @property
-    def passes(self) -> int:
-        """Encoder passes, forward and back, of one window each."""
-        return self._passes_before + sum(each.passes for each in self._gradients)
+    def n_passes(self) -> int:
+        """Forward and backward passes of an encoder through one window."""
+        return self._passes_before + sum(each.n_passes for each in self._gradients)
 
     @property
     def windows_at_once(self) -> int:
-        """How many windows memory takes."""
+        """Number of windows that fit into memory."""
         return min(each.windows_at_once for each in self._gradients)
 
     def step(self) -> None:
-        """Move every pixel that is free."""
-        self.steps += 1
+        """Move every free pixel once."""
+        self.n_steps += 1
         settings = self._settings
-        means = torch.stack([each.mean(self._video) for each in self._gradients])
+        means = torch.stack(
+            [each.mean_gradient(self._video) for each in self._gradients]
+        )
         gradient = means.mean(0).mul_(self._free)
         gradient.clamp_(-settings.limit, settings.limit)
         self._momentum.lerp_(gradient, 1 - settings.momentum)
-        self._video.sub_(self._momentum, alpha=settings.step_size(self.steps))
-        self._video.clamp_(0, _BRIGHTEST)
+        self._video.sub_(self._momentum, alpha=settings.step_size(self.n_steps))
+        self._video.clamp_(0, _MAX_GRAY)
 
-    def movie(self) -> Array:
+    def current_movie(self) -> Array:
         """Return float32 (T, 36, 64), 0..255."""
-        return visible(self._video[self._past :]).numpy().copy()
+        return crop_visible(self._video[self._past :]).numpy().copy()
 
     def save(self, path: Path) -> None:
-        """Write where it stands, as safetensors."""
-        about = {"origin": self._origin, "steps": self.steps, "passes": self.passes}
-        half_written = path.with_suffix(".part")  # never in place of an older one
+        """Write the state as safetensors."""
+        about = {"origin": self._origin, "steps": self.n_steps, "passes": self.n_passes}
         tensors = {"video": self._video, "momentum": self._momentum}
-        save_file(tensors, half_written, metadata={"rtrecon": json.dumps(about)})
-        half_written.replace(path)
+        with open_atomically(path) as temporary:
+            save_file(tensors, temporary, metadata={"rtrecon": json.dumps(about)})
 
     def resume(self, path: Path) -> None:
-        """Go on from what `save` wrote; UserError if that was something else."""
+        """Continue from what `save` wrote; UserError if another descent wrote it."""
         try:
             with safe_open(path, framework="numpy") as file:
                 about = json.loads((file.metadata() or {})["rtrecon"])
@@ -98,46 +100,46 @@ class Descent:
             tensors = load_file(path)
             self._video.copy_(tensors["video"])
             self._momentum.copy_(tensors["momentum"])
-            self.steps, self._passes_before = about["steps"], about["passes"]
+            self.n_steps, self._passes_before = about["steps"], about["passes"]
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{path} is not the beginning of this reconstruction ({error}); delete "
-                "it to begin anew"
+                f"{path} is not the state of this reconstruction ({error}); delete it "
+                "to start again"
             ) from None
 
 
-def visible(frames: Tensor) -> Tensor:
-    """Return the rows (..., 36, 64) of frames that are shown, as a view."""
-    above = (frames.shape[-2] - VISIBLE[0]) // 2
-    return frames[..., above : above + VISIBLE[0], :]
+def crop_visible(frames: Tensor) -> Tensor:
+    """Return the rows (..., 36, 64) of frames that are on the screen, as a view."""
+    above = (frames.shape[-2] - IMAGE_SHAPE[0]) // 2
+    return frames[..., above : above + IMAGE_SHAPE[0], :]
 
 
-def _free(mask: Array | None, shape: tuple[int, int]) -> Tensor:
+def _create_free_mask(mask: Array | None, shape: tuple[int, int]) -> Tensor:
     """Return (height, width): 1 where pixels may move, 0 elsewhere."""
     if mask is None:
         return torch.ones(shape)
     free = torch.zeros(shape)
-    visible(free).copy_(torch.from_numpy(np.asarray(mask) >= FREE_FROM))
+    crop_visible(free).copy_(torch.from_numpy(np.asarray(mask) >= MIN_FREE_MASK))
     return free
 
 
-def _common(encoders: Sequence[Encoder]) -> tuple[int, tuple[int, int]]:
-    """Return past_frames and frame_shape, which must be the same in all."""
+def _require_common_shape(encoders: Sequence[Encoder]) -> tuple[int, tuple[int, int]]:
+    """Return past_frames and frame_shape; UserError if encoders differ in them."""
     kinds = {(encoder.past_frames, encoder.frame_shape) for encoder in encoders}
     if len(kinds) != 1:
         raise UserError(
-            f"{len(kinds)} kinds of encoder cannot move one movie; give encoders of "
-            "one kind, or average their movies"
+            f"{len(kinds)} kinds of encoder cannot share one movie; give encoders "
+            "of one kind, or average their movies"
         )
     return kinds.pop()
 
 
-def _fingerprint(
-    target: Target, mask: Array | None, settings: PublishedSettings
+def _hash_inputs(
+    target: InversionTarget, mask: Array | None, settings: PublishedSettings
 ) -> str:
-    """Return what tells this optimisation from others."""
+    """Return a hash of all that decides this descent."""
     deciding = asdict(settings) | {"windows_at_once": None}
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode())
-    for part in (target.activity, target.behavior, target.kept, mask):
+    for part in (target.activity, target.behavior, target.used_neurons, mask):
         digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

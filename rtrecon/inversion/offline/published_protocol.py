@@ -1,4 +1,4 @@
-"""The published protocol, for comparison: optimise for each encoder, average, smooth.
+"""The published protocol, for comparison: one movie per encoder, averaged, smoothed.
 
 Bauer, Margrie & Clopath, "Movie reconstruction from mouse visual cortex activity",
 eLife 2026 (14:RP105081). About an hour of a GPU per encoder for ten seconds of movie.
@@ -14,28 +14,29 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
-from rtrecon.encoder.protocol import Encoder
-from rtrecon.inversion.offline.pixel_descent import Descent
+from rtrecon.encoder.base import Encoder
+from rtrecon.inversion.offline.pixel_descent import PixelDescent
 from rtrecon.inversion.offline.published_settings import PublishedSettings
-from rtrecon.inversion.offline.target import Report, Target, silent
+from rtrecon.inversion.offline.target import InversionTarget
 
 SMOOTHING = 0.5  # frames and px, as published
-_SAVE_EVERY = 50  # steps
+_SAVE_EVERY_STEPS = 50  # steps
 
 
 @dataclass(frozen=True)
-class Published:
-    """Movies as they were optimised, float32 (m, T, 36, 64), one per encoder.
+class PublishedResult:
+    """Optimised movies, float32 (m, T, 36, 64), one per encoder.
 
-    With `ensemble_gradients` there is one movie. passes: of an encoder through one
-    window, forward and back, in all.
+    With `ensemble_gradients` there is one movie. n_passes: forward and backward passes
+    of an encoder through one window, in all.
     """
 
     movies: Array
-    passes: int
+    n_passes: int
 
-    def movie(self, smoothing: float = SMOOTHING) -> Array:
+    def mean_movie(self, smoothing: float = SMOOTHING) -> Array:
         """Return the mean (T, 36, 64), smoothed in time and space (s.d.)."""
         mean = np.asarray(self.movies.mean(0), np.float32)
         return gaussian_filter(mean, smoothing) if smoothing else mean
@@ -43,45 +44,46 @@ class Published:
 
 def reconstruct_published(
     encoders: Sequence[Encoder],
-    target: Target,
+    target: InversionTarget,
     settings: PublishedSettings | None = None,
     *,
     mask: Array | None = None,
     state: Path | None = None,
-    report: Report = silent,
-) -> Published:
+    on_progress: ProgressCallback = ignore_progress,
+) -> PublishedResult:
     """Reconstruct a clip by the published protocol.
 
-    mask: (36, 64) transparency mask; None lets every pixel move. state: a file name;
-    beside it, what was done so far is kept every few steps, and gone on from. UserError
-    if what is there belongs to another reconstruction.
+    mask: (36, 64) transparency mask; None = every pixel moves. state: a file name;
+    files with this name and a suffix hold the state, written every few steps; if they
+    exist, the descent resumes from them. UserError if they belong to another
+    reconstruction.
     """
     settings = settings or PublishedSettings()
     teams = [encoders] if settings.ensemble_gradients else [[e] for e in encoders]
     movies, passes = [], 0
     for number, team in enumerate(teams):
-        descent = Descent(team, target, mask, settings)
-        place = state and state.with_name(f"{state.name}.{number}.safetensors")
+        descent = PixelDescent(team, target, mask, settings)
+        state_file = state and state.with_name(f"{state.name}.{number}.safetensors")
         stage = f"movie {number + 1} of {len(teams)}"
-        _descend(descent, settings.steps, place, partial(report, stage))
-        movies.append(descent.movie())
-        passes += descent.passes
-    return Published(np.stack(movies), passes)
+        _run_descent(descent, settings.steps, state_file, partial(on_progress, stage))
+        movies.append(descent.current_movie())
+        passes += descent.n_passes
+    return PublishedResult(np.stack(movies), passes)
 
 
-def _descend(
-    descent: Descent,
+def _run_descent(
+    descent: PixelDescent,
     n_steps: int,
     state: Path | None,
     report: Callable[[float, str], None],
 ) -> None:
     if state is not None and state.is_file():
         descent.resume(state)
-    while descent.steps < n_steps:
+    while descent.n_steps < n_steps:
         descent.step()
-        if state is not None and descent.steps % _SAVE_EVERY == 0:
+        if state is not None and descent.n_steps % _SAVE_EVERY_STEPS == 0:
             descent.save(state)
-        word = f"step {descent.steps}, {descent.windows_at_once} windows at a time"
-        report(descent.steps / n_steps, word)
+        word = f"step {descent.n_steps}, {descent.windows_at_once} windows at a time"
+        report(descent.n_steps / n_steps, word)
     if state is not None:
         descent.save(state)

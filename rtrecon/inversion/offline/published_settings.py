@@ -1,4 +1,4 @@
-"""The published protocol's numbers, and which of its quirks to keep."""
+"""Parameters of the published protocol, and which of its peculiarities to keep."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedSettings:
-    """How the published protocol goes; every default is the published value.
+    """Parameters of the published protocol; every default is the published value.
 
-    steps: how often the movie is moved. window_frames, stride_frames: how the clip is
-    cut; a stride of a whole window needs a quarter of the passes. start: gray value to
-    begin with. pad: value of the rows around the visible ones, for encoders of padded
-    frames: published is 127.5, though they were trained with 0. rate, warm_up: step
-    size, and over how many steps it rises from nothing. momentum: share of the old
-    direction that stays. doubled_correction: the momentum's bias is divided out twice;
-    once would do. ramp: decay of Adam's second moment, of which only its bias
-    correction is left, a slow rise of the step size; 0 for none. limit: of a pixel's
-    gradient, hardly ever reached. behavior_in_norm: a window's gradient is scaled to
-    length one counting that by behaviour, where the encoder paints it on planes;
-    without, only what moves the movie counts. dropped_silent: neurons that are not
-    kept are asked to be silent, as in the published ablation; False takes them out of
-    the loss. ensemble_gradients: several encoders move one movie by their mean
-    gradient, the published alternative to averaging the movies of each.
-    windows_at_once: bounds memory, changes no result; halved where that fails.
+    steps: number of steps. window_frames, stride_frames: how the clip is cut; a stride
+    of a whole window needs a quarter of the passes. start: initial gray level. pad:
+    gray level of the rows around the visible ones, for encoders of padded frames; the
+    published value is 127.5, although the encoders were trained with 0. rate, warm_up:
+    step size, and the number of steps over which it rises from 0. momentum: fraction of
+    the old direction that remains. doubled_correction: divide by the bias of the
+    momentum twice, as published; once would be right. ramp: decay of Adam's second
+    moment, of which the protocol uses only the bias correction, a slow rise of the step
+    size; 0 = none. limit: of a pixel's gradient, hardly ever reached. behavior_in_norm:
+    include the gradient by behaviour in the norm of a window's gradient, where the
+    encoder takes behaviour as planes. dropped_silent: set the activity of neurons that
+    are not used to 0, as in the published ablation; False ignores them.
+    ensemble_gradients: several encoders move one movie by their mean gradient, instead
+    of one movie each. windows_at_once: windows per batch; limits memory, changes no
+    result, and is halved when memory runs out.
     """
 
     steps: int = 1000
@@ -44,8 +44,8 @@ class PublishedSettings:
     windows_at_once: int = 64
 
     def step_size(self, step: int) -> float:
-        """Return what the momentum is multiplied by at `step` 1, 2, ..."""
-        # One ahead, as published: there, step 0 counts but moves nothing.
+        """Return the factor of the momentum at `step` 1, 2, ..."""
+        # One step ahead, as published, where step 0 counts but moves nothing.
         unbiased = 1 - self.momentum ** (step + 1)
         size = self.rate * min(1.0, step / self.warm_up) / unbiased
         if self.doubled_correction:

@@ -1,8 +1,8 @@
-"""Movies without an encoder: the activity around a frame tells its pixels, linearly.
+"""Ridge regression from activity around a frame to its pixels; needs no encoder.
 
-What one would try first, and so the least that a reconstruction has to surpass. Fitted
-and tuned on training clips alone: the penalty is chosen on some of them that are kept
-out, then all are fitted again.
+The simplest method, and so the baseline that every reconstruction has to exceed. It is
+fitted to training clips alone: the penalty is chosen on some of them that are held out,
+then the weights are fitted to all.
 """
 
 from __future__ import annotations
@@ -17,37 +17,38 @@ import torch
 from scipy import linalg
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
-from rtrecon.encoder.spectrum import spectrum
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.target import Report, Target, silent
+from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.metrics.similarity import video_correlation
 
-# Frames relative to the one that is told, first to stop, averaged; cortex answers late.
+# Frames relative to the decoded one, first to stop; activity is averaged in each bin.
 BINS = ((-4, 0), (0, 2), (2, 4), (4, 6), (6, 9), (9, 12))
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # in units of a neuron's variance
-KEPT_SHARE = 0.2  # of the training clips, to choose by
-_LEAST_SD = 1e-6
+VALIDATION_FRACTION = 0.2  # of the training clips, to choose the penalty
+_MIN_SD = 1e-6
 
 
-class Decoder(Protocol):
-    """Tells movies from activity."""
+class MovieDecoder(Protocol):
+    """Decodes movies from activity."""
 
-    def movie(self, target: Target) -> Array:
+    def decode(self, target: InversionTarget) -> Array:
         """Return float32 (T, 36, 64), 0..255."""
         ...
 
 
 @dataclass(frozen=True)
-class Scale:
-    """What a neuron's activity is on average, and how it varies: (n,) each."""
+class ActivityScale:
+    """Mean and standard deviation of each neuron's activity, (n,) each."""
 
     mean: Array
     sd: Array
 
-    def scored(self, target: Target) -> Array:
-        """Return z-scored activity, float32 (T, n); what was lost is at its mean."""
-        recorded = target.recorded().numpy()
+    def z_score(self, target: InversionTarget) -> Array:
+        """Return z-scored activity, float32 (T, n); lost activity is 0, the mean."""
+        recorded = target.activity_tensor().numpy()
         return np.nan_to_num((recorded - self.mean) / self.sd, posinf=0, neginf=0)
 
 
@@ -58,71 +59,79 @@ class RidgeDecoder:
     penalty: the one that was chosen. score: pixel r of the clips it was chosen on.
     """
 
-    scale: Scale
+    scale: ActivityScale
     weights: Array
     offset: Array
     penalty: float = np.nan
     score: float = np.nan
 
-    def movie(self, target: Target) -> Array:
+    def decode(self, target: InversionTarget) -> Array:
         """Return float32 (T, 36, 64), 0..255."""
-        coef = binned(self.scale.scored(target)) @ self.weights + self.offset
-        return spectrum().to_pixels(torch.from_numpy(coef.astype(np.float32)))
+        coef = bin_activity(self.scale.z_score(target)) @ self.weights + self.offset
+        return make_dct_basis().to_pixels(torch.from_numpy(coef.astype(np.float32)))
 
 
-def fit_ridge(clips: Sequence[Clip], report: Report = silent) -> RidgeDecoder:
+def fit_ridge(
+    clips: Sequence[Clip], on_progress: ProgressCallback = ignore_progress
+) -> RidgeDecoder:
     """Fit the ridge decoder to clips whose stimulus is known; UserError if too few."""
-    fitted, kept = divided(clips)
-    scale = scale_of([*fitted, *kept])
-    products, tried = _Products.of(fitted, scale), list[float]()
-    for place, penalty in enumerate(PENALTIES):
-        tried.append(score_of(RidgeDecoder(scale, *products.solved(penalty)), kept))
+    fitted, validation = split_clips(clips)
+    scale = fit_scale([*fitted, *validation])
+    products, tried = _NormalEquations.from_clips(fitted, scale), list[float]()
+    for index, penalty in enumerate(PENALTIES):
+        tried.append(
+            score_decoder(RidgeDecoder(scale, *products.solve(penalty)), validation)
+        )
         word = f"penalty {penalty:g}: pixel r {tried[-1]:.3f}"
-        report("ridge decoder", (place + 1) / (1 + len(PENALTIES)), word)
+        on_progress("ridge decoder", (index + 1) / (1 + len(PENALTIES)), word)
     best = int(np.argmax(np.nan_to_num(tried, nan=-1)))
-    report("ridge decoder", 1.0, f"penalty {PENALTIES[best]:g}")
-    whole = products.plus(_Products.of(kept, scale)).solved(PENALTIES[best])
+    on_progress("ridge decoder", 1.0, f"penalty {PENALTIES[best]:g}")
+    whole = products.add(_NormalEquations.from_clips(validation, scale)).solve(
+        PENALTIES[best]
+    )
     return RidgeDecoder(scale, *whole, PENALTIES[best], tried[best])
 
 
-def divided(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
-    """Return clips to fit and clips to choose by, none of them in both."""
-    known = [clip for clip in clips if clip.shown is not None]
-    n_kept = max(1, round(KEPT_SHARE * len(known)))
+def split_clips(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
+    """Return clips for fitting and clips for validation; UserError if too few."""
+    known = [clip for clip in clips if clip.stimulus is not None]
+    n_kept = max(1, round(VALIDATION_FRACTION * len(known)))
     if len(known) < 2:
         raise UserError(
             f"{len(known)} of {len(clips)} clips have a stimulus; a decoder needs two "
-            "or more, to fit and to choose by"
+            "or more, for fitting and validation"
         )
     return known[:-n_kept], known[-n_kept:]
 
 
-def scale_of(clips: Sequence[Clip]) -> Scale:
-    """Return the scale of activity in clips; a neuron never recorded has mean 0."""
-    recorded = np.concatenate([clip.target.recorded().numpy() for clip in clips])
+def fit_scale(clips: Sequence[Clip]) -> ActivityScale:
+    """Return the scale of activity in clips; a neuron without activity has mean 0."""
+    recorded = np.concatenate([clip.target.activity_tensor().numpy() for clip in clips])
     known = np.isfinite(recorded)
     count = np.maximum(known.sum(0), 1)
     mean = np.where(known, recorded, 0).sum(0) / count
     variance = np.where(known, (recorded - mean) ** 2, 0).sum(0) / count
-    return Scale(mean, np.maximum(np.sqrt(variance), _LEAST_SD))
+    return ActivityScale(mean, np.maximum(np.sqrt(variance), _MIN_SD))
 
 
-def score_of(decoder: Decoder, clips: Sequence[Clip]) -> float:
+def score_decoder(decoder: MovieDecoder, clips: Sequence[Clip]) -> float:
     """Return pixel r over all frames of clips."""
-    made = np.concatenate([decoder.movie(clip.target) for clip in clips])
-    return video_correlation(made, np.concatenate([shown_in(clip) for clip in clips]))
+    decoded = np.concatenate([decoder.decode(clip.target) for clip in clips])
+    return video_correlation(
+        decoded, np.concatenate([require_stimulus(clip) for clip in clips])
+    )
 
 
-def shown_in(clip: Clip) -> Array:
-    """Return a clip's stimulus, which has to be known."""
-    assert clip.shown is not None
-    return clip.shown
+def require_stimulus(clip: Clip) -> Array:
+    """Return a clip's stimulus, which the caller knows to exist."""
+    assert clip.stimulus is not None
+    return clip.stimulus
 
 
-def binned(scored: Array) -> Array:
+def bin_activity(scored: Array) -> Array:
     """Return (T, bins * n): activity (T, n) averaged over each bin around each frame.
 
-    Beyond the clip's ends it is at its mean, 0.
+    Outside the clip, activity is at its mean, 0.
     """
     n_frames, n = scored.shape
     before, after = -BINS[0][0], BINS[-1][1]
@@ -138,8 +147,8 @@ def binned(scored: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class _Products:
-    """Sums over frames: all that least squares needs to know of F features."""
+class _NormalEquations:
+    """Sums over frames from which least squares over F features is solved."""
 
     frames: int
     features: Array  # (F,)
@@ -148,24 +157,26 @@ class _Products:
     cross: Array  # (F, C) features times coefficients
 
     @classmethod
-    def of(cls, clips: Sequence[Clip], scale: Scale) -> _Products:
+    def from_clips(
+        cls, clips: Sequence[Clip], scale: ActivityScale
+    ) -> _NormalEquations:
         """Return the sums over all frames of clips whose stimulus is known."""
-        return reduce(cls.plus, (cls._of_one(clip, scale) for clip in clips))
+        return reduce(cls.add, (cls._from_clip(clip, scale) for clip in clips))
 
     @classmethod
-    def _of_one(cls, clip: Clip, scale: Scale) -> _Products:
-        shown = shown_in(clip)
-        known = np.isfinite(shown).all((1, 2))
-        x = binned(scale.scored(clip.target))[known]
-        y = spectrum().from_pixels(shown[known]).numpy().astype(np.float64)
+    def _from_clip(cls, clip: Clip, scale: ActivityScale) -> _NormalEquations:
+        stimulus = require_stimulus(clip)
+        known = np.isfinite(stimulus).all((1, 2))
+        x = bin_activity(scale.z_score(clip.target))[known]
+        y = make_dct_basis().from_pixels(stimulus[known]).numpy().astype(np.float64)
         return cls(len(x), x.sum(0), y.sum(0), x.T @ x, x.T @ y)
 
-    def plus(self, other: _Products) -> _Products:
+    def add(self, other: _NormalEquations) -> _NormalEquations:
         """Return the sums over the frames of both."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return _Products(*(mine + its for mine, its in pairs))
+        return _NormalEquations(*(mine + its for mine, its in pairs))
 
-    def solved(self, penalty: float) -> tuple[Array, Array]:
+    def solve(self, penalty: float) -> tuple[Array, Array]:
         """Return weights (F, C) and offset (C,) of least squares under a penalty."""
         x, y = self.features / self.frames, self.coef / self.frames
         square = self.square / self.frames - np.outer(x, x)

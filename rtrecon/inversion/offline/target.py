@@ -1,8 +1,7 @@
-"""What a movie is to explain, and how the methods report on their way."""
+"""The recorded activity and behaviour that a reconstructed movie has to explain."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,35 +10,29 @@ from torch import Tensor
 
 from rtrecon.core.types import Array
 
-Report = Callable[[str, float, str], None]  # stage, share done 0..1, a word more
-
 
 @dataclass(frozen=True)
-class Target:
-    """Recorded activity of one clip, and what the mouse did meanwhile.
+class InversionTarget:
+    """Recorded activity and behaviour of one clip.
 
     activity: (T, n), NaN where lost. behavior: (T, k), raw, in the order of `BEHAVIOR`;
-    NaN where not known. kept: (n,) bool, neurons that may be used; None means all.
+    NaN where not known. used_neurons: (n,) bool, neurons that may be used; None = all.
     """
 
     activity: Array
     behavior: Array
-    kept: Array | None = None
+    used_neurons: Array | None = None
 
     def __len__(self) -> int:
         return len(self.activity)
 
-    def recorded(self) -> Tensor:
-        """Return float32 (T, n): NaN also where a neuron is not to be used."""
+    def activity_tensor(self) -> Tensor:
+        """Return activity as float32 (T, n), NaN also for neurons that are not used."""
         activity = np.array(self.activity, np.float32)
-        if self.kept is not None:
-            activity[:, ~np.asarray(self.kept, bool)] = np.nan
+        if self.used_neurons is not None:
+            activity[:, ~np.asarray(self.used_neurons, bool)] = np.nan
         return torch.from_numpy(activity)
 
     def behavior_tensor(self) -> Tensor:
         """Return behaviour as float32 (T, k)."""
         return torch.from_numpy(np.array(self.behavior, np.float32))
-
-
-def silent(stage: str, share: float, word: str) -> None:
-    """Report to nobody."""

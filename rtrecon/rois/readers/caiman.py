@@ -1,4 +1,4 @@
-"""CaImAn's masks: `estimates/A` of the HDF5 file that its `save` writes."""
+"""Reader for CaImAn's masks: `estimates/A` of the HDF5 file that `save` writes."""
 
 from __future__ import annotations
 
@@ -11,37 +11,47 @@ from scipy.sparse import csc_array
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.rois.roi_set import RoiSet, from_pixels
-from rtrecon.sources.hdf5 import opened
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
+from rtrecon.sources.hdf5 import open_hdf5
 
-# Where the field's size may be; which of them is filled depends on the version.
-_DIMS = ("estimates/dims", "dims", "params/data/dims")
+# Where the size of the field may be stored, depending on the version of CaImAn.
+_FIELD_SIZE_PATHS = ("estimates/dims", "dims", "params/data/dims")
 
 
 def load_caiman(path: Path, shape: tuple[int, int], only_cells: bool) -> RoiSet:
     """Read components on a field of `shape`; ids are columns of `A`.
 
-    With `only_cells`, those of `idx_components` in its order, if CaImAn has chosen any
-    (it leaves only the chosen ones in `A` after `select_components`). Raises UserError.
+    only_cells: read the components of `idx_components`, in its order, if CaImAn has
+    selected any. (After `select_components`, `A` holds only the selected ones.) Raises
+    UserError.
     """
-    with opened(path) as file:
+    with open_hdf5(path) as file:
         _require_field(path, file, shape)
-        components = _components(path, file, shape[0] * shape[1])
-        chosen = _values(file, "estimates/idx_components") if only_cells else None
-    columns = np.arange(components.shape[1]) if chosen is None else chosen
+        components = _read_components(path, file, shape[0] * shape[1])
+        selected = (
+            _read_integers(file, "estimates/idx_components") if only_cells else None
+        )
+    columns = np.arange(components.shape[1]) if selected is None else selected
     if len(columns) and not 0 <= columns.min() <= columns.max() < components.shape[1]:
         raise UserError(
             f"{path}: idx_components reaches {columns.max()}, but A holds "
             f"{components.shape[1]} components; save it again from CaImAn"
         )
-    masks = [_pixels(components, int(column), shape[0]) for column in columns]
-    return from_pixels(columns, shape, masks)
+    masks = [_get_pixels(components, int(column), shape[0]) for column in columns]
+    return build_roi_set(columns, shape, masks)
 
 
 def _require_field(path: Path, file: h5py.File, shape: tuple[int, int]) -> None:
-    found = [dims for name in _DIMS if (dims := _values(file, name)) is not None]
+    found = [
+        dims
+        for name in _FIELD_SIZE_PATHS
+        if (dims := _read_integers(file, name)) is not None
+    ]
     if not found:
-        raise UserError(f"{path} says nowhere how large the field was (dims)")
+        raise UserError(
+            f"{path} does not store the size of the field (dims); save it again from "
+            "CaImAn"
+        )
     made_on = tuple(found[0].tolist())
     if made_on != shape:
         raise UserError(
@@ -50,11 +60,11 @@ def _require_field(path: Path, file: h5py.File, shape: tuple[int, int]) -> None:
         )
 
 
-def _components(path: Path, file: h5py.File, n_pixels: int) -> Any:
+def _read_components(path: Path, file: h5py.File, n_pixels: int) -> Any:
     """Return A, (pixels, components), sparse by column."""
     stored = file.get("estimates/A")
     if not isinstance(stored, h5py.Group):
-        raise UserError(f"{path} holds no components: estimates/A is not there")
+        raise UserError(f"{path} holds no components: it has no estimates/A")
     data, indices, indptr = (stored[key][()] for key in ("data", "indices", "indptr"))
     components = csc_array((data, indices, indptr), shape=tuple(stored["shape"][()]))
     if components.shape[0] != n_pixels:
@@ -68,10 +78,10 @@ def _components(path: Path, file: h5py.File, n_pixels: int) -> Any:
     return components
 
 
-def _values(file: h5py.File, name: str) -> Array | None:
-    """Return a list of whole numbers, or None where there is none.
+def _read_integers(file: h5py.File, name: str) -> Array | None:
+    """Return an array of whole numbers, or None if there is none.
 
-    What Python's None was, CaImAn writes as the text 'NoneType'.
+    CaImAn writes Python's None as the text 'NoneType'.
     """
     stored = file.get(name)
     if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "iuf":
@@ -79,8 +89,8 @@ def _values(file: h5py.File, name: str) -> Array | None:
     return np.asarray(stored[()], np.int64).reshape(-1)
 
 
-def _pixels(components: Any, column: int, lines: int) -> tuple[Array, Array, Array]:
-    own = slice(components.indptr[column], components.indptr[column + 1])
-    # Fortran order: down the lines of a column of the image first.
-    cols, rows = np.divmod(components.indices[own], lines)
-    return rows, cols, components.data[own]
+def _get_pixels(components: Any, column: int, lines: int) -> tuple[Array, Array, Array]:
+    entries = slice(components.indptr[column], components.indptr[column + 1])
+    # Pixels are counted in Fortran order: down a column of the image first.
+    cols, rows = np.divmod(components.indices[entries], lines)
+    return rows, cols, components.data[entries]

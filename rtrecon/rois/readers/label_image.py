@@ -1,4 +1,4 @@
-"""Label images: each pixel holds the id of the neuron it belongs to, or 0."""
+"""Reader for label images: each pixel holds the id of its neuron, or 0."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import tifffile
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
 from rtrecon.sources.npy import read_numbers
 
 
-def load_label_image(path: Path, shape: tuple[int, int]) -> RoiSet:
+def load_label_image(
+    path: Path, shape: tuple[int, int], only_cells: bool = True
+) -> RoiSet:
     """Read a TIFF, PNG or .npy image of whole numbers on a field of `shape`.
 
-    Ids are the labels, in rising order; pixels weigh the same. Raises UserError.
+    Ids are the labels, in ascending order; all pixels of a neuron weigh the same.
+    only_cells has no effect: every label is a cell. Raises UserError.
     """
-    labels = _read(path)
+    labels = _read_labels(path)
     if labels.dtype.kind not in "iu":
         raise UserError(
-            f"{path} holds {labels.dtype}; a label image holds whole numbers: 0, and "
-            "one of its own for each neuron"
+            f"{path} holds {labels.dtype}; a label image holds whole numbers: 0 for no "
+            "neuron, and a different one for each neuron"
         )
     if labels.shape != shape:
         raise UserError(
@@ -30,19 +33,22 @@ def load_label_image(path: Path, shape: tuple[int, int]) -> RoiSet:
             f"has {shape[0]} lines x {shape[1]} pixels; use the masks of this field"
         )
     if labels.min() < 0:
-        raise UserError(f"{path} holds the label {labels.min()}; they begin at 1")
+        raise UserError(
+            f"{path} holds the label {labels.min()}; labels must be 1 or larger"
+        )
     order = np.argsort(labels, axis=None, kind="stable")
     ids, starts = np.unique(labels.flat[order], return_index=True)
-    owned = dict(zip(ids.tolist(), np.split(order, starts[1:]), strict=True))
-    owned.pop(0, None)  # what is no neuron's
+    indices = np.split(order, starts[1:])  # of the pixels of each label
+    by_label = dict(zip(ids.tolist(), indices, strict=True))
+    by_label.pop(0, None)  # 0 is no neuron
     pixels = [
-        (*np.divmod(places, shape[1]), np.ones(len(places), np.float32))
-        for places in owned.values()
+        (*np.divmod(flat, shape[1]), np.ones(len(flat), np.float32))
+        for flat in by_label.values()
     ]
-    return from_pixels(np.array(list(owned), np.int64), shape, pixels)
+    return build_roi_set(np.array(list(by_label), np.int64), shape, pixels)
 
 
-def _read(path: Path) -> Array:
+def _read_labels(path: Path) -> Array:
     kind = path.suffix.lower()
     if kind == ".npy":
         return read_numbers(path)
@@ -50,12 +56,12 @@ def _read(path: Path) -> Array:
         return _read_png(path) if kind == ".png" else tifffile.imread(path)
     except UserError:
         raise
-    except Exception as error:  # decoders raise what they like
+    except Exception as error:  # decoders raise exceptions of many types
         raise UserError(f"{path} cannot be read as an image: {error}") from None
 
 
 def _read_png(path: Path) -> Array:
-    import av  # slow to import, and only needed here
+    import av  # takes long to import, and only PNG files need it
 
     with av.open(str(path)) as file:
         image = next(file.decode(video=0))

@@ -1,7 +1,7 @@
-"""Regions as JSON: a list of {"coordinates": [[row, col], ...]}, plain or weighted.
+"""Reader and writer for regions in JSON: [{"coordinates": [[row, col], ...]}, ...].
 
-Each region may carry an "id" (a whole number), a "plane" (from 0) and "weights" (one
-per pixel). Hand-marked ones carry none of them, or only ids.
+Each region may have an "id" (a whole number), a "plane" (from 0) and "weights" (one per
+pixel). Regions marked by hand have none of them, or only ids.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
 
 _Pixel = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -28,11 +28,12 @@ class _Region(msgspec.Struct, frozen=True, omit_defaults=True):
     weights: list[float] | None = None
 
 
-def load_regions(path: Path, shape: tuple[int, int]) -> RoiSet:
+def load_regions(path: Path, shape: tuple[int, int], only_cells: bool = True) -> RoiSet:
     """Read regions on a field of `shape`, in the order of the file.
 
-    A region without weights weighs its pixels equally. Ids are those of the file, or
-    places in it where no region has one. Raises UserError with a sentence.
+    The pixels of a region without weights weigh the same. Ids are those of the file; if
+    no region has one, the regions are numbered from 0. only_cells has no effect: every
+    region is a cell. Raises UserError.
     """
     try:
         regions = msgspec.json.decode(path.read_bytes(), type=list[_Region])
@@ -42,19 +43,19 @@ def load_regions(path: Path, shape: tuple[int, int]) -> RoiSet:
             f'[{{"coordinates": [[row, col], ...]}}]: {error}'
         ) from None
     planes = np.array([region.plane for region in regions], np.int32)
-    pixels = [_pixels(region) for region in regions]
-    return from_pixels(_ids(path, regions), shape, pixels, planes)
+    pixels = [_read_pixels(region) for region in regions]
+    return build_roi_set(_read_ids(path, regions), shape, pixels, planes)
 
 
 def save_regions(path: Path, rois: RoiSet) -> None:
-    """Write masks that `load_regions` reads back as they are, ids and planes included.
+    """Write masks; `load_regions` returns the same masks, ids and planes.
 
-    The field's shape is not kept. Raises UserError where the file cannot be written.
+    The shape of the field is not written. Raises UserError if writing fails.
     """
     regions = [
-        _Region(_coordinates(rows, cols), int(id_), int(plane), weights.tolist())
+        _Region(_list_coordinates(rows, cols), int(id_), int(plane), weights.tolist())
         for id_, plane, (rows, cols, weights) in zip(
-            rois.ids, rois.planes, rois.pixels(), strict=True
+            rois.ids, rois.planes, rois.list_pixels(), strict=True
         )
     ]
     try:
@@ -63,11 +64,11 @@ def save_regions(path: Path, rois: RoiSet) -> None:
         raise UserError(f"masks cannot be written to {path}: {error}") from None
 
 
-def _coordinates(rows: Array, cols: Array) -> list[tuple[int, int]]:
+def _list_coordinates(rows: Array, cols: Array) -> list[tuple[int, int]]:
     return list(zip(rows.tolist(), cols.tolist(), strict=True))
 
 
-def _ids(path: Path, regions: list[_Region]) -> Array:
+def _read_ids(path: Path, regions: list[_Region]) -> Array:
     ids = [region.id for region in regions if region.id is not None]
     if not ids:
         return np.arange(len(regions))
@@ -79,7 +80,7 @@ def _ids(path: Path, regions: list[_Region]) -> Array:
     return np.array(ids, np.int64)
 
 
-def _pixels(region: _Region) -> tuple[Array, Array, Array]:
+def _read_pixels(region: _Region) -> tuple[Array, Array, Array]:
     rows, cols = np.array(region.coordinates, np.int64).reshape(-1, 2).T
     weights = np.ones(len(rows)) if region.weights is None else region.weights
     return rows, cols, np.asarray(weights, np.float64)

@@ -1,4 +1,4 @@
-"""Suite2p's masks: `stat.npy` of one plane, or of every plane of a run."""
+"""Reader for Suite2p's masks: `stat.npy` of one plane, or of every plane of a run."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import numpy as np
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
 from rtrecon.sources.npy import read_numbers, read_objects
 
-# Where Suite2p says how large the field was: since 2026, and before.
+# Files in which Suite2p stores the size of the field: since 2026, and before.
 _FIELD_FILES = ("db.npy", "ops.npy")
 
 
 def load_suite2p(path: Path, shape: tuple[int, int], only_cells: bool) -> RoiSet:
     """Read a `stat.npy`, the folder that holds one, or the folder of all planes.
 
-    Weights are `lam`; pixels that Suite2p found shared between ROIs are kept. Ids are
-    rows of `stat.npy`. In a folder of plane0, plane1, ... they count on from plane to
-    plane, as in Suite2p's combined view, and `planes` holds the folders' numbers; else
-    it is 0. With an `iscell.npy` beside it and `only_cells`, only cells are kept.
-    Raises UserError.
+    Weights are `lam`; pixels shared between ROIs stay in each of them. Ids are rows of
+    `stat.npy`. In a folder of plane0, plane1, ... they count on from plane to plane, as
+    in Suite2p's combined view, and `planes` holds the numbers of the folders; else it
+    is 0. only_cells: read only the cells of the `iscell.npy` beside it, if there is
+    one. Raises UserError.
     """
     ids: list[int] = []
     planes: list[int] = []
     pixels: list[tuple[Array, Array, Array]] = []
     first = 0
-    for plane, file in _stat_files(path).items():
+    for plane, file in _find_stat_files(path).items():
         _require_field(file.parent, shape)
         stat = _read_stat(file)
         is_cell = _read_is_cell(file.with_name("iscell.npy"), len(stat))
         rows = [row for row in range(len(stat)) if is_cell[row] or not only_cells]
         ids += [first + row for row in rows]
         planes += [plane] * len(rows)
-        pixels += [_pixels(file, stat[row], row) for row in rows]
+        pixels += [_read_pixels(file, stat[row], row) for row in rows]
         first += len(stat)
-    return from_pixels(np.array(ids, np.int64), shape, pixels, np.array(planes, "i4"))
+    return build_roi_set(np.array(ids, np.int64), shape, pixels, np.array(planes, "i4"))
 
 
-def _stat_files(path: Path) -> dict[int, Path]:
+def _find_stat_files(path: Path) -> dict[int, Path]:
     """Return each plane's stat.npy by the plane's number, in order of the numbers."""
     if path.is_file():
         return {0: path}
     if path.name == "combined":
         raise UserError(
             f"{path} shows the planes side by side on one field; name the folder above "
-            "it, which holds each plane by itself"
+            "it, which holds each plane separately"
         )
     if (path / "stat.npy").is_file():
         return {0: path / "stat.npy"}
@@ -58,7 +58,7 @@ def _stat_files(path: Path) -> dict[int, Path]:
         for folder in path.iterdir()
         if (name := re.fullmatch(r"plane(\d+)", folder.name))
     ]
-    # A plane that was skipped as flyback, or in which nothing was found, has none.
+    # A plane that was skipped as flyback, or without ROIs, has no stat.npy.
     found = {plane: file for plane, file in sorted(numbered) if file.is_file()}
     if not found:
         raise UserError(
@@ -69,7 +69,7 @@ def _stat_files(path: Path) -> dict[int, Path]:
 
 
 def _require_field(folder: Path, shape: tuple[int, int]) -> None:
-    """Refuse a plane that Suite2p says had another size, where it says so."""
+    """Raise UserError if Suite2p stored another field size for this plane."""
     for file in (folder / name for name in _FIELD_FILES):
         settings = _read_settings(file) if file.is_file() else {}
         if not {"Ly", "Lx"} <= settings.keys():
@@ -84,13 +84,13 @@ def _require_field(folder: Path, shape: tuple[int, int]) -> None:
 
 def _read_settings(path: Path) -> dict[Any, Any]:
     try:
-        said = read_objects(path)
+        stored = read_objects(path)
     except UserError as error:
         raise UserError(
-            f"{error}; where {path.name} is taken away, masks are read without a look "
-            "at the size of their field"
+            f"{error}; without {path.name}, masks are read and the size of their field "
+            "is not checked"
         ) from None
-    settings = said.item() if said.ndim == 0 else None
+    settings = stored.item() if stored.ndim == 0 else None
     return settings if isinstance(settings, dict) else {}
 
 
@@ -102,7 +102,7 @@ def _read_stat(path: Path) -> list[Any]:
 
 
 def _read_is_cell(path: Path, n_rois: int) -> Array:
-    """Return (n_rois,) bool; all True where there is no such file."""
+    """Return (n_rois,) bool; all True if there is no such file."""
     if not path.is_file():
         return np.ones(n_rois, bool)
     table = read_numbers(path)
@@ -114,7 +114,7 @@ def _read_is_cell(path: Path, n_rois: int) -> Array:
     return np.asarray((table if table.ndim == 1 else table[:, 0]) > 0.5)
 
 
-def _pixels(path: Path, roi: Any, row: int) -> tuple[Array, Array, Array]:
+def _read_pixels(path: Path, roi: Any, row: int) -> tuple[Array, Array, Array]:
     try:
         rows = np.asarray(roi["ypix"], np.int64)
         cols = np.asarray(roi["xpix"], np.int64)
@@ -124,5 +124,5 @@ def _pixels(path: Path, roi: Any, row: int) -> tuple[Array, Array, Array]:
             f"ROI {row} of {path} lacks usable ypix, xpix and lam: {error!r}"
         ) from None
     if not rows.ndim == cols.ndim == weights.ndim == 1:
-        raise UserError(f"ROI {row} of {path}: ypix, xpix and lam have to be lists")
+        raise UserError(f"ROI {row} of {path}: ypix, xpix and lam must be lists")
     return rows, cols, weights

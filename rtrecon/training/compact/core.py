@@ -1,10 +1,10 @@
-"""What known neurons tell of new ones: how neurons look at the screen at all.
+"""The core of a trained encoder: what its neurons have in common with new ones.
 
-The core of a trained encoder is two things, and training on new neurons changes
-neither. *Examples*, some of its neurons with their tuning, each moved to the middle:
-laid all over the screen, they tell where, and as what, a new neuron looks. And a
-*bank*, the principal components of all its filters: a new neuron's filters are mixtures
-of it, a few dozen weights in place of hundreds of pixels.
+It has two parts, and training on new neurons changes neither. *Examples* are some of
+its neurons with their tuning, each moved to the center of a patch: placed all over the
+screen, they show where a new neuron looks, and with which tuning. The *bank* holds the
+principal components of all its filters: filters of a new neuron are mixtures of them,
+a few dozen weights in place of hundreds of pixels.
 """
 
 from __future__ import annotations
@@ -16,75 +16,85 @@ import torch
 from torch import Tensor
 
 from rtrecon.core.types import Array
-from rtrecon.encoder.compact import Compact
-from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
 
-TUNING = ("mix", "halves", "rest", "log_power")  # of an example; neurons come last
-_REACH_PX = 15  # of a filter from its middle: three s.d. of a neuron's window
-_SIDE_PX = 2 * _REACH_PX + 1
-_COMPONENTS = 40
-_EXAMPLES = 100
-_NEGLIGIBLE = 1e-4  # size of a component that is only rounding, of the largest
+TUNING_NAMES = (
+    "temporal_weights",
+    "rectifier_weights",
+    "semisaturation",
+    "log_exponent",
+)
+_PATCH_RADIUS_PX = 15  # three s.d. of a neuron's window
+_PATCH_SIDE_PX = 2 * _PATCH_RADIUS_PX + 1
+_MAX_COMPONENTS = 40
+_MAX_EXAMPLES = 100
+_MIN_RELATIVE_SIZE = 1e-4  # smaller components, relative to the largest, are rounding
 
 
 @dataclass(frozen=True)
-class Core:
-    """bank (K, side, side) orthonormal px, usual (K,) s.d. of weights on it.
+class EncoderCore:
+    """Bank of filter components, and m example neurons.
 
-    pairs (2, m, side, side): filters of the examples; tuning: what `TUNING` names of
-    an encoder, of the same m neurons.
+    bank (K, side, side): orthonormal, px. weight_sd (K,): relative s.d. of weights on
+    it. example_filters (2, m, side, side). example_tuning: the parameters of
+    `TUNING_NAMES`, of the same m neurons.
     """
 
     bank: Tensor
-    usual: Tensor
-    pairs: Tensor
-    tuning: dict[str, Tensor]
+    weight_sd: Tensor
+    example_filters: Tensor
+    example_tuning: dict[str, Tensor]
 
 
-def core_of(model: Compact) -> Core:
+def extract_core(model: CompactEncoder) -> EncoderCore:
     """Return the core of a trained encoder."""
-    pixels = (model.filters @ spectrum().basis).reshape(2, -1, *SHAPE).numpy()
-    middles = _middles((pixels**2).sum(0))
-    cut = [_cut(pixels[:, i], middle) for i, middle in enumerate(middles)]
-    pairs = torch.from_numpy(np.stack(cut, axis=1))
-    bank, usual = _components(pairs.flatten(0, 1).flatten(1))
-    chosen = np.linspace(0, model.n_neurons - 1, min(_EXAMPLES, model.n_neurons))
-    places = torch.from_numpy(chosen.astype(np.int64))
-    tuning = {name: getattr(model, name).detach()[..., places] for name in TUNING}
-    return Core(bank, usual, pairs[:, places], tuning)
+    flat = model.spatial_filters @ make_dct_basis().vectors
+    pixels = flat.reshape(2, -1, *IMAGE_SHAPE).numpy()
+    centers = _compute_centers((pixels**2).sum(0))
+    patches = [_cut_patch(pixels[:, i], center) for i, center in enumerate(centers)]
+    filters = torch.from_numpy(np.stack(patches, axis=1))
+    bank, weight_sd = _compute_principal_components(filters.flatten(0, 1).flatten(1))
+    chosen = np.linspace(0, model.n_neurons - 1, min(_MAX_EXAMPLES, model.n_neurons))
+    indices = torch.from_numpy(chosen.astype(np.int64))
+    tuning = {
+        name: getattr(model, name).detach()[..., indices] for name in TUNING_NAMES
+    }
+    return EncoderCore(bank, weight_sd, filters[:, indices], tuning)
 
 
-def laid(patches: Tensor, center: Array) -> Tensor:
-    """Return (m, 2304): patches (m, side, side) about a place, cut at the edges.
+def place_patches(patches: Tensor, center: Array) -> Tensor:
+    """Return (m, 2304): patches (m, side, side) at a center, cut at the screen's edges.
 
     center: y and x in px; the nearest pixel is taken.
     """
-    height, width = SHAPE
+    (height, width), radius = IMAGE_SHAPE, _PATCH_RADIUS_PX
     y, x = np.clip(np.rint(center).astype(int), 0, (height - 1, width - 1))
-    room = torch.zeros(len(patches), height + 2 * _REACH_PX, width + 2 * _REACH_PX)
-    room[:, y : y + _SIDE_PX, x : x + _SIDE_PX] = patches
-    inside = room[:, _REACH_PX : _REACH_PX + height, _REACH_PX : _REACH_PX + width]
-    return inside.flatten(1)
+    canvas = torch.zeros(len(patches), height + 2 * radius, width + 2 * radius)
+    canvas[:, y : y + _PATCH_SIDE_PX, x : x + _PATCH_SIDE_PX] = patches
+    return canvas[:, radius : radius + height, radius : radius + width].flatten(1)
 
 
-def _components(filters: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (bank, usual) of filters (2 n, side * side), each counting alike."""
+def _compute_principal_components(filters: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (bank, weight_sd) of filters (2 n, side * side), each scaled to norm 1."""
     unit = filters / filters.norm(dim=1, keepdim=True).clamp(min=1e-9)
     _, size, components = torch.linalg.svd(unit, full_matrices=False)
-    k = min(_COMPONENTS, int((size > _NEGLIGIBLE * size[0]).sum()))
-    usual = size[:k] / size[:k].norm()
-    return components[:k].unflatten(1, (_SIDE_PX, _SIDE_PX)).contiguous(), usual
+    k = min(_MAX_COMPONENTS, int((size > _MIN_RELATIVE_SIZE * size[0]).sum()))
+    weight_sd = size[:k] / size[:k].norm()
+    bank = components[:k].unflatten(1, (_PATCH_SIDE_PX, _PATCH_SIDE_PX))
+    return bank.contiguous(), weight_sd
 
 
-def _middles(energy: Array) -> Array:
-    """Return (n, 2): where the energy (n, 36, 64) of each neuron's filters lies."""
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+def _compute_centers(energy: Array) -> Array:
+    """Return (n, 2): the center of mass of energies (n, 36, 64), y and x in px."""
+    y, x = np.mgrid[: IMAGE_SHAPE[0], : IMAGE_SHAPE[1]]
     share = energy / np.maximum(energy.sum((1, 2), keepdims=True), 1e-12)
     return np.stack([(share * y).sum((1, 2)), (share * x).sum((1, 2))], 1)
 
 
-def _cut(pair: Array, center: Array) -> Array:
-    """Return (2, side, side) of a pair (2, 36, 64), zero beyond the screen."""
+def _cut_patch(pair: Array, center: Array) -> Array:
+    """Return patches (2, side, side) of filters (2, 36, 64); 0 beyond the screen."""
     y, x = np.rint(center).astype(int)
-    padded = np.pad(pair, ((0, 0), (_REACH_PX, _REACH_PX), (_REACH_PX, _REACH_PX)))
-    return padded[:, y : y + _SIDE_PX, x : x + _SIDE_PX]
+    margin = _PATCH_RADIUS_PX, _PATCH_RADIUS_PX
+    padded = np.pad(pair, ((0, 0), margin, margin))
+    return padded[:, y : y + _PATCH_SIDE_PX, x : x + _PATCH_SIDE_PX]

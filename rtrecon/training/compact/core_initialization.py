@@ -1,7 +1,7 @@
-"""Where does each neuron look, and like which known one? A core's examples answer.
+"""Initialization from a core: where each neuron looks, and which example it resembles.
 
-Each example is laid all over the screen. The one whose answer correlates best with a
-neuron's activity is where the training of that neuron starts.
+Each example is placed on a grid over the screen. The one whose predicted activity
+correlates best with a neuron's is where the training of that neuron starts.
 """
 
 from __future__ import annotations
@@ -13,85 +13,89 @@ import torch
 from torch import Tensor, nn
 
 from rtrecon.core.types import Array
-from rtrecon.encoder.compact import MEMORY, Compact
-from rtrecon.encoder.spectrum import SHAPE, Spectrum, spectrum
+from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis, make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
-from rtrecon.training.compact.core import Core, laid
+from rtrecon.training.compact.core import EncoderCore, place_patches
 
-_STEP_PX = 3.0  # between places where an example is tried
+_STEP_PX = 3.0  # of the grid
 
 
 @dataclass(frozen=True)
-class Match:
-    """Per neuron: center (n, 2) px, and example (n,), the place of the best one."""
+class CoreMatch:
+    """Best match of each neuron: center (n, 2) px and index of the example (n,)."""
 
     center: Array
     example: Tensor
 
 
-class Mixtures(nn.Module):
+class CoreFilters(nn.Module):
     """Two filters for each of n neurons, as weights (2, n, K) on a core's bank."""
 
-    laid: Tensor
-    usual: Tensor
+    placed_bank: Tensor
+    weight_sd: Tensor
 
-    def __init__(self, low: Spectrum, centers: Array, core: Core) -> None:
+    def __init__(self, basis: DctBasis, centers: Array, core: EncoderCore) -> None:
         super().__init__()
-        each = [laid(core.bank, center) @ low.basis.T for center in centers]
-        self.register_buffer("laid", torch.stack(each), persistent=False)
-        self.register_buffer("usual", core.usual, persistent=False)
+        placed = [
+            place_patches(core.bank, center) @ basis.vectors.T for center in centers
+        ]
+        self.register_buffer("placed_bank", torch.stack(placed), persistent=False)
+        self.register_buffer("weight_sd", core.weight_sd, persistent=False)
         self.weights = nn.Parameter(torch.zeros(2, len(centers), len(core.bank)))
 
-    def start(self, match: Match, core: Core) -> None:
-        """Start at the filters of the examples that were found."""
-        pairs = core.pairs[:, match.example]
+    def initialize(self, match: CoreMatch, core: EncoderCore) -> None:
+        """Set the weights to those of the matched examples."""
+        filters = core.example_filters[:, match.example]
         with torch.no_grad():
-            self.weights.copy_(torch.einsum("pnyx,kyx->pnk", pairs, core.bank))
+            self.weights.copy_(torch.einsum("pnyx,kyx->pnk", filters, core.bank))
 
-    def filters(self) -> Tensor:
-        """Return (2 n, C)."""
-        return torch.einsum("pnk,nkc->pnc", self.weights, self.laid).flatten(0, 1)
+    def compute_filters(self) -> Tensor:
+        """Return the filters (2 n, C)."""
+        filters = torch.einsum("pnk,nkc->pnc", self.weights, self.placed_bank)
+        return filters.flatten(0, 1)
 
-    def energy(self) -> Tensor:
-        """Return the penalty: energy, dearer along what known neurons seldom have."""
-        return (self.weights / self.usual).square().sum()
+    def penalty(self) -> Tensor:
+        """Return the energy of weights, each relative to its s.d. in known neurons."""
+        return (self.weights / self.weight_sd).square().sum()
 
 
-def match(core: Core, coef: Tensor, activity: Tensor) -> Match:
-    """Look for each neuron's best example; coef (T, C), activity (T, n) of one time.
+def init_from_core(core: EncoderCore, coef: Tensor, activity: Tensor) -> CoreMatch:
+    """Find each neuron's best example; coef (T, C), activity (T, n), same frames.
 
-    Takes about six seconds for each minute of movie and 100 neurons.
+    Takes about six seconds per minute of movie and 100 neurons.
     """
-    recorded = _standard(activity[MEMORY - 1 :])
+    recorded = _standardize(activity[MEMORY_FRAMES - 1 :])
     best = torch.full((activity.shape[1],), -torch.inf)
     example = torch.zeros(len(best), dtype=torch.int64)
     center = np.zeros((len(best), 2))
-    for place in _places():
-        answer = _standard(_answers(core, place, coef))
-        r, which = (answer.T @ recorded / len(recorded)).max(0)
-        better = r > best
-        best[better], example[better] = r[better], which[better]
-        center[better.numpy()] = place
-    return Match(center, example)
+    for candidate in _list_candidate_centers():
+        predicted = _standardize(_predict_examples(core, candidate, coef))
+        r, which = (predicted.T @ recorded / len(recorded)).max(0)
+        is_better = r > best
+        best[is_better], example[is_better] = r[is_better], which[is_better]
+        center[is_better.numpy()] = candidate
+    return CoreMatch(center, example)
 
 
-def _answers(core: Core, place: Array, coef: Tensor) -> Tensor:
-    """Return (T - MEMORY + 1, m): the examples' activity, had they looked there.
+def _predict_examples(core: EncoderCore, center: Array, coef: Tensor) -> Tensor:
+    """Return (T - MEMORY_FRAMES + 1, m): activity of the examples placed at a center.
 
-    Of the others around them nothing is known, nor of behaviour.
+    Without normalization by other neurons and for mean behavior, as neither is known.
     """
-    low, n_examples = spectrum(), core.pairs.shape[1]
-    model = Compact(low.n_coef, n_examples).requires_grad_(False)
-    model.load_state_dict(core.tuning, strict=False)
-    model.filters = torch.cat([laid(pair, place) for pair in core.pairs]) @ low.basis.T
-    n_frames = len(coef) - MEMORY + 1
-    return model.answer(model.look(coef), torch.zeros(n_frames, len(BEHAVIOR)))
+    basis, n_examples = make_dct_basis(), core.example_filters.shape[1]
+    model = CompactEncoder(basis.n_coef, n_examples).requires_grad_(False)
+    model.load_state_dict(core.example_tuning, strict=False)
+    placed = [place_patches(patches, center) for patches in core.example_filters]
+    model.spatial_filters = torch.cat(placed) @ basis.vectors.T
+    behavior = torch.zeros(len(coef) - MEMORY_FRAMES + 1, len(BEHAVIOR))
+    return model.predict_from_filtered(model.apply_spatial_filters(coef), behavior)
 
 
-def _places() -> Array:
-    y, x = (np.arange(_STEP_PX / 2, size, _STEP_PX) for size in SHAPE)
+def _list_candidate_centers() -> Array:
+    y, x = (np.arange(_STEP_PX / 2, size, _STEP_PX) for size in IMAGE_SHAPE)
     return np.stack(np.meshgrid(y, x, indexing="ij"), -1).reshape(-1, 2)
 
 
-def _standard(activity: Tensor) -> Tensor:
+def _standardize(activity: Tensor) -> Tensor:
     return (activity - activity.mean(0)) / (activity.std(0) + 1e-9)

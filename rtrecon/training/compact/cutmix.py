@@ -1,7 +1,7 @@
-"""CutMix (Yun et al. 2019): a box of another clip, pasted into every frame of this one.
+"""CutMix (Yun et al. 2019): paste a box of another clip into every frame of a clip.
 
-A neuron sees its own window of the screen, so its activity is mixed by the share of
-that window which the box covers, not by the share of the screen.
+A neuron sees only its own window of the screen, so its activity is mixed by the share
+of that window that the box covers, not by the share of the screen.
 """
 
 from __future__ import annotations
@@ -10,34 +10,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtrecon.encoder.spectrum import SHAPE
-from rtrecon.training.compact.data import Data
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE
+from rtrecon.training.compact.encoder_data import EncoderData
 
 
-def cutmix(
-    part: Data, other: Data, looks: tuple[Tensor, Tensor], rng: np.random.Generator
-) -> Data:
-    """Return `part` with a box of `other`, of as many frames.
+def apply_cutmix(
+    data: EncoderData,
+    other: EncoderData,
+    window_and_basis: tuple[Tensor, Tensor],
+    rng: np.random.Generator,
+) -> EncoderData:
+    """Return `data` with a box of `other`, which has equally many frames.
 
-    looks: windows (n, 2304) of the neurons, and the spectrum's basis, on the device of
-    the parts. The box covers any share of the screen, all alike likely.
+    window_and_basis: windows (n, 2304) of the neurons and the DCT basis, on the device
+    of the data. The share of the screen that the box covers is uniform in 0..1.
     """
-    window, basis = looks
-    box = _box(rng).to(basis.device)
+    window, basis = window_and_basis
+    box = _draw_box(rng).to(basis.device)
     share = (window * box).sum(1) / window.sum(1)
-    pasted = ((other.coef - part.coef) @ basis * box) @ basis.T
-    return Data(
-        coef=part.coef + pasted,
-        behavior=part.behavior.lerp(other.behavior, float(box.mean())),
-        activity=part.activity + share * (other.activity - part.activity),
+    pasted = ((other.coef - data.coef) @ basis * box) @ basis.T
+    return EncoderData(
+        coef=data.coef + pasted,
+        behavior=data.behavior.lerp(other.behavior, float(box.mean())),
+        activity=data.activity + share * (other.activity - data.activity),
     )
 
 
-def _box(rng: np.random.Generator) -> Tensor:
-    """Return (2304,) 0 or 1: inside a box of the screen's proportions."""
+def _draw_box(rng: np.random.Generator) -> Tensor:
+    """Return (2304,), 1 inside a random box of the screen's proportions, else 0."""
     side = np.sqrt(rng.random())
     inside = []
-    for size in SHAPE:
+    for size in IMAGE_SHAPE:
         middle, half = rng.random() * size, side * size / 2
         inside.append(np.abs(np.arange(size) + 0.5 - middle) <= half)
     return torch.from_numpy(np.outer(*inside).ravel().astype(np.float32))

@@ -1,7 +1,7 @@
-"""Training of the compact encoder: screen, then gradient descent end to end.
+"""Training of the compact encoder: initialization, then gradient descent end to end.
 
-The data lie in main memory, whatever their size, and go to the device batch by batch:
-copying one takes less time than learning from it, and overlaps with it.
+Data are in main memory, whatever their size, and go to the device batch by batch; the
+copy of a batch overlaps with the computation on the one before.
 """
 
 from __future__ import annotations
@@ -19,234 +19,276 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.compact import Compact
-from rtrecon.encoder.device_memory import say_nothing
-from rtrecon.encoder.spectrum import spectrum
+from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.encoder.device_memory import ignore_notice
 from rtrecon.training import training_state
-from rtrecon.training.compact.core import Core
-from rtrecon.training.compact.cutmix import cutmix
-from rtrecon.training.compact.data import Data
-from rtrecon.training.compact.gradient import Gradient, poisson_misfit
-from rtrecon.training.compact.patches import windows
-from rtrecon.training.compact.trainable_encoder import Trainee, begin, blank
-from rtrecon.training.distributed import ALONE, Place
-from rtrecon.training.score import correlation, mean_r
+from rtrecon.training.compact.core import EncoderCore
+from rtrecon.training.compact.cutmix import apply_cutmix
+from rtrecon.training.compact.encoder_data import EncoderData
+from rtrecon.training.compact.gradient import BatchGradient, compute_poisson_loss
+from rtrecon.training.compact.patches import make_spatial_windows
+from rtrecon.training.compact.trainable_encoder import (
+    TrainableEncoder,
+    initialize_encoder,
+    make_uninitialized,
+)
+from rtrecon.training.distributed import SINGLE_PROCESS, DistributedContext
+from rtrecon.training.score import average_correlation, compute_correlation
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train. decay: penalty on filter energy, per batch.
+class TrainingRecipe:
+    """Hyperparameters of training.
 
-    patience: epochs without a better validation after which training ends. average:
-    share of itself that the moving average of the weights keeps per batch; 0 = the
-    weights themselves are judged and kept. cutmix: share of batches that are mixed.
+    filter_penalty: weight of the penalty on filter energy. patience: training ends
+    after so many epochs without better validation. ema_decay: exponential moving
+    average of the weights, per batch; 0 = the weights themselves are validated and
+    saved. cutmix_fraction: fraction of batches that CutMix is applied to.
     """
 
     epochs: int = 20
     batch_frames: int = 1000
-    rate: float = 0.012
-    decay: float = 1e-4
+    learning_rate: float = 0.012
+    filter_penalty: float = 1e-4
     seed: int = 0
     patience: int = 5
-    average: float = 0.0
-    cutmix: float = 0.0
+    ema_decay: float = 0.0
+    cutmix_fraction: float = 0.0
 
 
-# For new neurons on a known core: minutes of data, and weights in place of pixels.
-READOUTS = Recipe(epochs=12, batch_frames=300, decay=3e-3)
+# For new neurons on a known core: minutes of data, and mixture weights, not pixels.
+READOUT_RECIPE = TrainingRecipe(epochs=12, batch_frames=300, filter_penalty=3e-3)
 
 
 @dataclass(frozen=True)
-class Job:
+class FitJob:
     """What to train on, how and where.
 
-    core: known from other neurons; its filters stay as they are. state: file that
-    keeps training after every epoch; where it exists, training goes on from it,
-    wherever and by however many processes it was begun. say: told what somebody should
-    know.
+    core: from known neurons; its filters are not trained. state_path: file written
+    after every epoch; if it exists, training resumes from it, on whatever device and
+    with however many processes it was started. notify: receives notices.
     """
 
-    training: Data
-    validation: Data
-    recipe: Recipe
-    core: Core | None = None
-    state: Path | None = None
-    place: Place = ALONE
-    say: Callable[[str], None] = say_nothing
+    training: EncoderData
+    validation: EncoderData
+    recipe: TrainingRecipe
+    core: EncoderCore | None = None
+    state_path: Path | None = None
+    context: DistributedContext = SINGLE_PROCESS
+    notify: Callable[[str], None] = ignore_notice
 
 
 @dataclass(frozen=True)
-class Progress:
-    """After an epoch: mean misfit in training, mean Pearson r in validation."""
+class EpochProgress:
+    """Scores of an epoch: mean loss in training, mean Pearson r in validation."""
 
     epoch: int
-    misfit: float
+    training_loss: float
     validation_r: float
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """The encoder of the epoch that predicts the validation clips best, and the way.
+class FitResult:
+    """The encoder of the epoch with the best validation r, on the CPU; all epochs."""
 
-    It is on the CPU, wherever it was trained.
-    """
-
-    model: Compact
-    history: list[Progress]
+    encoder: CompactEncoder
+    history: list[EpochProgress]
 
 
-def train(job: Job, report: Callable[[Progress], None]) -> Fitted:
+def fit_encoder(job: FitJob, on_epoch: Callable[[EpochProgress], None]) -> FitResult:
     """Train until the last epoch, or until patience ends.
 
-    The seed decides all; on another device, or among more processes, all but rounding.
+    The seed determines the result; on another device or with more processes it agrees
+    up to rounding. Raises UserError if the device has too little memory, or if the loss
+    or a weight is not finite.
     """
     torch.manual_seed(job.recipe.seed)
     try:
-        fitting = _Fitting(job)
-        while not fitting.over:
-            progress = fitting.epoch()
-            fitting.keep()
-            report(progress)
+        loop = _TrainingLoop(job)
+        while not loop.is_finished:
+            progress = loop.run_epoch()
+            loop.save_state()
+            on_epoch(progress)
     except torch.OutOfMemoryError:
         raise UserError(
-            f"{job.place.device} has no memory for an encoder of "
+            f"{job.context.device} has no memory for an encoder of "
             f"{job.training.activity.shape[1]} neurons; end what else uses it, or "
             "train with --device cpu"
         ) from None
-    return Fitted(fitting.best, fitting.history)
+    return FitResult(loop.best, loop.history)
 
 
-class _Fitting:
-    """Training under way, and everything that its next epoch depends on."""
+class _TrainingLoop:
+    """A training run and everything that its next epoch depends on."""
 
-    def __init__(self, job: Job) -> None:
-        self._job, self._place, recipe = job, job.place, job.recipe
-        self._work = _work(job)
-        kept = training_state.load(job.state, self._work) if job.state else None
-        self._trainee = (
-            begin(job.training, job.core, job.place)
-            if kept is None
-            else blank(kept["centers"].numpy(), job.core, job.place)
+    def __init__(self, job: FitJob) -> None:
+        self._job, self._context, recipe = job, job.context, job.recipe
+        self._description = _describe_job(job)
+        stored = _load_state(job, self._description)
+        self._encoder = (
+            initialize_encoder(job.training, job.core, job.context)
+            if stored is None
+            else make_uninitialized(stored["centers"].numpy(), job.core, job.context)
         )
-        looks = windows(self._trainee.centers), spectrum().basis
-        self._looks = looks[0].to(job.place.device), looks[1].to(job.place.device)
+        device = job.context.device
+        window = make_spatial_windows(self._encoder.centers)
+        self._window_and_basis = window.to(device), make_dct_basis().vectors.to(device)
         self._n_frames = min(recipe.batch_frames, len(job.training))
         self._starts = self._n_frames * np.arange(len(job.training) // self._n_frames)
-        self._average = AveragedModel(
-            self._trainee, multi_avg_fn=get_ema_multi_avg_fn(recipe.average)
+        self._averaged = AveragedModel(
+            self._encoder, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay)
         )
-        self._optimiser = torch.optim.Adam(
-            self._trainee.parameters(), lr=recipe.rate, betas=(0.9, 0.99)
+        self._optimizer = torch.optim.Adam(
+            self._encoder.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99)
         )
         self._schedule = OneCycleLR(
-            self._optimiser,
-            recipe.rate,
+            self._optimizer,
+            recipe.learning_rate,
             recipe.epochs * len(self._starts),
             pct_start=0.1,
         )
-        self._weight = (1 / (job.training.mean() + 1e-3)).to(job.place.device)
-        self._gradient = Gradient(self._trainee, self._loss, job.place, job.say)
-        self.history: list[Progress] = []
-        self.best = self._trainee.encoder().cpu()
-        if kept is not None:
-            self._restore(kept)
+        self._weight = (1 / (job.training.mean_activity() + 1e-3)).to(device)
+        self._gradient = BatchGradient(
+            self._encoder, self._compute_loss, job.context, job.notify
+        )
+        self.history: list[EpochProgress] = []
+        self.best = self._encoder.export_encoder().cpu()
+        if stored is not None:
+            self._restore_state(stored)
 
     @property
-    def over(self) -> bool:
-        """Whether all epochs are done, or none has been better for too long."""
+    def is_finished(self) -> bool:
+        """Whether all epochs are done, or patience has ended."""
         r = [progress.validation_r for progress in self.history]
         since_best = len(r) - 1 - int(np.argmax(r)) if r else 0
         recipe = self._job.recipe
         return len(r) >= recipe.epochs or since_best >= recipe.patience
 
-    def epoch(self) -> Progress:
-        """Go through the data once, and judge what came of it."""
-        # Its own generator: an epoch is the same where training stopped before it.
+    def run_epoch(self) -> EpochProgress:
+        """Go through the data once, then validate."""
+        epoch = len(self.history) + 1
+        # A generator per epoch: a resumed run draws the same numbers.
         rng = np.random.default_rng([self._job.recipe.seed, len(self.history)])
-        misfits = torch.stack(
-            [
-                self._step(self._batch(start, rng))
-                for start in rng.permutation(self._starts)
-            ]
+        starts = rng.permutation(self._starts)
+        losses = torch.stack(
+            [self._take_step(self._make_batch(start, rng)) for start in starts]
         )
-        self._place.sum([misfits])
-        encoder = self._judged().encoder()
-        r = self._place.told(lambda: mean_r(correlation(encoder, self._job.validation)))
+        self._context.all_reduce([losses])
+        encoder = self._evaluated_encoder().export_encoder()
+        _require_finite(epoch, losses, encoder)
+        r = self._context.broadcast_scalar(
+            lambda: average_correlation(
+                compute_correlation(encoder, self._job.validation)
+            )
+        )
         before = [progress.validation_r for progress in self.history]
         if r > max(before, default=-1.0):
             self.best = encoder.cpu()
-        misfit = float(np.mean(misfits.double().cpu().numpy()))
-        self.history.append(Progress(len(before) + 1, misfit, r))
+        training_loss = float(np.mean(losses.double().cpu().numpy()))
+        self.history.append(EpochProgress(epoch, training_loss, r))
         return self.history[-1]
 
-    def _judged(self) -> Trainee:
-        averaged = cast("Trainee", self._average.module)
-        return averaged if self._job.recipe.average else self._trainee
-
-    def keep(self) -> None:
-        """Keep all that `_restore` needs, as tensors and plain values."""
-        if self._job.state is None or not self._place.leads:
+    def save_state(self) -> None:
+        """Write all that `_restore_state` needs, as tensors and plain values."""
+        if self._job.state_path is None or not self._context.is_main:
             return
+        parts = self._stateful_parts()
         state = {
-            "centers": torch.from_numpy(self._trainee.centers),
+            "centers": torch.from_numpy(self._encoder.centers),
             "history": [astuple(progress) for progress in self.history],
-            **{name: part.state_dict() for name, part in self._parts().items()},
+            **{name: part.state_dict() for name, part in parts.items()},
         }
-        training_state.save(self._job.state, state, self._work)
+        training_state.save_training_state(
+            self._job.state_path, state, self._description
+        )
 
-    def _restore(self, kept: dict[str, Any]) -> None:
-        self.history = [Progress(*told) for told in kept["history"]]
-        for name, part in self._parts().items():
-            part.load_state_dict(kept[name])
+    def _restore_state(self, stored: dict[str, Any]) -> None:
+        self.history = [EpochProgress(*values) for values in stored["history"]]
+        for name, part in self._stateful_parts().items():
+            part.load_state_dict(stored[name])
 
-    def _parts(self) -> dict[str, Any]:
+    def _stateful_parts(self) -> dict[str, Any]:
         return {
-            "trainee": self._trainee,
-            "average": self._average,
-            "optimiser": self._optimiser,
+            "encoder": self._encoder,
+            "averaged": self._averaged,
+            "optimizer": self._optimizer,
             "schedule": self._schedule,
             "best": self.best,
         }
 
-    def _batch(self, start: int, rng: np.random.Generator) -> Data:
-        part = self._frames(start)
-        if rng.random() >= self._job.recipe.cutmix:
-            return part
-        other = int(rng.choice(self._starts))
-        return cutmix(part, self._frames(other), self._looks, rng)
+    def _evaluated_encoder(self) -> TrainableEncoder:
+        averaged = cast("TrainableEncoder", self._averaged.module)
+        return averaged if self._job.recipe.ema_decay else self._encoder
 
-    def _frames(self, start: int) -> Data:
-        part = self._job.training.part(start, start + self._n_frames)
-        return part.to(self._place.device)
+    def _make_batch(self, start: int, rng: np.random.Generator) -> EncoderData:
+        batch = self._load_frames(start)
+        if rng.random() >= self._job.recipe.cutmix_fraction:
+            return batch
+        other = self._load_frames(int(rng.choice(self._starts)))
+        return apply_cutmix(batch, other, self._window_and_basis, rng)
 
-    def _step(self, data: Data) -> Tensor:
-        misfit = self._gradient.of(data)
-        self._optimiser.step()
+    def _load_frames(self, start: int) -> EncoderData:
+        batch = self._job.training.slice_frames(start, start + self._n_frames)
+        return batch.to(self._context.device)
+
+    def _take_step(self, batch: EncoderData) -> Tensor:
+        loss = self._gradient.compute(batch)
+        self._optimizer.step()
         self._schedule.step()
-        self._average.update_parameters(self._trainee)
-        return misfit
+        self._averaged.update_parameters(self._encoder)
+        return loss
 
-    def _loss(self, data: Data) -> tuple[Tensor, Tensor]:
-        with self._place.autocast():
-            expected = self._trainee(data)
-        misfit = poisson_misfit(expected.float(), data, self._weight)
-        return misfit, misfit + self._job.recipe.decay * self._trainee.spatial.energy()
+    def _compute_loss(self, data: EncoderData) -> tuple[Tensor, Tensor]:
+        with self._context.autocast():
+            expected = self._encoder(data)
+        loss = compute_poisson_loss(expected.float(), data, self._weight)
+        penalty = self._encoder.filter_parameters.penalty()
+        return loss, loss + self._job.recipe.filter_penalty * penalty
 
 
-def _work(job: Job) -> dict[str, Any]:
-    """Return what unfinished training is told by: the recipe, the data, the core."""
+def _require_finite(epoch: int, losses: Tensor, encoder: CompactEncoder) -> None:
+    """Raise UserError unless the losses of an epoch and all weights are finite.
+
+    Checked once per epoch, after the losses of all processes are summed: so that every
+    process stops at the same point, and a GPU is not waited for after each batch.
+    """
+    is_bad = ~losses.isfinite()
+    if is_bad.any():
+        batch = int(is_bad.nonzero()[0, 0]) + 1
+        raise UserError(
+            f"the loss of batch {batch} in epoch {epoch} is "
+            f"{float(losses[batch - 1])}; check the activity for extreme values, or "
+            "train with another --precision"
+        )
+    for name, weights in encoder.state_dict().items():
+        if not weights.isfinite().all():
+            raise UserError(
+                f"'{name}' of the encoder is not finite after epoch {epoch}; check the "
+                "activity for extreme values, or train with another --precision"
+            )
+
+
+def _load_state(job: FitJob, description: dict[str, Any]) -> dict[str, Any] | None:
+    if job.state_path is None:
+        return None
+    return training_state.load_training_state(job.state_path, description)
+
+
+def _describe_job(job: FitJob) -> dict[str, Any]:
+    """Return recipe, data and core as plain values, to recognize an interrupted run."""
     core = [job.core.bank] if job.core else []
     data = job.training
     return {
         **asdict(job.recipe),
         "neurons": data.activity.shape[1],
         "frames": len(data),
-        "data": _checksum(data.coef, data.behavior, data.activity),
-        "core": _checksum(*core),
+        "data": _compute_checksum(data.coef, data.behavior, data.activity),
+        "core": _compute_checksum(*core),
     }
 
 
-def _checksum(*tensors: Tensor) -> int:
+def _compute_checksum(*tensors: Tensor) -> int:
     checksum = 0
     for tensor in tensors:
         checksum = zlib.crc32(tensor.contiguous().numpy().data, checksum)

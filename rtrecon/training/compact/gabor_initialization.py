@@ -1,7 +1,7 @@
-"""Where does each neuron look? A bank of Gabor pairs answers by correlation alone.
+"""Initialization without known neurons: a bank of Gabor pairs finds receptive fields.
 
-The pair that correlates best with a neuron, in energy, opponent motion or phase
-(Nishimoto et al. 2011), is where the training of its own filters starts.
+The pair whose energy, opponent motion or phase correlates best with a neuron's activity
+(Nishimoto et al. 2011) is where the training of its own filters starts.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtrecon.encoder.compact import MEMORY, temporal_kernels
-from rtrecon.encoder.spectrum import SHAPE, Spectrum
+from rtrecon.encoder.compact import MEMORY_FRAMES, make_temporal_kernels
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis
 
-_ORIENTATIONS = 4
-# sigma px, grid step px, cycles per px
+_N_ORIENTATIONS = 4
+# sigma in px, grid step in px, cycles per px
 _SCALES = ((2.0, 3.6, 0.12), (3.0, 5.0, 0.09), (4.5, 7.0, 0.06))
-_CHUNK = 1000
+_CHUNK_FRAMES = 1000
 
 
 @dataclass(frozen=True)
-class Guess:
-    """Per neuron: the best pair and what it says.
+class GaborMatch:
+    """Best Gabor pair of each neuron.
 
-    center (n, 2) px. even, odd (n, 2304). direction (n,) -1..1: opponent motion.
-    phase (4, n): correlation with the pair's even and odd outputs, fast then slow.
+    center (n, 2) px. even, odd (n, 2304): its filters. direction (n,) -1..1: opponent
+    motion. phase (4, n): correlation with its even and odd outputs, fast, then slow.
     """
 
     center: np.ndarray
@@ -36,21 +36,21 @@ class Guess:
     phase: Tensor
 
 
-def screen(spectrum: Spectrum, coef: Tensor, activity: Tensor) -> Guess:
-    """Look for each neuron's best pair; coef (T, C), activity (T, n) of one time."""
-    pairs, centers = _gabor_pairs()
-    filters = torch.cat([pairs[0], pairs[1]]) @ spectrum.basis.T
+def init_from_gabors(basis: DctBasis, coef: Tensor, activity: Tensor) -> GaborMatch:
+    """Find each neuron's best pair; coef (T, C), activity (T, n), same frames."""
+    pairs, centers = _make_gabor_pairs()
+    filters = torch.cat([pairs[0], pairs[1]]) @ basis.vectors.T
     correlation = _correlate(filters, coef, activity)  # 8 kinds, pair, neuron
     evidence = correlation[:4].clamp(min=0).square().amax(0)
     best = (evidence + correlation[4:].square().sum(0)).argmax(0)
-    own = correlation[:, best, torch.arange(activity.shape[1])]
-    toward, away = own[2], own[3]
-    return Guess(
+    of_best = correlation[:, best, torch.arange(activity.shape[1])]
+    toward, away = of_best[2], of_best[3]
+    return GaborMatch(
         center=centers[best.numpy()],
         even=pairs[0, best],
         odd=pairs[1, best],
         direction=(toward - away) / (toward.abs() + away.abs() + 0.02),
-        phase=own[4:],
+        phase=of_best[4:],
     )
 
 
@@ -60,9 +60,11 @@ def _correlate(filters: Tensor, coef: Tensor, activity: Tensor) -> Tensor:
     n_features = 4 * len(filters)
     cross = torch.zeros(n_features, activity.shape[1])
     total, squares, count = torch.zeros(n_features), torch.zeros(n_features), 0
-    for start in range(0, len(coef) - MEMORY + 1, _CHUNK):
-        part = _features(coef[start : start + _CHUNK + MEMORY - 1] @ filters.T)
-        first = start + MEMORY - 1
+    for start in range(0, len(coef) - MEMORY_FRAMES + 1, _CHUNK_FRAMES):
+        part = _compute_features(
+            coef[start : start + _CHUNK_FRAMES + MEMORY_FRAMES - 1] @ filters.T
+        )
+        first = start + MEMORY_FRAMES - 1
         cross += part.T @ scaled[first : first + len(part)]
         total += part.sum(0)
         squares += part.square().sum(0)
@@ -71,10 +73,10 @@ def _correlate(filters: Tensor, coef: Tensor, activity: Tensor) -> Tensor:
     return (cross / (count * spread[:, None])).unflatten(0, (8, -1))
 
 
-def _features(seen: Tensor) -> Tensor:
+def _compute_features(filtered: Tensor) -> Tensor:
     """Return (T, 8 pairs): two energies, two directions, four phases, kind-major."""
-    fast_and_slow = temporal_kernels()[1:3] - 0.5 * temporal_kernels()[2:4]
-    windows = seen.unfold(0, MEMORY, 1)  # (T, 2 pairs, MEMORY), oldest first
+    fast_and_slow = make_temporal_kernels()[1:3] - 0.5 * make_temporal_kernels()[2:4]
+    windows = filtered.unfold(0, MEMORY_FRAMES, 1)  # (T, 2 pairs, 12), oldest first
     fast, slow = torch.einsum("tpm,km->ktp", windows, fast_and_slow.flip(1))
     a, b = fast.chunk(2, 1)
     c, d = slow.chunk(2, 1)
@@ -83,16 +85,16 @@ def _features(seen: Tensor) -> Tensor:
     return torch.cat([*energies, *motion, a, b, c, d], 1)
 
 
-def _gabor_pairs() -> tuple[Tensor, np.ndarray]:
-    """Return (2, pairs, 2304) even and odd Gabors, and their centres (pairs, 2)."""
+def _make_gabor_pairs() -> tuple[Tensor, np.ndarray]:
+    """Return (2, pairs, 2304) even and odd Gabors, and their centers (pairs, 2)."""
     pairs, centers = [], []
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float64)
+    y, x = np.mgrid[: IMAGE_SHAPE[0], : IMAGE_SHAPE[1]].astype(np.float64)
     for sigma, step, cycles in _SCALES:
-        for cy in _grid(SHAPE[0], step):
-            for cx in _grid(SHAPE[1], step):
-                apart = (x - cx) ** 2 + (y - cy) ** 2
-                envelope = np.exp(-apart / (2 * sigma**2)) / sigma
-                for angle in np.arange(_ORIENTATIONS) * np.pi / _ORIENTATIONS:
+        for cy in _make_grid(IMAGE_SHAPE[0], step):
+            for cx in _make_grid(IMAGE_SHAPE[1], step):
+                distance_squared = (x - cx) ** 2 + (y - cy) ** 2
+                envelope = np.exp(-distance_squared / (2 * sigma**2)) / sigma
+                for angle in np.arange(_N_ORIENTATIONS) * np.pi / _N_ORIENTATIONS:
                     along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
                     pairs.append(envelope * np.exp(2j * np.pi * cycles * along))
                     centers.append((cy, cx))
@@ -102,6 +104,6 @@ def _gabor_pairs() -> tuple[Tensor, np.ndarray]:
     return torch.from_numpy(both), np.array(centers)
 
 
-def _grid(size: int, step: float) -> np.ndarray:
+def _make_grid(size: int, step: float) -> np.ndarray:
     count = round(size / step)
     return (np.arange(count) + 0.5) * size / count - 0.5

@@ -1,7 +1,7 @@
-"""A batch's misfit and its gradient: shared among processes, and taken in pieces.
+"""Gradient of a batch: shared among processes and computed in pieces.
 
-A batch's misfit is a mean over its frames, so its gradient is a sum over pieces of it.
-How many there are decides how much memory each takes, and nothing else.
+The loss of a batch is a mean over its frames, so its gradient is a sum over pieces.
+Their number determines the memory that each of them takes, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,65 +12,77 @@ import torch
 from torch import Tensor
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.device_memory import in_memory
-from rtrecon.training.compact.data import Data
-from rtrecon.training.compact.trainable_encoder import Trainee
-from rtrecon.training.distributed import Place
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.encoder.device_memory import retry_on_oom
+from rtrecon.training.compact.encoder_data import EncoderData
+from rtrecon.training.compact.trainable_encoder import TrainableEncoder
+from rtrecon.training.distributed import DistributedContext
 
-Loss = Callable[[Data], tuple[Tensor, Tensor]]  # misfit, and all that is made small
+# data -> loss that is reported, and the objective that is minimized
+Objective = Callable[[EncoderData], tuple[Tensor, Tensor]]
 
 
-def poisson_misfit(expected: Tensor, data: Data, weight: Tensor) -> Tensor:
-    """Return the misfit summed over neurons, each weighted (n,) to count alike."""
-    recorded = data.activity[MEMORY - 1 :]
-    known = ~recorded.isnan()
-    per_frame = (expected - recorded.nan_to_num() * expected.log()) * known
+def compute_poisson_loss(expected: Tensor, data: EncoderData, weight: Tensor) -> Tensor:
+    """Return the Poisson loss, summed over neurons with weights (n,).
+
+    Frames with unknown activity (NaN) count as 0.
+    """
+    recorded = data.activity[MEMORY_FRAMES - 1 :]
+    is_known = ~recorded.isnan()
+    per_frame = (expected - recorded.nan_to_num() * expected.log()) * is_known
     return (per_frame.mean(0) * weight).sum()
 
 
-class Gradient:
-    """Leaves a batch's gradient in the trainee.
+class BatchGradient:
+    """Computes the gradient of a batch and stores it in the encoder's parameters.
 
-    Remembers in how many pieces this process takes its share: in twice as many whenever
-    the device runs out of memory, which `say` is told.
+    Whenever the device runs out of memory, this process takes its share of a batch in
+    twice as many pieces from then on; `notify` receives a notice of it.
     """
 
     def __init__(
-        self, trainee: Trainee, loss: Loss, place: Place, say: Callable[[str], None]
+        self,
+        encoder: TrainableEncoder,
+        objective: Objective,
+        context: DistributedContext,
+        notify: Callable[[str], None],
     ) -> None:
-        self._trainee, self._loss = trainee, loss
-        self._place, self._say = place, say
-        self._pieces = 1
+        self._encoder, self._objective = encoder, objective
+        self._context, self._notify = context, notify
+        self._n_pieces = 1
 
-    def of(self, batch: Data) -> Tensor:
-        """Return what this process's share adds to the batch's misfit."""
-        misfit = in_memory(lambda: self._taken(batch), self._ease, self._say)
-        grads = (weights.grad for weights in self._trainee.parameters())
-        self._place.sum(grad for grad in grads if grad is not None)
-        return misfit
+    def compute(self, batch: EncoderData) -> Tensor:
+        """Return the part of the batch's loss that this process's share adds."""
+        loss = retry_on_oom(
+            lambda: self._accumulate(batch), self._reduce_memory, self._notify
+        )
+        grads = (weights.grad for weights in self._encoder.parameters())
+        self._context.all_reduce(grad for grad in grads if grad is not None)
+        return loss
 
-    def _taken(self, batch: Data) -> Tensor:
-        self._trainee.zero_grad()
-        n_pieces = self._place.size * self._pieces
-        if n_pieces > batch.n_answers:
+    def _accumulate(self, batch: EncoderData) -> Tensor:
+        self._encoder.zero_grad()
+        n_pieces = self._context.world_size * self._n_pieces
+        if n_pieces > batch.n_predicted:
             raise UserError(
-                f"a batch of {len(batch)} frames cannot be cut into {n_pieces}: these "
-                "neurons need more memory than the GPU has, or the processes are too "
-                "many; train with --device cpu, or start fewer"
+                f"a batch of {len(batch)} frames cannot be cut into {n_pieces} pieces: "
+                "these neurons need more memory than the device has, or there are too "
+                "many processes; train with --device cpu, or start fewer"
             )
-        total = torch.zeros((), device=self._place.device)
-        for piece in range(self._pieces):
-            part = batch.share(self._place.rank * self._pieces + piece, n_pieces)
-            share = part.n_answers / batch.n_answers
-            misfit, loss = self._loss(part)
-            (share * loss).backward()
-            total += share * misfit.detach()
+        total = torch.zeros((), device=self._context.device)
+        for piece in range(self._n_pieces):
+            part = batch.select_share(
+                self._context.rank * self._n_pieces + piece, n_pieces
+            )
+            share = part.n_predicted / batch.n_predicted
+            loss, objective = self._objective(part)
+            (share * objective).backward()
+            total += share * loss.detach()
         return total
 
-    def _ease(self) -> str:
-        self._pieces *= 2
+    def _reduce_memory(self) -> str:
+        self._n_pieces *= 2
         return (
-            f"{self._place.device} ran out of memory: batches are taken in "
-            f"{self._pieces} pieces from now on, which changes nothing else"
+            f"{self._context.device} ran out of memory: batches are computed in "
+            f"{self._n_pieces} pieces from now on; this changes nothing else"
         )

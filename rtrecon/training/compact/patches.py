@@ -1,4 +1,4 @@
-"""Filters as pixels inside each neuron's window: what training changes."""
+"""Spatial filters as pixels inside each neuron's window: the form that is trained."""
 
 from __future__ import annotations
 
@@ -7,52 +7,53 @@ import torch
 from torch import Tensor, nn
 
 from rtrecon.core.types import Array
-from rtrecon.encoder.spectrum import SHAPE, Spectrum
-from rtrecon.training.compact.gabor_initialization import Guess
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis
+from rtrecon.training.compact.gabor_initialization import GaborMatch
 
-_WINDOW_PX = 5.0  # s.d. of the window that keeps a neuron's filters local
-_EDGE = 0.02  # where the window is taken to end
-_FRAMES = 3000  # that a filter's output is scaled by
+_WINDOW_SIGMA_PX = 5.0  # s.d. of the window that keeps a neuron's filters local
+_MIN_WINDOW = 0.02  # filters start at 0 where the window is lower
+_SCALING_FRAMES = 3000  # frames that the s.d. of a filter's output is measured on
 
 
-class Patches(nn.Module):
-    """Two filters for each of n neurons, as pixels (2 n, 2304) seen through windows."""
+class PatchFilters(nn.Module):
+    """Two filters for each of n neurons: pixels (2 n, 2304) times windows."""
 
     basis: Tensor
     window: Tensor
 
-    def __init__(self, spectrum: Spectrum, centers: Array) -> None:
+    def __init__(self, basis: DctBasis, centers: Array) -> None:
         super().__init__()
-        window = windows(centers)
-        self.register_buffer("basis", spectrum.basis, persistent=False)
+        window = make_spatial_windows(centers)
+        self.register_buffer("basis", basis.vectors, persistent=False)
         self.register_buffer("window", torch.cat([window, window]), persistent=False)
         self.pixels = nn.Parameter(torch.zeros_like(self.window))
 
-    def start(self, guess: Guess, coef: Tensor) -> None:
-        """Start at the pairs guessed, scaled so that each output has s.d. 1."""
-        inside = self.window > _EDGE
-        pixels = torch.cat([guess.even, guess.odd]) / self.window.clamp(min=_EDGE)
-        pixels = pixels * inside
-        spread = (coef[:_FRAMES] @ self._project(pixels).T).std(0)
+    def initialize(self, match: GaborMatch, coef: Tensor) -> None:
+        """Set the pixels to the matched pairs, scaled so that outputs have s.d. 1."""
+        is_inside = self.window > _MIN_WINDOW
+        pixels = torch.cat([match.even, match.odd]) / self.window.clamp(min=_MIN_WINDOW)
+        pixels = pixels * is_inside
+        output_sd = (coef[:_SCALING_FRAMES] @ self._project(pixels).T).std(0)
         with torch.no_grad():
-            self.pixels.copy_(pixels / (spread[:, None] + 1e-6))
+            self.pixels.copy_(pixels / (output_sd[:, None] + 1e-6))
 
-    def filters(self) -> Tensor:
-        """Return (2 n, C)."""
+    def compute_filters(self) -> Tensor:
+        """Return the filters (2 n, C)."""
         return self._project(self.pixels)
 
-    def energy(self) -> Tensor:
-        """Return the penalty: energy, dearer where the window is low."""
+    def penalty(self) -> Tensor:
+        """Return the energy of filters, which costs more where the window is low."""
         return (self.pixels.square() * self.window).sum()
 
     def _project(self, pixels: Tensor) -> Tensor:
         return (pixels * self.window) @ self.basis.T
 
 
-def windows(centers: Array) -> Tensor:
-    """Return (n, 2304), 0..1: where on the screen each neuron may look."""
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    apart = (y.ravel() - centers[:, :1]) ** 2 + (x.ravel() - centers[:, 1:]) ** 2
-    window = np.exp(-apart / (2 * _WINDOW_PX**2)).astype(np.float32)
+def make_spatial_windows(centers: Array) -> Tensor:
+    """Return (n, 2304), 0..1: a Gaussian around the center of each neuron."""
+    y, x = np.mgrid[: IMAGE_SHAPE[0], : IMAGE_SHAPE[1]]
+    dy, dx = y.ravel() - centers[:, :1], x.ravel() - centers[:, 1:]
+    distance_squared = dy**2 + dx**2
+    window = np.exp(-distance_squared / (2 * _WINDOW_SIGMA_PX**2)).astype(np.float32)
     window[window < 1e-6] = 0  # denormal numbers are slow to multiply
     return torch.from_numpy(window)

@@ -1,4 +1,4 @@
-"""All that training changes: an encoder, and its filters in a form to be fitted."""
+"""A compact encoder in training: its filters in a form that is fitted."""
 
 from __future__ import annotations
 
@@ -10,101 +10,125 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtrecon.core.types import Array
-from rtrecon.encoder.compact import MEMORY, Compact
-from rtrecon.encoder.spectrum import spectrum
-from rtrecon.training.compact.core import TUNING, Core
-from rtrecon.training.compact.core_initialization import Match, Mixtures, match
-from rtrecon.training.compact.data import Data
-from rtrecon.training.compact.gabor_initialization import Guess, screen
-from rtrecon.training.compact.patches import Patches
-from rtrecon.training.distributed import Place
+from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
+from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.training.compact.core import TUNING_NAMES, EncoderCore
+from rtrecon.training.compact.core_initialization import (
+    CoreFilters,
+    CoreMatch,
+    init_from_core,
+)
+from rtrecon.training.compact.encoder_data import EncoderData
+from rtrecon.training.compact.gabor_initialization import GaborMatch, init_from_gabors
+from rtrecon.training.compact.patches import PatchFilters
+from rtrecon.training.distributed import DistributedContext
 
 _FAST, _SLOW = (0.3, 1.0, -0.5, -0.2), (0.0, 0.3, 1.0, -0.6)  # first temporal mixes
 
 
-class Trainee(nn.Module):
-    """An encoder of neurons that look at `centers` (n, 2), y and x in px."""
+class TrainableEncoder(nn.Module):
+    """An encoder in training; centers (n, 2): of receptive fields, y and x in px."""
 
-    def __init__(self, centers: Array, spatial: Patches | Mixtures) -> None:
+    def __init__(
+        self, centers: Array, filter_parameters: PatchFilters | CoreFilters
+    ) -> None:
         super().__init__()
         self.centers = centers
-        self.spatial = spatial
-        self.model = Compact(spectrum().n_coef, len(centers))
-        self.model.set_pool(centers)
+        self.filter_parameters = filter_parameters
+        self.model = CompactEncoder(make_dct_basis().n_coef, len(centers))
+        self.model.set_normalization_pool(centers)
 
-    def forward(self, data: Data) -> Tensor:
-        """Return expected activity (T - MEMORY + 1, n)."""
-        seen = functional.linear(data.coef, self.spatial.filters())
-        return self.model.answer(seen, data.behavior[MEMORY - 1 :])
+    def forward(self, data: EncoderData) -> Tensor:
+        """Return expected activity (T - MEMORY_FRAMES + 1, n)."""
+        filters = self.filter_parameters.compute_filters()
+        filtered = functional.linear(data.coef, filters)
+        behavior = data.behavior[MEMORY_FRAMES - 1 :]
+        return self.model.predict_from_filtered(filtered, behavior)
 
-    def encoder(self) -> Compact:
-        """Return the encoder as it is now, as a copy that will not change."""
+    def export_encoder(self) -> CompactEncoder:
+        """Return a frozen copy of the encoder in its present state."""
         with torch.no_grad():
             model = copy.deepcopy(self.model)
-            model.filters = self.spatial.filters().detach().clone()
+            filters = self.filter_parameters.compute_filters()
+            model.spatial_filters = filters.detach().clone()
         return model.requires_grad_(False)
 
 
-def blank(centers: Array, core: Core | None, place: Place) -> Trainee:
-    """Return one that has learned nothing yet."""
-    low = spectrum()
-    spatial = Mixtures(low, centers, core) if core else Patches(low, centers)
-    return Trainee(centers, spatial).to(place.device)
+def make_uninitialized(
+    centers: Array, core: EncoderCore | None, context: DistributedContext
+) -> TrainableEncoder:
+    """Return an encoder whose weights are not set yet, on the context's device."""
+    basis = make_dct_basis()
+    filter_parameters = (
+        CoreFilters(basis, centers, core) if core else PatchFilters(basis, centers)
+    )
+    return TrainableEncoder(centers, filter_parameters).to(context.device)
 
 
-def begin(data: Data, core: Core | None, place: Place) -> Trainee:
-    """Look where the neurons look, and return what training starts from.
+def initialize_encoder(
+    data: EncoderData, core: EncoderCore | None, context: DistributedContext
+) -> TrainableEncoder:
+    """Find receptive fields and return the encoder that training starts from.
 
-    The leader looks, and tells the others.
+    Rank 0 does so and broadcasts the result to the other processes.
     """
-    begun = _begun(data, core).to(place.device) if place.leads else None
+    initialized = (
+        _initialize_from_data(data, core).to(context.device)
+        if context.is_main
+        else None
+    )
     n_neurons = data.activity.shape[1]
-    found = begun.centers if begun else np.zeros((n_neurons, 2))
-    centers = torch.from_numpy(found).to(place.device)
-    place.spread([centers])
-    trainee = begun or blank(centers.cpu().numpy(), core, place)
-    place.spread(trainee.state_dict().values())
-    return trainee
+    initial_centers = initialized.centers if initialized else np.zeros((n_neurons, 2))
+    centers = torch.from_numpy(initial_centers).to(context.device)
+    context.broadcast([centers])
+    encoder = initialized or make_uninitialized(centers.cpu().numpy(), core, context)
+    context.broadcast(encoder.state_dict().values())
+    return encoder
 
 
-def _begun(data: Data, core: Core | None) -> Trainee:
-    # A mean tells nothing: where activity is not known, it says so.
-    activity = torch.where(data.activity.isnan(), data.mean(), data.activity)
+def _initialize_from_data(
+    data: EncoderData, core: EncoderCore | None
+) -> TrainableEncoder:
+    # Unknown activity is replaced by its mean, which correlates with nothing.
+    activity = torch.where(data.activity.isnan(), data.mean_activity(), data.activity)
     if core is None:
-        guess = screen(spectrum(), data.coef, activity)
-        patches = Patches(spectrum(), guess.center)
-        patches.start(guess, data.coef)
-        trainee = Trainee(guess.center, patches)
-        _tune_by_guess(trainee.model, guess)
+        gabor_match = init_from_gabors(make_dct_basis(), data.coef, activity)
+        patches = PatchFilters(make_dct_basis(), gabor_match.center)
+        patches.initialize(gabor_match, data.coef)
+        encoder = TrainableEncoder(gabor_match.center, patches)
+        _set_tuning_from_gabors(encoder.model, gabor_match)
     else:
-        found = match(core, data.coef, activity)
-        mixtures = Mixtures(spectrum(), found.center, core)
-        mixtures.start(found, core)
-        trainee = Trainee(found.center, mixtures)
-        _tune_alike(trainee.model, found, core)
-    _set_level(trainee.model, data.mean())
-    return trainee
+        core_match = init_from_core(core, data.coef, activity)
+        mixtures = CoreFilters(make_dct_basis(), core_match.center, core)
+        mixtures.initialize(core_match, core)
+        encoder = TrainableEncoder(core_match.center, mixtures)
+        _set_tuning_from_core(encoder.model, core_match, core)
+    _set_activity_level(encoder.model, data.mean_activity())
+    return encoder
 
 
-def _tune_by_guess(model: Compact, guess: Guess) -> None:
+def _set_tuning_from_gabors(model: CompactEncoder, match: GaborMatch) -> None:
     fast, slow = torch.tensor(_FAST)[:, None], torch.tensor(_SLOW)[:, None]
-    even, odd = guess.phase[0], guess.phase[1]
+    even, odd = match.phase[0], match.phase[1]
     with torch.no_grad():
-        model.mix[0, 0] = model.mix[1, 1] = fast
-        # Opponent motion: the other filter, later, added to one and taken from two.
-        model.mix[0, 1] = slow * guess.direction
-        model.mix[1, 0] = -slow * guess.direction
+        model.temporal_weights[0, 0] = model.temporal_weights[1, 1] = fast
+        # Opponent motion: channel 1 adds the other filter, delayed; channel 2
+        # subtracts it.
+        model.temporal_weights[0, 1] = slow * match.direction
+        model.temporal_weights[1, 0] = -slow * match.direction
         for row, sign in enumerate((even, -even, odd, -odd)):
-            model.halves[row] += 0.5 * (sign > 0.03)
+            model.rectifier_weights[row] += 0.5 * (sign > 0.03)
 
 
-def _tune_alike(model: Compact, found: Match, core: Core) -> None:
+def _set_tuning_from_core(
+    model: CompactEncoder, match: CoreMatch, core: EncoderCore
+) -> None:
     with torch.no_grad():
-        for name in TUNING:
-            getattr(model, name).copy_(core.tuning[name][..., found.example])
+        for name in TUNING_NAMES:
+            getattr(model, name).copy_(core.example_tuning[name][..., match.example])
 
 
-def _set_level(model: Compact, mean: Tensor) -> None:
+def _set_activity_level(model: CompactEncoder, mean: Tensor) -> None:
     with torch.no_grad():
         model.log_scale.copy_(torch.log(mean + 1e-3) + 1.0)
         model.offset.copy_(0.3 * mean)

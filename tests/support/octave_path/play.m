@@ -1,6 +1,6 @@
 function play(plan_file)
-% Be ScanImage to the user function: settings, stripes and events as a plan says.
-%   Pixels are read one image after another, as pixels x lines, which is how they lie.
+% Act as ScanImage for the user function: settings, stripes and events of a plan.
+%   Pixels are read image by image, stored as pixels x lines.
 plan = jsondecode(fileread(plan_file));
 addpath(plan.bridge);
 if ~isempty(plan.jar)
@@ -11,7 +11,7 @@ hSI.hDisplay.stripeDataBuffer = cell(1, 3);
 hSI.hDisplay.stripeDataBufferPointer = 1;
 file = fopen(plan.pixels, 'r');
 cost_ms = [];
-begun = tic;
+start = tic;
 for event = each(plan.events)
     hSI.acqState = plan.mode;
     if ~isempty(event.stripe)
@@ -19,7 +19,7 @@ for event = each(plan.events)
         hSI.hDisplay.stripeDataBuffer{p} = stripe_from(event.stripe, file);
         hSI.hDisplay.stripeDataBufferPointer = p;
     end
-    pause(event.at_s - toc(begun));
+    pause(event.at_s - toc(start));
     call = tic;
     rtrecon_frames(struct('hSI', hSI), struct('EventName', event.name), ...
                    plan.arguments{:});
@@ -34,26 +34,26 @@ fclose(file);
 end
 
 function items = each(list)
-% A row to go through, of what jsondecode made of a list.
+% A row of structs from a list that jsondecode has read.
 if iscell(list)
     list = [list{:}];
 end
 items = list(:)';
 end
 
-function stripe = stripe_from(told, file)
-stripe = struct('frameNumberAcqMode', told.frame, 'frameTimestamp', told.t, ...
+function stripe = stripe_from(frame, file)
+stripe = struct('frameNumberAcqMode', frame.frame, 'frameTimestamp', frame.t, ...
                 'endOfFrame', true, 'roiData', {{}});
-if isempty(told.fields)
+if isempty(frame.fields)
     return
 end
-for field = each(told.fields)
+for field = each(frame.fields)
     data = struct('channels', field.channels', 'zs', field.zs', 'transposed', true, ...
                   'hRoi', struct('uuid', field.uuid), 'imageData', {{}});
     for c = 1:numel(field.channels)
         for k = 1:numel(field.zs)
             size_ = [field.shape(2), field.shape(1)];
-            image = fread(file, size_, ['int16=>' told.type]);
+            image = fread(file, size_, ['int16=>' frame.type]);
             data.imageData{c}{k} = image;
         end
     end

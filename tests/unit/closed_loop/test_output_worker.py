@@ -1,4 +1,4 @@
-"""Outputs that work, fail, hang and come back; the loop beside them never waits."""
+"""Outputs that work, fail and hang; the closed loop never waits for them."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from collections.abc import Callable
 
 import pytest
 
-from rtrecon.closed_loop.output_worker import Worker
+from rtrecon.closed_loop.output_worker import OutputWorker
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
-from rtrecon.testing.waiting import until
+from rtrecon.testing.waiting import wait_until
 
 
 def event(rule: str = "lost") -> messages.Event:
     now_s = time.time()
     return messages.Event(
-        session="s", seq=0, t=now_s, name="react", rule=rule, t_frame=now_s
+        session="s", seq=0, t=now_s, name="rule_fired", rule=rule, t_frame=now_s
     )
 
 
 class Lamp:
-    """An output that notes what is done to it, and does what a test says."""
+    """An output that records its calls, and runs the action of a test."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
-        self.does: Callable[[], None] = lambda: None
+        self.calls: list[str] = []
+        self.action: Callable[[], None] = lambda: None
         self.is_open = False
 
     def open(self) -> None:
         if not self.is_open:
-            self.told.append("open")
+            self.calls.append("open")
             self.is_open = True
 
-    def fire(self, event: messages.Event) -> None:
-        self.does()
-        self.told.append(event.rule)
+    def trigger(self, event: messages.Event) -> None:
+        self.action()
+        self.calls.append(event.rule)
 
     def close(self) -> None:
-        self.told.append("close")
+        self.calls.append("close")
         self.is_open = False
 
 
@@ -50,59 +50,59 @@ def lamp():
 
 @pytest.fixture
 def worker(lamp):
-    worker = Worker("lamp", lamp)
+    worker = OutputWorker("lamp", lamp)
     yield worker
     worker.close()
 
 
-def complaint(worker: Worker) -> str:
-    told: list[str] = []
-    until(lambda: told.extend(worker.complaints()) or told)
-    [sentence] = told
+def wait_for_error(worker: OutputWorker) -> str:
+    errors: list[str] = []
+    wait_until(lambda: errors.extend(worker.take_errors()) or errors)
+    [sentence] = errors
     return sentence
 
 
-def test_it_is_opened_early_and_set_off_in_order(worker, lamp):
-    until(lambda: lamp.told == ["open"])
-    worker.fire(event("a"))
-    worker.fire(event("b"))
-    until(lambda: lamp.told == ["open", "a", "b"])
-    until(lambda: worker.latency.percentiles().n == 2)
+def test_an_output_is_opened_at_once_and_triggered_in_order(worker, lamp):
+    wait_until(lambda: lamp.calls == ["open"])
+    worker.trigger(event("a"))
+    worker.trigger(event("b"))
+    wait_until(lambda: lamp.calls == ["open", "a", "b"])
+    wait_until(lambda: worker.latency.percentiles().n == 2)
     worker.close()
-    assert lamp.told[-1] == "close"
-    assert worker.complaints() == []
+    assert lamp.calls[-1] == "close"
+    assert worker.take_errors() == []
 
 
-def test_what_breaks_is_told_and_opened_anew(worker, lamp):
+def test_an_output_that_breaks_is_reported_and_opened_again(worker, lamp):
     def broken() -> None:
         raise OSError("unplugged")
 
-    lamp.does = broken
-    worker.fire(event("a"))
-    assert complaint(worker) == "output 'lamp': OSError: unplugged"
-    lamp.does = lambda: None
-    worker.fire(event("b"))
-    until(lambda: lamp.told == ["open", "close", "open", "b"])
+    lamp.action = broken
+    worker.trigger(event("a"))
+    assert wait_for_error(worker) == "output 'lamp': OSError: unplugged"
+    lamp.action = lambda: None
+    worker.trigger(event("b"))
+    wait_until(lambda: lamp.calls == ["open", "close", "open", "b"])
 
 
-def test_what_only_went_wrong_once_stays_open(worker, lamp):
+def test_an_output_with_a_user_error_stays_open(worker, lamp):
     def wrong() -> None:
         raise UserError("not today")
 
-    lamp.does = wrong
-    worker.fire(event("a"))
-    assert complaint(worker) == "output 'lamp': not today"
-    lamp.does = lambda: None
-    worker.fire(event("b"))
-    until(lambda: lamp.told == ["open", "b"])
+    lamp.action = wrong
+    worker.trigger(event("a"))
+    assert wait_for_error(worker) == "output 'lamp': not today"
+    lamp.action = lambda: None
+    worker.trigger(event("b"))
+    wait_until(lambda: lamp.calls == ["open", "b"])
 
 
-def test_one_that_hangs_costs_firings_and_nothing_else(worker, lamp):
-    let_go = threading.Event()
-    lamp.does = let_go.wait
+def test_an_output_that_hangs_loses_events_and_blocks_nothing(worker, lamp):
+    resume = threading.Event()
+    lamp.action = resume.wait
     for _ in range(20):
-        worker.fire(event())
-    assert worker.lost >= 20 - 9  # all but the one in its hands and eight that wait
-    assert "still busy; 1 firings were dropped" in worker.complaints()[0]
-    let_go.set()
-    until(lambda: len(lamp.told) == 1 + 20 - worker.lost)
+        worker.trigger(event())
+    assert worker.n_lost >= 20 - 9  # one in progress and eight queued
+    assert "still busy; 1 events were dropped" in worker.take_errors()[0]
+    resume.set()
+    wait_until(lambda: len(lamp.calls) == 1 + 20 - worker.n_lost)

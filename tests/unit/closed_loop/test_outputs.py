@@ -1,4 +1,4 @@
-"""Lines out of the computer: real ports where a system has pretended ones."""
+"""Outputs: on pseudo-terminals where the system has them, else on simulated devices."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from types import SimpleNamespace
 import pytest
 import serial
 
-from rtrecon.closed_loop.outputs import Lsl, NiDaq, Serial
-from rtrecon.config import LslSettings, NiDaqSettings, SerialSettings
+from rtrecon.closed_loop.outputs import LslOutput, NiDaqOutput, SerialOutput
+from rtrecon.config import LslMarkerSettings, NiDaqSettings, SerialSettings
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
 
-EVENT = messages.Event(session="s", seq=0, t=1.0, name="react", rule="lost")
+EVENT = messages.Event(session="s", seq=0, t=1.0, name="rule_fired", rule="lost")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_a_byte_leaves_by_the_port():
+def test_a_byte_is_sent_through_the_port():
     box, port = os.openpty()
-    output = Serial(SerialSettings(port=os.ttyname(port), byte=42))
+    output = SerialOutput(SerialSettings(port=os.ttyname(port), byte=42))
     try:
         output.open()
-        output.open()  # twice is no mistake
-        output.fire(EVENT)
+        output.open()  # a second call does nothing
+        output.trigger(EVENT)
         assert os.read(box, 10) == b"*"
-        output.fire(EVENT)
+        output.trigger(EVENT)
         assert os.read(box, 10) == b"*"
     finally:
         output.close()
@@ -37,15 +37,15 @@ def test_a_byte_leaves_by_the_port():
 
 
 class Levels(SimpleNamespace):
-    """A port that notes what its lines were set to, and when."""
+    """A port that records the levels of its lines, and when they were set."""
 
     def __init__(self, **arguments: object) -> None:
-        super().__init__(**arguments, told=[], opened=False)
+        super().__init__(**arguments, levels=[], opened=False)
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in ("rts", "dtr"):
-            self.told.append((name, value, time.monotonic()))
+            self.levels.append((name, value, time.monotonic()))
 
     def open(self) -> None:
         self.opened = True
@@ -55,47 +55,47 @@ class Levels(SimpleNamespace):
 
 
 @pytest.mark.parametrize("line", ["rts", "dtr"])
-def test_a_line_is_low_from_the_first_and_pulsed(monkeypatch, line):
+def test_a_line_is_low_from_the_start_and_carries_a_pulse(monkeypatch, line):
     ports = []
 
     def made(url: str, **arguments: object) -> Levels:
         ports.append(Levels(url=url, **arguments))
         return ports[-1]
 
-    # No system pretends the lines of a port, so here the port itself is pretended.
+    # A pseudo-terminal has no control lines, so the port is simulated.
     monkeypatch.setattr(serial, "serial_for_url", made)
-    output = Serial(SerialSettings(port="COM3", signal=line, pulse_ms=20))
+    output = SerialOutput(SerialSettings(port="COM3", signal=line, pulse_ms=20))
     output.open()
     [port] = ports
     assert (port.url, port.opened) == ("COM3", True)
-    output.fire(EVENT)
-    assert [(name, value) for name, value, _ in port.told] == [
+    output.trigger(EVENT)
+    assert [(name, value) for name, value, _ in port.levels] == [
         (line, False),
         (line, True),
         (line, False),
     ]
-    assert port.told[2][2] - port.told[1][2] >= 0.02
+    assert port.levels[2][2] - port.levels[1][2] >= 0.02
     output.close()
     assert not port.opened
 
 
-def test_a_line_can_be_pulsed_with_a_port_of_pyserial():
-    output = Serial(SerialSettings(port="loop://", signal="rts", pulse_ms=1))
+def test_a_pulse_works_with_a_real_pyserial_port():
+    output = SerialOutput(SerialSettings(port="loop://", signal="rts", pulse_ms=1))
     output.open()
-    output.fire(EVENT)
+    output.trigger(EVENT)
     output.close()
 
 
-def test_a_port_that_is_not_there_says_so():
-    output = Serial(SerialSettings(port="no_such_port"))
+def test_a_missing_port_is_named_in_the_error():
+    output = SerialOutput(SerialSettings(port="no_such_port"))
     with pytest.raises(OSError, match="no_such_port"):
         output.open()
     output.close()
 
 
-def test_markers_are_heard_by_others():
+def test_a_marker_is_received_by_another_lsl_client():
     pylsl = pytest.importorskip("pylsl")
-    output = Lsl(LslSettings(stream=f"rtrecon-test-{os.getpid()}"))
+    output = LslOutput(LslMarkerSettings(stream=f"rtrecon-test-{os.getpid()}"))
     output.open()
     inlet = None
     try:
@@ -105,7 +105,7 @@ def test_markers_are_heard_by_others():
             pytest.skip("this machine's network hides LSL's streams")
         inlet = pylsl.StreamInlet(found[0])
         inlet.open_stream(timeout=10)
-        output.fire(EVENT)
+        output.trigger(EVENT)
         sample, _ = inlet.pull_sample(timeout=10)
         assert sample == ["lost"]
         assert found[0].type() == "Markers"
@@ -121,9 +121,9 @@ class Task:
     made: list[Task] = []  # noqa: RUF012
 
     def __init__(self) -> None:
-        self.told: list[object] = []
-        self.do_channels = SimpleNamespace(add_do_chan=self.told.append)
-        self.write = self.told.append
+        self.levels: list[object] = []
+        self.do_channels = SimpleNamespace(add_do_chan=self.levels.append)
+        self.write = self.levels.append
         self.closed = False
         Task.made.append(self)
 
@@ -133,16 +133,16 @@ class Task:
 
 def test_a_digital_line_is_low_from_the_first_and_pulsed(monkeypatch):
     monkeypatch.setitem(sys.modules, "nidaqmx", SimpleNamespace(Task=Task))
-    output = NiDaq(NiDaqSettings(line="Dev1/port0/line0", pulse_ms=1))
+    output = NiDaqOutput(NiDaqSettings(line="Dev1/port0/line0", pulse_ms=1))
     output.open()
-    output.fire(EVENT)
+    output.trigger(EVENT)
     output.close()
     [task] = Task.made
-    assert task.told == ["Dev1/port0/line0", False, True, False]
+    assert task.levels == ["Dev1/port0/line0", False, True, False]
     assert task.closed
 
 
-def test_a_library_that_is_not_there_is_a_sentence(monkeypatch):
+def test_a_missing_library_is_explained_in_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "nidaqmx", None)
     with pytest.raises(UserError, match=r"pip install 'rtrecon\[nidaq\]'"):
-        NiDaq(NiDaqSettings(line="Dev1/port0/line0")).open()
+        NiDaqOutput(NiDaqSettings(line="Dev1/port0/line0")).open()

@@ -1,4 +1,4 @@
-"""[react] as a whole: what it says, and the mistakes that one makes in it."""
+"""The section [closed_loop] as a whole, and mistakes in it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rtrecon import config
-from rtrecon.closed_loop.rule import Change
-from rtrecon.closed_loop.rules import read_rules
-from rtrecon.config import ReactSettings
+from rtrecon.closed_loop.rule import RuleChange
+from rtrecon.closed_loop.rules import bind_rules
+from rtrecon.config import ClosedLoopSettings
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
 
@@ -16,11 +16,11 @@ WHEN = "quality.activity_correlation < 0.1"
 LOST = {"name": "lost", "when": WHEN}
 TTL = {"ttl": {"port": "COM3"}}
 
-# a [react] section -> words of the sentence that it earns
+# [closed_loop] section -> words of the error
 MISTAKES = {
     "grammar": (
         {"rules": [{"name": "x", "when": "quality < 1"}]},
-        "rule 'x': 'quality' is nothing",
+        "rule 'x': 'quality' is not a value",
     ),
     "field": (
         {"rules": [{"name": "x", "when": "quality.r < 1"}]},
@@ -31,90 +31,100 @@ MISTAKES = {
         {"rules": [{**LOST, "outputs": ["led"]}], "serial": TTL},
         "no output 'led'; known: ttl",
     ),
-    "two rules of a name": ({"rules": [LOST, LOST]}, "two rules .* called 'lost'"),
+    "two rules of a name": (
+        {"rules": [LOST, LOST]},
+        "two rules .* have the name 'lost'",
+    ),
     "two outputs of a name": (
         {"serial": TTL, "nidaq": {"ttl": {"line": "Dev1/port0/line0"}}},
-        "two outputs .* called 'ttl'",
+        "two outputs .* have the name 'ttl'",
     ),
     "no such file": (
         {"python": {"mine": {"function": "nowhere.py:flash"}}},
-        "there is no file nowhere.py to take 'flash' from",
+        "there is no file nowhere.py with a function 'flash'",
     ),
-    "no function": ({"python": {"mine": {"function": "flash"}}}, "names no function"),
+    "no function": (
+        {"python": {"mine": {"function": "flash"}}},
+        "does not name a function",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_is_a_sentence(case):
+def test_a_mistake_is_refused_with_a_sentence(case):
     section, words = MISTAKES[case]
     with pytest.raises(UserError, match=words):
-        read_rules(ReactSettings.model_validate(section))
+        bind_rules(ClosedLoopSettings.model_validate(section))
 
 
-def test_a_message_becomes_a_firing_with_a_sentence():
-    [watched] = read_rules(ReactSettings.model_validate({"rules": [LOST]}))
+def test_a_message_becomes_a_rule_event_with_a_sentence():
+    [bound] = bind_rules(ClosedLoopSettings.model_validate({"rules": [LOST]}))
 
-    def judged(value: float | None):
+    def update(value: float | None):
+        metrics = {} if value is None else {"activity_correlation": value}
         message = messages.Quality(
-            session="s", seq=0, t=1.0, index=1, lag=1.0, activity_correlation=value
+            session="s", seq=0, t=1.0, index=1, lag_s=1.0, metrics=metrics
         )
-        return watched.judge(message, np.empty(0))
+        return bound.update(message, np.empty(0))
 
-    assert judged(None) is None
-    fired = judged(0.03)
-    assert (fired.change, fired.value) == (Change.FIRED, 0.03)
-    assert fired.sentence == f"rule 'lost': {WHEN}; it is 0.03"
-    assert judged(0.04) is None
-    assert judged(0.2).sentence == f"rule 'lost' is over: {WHEN}; it is 0.2"
+    assert update(None) is None
+    fired = update(0.03)
+    assert (fired.change, fired.value) == (RuleChange.FIRED, 0.03)
+    assert fired.sentence == f"rule 'lost' fired: {WHEN}; the value is 0.03"
+    assert update(0.04) is None
+    assert update(0.2).sentence == f"rule 'lost' is released: {WHEN}; the value is 0.2"
 
 
 TOML = """
-[react]
+[closed_loop]
 dry_run = true
-[[react.rules]]
+[[closed_loop.rules]]
 name = "seen"
 when = "similarity(grating) > 0.3"
 for_s = 0.5
 outputs = ["ttl", "mine"]
-[react.groups]
+[closed_loop.groups]
 left = [1, 2]
-[react.targets]
+[closed_loop.targets]
 grating = "clips/grating.mp4"
-[react.serial.ttl]
+[closed_loop.serial.ttl]
 port = "COM3"
 signal = "rts"
-[react.python.mine]
+[closed_loop.python.mine]
 function = "reaction.py:flash"
-[react.python.theirs]
+[closed_loop.python.theirs]
 function = "package.module:function"
 """
 
 
-def test_it_is_written_as_tables_and_paths_are_relative_to_the_file(tmp_path):
+def test_the_tables_are_read_and_paths_are_relative_to_the_file(tmp_path):
     path = tmp_path / "rig.toml"
     path.write_text(TOML, encoding="utf-8")
-    react = config.load(path).react
-    assert react.targets == {"grating": str(tmp_path / "clips" / "grating.mp4")}
-    assert react.python["mine"].function == f"{tmp_path / 'reaction.py'}:flash"
-    assert react.python["theirs"].function == "package.module:function"
-    assert react.serial["ttl"].signal == "rts"
-    assert react.groups == {"left": [1, 2]}
+    closed_loop = config.load(path).closed_loop
+    assert closed_loop.targets == {"grating": tmp_path / "clips" / "grating.mp4"}
+    assert closed_loop.python["mine"].function == f"{tmp_path / 'reaction.py'}:flash"
+    assert closed_loop.python["theirs"].function == "package.module:function"
+    assert closed_loop.serial["ttl"].signal == "rts"
+    assert closed_loop.groups == {"left": [1, 2]}
 
 
-# a settings file -> words of the one sentence that it earns
+# settings file -> words of the error
+SERIAL = "[closed_loop.serial.ttl]\nport = 'COM3'\n"
+RULE = "[[closed_loop.rules]]\nname = 'x'\n"
 WRONG = {
-    "[[react.rules]]\nname = 'x'": r"'react.rules.0.when' = .*Field required",
-    "[[react.rules]]\nname = 'x'\nwhen = 'y'\nfor = 1": "unknown key 'react.rules.0"
-    ".for'; known here: dry_run, for_s, name",
-    "[react.serial.ttl]\nport = 'COM3'\nbyte = 300": "'react.serial.ttl.byte' = 300",
-    "[react.serial.ttl]\nport = 'COM3'\nbit = 3": "unknown key 'react.serial.ttl.bit'"
-    "; known here: baud, byte",
-    "[react]\nrule = 3": "unknown key 'react.rule'; known here: dry_run, groups",
+    RULE: r"'closed_loop.rules.0.when' = .*Field required",
+    f"{RULE}when = 'y'\nfor = 1": "unknown key 'closed_loop.rules.0.for'; known here: "
+    "dry_run, for_s, name",
+    f"{SERIAL}byte = 300": "'closed_loop.serial.ttl.byte' = 300",
+    f"{SERIAL}bit = 3": "unknown key 'closed_loop.serial.ttl.bit'; known here: "
+    "baud, byte",
+    "[closed_loop]\nrule = 3": "unknown key 'closed_loop.rule'; known here: dry_run, "
+    "groups",
 }
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_a_mistake_within_a_table_is_told_with_its_place(tmp_path, text):
+def test_a_mistake_inside_a_table_is_reported_with_its_key(tmp_path, text):
     path = tmp_path / "rig.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=WRONG[text]) as caught:

@@ -11,22 +11,34 @@ from tests.support.paths import CONFIGS
 
 CONFIG_FILES = sorted(CONFIGS.glob("*.toml"))
 
-# a settings file -> words of the one sentence that it earns
+# settings file -> words of the error
 MISTAKES = {
     "unknown key": (
-        "[invert]\nhop_framez = 6",
-        r"unknown key 'invert\.hop_framez'; known here: adaptive_prior, .*hop_frames",
+        "[inversion]\nhop_framez = 6",
+        r"unknown key 'inversion\.hop_framez'; known here: adaptive_prior, .*hop",
     ),
-    "unknown section": ("[inverter]\nhop_frames = 6", "unknown key 'inverter'.*invert"),
-    "section by its Python name": ("[register]\nshift = 1", r"'register\.shift'"),
-    "wrong type": ("[align]\nrate_hz = 'fast'", r"'align\.rate_hz' = 'fast'"),
+    "unknown section": (
+        "[inverter]\nhop_frames = 6",
+        "unknown key 'inverter'.*inversion",
+    ),
+    "unknown key of registration": (
+        "[registration]\nshift = 1",
+        r"'registration\.shift'",
+    ),
+    "wrong type": (
+        "[timing]\nencoder_rate_hz = 'fast'",
+        r"'timing\.encoder_rate_hz' = 'fast'",
+    ),
     "out of range": (
         "[traces]\nneuropil_coefficient = 7",
         "coefficient' = 7: .* to 1, or .* 'fitted'",
     ),
-    "no such choice": ("[invert]\ndevice = 'tpu'", "'invert.device' = 'tpu'"),
-    "hops that do not fit": ("[invert]\nhop_frames = 8", "must be a multiple of hop_"),
-    "a value for a section": ("wire = 3", "'wire' = 3"),
+    "unknown choice": ("[inversion]\ndevice = 'tpu'", "'inversion.device' = 'tpu'"),
+    "window that is no multiple of the hop": (
+        "[inversion]\nhop_frames = 8",
+        "must be a multiple of hop_",
+    ),
+    "a value for a section": ("network = 3", "'network' = 3"),
     "not TOML": ("rate = = 3", "is not TOML"),
 }
 
@@ -37,19 +49,21 @@ def load(folder: Path, text: str) -> Settings:
     return config.load(path)
 
 
-def test_an_empty_file_means_every_default(tmp_path):
+def test_an_empty_file_gives_all_defaults(tmp_path):
     assert load(tmp_path, "") == Settings()
 
 
-def test_what_is_given_is_taken_and_the_rest_stays(tmp_path):
-    settings = load(tmp_path, "[register]\nmax_shift_px = 12\n[invert]\nseed = 3")
-    assert settings.register_.max_shift_px == 12.0
-    assert settings.invert.seed == 3
-    assert settings.align == Settings().align
+def test_keys_in_the_file_replace_defaults(tmp_path):
+    settings = load(
+        tmp_path, "[registration]\nmax_shift_px = 12\n[inversion]\nseed = 3"
+    )
+    assert settings.registration.max_shift_px == 12.0
+    assert settings.inversion.seed == 3
+    assert settings.timing == Settings().timing
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_is_a_sentence_that_names_file_and_key(tmp_path, case):
+def test_an_error_names_the_file_and_the_key(tmp_path, case):
     text, words = MISTAKES[case]
     with pytest.raises(SettingsError, match=words) as caught:
         load(tmp_path, text)
@@ -57,15 +71,18 @@ def test_a_mistake_is_a_sentence_that_names_file_and_key(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
-def test_every_mistake_has_its_own_line(tmp_path):
+def test_each_mistake_has_its_own_line(tmp_path):
     with pytest.raises(SettingsError) as caught:
-        load(tmp_path, "[invert]\nseed = 'x'\nbudget = 2\n[rois]\nfile = 'a'")
+        load(
+            tmp_path,
+            "[inversion]\nseed = 'x'\ntime_budget_fraction = 2\n[rois]\nfile = 'a'",
+        )
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
     assert all(str(tmp_path) in line for line in lines)
 
 
-def test_a_missing_file_a_folder_and_a_binary_are_refused(tmp_path):
+def test_missing_files_folders_and_binary_files_are_refused(tmp_path):
     with pytest.raises(SettingsError, match="does not exist"):
         config.load(tmp_path / "nothing.toml")
     with pytest.raises(SettingsError, match="cannot be read"):
@@ -75,33 +92,33 @@ def test_a_missing_file_a_folder_and_a_binary_are_refused(tmp_path):
         config.load(tmp_path / "binary.toml")
 
 
-def test_paths_are_relative_to_the_file(tmp_path):
+def test_relative_paths_are_relative_to_the_settings_file(tmp_path):
     text = "[rois]\npath = 'masks/stat.npy'\n[encoder]\ncheckpoint = 'a.safetensors'"
     settings = load(tmp_path, text)
-    assert settings.rois.path == str(tmp_path / "masks" / "stat.npy")
-    assert settings.encoder.checkpoint == str(tmp_path / "a.safetensors")
+    assert settings.rois.path == tmp_path / "masks" / "stat.npy"
+    assert settings.encoder.checkpoint == tmp_path / "a.safetensors"
 
 
-def test_an_absolute_path_and_the_demo_stay_as_they_are(tmp_path):
+def test_absolute_paths_and_the_demo_encoder_are_kept(tmp_path):
     absolute = (tmp_path / "elsewhere" / "stat.npy").as_posix()
     text = f"[rois]\npath = '{absolute}'\n[encoder]\ncheckpoint = 'demo'"
     settings = load(tmp_path, text)
-    assert Path(settings.rois.path) == Path(absolute)
+    assert settings.rois.path == Path(absolute)
     assert settings.encoder.checkpoint == "demo"
 
 
-def test_settings_do_not_change_and_are_saved_whole(tmp_path):
-    settings = load(tmp_path, "[record]\nchunk_s = 2.5")
+def test_settings_are_frozen_and_saved_completely(tmp_path):
+    settings = load(tmp_path, "[recording]\nchunk_s = 2.5")
     with pytest.raises(ValueError, match="frozen"):
-        settings.record.chunk_s = 1.0
+        settings.recording.chunk_s = 1.0
     saved = json.loads(config.dump(settings))
-    assert saved["record"]["chunk_s"] == 2.5
-    assert "register" in saved
+    assert saved["recording"]["chunk_s"] == 2.5
+    assert "registration" in saved
     assert config.parse(config.dump(settings)) == settings
 
 
-def test_settings_saved_with_a_recording_load_like_a_file(tmp_path):
-    settings = load(tmp_path, "[record]\nchunk_s = 2.5")
+def test_settings_saved_with_a_recording_can_be_loaded(tmp_path):
+    settings = load(tmp_path, "[recording]\nchunk_s = 2.5")
     (tmp_path / "settings.json").write_text(config.dump(settings), encoding="utf-8")
     assert config.load(tmp_path / "settings.json") == settings
     with pytest.raises(SettingsError, match="unknown key 'speed'"):
@@ -109,5 +126,5 @@ def test_settings_saved_with_a_recording_load_like_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("path", CONFIG_FILES, ids=lambda path: path.name)
-def test_every_settings_file_that_is_shipped_loads(path):
+def test_each_example_settings_file_loads(path):
     assert isinstance(config.load(path), Settings)

@@ -1,10 +1,12 @@
+"""What is done with each received message, and which losses are counted."""
+
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
 
-from rtrecon.daemon.ingest import ENDED_SESSIONS, Ingest, Kind, Throttle
+from rtrecon.daemon.ingest import MAX_ENDED_SESSIONS, Ingest, IngestAction
 from rtrecon.protocol import messages
 
 RATE_HZ = 30.0
@@ -13,7 +15,7 @@ SHAPE = (4, 6)
 
 def start(session="a", seq=0, **fields):
     fields = {"source": "test", "rate_hz": RATE_HZ, "shape": SHAPE} | fields
-    return messages.Start(session=session, seq=seq, **fields)
+    return messages.SessionStart(session=session, seq=seq, **fields)
 
 
 def frame(number, seq=None, session="a", **fields):
@@ -24,20 +26,20 @@ def frame(number, seq=None, session="a", **fields):
 
 
 def behavior(seq, session="a"):
-    return messages.Behavior(session=session, seq=seq, t=0.0, running_speed=1.0)
+    return messages.BehaviorSample(session=session, seq=seq, t=0.0, running_speed=1.0)
 
 
 def run(*messages):
-    """Return the ingest, and the kind of its verdict on each message after a start."""
+    """Return the ingest, and its action for each message after a start."""
     ingest = Ingest()
-    assert ingest.accept(start()).kind == Kind.SESSION
-    return ingest, [ingest.accept(message).kind for message in messages]
+    assert ingest.accept_message(start()).action == IngestAction.SESSION
+    return ingest, [ingest.accept_message(message).action for message in messages]
 
 
-# messages after a start -> what is counted, as (wire, source, repeats)
+# messages after a start -> counted (network, source, repeated)
 LOSSES = {
     "nothing lost": ([frame(1), frame(2), frame(3)], (0, 0, 0)),
-    "lost on the wire": ([frame(1), frame(4)], (2, 0, 0)),
+    "lost in the network": ([frame(1), frame(4)], (2, 0, 0)),
     "lost before the sender": ([frame(1), frame(4, seq=2)], (0, 2, 0)),
     "both": ([frame(1), frame(6, seq=3)], (1, 3, 0)),
     "flyback": ([frame(1), frame(1, seq=2), frame(2, seq=3)], (0, 0, 1)),
@@ -47,20 +49,20 @@ LOSSES = {
         (1, 0, 0),
     ),
     "only a behaviour message was lost": ([frame(1), frame(2, seq=3)], (1, 0, 0)),
-    "start again between frames": (
+    "start repeated between frames": (
         [frame(1), start(seq=2), frame(2, seq=3)],
         (0, 0, 0),
     ),
-    "start again after a loss": (
+    "start repeated after a loss": (
         [frame(1), start(seq=3), frame(3, seq=4)],
         (1, 0, 0),
     ),
-    "the first frames were before our time": ([frame(900, seq=1)], (0, 0, 0)),
-    "a sender that counts on after dropping": (
+    "the daemon started later": ([frame(900, seq=1)], (0, 0, 0)),
+    "a sender that counts dropped frames": (
         [frame(1), frame(5, seq=2, dropped=3)],
         (0, 3, 0),
     ),
-    "a loss, then nothing for long": (
+    "no further loss for a long time": (
         [frame(1), frame(3), *[frame(i) for i in range(4, 50)]],
         (1, 0, 0),
     ),
@@ -70,50 +72,62 @@ LOSSES = {
 @pytest.mark.parametrize("case", LOSSES)
 def test_each_loss_is_counted_once_and_where_it_happened(case):
     messages, expected = LOSSES[case]
-    ingest, kinds = run(*messages)
+    ingest, actions = run(*messages)
     gaps = ingest.counts.gaps
-    assert (gaps.wire, gaps.source, gaps.repeats) == expected
-    assert Kind.REFUSED not in kinds
+    assert (gaps.network, gaps.source, gaps.repeated) == expected
+    assert IngestAction.REFUSED not in actions
 
 
-def test_the_verdict_tells_the_loss_before_its_frame():
+def test_the_result_reports_losses_just_before_the_frame():
     ingest, _ = run(frame(1))
-    verdict = ingest.accept(frame(6, seq=3))
-    assert (verdict.kind, verdict.lost_wire, verdict.lost_source) == (Kind.FRAME, 1, 3)
-    after = ingest.accept(frame(7, seq=4))
-    assert (after.lost_wire, after.lost_source) == (0, 0)
+    result = ingest.accept_message(frame(6, seq=3))
+    assert (result.action, result.lost_in_network, result.lost_at_source) == (
+        IngestAction.FRAME,
+        1,
+        3,
+    )
+    after = ingest.accept_message(frame(7, seq=4))
+    assert (after.lost_in_network, after.lost_at_source) == (0, 0)
 
 
-def test_what_the_sender_says_it_dropped_is_kept():
+def test_frames_dropped_by_the_sender_are_counted():
     ingest, _ = run(frame(1, dropped=2), frame(5, seq=2, dropped=5))
-    assert ingest.counts.dropped == 5
+    assert ingest.counts.frames_dropped == 5
 
 
-def test_a_start_again_is_ignored_and_a_new_session_starts_afresh():
-    ingest, kinds = run(frame(1), start(seq=2), frame(9, seq=3), start("b"))
-    assert kinds == [Kind.FRAME, Kind.IGNORE, Kind.FRAME, Kind.SESSION]
-    assert ingest.session.session == "b"
-    assert (ingest.counts.received, ingest.counts.gaps) == (0, messages.Gaps())
-    assert ingest.accept(frame(1, session="b")).kind == Kind.FRAME
+def test_a_repeated_start_is_ignored_and_a_new_session_resets_the_counters():
+    ingest, actions = run(frame(1), start(seq=2), frame(9, seq=3), start("b"))
+    assert actions == [
+        IngestAction.FRAME,
+        IngestAction.IGNORE,
+        IngestAction.FRAME,
+        IngestAction.SESSION,
+    ]
+    assert ingest.session_start.session == "b"
+    assert (ingest.counts.frames_received, ingest.counts.gaps) == (
+        0,
+        messages.GapCounts(),
+    )
+    assert ingest.accept_message(frame(1, session="b")).action == IngestAction.FRAME
 
 
-def test_a_session_that_ended_does_not_come_back():
+def test_an_ended_session_cannot_start_again():
     ingest, _ = run(start("b"))
-    assert ingest.accept(frame(1, session="a")).kind == Kind.REFUSED
-    verdict = ingest.accept(start("a"))
-    assert verdict.kind == Kind.REFUSED
-    assert "stop one of the two senders" in verdict.sentence
-    assert ingest.session.session == "b"
+    assert ingest.accept_message(frame(1, session="a")).action == IngestAction.REFUSED
+    result = ingest.accept_message(start("a"))
+    assert result.action == IngestAction.REFUSED
+    assert "stop one of the two senders" in result.reason
+    assert ingest.session_start.session == "b"
 
 
-def test_frames_before_their_start_are_refused_until_it_comes():
+def test_frames_are_refused_until_their_session_starts():
     ingest = Ingest()
-    early = [ingest.accept(frame(i)) for i in (1, 2, 3)]
-    assert {verdict.kind for verdict in early} == {Kind.REFUSED}
-    assert "has not started" in early[0].sentence
-    assert ingest.accept(start(seq=4)).kind == Kind.SESSION
-    assert ingest.accept(frame(4, seq=5)).kind == Kind.FRAME
-    assert ingest.counts.gaps == messages.Gaps()
+    early = [ingest.accept_message(frame(i)) for i in (1, 2, 3)]
+    assert {result.action for result in early} == {IngestAction.REFUSED}
+    assert "has not started" in early[0].reason
+    assert ingest.accept_message(start(seq=4)).action == IngestAction.SESSION
+    assert ingest.accept_message(frame(4, seq=5)).action == IngestAction.FRAME
+    assert ingest.counts.gaps == messages.GapCounts()
 
 
 def volume(number, seq, planes=(0, 1), channels=(1, 2)):
@@ -125,12 +139,15 @@ def volume(number, seq, planes=(0, 1), channels=(1, 2)):
     ]
 
 
-# messages after the start of two planes of two channels -> (wire, source) losses
+# messages after the start of 2 planes of 2 channels -> losses (network, source)
 VOLUMES = {
     "nothing lost": ([*volume(1, 1), *volume(2, 5), *volume(3, 9)], (0, 0)),
     "a volume before the sender": ([*volume(1, 1), *volume(3, 5)], (0, 4)),
-    "a volume on the wire": ([*volume(1, 1), *volume(3, 9)], (4, 0)),
-    "an image on the wire": ([*volume(1, 1), *volume(2, 5)[:3], *volume(3, 9)], (1, 0)),
+    "a volume in the network": ([*volume(1, 1), *volume(3, 9)], (4, 0)),
+    "an image in the network": (
+        [*volume(1, 1), *volume(2, 5)[:3], *volume(3, 9)],
+        (1, 0),
+    ),
     "an image before the sender": (
         [*volume(1, 1), *volume(2, 5)[:3], *volume(3, 8)],
         (0, 1),
@@ -142,13 +159,13 @@ VOLUMES = {
 def test_losses_of_volumes_are_counted_per_image(case):
     messages, losses = VOLUMES[case]
     ingest = Ingest()
-    ingest.accept(start(planes=[0.0, 30.0], channels=[1, 2]))
-    kinds = Counter(ingest.accept(message).kind for message in messages)
-    assert kinds == {Kind.FRAME: len(messages)}
-    assert (ingest.counts.lost_wire, ingest.counts.lost_source) == losses
+    ingest.accept_message(start(planes=[0.0, 30.0], channels=[1, 2]))
+    actions = Counter(ingest.accept_message(message).action for message in messages)
+    assert actions == {IngestAction.FRAME: len(messages)}
+    assert (ingest.counts.lost_in_network, ingest.counts.lost_at_source) == losses
 
 
-# a frame that cannot follow frame 2 of the session -> words of the sentence
+# a frame that cannot follow frame 2 of the session -> words of the reason
 UNFIT = {
     "another shape": (frame(3, shape=(4, 7)), "frame 3 is int16 4 x 7"),
     "another dtype": (frame(3, dtype="uint16"), "frame 3 is uint16 4 x 6"),
@@ -157,97 +174,91 @@ UNFIT = {
     "another field": (frame(2, seq=3, roi="left"), "should send only that"),
     "counter restarted": (frame(1, seq=3, t=5.0), "cannot follow frame 2"),
     "clock restarted": (frame(3, t=0.0), "cannot follow frame 2"),
-    "clock gone wild": (frame(3, t=1e9), "cannot follow frame 2"),
-    "counter gone wild": (frame(10**12, seq=3), "cannot follow frame 2"),
+    "clock jumped": (frame(3, t=1e9), "cannot follow frame 2"),
+    "counter jumped": (frame(10**12, seq=3), "cannot follow frame 2"),
 }
 
 
 @pytest.mark.parametrize("case", UNFIT)
-def test_an_unfit_frame_is_refused_in_words_and_the_stream_goes_on(case):
+def test_an_unfit_frame_is_refused_with_a_reason_and_the_next_is_accepted(case):
     unfit, words = UNFIT[case]
     ingest, _ = run(frame(1), frame(2))
-    verdict = ingest.accept(unfit)
-    assert verdict.kind == Kind.REFUSED
-    assert words in verdict.sentence
-    assert ingest.accept(frame(4)).kind == Kind.FRAME
-    # Frame 3 came, though nobody could use it: it was not lost.
-    assert ingest.counts.gaps == messages.Gaps()
-    assert ingest.counts.rejected == 1
+    result = ingest.accept_message(unfit)
+    assert result.action == IngestAction.REFUSED
+    assert words in result.reason
+    assert ingest.accept_message(frame(4)).action == IngestAction.FRAME
+    # Frame 3 arrived, although it could not be used: it was not lost.
+    assert ingest.counts.gaps == messages.GapCounts()
+    assert ingest.counts.rejected_messages == 1
 
 
-def test_a_start_that_changes_its_session_is_refused():
+def test_a_start_that_changes_the_layout_is_refused():
     ingest, _ = run(frame(1))
-    verdict = ingest.accept(start(seq=2, shape=(8, 8)))
-    assert (verdict.kind, ingest.session.shape) == (Kind.REFUSED, SHAPE)
-    assert "changes int16 4 x 6 to int16 8 x 8" in verdict.sentence
+    result = ingest.accept_message(start(seq=2, shape=(8, 8)))
+    assert (result.action, ingest.session_start.shape) == (IngestAction.REFUSED, SHAPE)
+    assert "changes int16 4 x 6 to int16 8 x 8" in result.reason
 
 
-def test_a_message_that_does_not_decode_is_refused_not_lost():
+def test_an_undecodable_message_counts_as_refused_not_as_lost():
     ingest, _ = run(frame(1))
-    verdict = ingest.reject("header does not parse")
-    assert (verdict.kind, verdict.sentence) == (Kind.REFUSED, "header does not parse")
-    assert ingest.accept(frame(3)).kind == Kind.FRAME
-    assert ingest.counts.rejected == 1
-    assert ingest.counts.gaps == messages.Gaps()
-    # but it hides no later loss
-    assert ingest.accept(frame(5)).lost_wire == 1
+    result = ingest.count_undecodable("header does not parse")
+    assert (result.action, result.reason) == (
+        IngestAction.REFUSED,
+        "header does not parse",
+    )
+    assert ingest.accept_message(frame(3)).action == IngestAction.FRAME
+    assert ingest.counts.rejected_messages == 1
+    assert ingest.counts.gaps == messages.GapCounts()
+    # It hides no later loss.
+    assert ingest.accept_message(frame(5)).lost_in_network == 1
 
 
-def test_stimulus_programs_count_their_own_messages():
+def test_each_sender_has_its_own_message_counter():
     ingest, _ = run(frame(1))
-    kinds = [ingest.accept(behavior(seq, "cam")).kind for seq in (7, 8, 10)]
-    assert kinds == [Kind.ASIDE] * 3
-    assert ingest.counts.lost_wire == 1
-    # A camera's loss is not a frame's: the jump in `frame` is told as such.
-    assert ingest.accept(frame(4, seq=2)).lost_source == 2
+    actions = [ingest.accept_message(behavior(seq, "cam")).action for seq in (7, 8, 10)]
+    assert actions == [IngestAction.AUXILIARY] * 3
+    assert ingest.counts.lost_in_network == 1
+    # The loss of a camera's message does not explain the gap in `frame`.
+    assert ingest.accept_message(frame(4, seq=2)).lost_at_source == 2
 
 
-def test_end_counts_only_for_the_session_that_runs():
+def test_an_end_is_accepted_only_from_the_running_session():
     ingest, _ = run(start("b"))
-    ends = [messages.End(session=name, seq=9, reason="done") for name in ("a", "b")]
-    assert [ingest.accept(end).kind for end in ends] == [Kind.IGNORE, Kind.END]
-    # A hint only: what comes after it is still taken.
-    assert ingest.accept(frame(1, seq=10, session="b")).kind == Kind.FRAME
+    ends = [
+        messages.SessionEnd(session=name, seq=9, reason="done") for name in ("a", "b")
+    ]
+    assert [ingest.accept_message(end).action for end in ends] == [
+        IngestAction.IGNORE,
+        IngestAction.END,
+    ]
+    # An end is only a hint: a later frame is accepted.
+    assert (
+        ingest.accept_message(frame(1, seq=10, session="b")).action
+        == IngestAction.FRAME
+    )
 
 
-def test_every_frame_received_is_accounted_for():
-    ingest, kinds = run(
+def test_each_received_frame_is_accepted_repeated_or_refused():
+    ingest, actions = run(
         frame(1), frame(1, seq=2), frame(2, seq=3, shape=(9, 9)), frame(3, seq=4)
     )
     counts = ingest.counts
-    assert counts.received == counts.accepted + counts.repeats + counts.rejected == 4
-    assert Counter(kinds) == {Kind.FRAME: 2, Kind.IGNORE: 1, Kind.REFUSED: 1}
+    assert (
+        counts.frames_received
+        == counts.frames_accepted + counts.frames_repeated + counts.rejected_messages
+        == 4
+    )
+    assert Counter(actions) == {
+        IngestAction.FRAME: 2,
+        IngestAction.IGNORE: 1,
+        IngestAction.REFUSED: 1,
+    }
 
 
-def test_memory_does_not_grow_with_senders_and_sessions():
+def test_the_memory_for_senders_and_sessions_is_bounded():
     ingest = Ingest()
     for i in range(1000):
-        ingest.accept(start(f"session {i}"))
-        ingest.accept(behavior(i, f"sender {i}"))
-    assert len(ingest._seqs) <= 16
-    assert len(ingest._ended) == ENDED_SESSIONS
-
-
-def test_a_sentence_is_told_once_then_once_a_second_with_a_count():
-    throttle = Throttle()
-    told = [throttle.offer(f"frame {i} is bad", i * 0.1) for i in range(25)]
-    assert told[0] == "frame 0 is bad"
-    assert told[10] == "frame 10 is bad (and 9 more like it)"
-    assert told[20] == "frame 20 is bad (and 9 more like it)"
-    assert [t for i, t in enumerate(told) if i % 10] == [None] * 22
-    assert throttle.offer("frame 99 is bad", 60.0).endswith("(and 4 more like it)")
-
-
-def test_another_kind_of_sentence_is_told_at_once():
-    throttle = Throttle()
-    assert throttle.offer("frame 1 is bad", 0.0)
-    assert throttle.offer("header does not parse", 0.0)
-    assert not throttle.offer("frame 2.5 is bad", 0.1)
-
-
-def test_a_flood_of_kinds_is_held_back_together():
-    throttle = Throttle(max_kinds=4)
-    kinds = [chr(ord("a") + i) * 5 for i in range(20)]
-    told = [kind for kind in kinds if throttle.offer(kind, 0.0)]
-    assert len(told) == 5
-    assert throttle.offer("zzzzz", 2.0) == "zzzzz (and 15 more like it)"
+        ingest.accept_message(start(f"session {i}"))
+        ingest.accept_message(behavior(i, f"sender {i}"))
+    assert len(ingest._newest_seq) <= 16
+    assert len(ingest._ended_sessions) == MAX_ENDED_SESSIONS

@@ -1,4 +1,4 @@
-"""A session's frames to its activity, without a wire before it."""
+"""The pipeline of a session, from received frames to activity."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ import zmq
 
 from rtrecon.config import RoiSettings
 from rtrecon.core.types import Array
-from rtrecon.daemon.field_neurons import read_neurons
-from rtrecon.daemon.pipeline import Arrived, Pipeline
+from rtrecon.daemon.channel_pairing import ReceivedFrame
+from rtrecon.daemon.field_neurons import read_neuron_source
+from rtrecon.daemon.pipeline import Pipeline
+from rtrecon.daemon.session_recording import SessionRecording
 from rtrecon.protocol import messages
-from rtrecon.testing import small_field
-from rtrecon.testing.daemon_process import N_TEMPLATE, SHAPE, settings_in
+from rtrecon.testing import synthetic_field
+from rtrecon.testing.daemon_process import N_TEMPLATE, make_settings
+from rtrecon.testing.simulated_microscope import SHAPE
 from rtrecon.transport.publisher import Publisher
 
-FIELDS = [small_field.field(SHAPE, seed) for seed in (0, 5)]
-START = messages.Start(
+FIELDS = [synthetic_field.make_field(SHAPE, seed) for seed in (0, 5)]
+START = messages.SessionStart(
     session="s",
     seq=0,
     source="test",
-    rate_hz=10.0,  # of volumes: three frames of the encoder's
+    rate_hz=10.0,  # volumes; one volume is three encoder frames
     shape=SHAPE,
     dtype="int16",
     channels=[1],
@@ -31,22 +34,29 @@ START = messages.Start(
 )
 
 
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("masks") / "suite2p"
+    synthetic_field.write_suite2p_masks(FIELDS, path)
+    return path
+
+
 @pytest.fixture
-def pipeline(tmp_path: Path):
-    masks = tmp_path / "suite2p"
-    small_field.save_as_suite2p(FIELDS, masks)
-    settings = settings_in(tmp_path, rois=RoiSettings(path=str(masks)))
+def pipeline(tmp_path: Path, masks: Path):
+    """A pipeline whose recording is not started."""
+    settings = make_settings(tmp_path, rois=RoiSettings(path=masks))
     with zmq.Context() as context, context.socket(zmq.PUB) as socket:
-        field = read_neurons(settings).of(START)
-        made = Pipeline(START, field, settings, Publisher(socket))
-        yield made
-        made.close()
+        field = read_neuron_source(settings).select_for_session(START)
+        recording = SessionRecording(settings)
+        pipeline = Pipeline(START, field, settings, Publisher(socket), recording)
+        yield pipeline
+        pipeline.close()
 
 
-def volume(number: int) -> list[Arrived]:
+def make_volume(number: int) -> list[ReceivedFrame]:
     rng, now_s = np.random.default_rng(number), time.time()
     return [
-        Arrived(
+        ReceivedFrame(
             messages.Frame(
                 session=START.session,
                 seq=len(FIELDS) * number + plane,
@@ -58,26 +68,28 @@ def volume(number: int) -> list[Arrived]:
                 channel=1,
                 plane=plane,
             ),
-            field.frame(5.0, rng),
+            field.render_frame(5.0, rng),
             now_s,
         )
         for plane, field in enumerate(FIELDS)
     ]
 
 
-def told(pipeline: Pipeline) -> Array:
-    """Activity (T, n) that was sent."""
-    parts = [messages.decode_published(parts) for parts in pipeline.history]
-    return np.stack([values for _, values in parts])
+def read_activity(pipeline: Pipeline) -> Array:
+    """Return the activity (T, n) that was sent."""
+    sent = [messages.decode_published(parts) for parts in pipeline.output.history]
+    return np.stack([values for _, values in sent])
 
 
 @pytest.mark.parametrize("n_volumes", range(N_TEMPLATE, N_TEMPLATE + 4))
-def test_planes_that_catch_up_wait_for_each_other_to_the_last(pipeline, n_volumes):
+def test_planes_wait_for_each_other_until_all_queued_frames_are_processed(
+    pipeline, n_volumes
+):
     for number in range(n_volumes):
-        for arrived in volume(number):
-            pipeline.frame(arrived)
-    while pipeline.waiting:
-        pipeline.go_on(time.monotonic())
-    activity = told(pipeline)
+        for received in make_volume(number):
+            pipeline.add_frame(received)
+    while pipeline.planes.n_queued:
+        pipeline.process_pending(time.monotonic())
+    activity = read_activity(pipeline)
     assert len(activity) > 2 * n_volumes
     assert np.isfinite(activity).all()

@@ -1,174 +1,206 @@
-"""Messages in, what to draw out: the same messages always give the same picture."""
+"""The state: the same messages at the same times always give the same state."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from rtrecon.display.state import SILENT_S, State
-from rtrecon.display.verdict import verdict
+from rtrecon.display.panels.activity import ActivityState
+from rtrecon.display.panels.field import FieldState
+from rtrecon.display.panels.held_out import HeldOutState
+from rtrecon.display.panels.quality import MAX_SAMPLES, QualityState, assess_quality
+from rtrecon.display.state import MAX_SILENCE_S, DisplayState
 from rtrecon.protocol import messages
-from rtrecon.testing.display_messages import STEP, World, message_with, through_bytes
+from rtrecon.testing.display_messages import (
+    DOWNSAMPLING,
+    SimulatedExperiment,
+    encode_and_decode,
+    replace_fields,
+)
 
 START_S = 1000.0
 BASE = {"session": "session-1", "seq": 0, "t": 0.0}
 SECONDS = 5.0
+ADDRESS = "tcp://127.0.0.1:5562"
+PANEL_STATES = (QualityState, HeldOutState, FieldState, ActivityState)
 
 
-def after(
-    world: World, *, without: tuple[type, ...] = (), since_s: float = 0.0
-) -> State:
-    """The state after a world, of which some types were not heard since `since_s`."""
-    state = State()
-    for t_s, message, payload in world.messages():
+def empty_state() -> DisplayState:
+    return DisplayState(PANEL_STATES, ADDRESS)
+
+
+def run_experiment(
+    experiment: SimulatedExperiment,
+    *,
+    without: tuple[type, ...] = (),
+    since_s: float = 0.0,
+) -> DisplayState:
+    """The state after an experiment; some types of messages are missing `since_s`."""
+    state = empty_state()
+    for t_s, message, payload in experiment.generate_messages():
         if not (isinstance(message, without) and t_s >= since_s):
-            state.take(message, payload, START_S + t_s)
+            state.update(message, payload, START_S + t_s)
     return state
 
 
-def health(station: str, state: str) -> messages.Health:
-    return messages.Health(**BASE, station=station, state=state)
+def health(process: str, state: str) -> messages.Health:
+    return messages.Health(**BASE, process=process, state=state)
 
 
 def event(name: str, message: str = "") -> messages.Event:
     return messages.Event(**BASE, name=name, message=message)
 
 
-EVERYTHING = (
+DATA = (
     messages.Activity,
-    messages.Field,
+    messages.FieldImage,
     messages.Movie,
-    messages.Seen,
+    messages.AlignedStimulus,
     messages.Quality,
 )
-SILENCES = {  # what goes missing and since when (s), last messages, the notice
-    "nothing missing": ((), 0, [], ""),
-    "inverter killed": ((messages.Movie,), 2, [], "Inverter silent for 3 s"),
-    "inverter comes again": (
+WITHOUT_INVERTER = (messages.Movie, messages.Health)
+# missing types, since when (s), last messages, the notice
+NOTICES = {
+    "nothing is missing": ((), 0, [], ""),
+    "the inverter was killed": ((messages.Movie,), 2, [], "No movie for 3 s"),
+    "the inverter is restarted": (
         (messages.Movie,),
         2,
         [health("inverter", "restarting")],
-        "Inverter silent for 3 s\nthe inverter is started again",
+        "No movie for 3 s\nThe inverter is being restarted.",
     ),
-    "inverter never came": (
-        (messages.Movie, messages.Health),
+    "the inverter starts": (
+        WITHOUT_INVERTER,
         0,
         [health("inverter", "starting")],
-        "No movie yet\ninverter starting",
+        "No movie yet\nThe inverter reports: starting.",
     ),
-    "no encoder, no inverter": (
-        (messages.Movie, messages.Health),
-        0,
-        [],
-        "No movie yet",
-    ),
-    "microscope stops": (
-        EVERYTHING,
+    "there is no inverter": (WITHOUT_INVERTER, 0, [], "No movie yet"),
+    "the microscope stops": (
+        DATA,
         2,
-        [health("front", "idle")],
-        "No activity for 3 s\nthe session has ended, or the scan is paused",
+        [health("daemon", "idle")],
+        "No activity for 3 s\nThe session has ended, or the scan is paused.",
     ),
-    "microscope not started": (
-        EVERYTHING,
+    "the microscope has not started": (
+        DATA,
         0,
-        [health("front", "waiting")],
-        "No activity yet\nthe daemon is ready for the first frame",
+        [health("daemon", "waiting")],
+        "No activity yet\nThe daemon is ready for the first frame.",
     ),
-    "daemon says goodbye": ((), 0, [event("shutdown")], "The daemon has shut down"),
+    "the daemon stops": ((), 0, [event("shutdown")], "The daemon has stopped"),
 }
 
 
 @pytest.mark.parametrize(
-    ("missing", "since_s", "last", "notice"), SILENCES.values(), ids=SILENCES
+    ("missing", "since_s", "last", "notice"), NOTICES.values(), ids=NOTICES
 )
-def test_notice(missing, since_s, last, notice):
-    state = after(World(seconds=SECONDS), without=missing, since_s=since_s)
+def test_the_notice_names_what_is_missing(missing, since_s, last, notice):
+    experiment = SimulatedExperiment(seconds=SECONDS)
+    state = run_experiment(experiment, without=missing, since_s=since_s)
     for message in last:
-        state.take(*through_bytes(message), START_S + SECONDS - 0.1)
+        state.update(*encode_and_decode(message), START_S + SECONDS - 0.1)
     assert state.notice(START_S + SECONDS) == notice
 
 
-def test_daemon_never_heard():
-    state = State()
-    assert state.notice(START_S) == "Waiting for the daemon"
-    state.refusal = "the daemon wants keys"
-    assert state.notice(START_S) == "Not let in\nthe daemon wants keys"
+def test_without_a_daemon_the_notice_gives_the_address_and_the_option():
+    state = empty_state()
+    headline, details = state.notice(START_S).split("\n")
+    assert headline == "Waiting for the daemon"
+    assert ADDRESS in details
+    assert "--publish" in details
+    state.refusal = "the daemon requires keys"
+    assert state.notice(START_S) == (
+        "The daemon refused this display\nthe daemon requires keys"
+    )
 
 
-def test_daemon_gone_is_said_and_heals_by_itself():
-    state = after(World(seconds=SECONDS))
-    gone_s = START_S + SECONDS + SILENT_S + 4
-    assert state.notice(gone_s).startswith("Daemon silent for 6 s\n")
-    for _, message, payload in World(seconds=SECONDS, session="session-2").messages():
-        state.take(message, payload, gone_s)
-    assert state.notice(gone_s) == ""
+def test_a_silent_daemon_is_noticed_and_can_come_back():
+    state = run_experiment(SimulatedExperiment(seconds=SECONDS))
+    later_s = START_S + SECONDS + MAX_SILENCE_S + 4
+    assert state.notice(later_s).startswith("No message from the daemon for 6 s\n")
+    again = SimulatedExperiment(seconds=SECONDS, session="session-2")
+    for _, message, payload in again.generate_messages():
+        state.update(message, payload, later_s)
+    assert state.notice(later_s) == ""
 
 
-def test_a_daemon_that_shut_down_and_came_again_is_back():
-    state = after(World(seconds=SECONDS))
-    state.take(*through_bytes(event("shutdown")), START_S + SECONDS)
+def test_a_daemon_that_was_stopped_and_started_again_is_running():
+    state = run_experiment(SimulatedExperiment(seconds=SECONDS))
+    state.update(*encode_and_decode(event("shutdown")), START_S + SECONDS)
     assert state.daemon_stopped
-    state.take(*through_bytes(health("front", "waiting")), START_S + SECONDS)
+    waiting = health("daemon", "waiting")
+    state.update(*encode_and_decode(waiting), START_S + SECONDS)
     assert not state.daemon_stopped
 
 
-def test_everything_of_a_world_can_be_drawn():
-    world = World(seconds=SECONDS, n_neurons=300)
-    state = after(world)
-    plane = state.planes[0]
-    field, image = plane.field, plane.image
-    moment = state.playback.moment(START_S + SECONDS)
-    assert image.shape == field.shape
-    assert field.step == STEP
-    assert state.raster.n_neurons == 300
-    assert moment.stimulus.shape == moment.reconstruction.shape == (36, 64)
-    assert (
-        np.corrcoef(moment.stimulus.ravel(), moment.reconstruction.ravel())[0, 1] > 0.7
-    )
-    assert verdict(state.quality, START_S + SECONDS).word == "GOOD"
-    assert state.trust.shape == (36, 64)
-    times = [shift.t_s for shift in plane.motion]
+def test_an_experiment_fills_every_part_of_the_state():
+    state = run_experiment(SimulatedExperiment(seconds=SECONDS, n_neurons=300))
+    plane = state.panel(FieldState).planes[0]
+    assert plane.image.shape == plane.field.shape
+    assert plane.field.downsampling == DOWNSAMPLING
+    times = [motion.t_s for motion in plane.motion]
     assert times == sorted(times)
     assert 0 < plane.motion[-1].z < 3
-    assert len(state.held_out.traces()) == 4
+    assert state.has_field
+    assert state.panel(ActivityState).raster.n_neurons == 300
+    moment = state.playback.moment_now(START_S + SECONDS)
+    assert moment.stimulus.shape == moment.reconstruction.shape == (36, 64)
+    r = np.corrcoef(moment.stimulus.ravel(), moment.reconstruction.ravel())[0, 1]
+    assert r > 0.7
+    samples = state.panel(QualityState).samples
+    assert assess_quality(samples, START_S + SECONDS).label == "GOOD"
+    assert state.identifiability.shape == (36, 64)
+    assert len(state.panel(HeldOutState).traces.ranked_traces()) == 4
     assert state.event.endswith("Template taken from 100 frames.")
 
 
-def test_a_new_session_begins_empty():
-    state = after(World(seconds=SECONDS))
+def test_a_new_session_starts_with_an_empty_state():
+    state = run_experiment(SimulatedExperiment(seconds=SECONDS))
     new = messages.Activity(
         **{**BASE, "session": "session-2"}, index=0, frame=0, t_frame=0.0
     )
-    state.take(*through_bytes(new, np.ones(7, np.float32)), START_S + SECONDS)
-    assert state.raster.n_neurons == 7
-    assert state.playback.moment(START_S + SECONDS) is None
-    assert not state.quality
-    assert not state.planes
-    assert state.held_out is None
+    state.update(*encode_and_decode(new, np.ones(7, np.float32)), START_S + SECONDS)
+    assert state.panel(ActivityState).raster.n_neurons == 7
+    assert state.playback.moment_now(START_S + SECONDS) is None
+    assert not state.panel(QualityState).samples
+    assert not state.panel(FieldState).planes
+    assert not state.has_field
+    assert state.panel(HeldOutState).traces is None
 
 
-def test_a_straggler_of_the_session_before_is_dropped():
-    state = after(World(seconds=SECONDS))
-    before = state.playback.moment(START_S + SECONDS).index
-    *_, (_, late, frames) = [
-        m for m in World(seconds=SECONDS).messages() if isinstance(m[1], messages.Movie)
+def test_a_late_message_of_the_session_before_is_ignored():
+    experiment = SimulatedExperiment(seconds=SECONDS)
+    state = run_experiment(experiment)
+    before = state.playback.moment_now(START_S + SECONDS).index
+    *_, (_, movie, frames) = [
+        timed
+        for timed in experiment.generate_messages()
+        if isinstance(timed[1], messages.Movie)
     ]
-    late = message_with(late, session="session-0", index=late.index + 90)
-    state.take(late, frames, START_S + SECONDS)
-    assert state.playback.moment(START_S + SECONDS).index == before
+    late = replace_fields(movie, session="session-0", index=movie.index + 90)
+    state.update(late, frames, START_S + SECONDS)
+    assert state.playback.moment_now(START_S + SECONDS).index == before
     assert state.session == "session-1"
 
 
-def test_only_what_changed_is_counted_as_changed():
-    state = after(World(seconds=1))
-    before = state.changes.copy()
-    state.take(*through_bytes(health("front", "running")), START_S + 1)
-    assert state.changes - before == {"health": 1}
+def test_only_what_has_changed_is_marked_as_changed():
+    state = run_experiment(SimulatedExperiment(seconds=1))
+    state.changed.clear()
+    state.update(*encode_and_decode(health("daemon", "running")), START_S + 1)
+    assert state.changed == {"health"}
+    activity = messages.Activity(**BASE, index=40, frame=40, t_frame=0.0)
+    payload = np.ones(900, np.float32)
+    state.changed.clear()
+    state.update(*encode_and_decode(activity, payload), START_S + 1)
+    assert state.changed == {ActivityState}
 
 
-def test_histories_are_bounded_whatever_comes():
-    state = State()
-    quality = messages.Quality(**BASE, index=0, lag=0.5, activity_correlation=0.2)
-    for i in range(6000):
-        state.take(quality, np.empty(0), START_S + i)
-    assert len(state.quality) == 4000
+def test_the_quality_history_is_bounded_whatever_arrives():
+    state = empty_state()
+    quality = messages.Quality(
+        **BASE, index=0, lag_s=0.5, metrics={"activity_correlation": 0.2}
+    )
+    for i in range(MAX_SAMPLES + 2000):
+        state.update(quality, np.empty(0), START_S + i)
+    assert len(state.panel(QualityState).samples) == MAX_SAMPLES

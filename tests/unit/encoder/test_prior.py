@@ -1,4 +1,4 @@
-"""The prior against worlds that it was made for, plain loops and autograd."""
+"""The prior is fitted correctly and generates movies as a plain loop does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rtrecon.encoder.prior import RHO_LIMITS, Prior, fit_prior
+from rtrecon.encoder.prior import AR_LIMITS, Prior, fit_prior
 
 CLIP_FRAMES = 100
 MEAN = torch.tensor([3.0, -1.0, 0.0, 10.0])
@@ -19,12 +19,12 @@ def _seed():
     torch.manual_seed(0)
 
 
-def known(doubt=0.4):
-    return Prior(MEAN, RHO, Q, doubt=torch.full((4,), doubt))
+def make_prior(frame_error_sd=0.4):
+    return Prior(MEAN, RHO, Q, frame_error_sd=torch.full((4,), frame_error_sd))
 
 
-def walk(n_frames, seed):
-    """Frames (n_frames, 4) of that very prior, from its stationary state."""
+def simulate_frames(n_frames, seed):
+    """Frames (n_frames, 4) of that prior, from its stationary state."""
     rng = np.random.default_rng(seed)
     mean, rho, q = (values.double().numpy() for values in (MEAN, RHO, Q))
     state = rng.normal(size=4) * q / np.sqrt(1 - rho**2)
@@ -35,57 +35,66 @@ def walk(n_frames, seed):
     return frames
 
 
-def test_a_known_process_is_recovered():
-    clips = [walk(CLIP_FRAMES, seed) for seed in range(400)]
+def test_fitting_recovers_a_known_prior():
+    clips = [simulate_frames(CLIP_FRAMES, seed) for seed in range(400)]
     coef = torch.from_numpy(np.concatenate(clips)).float()
     prior = fit_prior(coef, CLIP_FRAMES)
-    spread = known().variance.sqrt()
+    spread = make_prior().variance.sqrt()
     np.testing.assert_allclose((prior.mean - MEAN) / spread, np.zeros(4), atol=0.1)
-    np.testing.assert_allclose(prior.rho, RHO, atol=0.02)
-    np.testing.assert_allclose(prior.q, Q, rtol=0.05)
-    np.testing.assert_allclose(prior.variance, known().variance, rtol=0.1)
-    assert (prior.doubt < prior.variance.sqrt()).all()
-    assert (prior.doubt > 0).all()
+    np.testing.assert_allclose(prior.ar_coefficient, RHO, atol=0.02)
+    np.testing.assert_allclose(prior.innovation_sd, Q, rtol=0.05)
+    np.testing.assert_allclose(prior.variance, make_prior().variance, rtol=0.1)
+    assert (prior.frame_error_sd < prior.variance.sqrt()).all()
+    assert (prior.frame_error_sd > 0).all()
 
 
-def test_cuts_between_clips_do_not_count_as_change():
+def test_cuts_between_clips_do_not_affect_the_fit():
     still = torch.randn(50, 1, 3).expand(50, CLIP_FRAMES, 3).reshape(-1, 3)
     prior = fit_prior(still, CLIP_FRAMES)
-    np.testing.assert_allclose(prior.rho, np.full(3, RHO_LIMITS[1]), rtol=1e-6)
+    np.testing.assert_allclose(
+        prior.ar_coefficient, np.full(3, AR_LIMITS[1]), rtol=1e-6
+    )
 
 
-def test_what_never_changes_or_alternates_keeps_the_prior_finite():
+def test_constant_and_alternating_movies_give_a_finite_prior():
     coef = torch.zeros(4 * CLIP_FRAMES, 2)
     coef[::2, 1], coef[1::2, 1] = 1.0, -1.0
     prior = fit_prior(coef, CLIP_FRAMES)
-    for values in (prior.mean, prior.rho, prior.q, prior.doubt, prior.variance):
+    for values in (
+        prior.mean,
+        prior.ar_coefficient,
+        prior.innovation_sd,
+        prior.frame_error_sd,
+        prior.variance,
+    ):
         assert torch.isfinite(values).all()
-    assert prior.rho[1] == RHO_LIMITS[0]
+    assert prior.ar_coefficient[1] == AR_LIMITS[0]
 
 
-def test_unrolling_is_a_plain_loop():
-    prior, z = known(), torch.randn(31, 4)
+def test_generated_frames_equal_those_of_a_plain_loop():
+    prior, z = make_prior(), torch.randn(31, 4)
     before = torch.randn(4)
-    state = before + prior.doubt * z[0]
-    for t, frame in enumerate(prior.unroll(z, before)):
+    state = before + prior.frame_error_sd * z[0]
+    for t, frame in enumerate(prior.generate_frames(z, before)):
         state = MEAN + RHO * (state - MEAN) + Q * z[1 + t]
-        np.testing.assert_allclose(frame, state, rtol=1e-4, atol=1e-5)
+        # 31 float32 steps with values up to 20.
+        np.testing.assert_allclose(frame, state, rtol=1e-4, atol=1e-4)
 
 
-def test_without_innovation_the_movie_fades_towards_the_mean():
+def test_without_innovations_the_movie_decays_to_the_mean():
     before = MEAN + 5
-    frames = known().unroll(torch.zeros(31, 4), before)
+    frames = make_prior().generate_frames(torch.zeros(31, 4), before)
     expected = MEAN + 5 * RHO ** torch.arange(1, 31)[:, None]
     np.testing.assert_allclose(frames, expected, rtol=1e-4)
 
 
-def test_unrolled_white_noise_has_the_stationary_variance():
-    frames = known().unroll(torch.randn(20_001, 4), MEAN)[1000:]
-    np.testing.assert_allclose(frames.var(0), known().variance, rtol=0.25)
+def test_white_innovations_give_the_stationary_variance():
+    frames = make_prior().generate_frames(torch.randn(20_001, 4), MEAN)[1000:]
+    np.testing.assert_allclose(frames.var(0), make_prior().variance, rtol=0.25)
 
 
-def test_a_smooth_movie_is_judged_by_what_becomes_of_it_not_by_its_next_frame():
-    """Frames that all but equal the next have nothing to do with those 0.5 s later."""
+def test_the_fit_looks_at_a_whole_window_not_at_the_next_frame_alone():
+    """In this movie frames nearly equal the next, and not at all those 0.5 s later."""
     lags = np.abs(np.subtract.outer(np.arange(CLIP_FRAMES), np.arange(CLIP_FRAMES)))
     moving = np.exp(-(lags**2) / (2 * 6.0**2)) + 1e-6 * np.eye(CLIP_FRAMES)
     clips = np.random.default_rng(0).multivariate_normal(
@@ -94,4 +103,4 @@ def test_a_smooth_movie_is_judged_by_what_becomes_of_it_not_by_its_next_frame():
     prior = fit_prior(torch.from_numpy(clips.reshape(-1, 1)).float(), CLIP_FRAMES)
     assert moving[0, 1] > 0.98
     assert moving[0, 15] < 0.05
-    assert 0.85 < prior.rho[0] < 0.9
+    assert 0.85 < prior.ar_coefficient[0] < 0.9

@@ -14,20 +14,20 @@ import tifffile
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import binary_fill_holes, label
 
-from rtrecon.config import FieldSettings
+from rtrecon.config import FieldMatchSettings
 from rtrecon.core.errors import UserError
-from rtrecon.imaging.field_match.affine_search import find_map, turned
-from rtrecon.imaging.field_match.comparison import compare_fields, verdict
+from rtrecon.imaging.field_match.affine_search import find_affine_map, make_rotation_map
+from rtrecon.imaging.field_match.comparison import compare_fields, judge_match
 from rtrecon.imaging.field_match.match import (
     FieldMatch,
-    align_field,
+    compute_visibility,
+    match_field,
     move_rois,
-    visibility,
 )
 from rtrecon.imaging.field_match.picture import draw_report
-from rtrecon.rois.roi_set import RoiSet, from_pixels
+from rtrecon.rois.roi_set import RoiSet, build_roi_set
 from rtrecon.simulate import render
-from rtrecon.simulate.microscope import Field, make_field
+from rtrecon.simulate.microscope import ImagedField, make_imaged_field
 from tests.support.paths import TEST_DATA
 
 SHARED = TEST_DATA
@@ -36,7 +36,7 @@ REGIONS = SHARED / "twophoton" / "neurofinder_regions.json"
 
 SIDE_PX, MARGIN_PX = 256, 64  # of an image, and of what is known around it
 SHAPE = (SIDE_PX, SIDE_PX)
-LIMITS = FieldSettings()
+LIMITS = FieldMatchSettings()
 
 # rotation in deg, scale, shift (y, x) in px, shear
 MAPS = {
@@ -54,7 +54,7 @@ PLAIN = MAPS["a little"]
 
 
 def map_of(rotation_deg, scale, shift, shear) -> np.ndarray:
-    matrix = turned(rotation_deg, scale, SHAPE, SHAPE)
+    matrix = make_rotation_map(rotation_deg, scale, SHAPE, SHAPE)
     matrix[:, :2] = matrix[:, :2] @ np.array([[1 + shear, 0], [0, 1]])
     middle = (SIDE_PX - 1) / 2
     matrix[:, 2] = middle + np.array(shift) - matrix[:, :2] @ [middle, middle]
@@ -68,15 +68,15 @@ def moved_points(matrix, points) -> np.ndarray:
 def sample(image, matrix, shape) -> np.ndarray:
     """The image moved by the map: a spline evaluated where each pixel comes from."""
     spline = RectBivariateSpline(*map(np.arange, image.shape), image)
-    places = np.indices(shape).reshape(2, -1).T - matrix[:, 2]
-    return spline.ev(*(np.linalg.inv(matrix[:, :2]) @ places.T)).reshape(shape)
+    points = np.indices(shape).reshape(2, -1).T - matrix[:, 2]
+    return spline.ev(*(np.linalg.inv(matrix[:, :2]) @ points.T)).reshape(shape)
 
 
 @dataclass(frozen=True)
 class World:
     """A field larger than the image of it, and the image stored on the first day."""
 
-    field: Field
+    field: ImagedField
     stored: np.ndarray
     rois: RoiSet
 
@@ -96,9 +96,11 @@ class World:
 
 
 def scene(field, brightness) -> np.ndarray:
-    masks, still = field.masks, np.zeros(field.clouds.shape[1:], np.float32)
+    masks, still = field.masks, np.zeros(field.neuropil_weights.shape[1:], np.float32)
     pixels = masks.indptr, masks.rows, masks.cols, masks.weights
-    return render.light(field.tissue, still, *pixels, brightness.astype(np.float32))
+    return render.render_light(
+        field.tissue, still, *pixels, brightness.astype(np.float32)
+    )
 
 
 def shoot(light, matrix, frames, rng, shape=SHAPE) -> np.ndarray:
@@ -111,16 +113,16 @@ def shoot(light, matrix, frames, rng, shape=SHAPE) -> np.ndarray:
 
 
 def make_world(seed) -> World:
-    field = make_field(500, SIDE_PX + 2 * MARGIN_PX, seed)
+    field = make_imaged_field(500, SIDE_PX + 2 * MARGIN_PX, seed)
     light = scene(field, field.brightness)
     stored = shoot(light, map_of(*MAPS["identity"]), 200, np.random.default_rng(seed))
     ids, pixels = [], []
-    for roi_id, (rows, cols, weights) in enumerate(field.masks.pixels()):
+    for roi_id, (rows, cols, weights) in enumerate(field.masks.list_pixels()):
         rows, cols = rows - MARGIN_PX, cols - MARGIN_PX
         if min(rows.min(), cols.min()) >= 0 and max(rows.max(), cols.max()) < SIDE_PX:
             ids.append(roi_id)
             pixels.append((rows, cols, weights))
-    return World(field, stored, from_pixels(np.array(ids), SHAPE, pixels))
+    return World(field, stored, build_roi_set(np.array(ids), SHAPE, pixels))
 
 
 @pytest.fixture(scope="module")
@@ -129,20 +131,20 @@ def world() -> World:
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_the_map_of_another_day_is_found_without_a_guess(world, name):
+def test_the_map_between_two_days_is_recovered(world, name):
     truth = map_of(*MAPS[name])
-    match = align_field(world.today(truth), world.stored, LIMITS)
-    centers = world.rois.centers()
+    match = match_field(world.today(truth), world.stored, LIMITS)
+    centers = world.rois.compute_centers()
     misses = moved_points(match.matrix, centers) - moved_points(truth, centers)
     errors_px = np.hypot(*misses.T)
-    assert match.found
-    assert not match.mirrored
-    assert match.correlation > 5 * match.by_chance
+    assert match.is_found
+    assert not match.is_mirrored
+    assert match.correlation > 5 * match.chance_correlation
     assert np.median(errors_px) < 0.05
     assert errors_px.max() < 0.15
 
 
-def test_a_match_can_be_read():
+def test_a_match_gives_shift_rotation_scale_and_shear():
     rotation_deg, scale, shift, shear = MAPS["all at once"]
     match = FieldMatch(map_of(rotation_deg, scale, shift, 0.0), 0.9, 0.1, SHAPE, SHAPE)
     assert match.shift_px == pytest.approx(shift)
@@ -153,23 +155,23 @@ def test_a_match_can_be_read():
     assert sheared.shear == pytest.approx(shear)
     # Clockwise as seen: what was right of the middle lies below it.
     right, middle = np.array([127.5, 227.5, 1]), np.array([127.5, 127.5, 1])
-    quarter = turned(90, 1.0, SHAPE, SHAPE)
+    quarter = make_rotation_map(90, 1.0, SHAPE, SHAPE)
     np.testing.assert_allclose(quarter @ right - quarter @ middle, (100, 0), atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(256, 200), (300, 300)])
-def test_today_may_have_other_lines_and_pixels(world, shape):
+def test_todays_image_may_have_another_shape(world, shape):
     truth = map_of(*PLAIN)
     today = world.today(truth, shape=shape)
     report = compare_fields(today, world.stored, world.rois, LIMITS)
-    centers = world.rois.centers()
+    centers = world.rois.compute_centers()
     misses = moved_points(report.match.matrix, centers) - moved_points(truth, centers)
     assert np.hypot(*misses.T).max() < 0.15
-    assert report.moved.shape == shape
+    assert report.moved_rois.shape == shape
 
 
 # name -> words of the sentence
-STRANGERS = {
+DIFFERENT_FIELDS = {
     "another field": "not in today's image .*another field or depth; move the obj",
     "beyond the range": "not in today's image",
     "beside it": "not in today's image",
@@ -178,8 +180,8 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("name", STRANGERS)
-def test_another_field_is_a_no_go(world, name):
+@pytest.mark.parametrize("name", DIFFERENT_FIELDS)
+def test_a_different_field_is_a_no_go(world, name):
     rng = np.random.default_rng(4)
     straight = world.today(map_of(*PLAIN))
     today = {
@@ -190,33 +192,33 @@ def test_another_field_is_a_no_go(world, name):
         "noise": lambda: rng.normal(100, 10, SHAPE),
     }[name]()
     report = compare_fields(today, world.stored, world.rois, LIMITS)
-    assert not report.go
-    assert not report.match.found
+    assert not report.is_go
+    assert not report.match.is_found
     assert not report.visibility.any()
-    assert not report.outside.any()
-    assert re.search(STRANGERS[name], report.sentence)
+    assert not report.is_outside.any()
+    assert re.search(DIFFERENT_FIELDS[name], report.summary)
 
 
-def test_what_is_searched_can_be_limited(world):
+def test_the_search_range_can_be_limited(world):
     today = world.today(map_of(*MAPS["turned"]))
-    narrow = FieldSettings(max_rotation_deg=2.0, max_scale=1.0)
-    assert not align_field(today, world.stored, narrow).found
+    narrow = FieldMatchSettings(max_rotation_deg=2.0, max_scale=1.0)
+    assert not match_field(today, world.stored, narrow).is_found
 
 
-def test_neurons_keep_ids_and_those_outside_are_missing(world):
+def test_neurons_keep_their_ids_and_those_outside_are_reported(world):
     truth = map_of(*MAPS["all at once"])
     report = compare_fields(world.today(truth), world.stored, world.rois, LIMITS)
-    centers = moved_points(truth, world.rois.centers())
+    centers = moved_points(truth, world.rois.compute_centers())
     well_inside = ((centers > 8) & (centers < SIDE_PX - 9)).all(1)
     well_outside = ((centers < -2) | (centers > SIDE_PX + 1)).any(1)
-    assert report.go
-    assert report.sentence.startswith("go: ")
-    assert f"{report.outside.sum()} outside the field" in report.sentence
-    assert report.moved.ids.tolist() == world.rois.ids.tolist()
-    assert report.outside[well_outside].all()
-    assert not report.outside[well_inside].any()
-    assert not report.visibility[report.outside].any()
-    errors = report.moved.centers()[well_inside] - centers[well_inside]
+    assert report.is_go
+    assert report.summary.startswith("go: ")
+    assert f"{report.is_outside.sum()} outside the field" in report.summary
+    assert report.moved_rois.ids.tolist() == world.rois.ids.tolist()
+    assert report.is_outside[well_outside].all()
+    assert not report.is_outside[well_inside].any()
+    assert not report.visibility[report.is_outside].any()
+    errors = report.moved_rois.compute_centers()[well_inside] - centers[well_inside]
     assert np.hypot(*errors.T).max() < 0.2
 
 
@@ -231,7 +233,7 @@ def straight_match(matrix) -> FieldMatch:
     return FieldMatch(matrix, 0.9, 0.1, SHAPE, SHAPE)
 
 
-def test_where_nothing_moved_masks_stay_as_they_are(world):
+def test_masks_do_not_change_where_nothing_moved(world):
     same = move_rois(world.rois, straight_match(map_of(*MAPS["identity"])))
     assert same.rows.tolist() == world.rois.rows.tolist()
     assert same.cols.tolist() == world.rois.cols.tolist()
@@ -239,18 +241,18 @@ def test_where_nothing_moved_masks_stay_as_they_are(world):
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_a_moved_mask_is_whole_and_where_it_belongs(name):
+def test_a_moved_mask_has_no_holes_and_the_right_position(name):
     pixels = [disc(120, 128, radius) for radius in (0.0, 1.0, 5.0, 12.0)]
-    rois = from_pixels(np.array([9, 3, 7, 1]), SHAPE, pixels, np.array([0, 2, 1, 0]))
+    rois = build_roi_set(np.array([9, 3, 7, 1]), SHAPE, pixels, np.array([0, 2, 1, 0]))
     truth = map_of(*MAPS[name])
     moved = move_rois(rois, straight_match(truth))
     assert moved.ids.tolist() == [9, 3, 7, 1]
     assert moved.planes.tolist() == [0, 2, 1, 0]
     growth = np.linalg.det(truth[:, :2])
-    expected = moved_points(truth, rois.centers())
-    np.testing.assert_allclose(moved.centers(), expected, atol=0.5)
-    np.testing.assert_allclose(moved.centers()[2:], expected[2:], atol=0.25)
-    for (rows, cols, weights), before in zip(moved.pixels(), pixels, strict=True):
+    expected = moved_points(truth, rois.compute_centers())
+    np.testing.assert_allclose(moved.compute_centers(), expected, atol=0.5)
+    np.testing.assert_allclose(moved.compute_centers()[2:], expected[2:], atol=0.25)
+    for (rows, cols, weights), before in zip(moved.list_pixels(), pixels, strict=True):
         mask = np.zeros(SHAPE, bool)
         mask[rows, cols] = True
         assert weights.sum() == pytest.approx(1)
@@ -259,8 +261,10 @@ def test_a_moved_mask_is_whole_and_where_it_belongs(name):
         assert len(rows) == pytest.approx(growth * len(before[0]), rel=0.1, abs=4)
 
 
-def test_a_mask_is_missing_once_half_of_it_is_outside():
-    rois = from_pixels(np.arange(2), SHAPE, [disc(100, 20, 6), (np.empty(0, int),) * 3])
+def test_a_mask_is_dropped_once_half_of_it_is_outside():
+    rois = build_roi_set(
+        np.arange(2), SHAPE, [disc(100, 20, 6), (np.empty(0, int),) * 3]
+    )
     sizes = []
     for left in (0, 13, 17, 19.4, 20.6, 40):
         moved = move_rois(rois, straight_match(map_of(0.0, 1.0, (0, -left), 0.0)))
@@ -278,7 +282,7 @@ def test_a_neuron_that_is_gone_is_not_visible(world):
     today = world.today(truth, gone=gone)
     match = straight_match(truth)
     moved = move_rois(world.rois, match)
-    seen = visibility(moved, today, world.stored, match)
+    seen = compute_visibility(moved, today, world.stored, match)
     here = np.diff(moved.indptr) > 0
     is_gone = np.isin(moved.ids, gone)
     assert seen.min() >= 0
@@ -294,46 +298,54 @@ VERDICTS = {
     "most": (0.9, 0.1, (0, 0), 55, 25, 20, "^go: 55 of 100 .*; 20 outside the field$"),
     "too far": (0.9, 0.1, (-60, 9), 40, 10, 50, "^no-go: .*by .60 lines and -9 pixels"),
     "other depth": (0.3, 0.1, (0, 0), 40, 50, 10, "^no-go: .*change the depth"),
-    "stranger": (0.11, 0.1, (0, 0), 90, 10, 0, "^no-go: .* 0.11, by chance 0.10"),
+    "different field": (
+        0.11,
+        0.1,
+        (0, 0),
+        90,
+        10,
+        0,
+        "^no-go: .* 0.11, by chance 0.10",
+    ),
     "in a mirror": (0.1, 0.8, (0, 0), 0, 100, 0, "^no-go: .*mirror"),
 }
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_the_verdict_is_a_sentence_with_numbers(name):
+def test_the_decision_is_a_sentence_with_numbers(name):
     correlation, by_chance, shift, visible, hidden, left, words = VERDICTS[name]
     match = FieldMatch(
         map_of(0.0, 1.0, shift, 0.0), correlation, by_chance, SHAPE, SHAPE
     )
     seen = np.repeat([0.7, 0.0, 0.0], [visible, hidden, left])
     outside = np.arange(100) >= visible + hidden
-    go, sentence = verdict(match, seen, outside, LIMITS)
+    go, sentence = judge_match(match, seen, outside, LIMITS)
     assert go == sentence.startswith("go: ")
     assert re.search(words, sentence)
 
 
-def test_a_report_is_saved_and_drawn(world, tmp_path):
+def test_a_report_can_be_saved_and_drawn(world, tmp_path):
     report = compare_fields(
         world.today(map_of(*PLAIN)), world.stored, world.rois, LIMITS
     )
-    saved = json.loads(json.dumps(report.as_json()))
+    saved = json.loads(json.dumps(report.to_json()))
     assert saved["go"] is True
-    assert saved["sentence"] == report.sentence
+    assert saved["summary"] == report.summary
     assert saved["rotation_deg"] == pytest.approx(PLAIN[0], abs=0.05)
     assert saved["ids"] == world.rois.ids.tolist()
     assert len(saved["visibility"]) == len(saved["outside"]) == len(world.rois)
     draw_report(report, tmp_path / "go.png")
     lost = replace(report.match, correlation=0.0)
-    draw_report(replace(report, match=lost, go=False), tmp_path / "no-go.png")
+    draw_report(replace(report, match=lost, is_go=False), tmp_path / "no-go.png")
     drawn = [(tmp_path / name).read_bytes() for name in ("go.png", "no-go.png")]
     assert all(picture.startswith(b"\x89PNG") for picture in drawn)
     assert drawn[0] != drawn[1]
 
 
-def test_a_field_without_neurons_is_still_compared(world):
-    nobody = from_pixels(np.empty(0, int), SHAPE, [])
+def test_a_field_without_neurons_is_compared_as_well(world):
+    nobody = build_roi_set(np.empty(0, int), SHAPE, [])
     report = compare_fields(world.today(map_of(*PLAIN)), world.stored, nobody, LIMITS)
-    assert report.sentence.startswith("go: 0 of 0 neurons visible, moved by 3.")
+    assert report.summary.startswith("go: 0 of 0 neurons visible, moved by 3.")
 
 
 BLANK = {
@@ -347,9 +359,9 @@ BLANK = {
 def test_blank_images_are_refused(world, name):
     image, words = BLANK[name]
     with pytest.raises(ValueError, match=f"today's image .*{words}"):
-        align_field(image, world.stored, LIMITS)
+        match_field(image, world.stored, LIMITS)
     with pytest.raises(ValueError, match=f"the stored image .*{words}"):
-        align_field(world.stored, image, LIMITS)
+        match_field(world.stored, image, LIMITS)
 
 
 def test_masks_of_another_image_are_refused(world):
@@ -381,23 +393,23 @@ def halves():
 @pytest.fixture(scope="module")
 def marked() -> RoiSet:
     """The neurons that experts marked in it."""
-    places = [np.array(r["coordinates"]).T for r in json.loads(REGIONS.read_text())]
-    pixels = [(rows, cols, np.ones(len(rows))) for rows, cols in places]
-    return from_pixels(np.arange(len(pixels)), (512, 512), pixels)
+    points = [np.array(r["coordinates"]).T for r in json.loads(REGIONS.read_text())]
+    pixels = [(rows, cols, np.ones(len(rows))) for rows, cols in points]
+    return build_roi_set(np.arange(len(pixels)), (512, 512), pixels)
 
 
-def test_a_real_field_turned_on_purpose_is_found(halves, marked):
+def test_a_real_field_that_was_rotated_is_found(halves, marked):
     stored, later = halves
-    turn = turned(-9.0, 0.92, later.shape, later.shape)
+    turn = make_rotation_map(-9.0, 0.92, later.shape, later.shape)
     turn[:, 2] += (-100, 100)
     report = compare_fields(sample(later, turn, later.shape), stored, marked, LIMITS)
-    assert report.go
-    present = np.diff(report.moved.indptr) > 0
+    assert report.is_go
+    present = np.diff(report.moved_rois.indptr) > 0
     assert np.mean(report.visibility[present] > 0) > 0.9
     # The animal itself moved between the halves, by a fraction of a pixel.
-    between, _ = find_map(later, stored, LIMITS)
+    between, _ = find_affine_map(later, stored, LIMITS)
     assert np.abs(between - np.eye(2, 3)).max() < 0.3
-    expected = moved_points(turn, moved_points(between, marked.centers()))
-    misses = moved_points(report.match.matrix, marked.centers()) - expected
+    expected = moved_points(turn, moved_points(between, marked.compute_centers()))
+    misses = moved_points(report.match.matrix, marked.compute_centers()) - expected
     assert np.median(np.hypot(*misses.T)) < 0.1
     assert np.hypot(*misses.T).max() < 0.3

@@ -1,16 +1,16 @@
-"""The whole front on a world that moves and flashes, and on real frames."""
+"""The whole frame processor on a field that moves and flashes, and real frames."""
 
 import numpy as np
 import pytest
 import tifffile
 
-from rtrecon.config import RegisterSettings, Settings, TracesSettings
-from rtrecon.imaging.frame_processor import Chain
+from rtrecon.config import RegistrationSettings, Settings, TracesSettings
+from rtrecon.imaging.frame_processor import FrameProcessor
 from rtrecon.imaging.registration.registrar import make_template
 from rtrecon.imaging.traces import kernels
-from rtrecon.imaging.traces.neuropil import with_rings
-from rtrecon.rois.roi_set import from_pixels
-from rtrecon.testing.small_field import field
+from rtrecon.imaging.traces.neuropil import make_cell_masks
+from rtrecon.rois.roi_set import build_roi_set
+from rtrecon.testing.synthetic_field import make_field
 from tests.support.paths import TEST_DATA
 
 DATA = TEST_DATA
@@ -20,7 +20,7 @@ N_FRAMES = 240
 
 @pytest.fixture(scope="module")
 def world():
-    return field((128, 128))
+    return make_field((128, 128))
 
 
 @pytest.fixture(scope="module")
@@ -39,27 +39,29 @@ def frames(world, dff):
     rng = np.random.default_rng(5)
     shifts = rng.normal(0, 2.0, (N_FRAMES, 2))
     return np.array(
-        [world.frame(3.0, rng, s, a) for s, a in zip(shifts, dff, strict=True)]
+        [world.render_frame(3.0, rng, s, a) for s, a in zip(shifts, dff, strict=True)]
     )
 
 
 def with_lag(lag_frames):
-    return Settings(traces=TracesSettings(deconvolve_lag_frames=lag_frames))
+    return Settings(traces=TracesSettings(deconvolution_lag_frames=lag_frames))
 
 
-def chain_over(template, rois, settings):
-    return Chain(template, with_rings(rois, settings.traces), RATE_HZ, settings)
+def make_processor_on(template, rois, settings):
+    return FrameProcessor(
+        template, make_cell_masks(rois, settings.traces), RATE_HZ, settings
+    )
 
 
-def chain_of(world, settings=None):
-    template = (90 * world.image()).astype(np.float32)
-    return chain_over(template, world.rois(), settings or with_lag(0))
+def make_processor(world, settings=None):
+    template = (90 * world.render_image()).astype(np.float32)
+    return make_processor_on(template, world.make_rois(), settings or with_lag(0))
 
 
-def test_every_cells_activity_comes_out(world, frames, dff):
-    chain = chain_of(world)
-    samples = [chain.process(frame) for frame in frames]
-    assert all(sample.shift.trusted for sample in samples)
+def test_the_activity_of_every_cell_is_recovered(world, frames, dff):
+    processor = make_processor(world)
+    samples = [processor.process_frame(frame) for frame in frames]
+    assert all(sample.shift.is_accepted for sample in samples)
     measured = np.array([sample.dff for sample in samples])
     r = [np.corrcoef(measured[30:, i], dff[30:, i])[0, 1] for i in range(dff.shape[1])]
     assert np.median(r) > 0.85
@@ -68,13 +70,13 @@ def test_every_cells_activity_comes_out(world, frames, dff):
     assert samples[3].cell.shape == samples[3].neuropil.shape == (world.n_cells,)
 
 
-def test_an_untrusted_frame_measures_nothing_and_harms_nothing(world, frames):
-    whole, broken = chain_of(world), chain_of(world)
+def test_a_rejected_frame_gives_nan_and_does_no_harm(world, frames):
+    whole, broken = make_processor(world), make_processor(world)
     for k, frame in enumerate(frames):
-        expected = whole.process(frame)
-        sample = broken.process(np.zeros_like(frame) if k in (50, 51) else frame)
+        expected = whole.process_frame(frame)
+        sample = broken.process_frame(np.zeros_like(frame) if k in (50, 51) else frame)
         if k in (50, 51):
-            assert not sample.shift.trusted
+            assert not sample.shift.is_accepted
             for values in (sample.cell, sample.neuropil, sample.dff, sample.activity):
                 assert np.isnan(values).all()
         else:
@@ -83,42 +85,44 @@ def test_an_untrusted_frame_measures_nothing_and_harms_nothing(world, frames):
     np.testing.assert_allclose(sample.activity, expected.activity, atol=0.1)
 
 
-def test_a_late_answer_keeps_its_frame(world, frames):
-    chain = chain_of(world, with_lag(3))
+def test_lagged_activity_belongs_to_its_own_frame(world, frames):
+    processor = make_processor(world, with_lag(3))
     broken = [frames[k] if k != 10 else np.zeros_like(frames[k]) for k in range(20)]
-    samples = [chain.process(frame) for frame in broken]
+    samples = [processor.process_frame(frame) for frame in broken]
     silent = [k for k, s in enumerate(samples) if np.isnan(s.activity).all()]
     assert silent == [0, 1, 2, 13]
     assert np.isnan(samples[10].dff).all()
 
 
-def test_samples_are_the_readers_to_keep(world, frames):
-    chain = chain_of(world)
-    first = chain.process(frames[0])
+def test_returned_traces_are_not_overwritten(world, frames):
+    processor = make_processor(world)
+    first = processor.process_frame(frames[0])
     kept = first.cell.copy()
-    chain.process(frames[1])
+    processor.process_frame(frames[1])
     np.testing.assert_array_equal(first.cell, kept)
 
 
-def test_a_restored_chain_goes_on_where_it_was(world, frames):
-    chain = chain_of(world)
+def test_a_restored_processor_continues_where_it_was(world, frames):
+    processor = make_processor(world)
     for frame in frames[:100]:
-        chain.process(frame)
-    state = chain.state()
-    expected = [chain.process(frame).activity for frame in frames[100:140]]
-    fresh = chain_of(world)
-    fresh.restore(state)
-    again = [fresh.process(frame).activity for frame in frames[100:140]]
+        processor.process_frame(frame)
+    state = processor.get_state()
+    expected = [processor.process_frame(frame).activity for frame in frames[100:140]]
+    fresh = make_processor(world)
+    fresh.restore_state(state)
+    again = [fresh.process_frame(frame).activity for frame in frames[100:140]]
     np.testing.assert_array_equal(again, expected)
 
 
 def test_warming_up_compiles_everything_and_changes_nothing(world, frames):
-    traces = TracesSettings(overlap="demix", neuropil_coefficient="fitted", rise_s=0.05)
-    register = RegisterSettings(nonrigid=True)
-    chain = chain_of(world, Settings(traces=traces, register_=register))
-    before = chain.state()
-    chain.warm_up()
-    for key, array in chain.state().items():
+    traces = TracesSettings(
+        overlap="demix", neuropil_coefficient="fitted", indicator_rise_s=0.05
+    )
+    register = RegistrationSettings(nonrigid=True)
+    processor = make_processor(world, Settings(traces=traces, registration=register))
+    before = processor.get_state()
+    processor.warm_up()
+    for key, array in processor.get_state().items():
         np.testing.assert_array_equal(array, before[key], err_msg=key)
     compiled = {
         name: len(kernel.signatures)
@@ -126,49 +130,51 @@ def test_warming_up_compiles_everything_and_changes_nothing(world, frames):
         if hasattr(kernel, "signatures") and not name.startswith("_")
     }
     assert all(compiled.values()), compiled
-    chain.process(frames[0])
-    chain.process(frames[0].astype(np.uint16))
+    processor.process_frame(frames[0])
+    processor.process_frame(frames[0].astype(np.uint16))
     after = {name: len(vars(kernels)[name].signatures) for name in compiled}
     assert after == compiled
 
 
-def test_a_restart_goes_on_with_the_template_that_followed(world, frames):
-    register = RegisterSettings(template_drift_s=10.0)
-    settings = Settings(register_=register, traces=with_lag(0).traces)
-    chain = chain_of(world, settings)
+def test_a_restart_continues_with_the_newest_template(world, frames):
+    register = RegistrationSettings(template_drift_s=10.0)
+    settings = Settings(registration=register, traces=with_lag(0).traces)
+    processor = make_processor(world, settings)
     for frame in frames:
-        chain.process(frame)
-    again = chain_of(world, settings)
-    again.restore(chain.state())
-    one, other = chain.process(frames[0]), again.process(frames[0])
+        processor.process_frame(frame)
+    again = make_processor(world, settings)
+    again.restore_state(processor.get_state())
+    one, other = processor.process_frame(frames[0]), again.process_frame(frames[0])
     assert one.shift == other.shift
     np.testing.assert_array_equal(one.activity, other.activity)
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (30, 40), (16, 100)])
-def test_small_fields_work(shape):
-    world = field(shape)
-    chain = chain_of(world)
-    chain.warm_up()
-    sample = chain.process(world.frame(5.0, np.random.default_rng(0)))
-    assert sample.shift.trusted
+def test_small_fields_can_be_processed(shape):
+    world = make_field(shape)
+    processor = make_processor(world)
+    processor.warm_up()
+    sample = processor.process_frame(world.render_frame(5.0, np.random.default_rng(0)))
+    assert sample.shift.is_accepted
     assert np.isfinite(sample.cell).all()
 
 
 def test_no_rois_still_gives_an_image(world, frames):
-    none = from_pixels(np.arange(0), world.shape, [])
-    chain = chain_over(world.image().astype(np.float32), none, Settings())
-    sample = chain.process(frames[0])
+    none = build_roi_set(np.arange(0), world.shape, [])
+    processor = make_processor_on(
+        world.render_image().astype(np.float32), none, Settings()
+    )
+    sample = processor.process_frame(frames[0])
     assert sample.activity.shape == (0,)
-    assert chain.registered.any()
+    assert processor.registered_image.any()
 
 
 def test_masks_of_another_field_are_refused(world):
     with pytest.raises(ValueError, match="belong to another field"):
-        chain_over(np.eye(64, dtype=np.float32), world.rois(), Settings())
+        make_processor_on(np.eye(64, dtype=np.float32), world.make_rois(), Settings())
 
 
-def test_real_frames_with_negative_pixels():
+def test_real_frames_with_negative_pixels_are_processed():
     path = DATA / "scanimage" / "replay_real_pixels_synthetic_SI_header.tif"
     if not path.exists():
         pytest.skip(f"no real recording at {path}")
@@ -182,10 +188,10 @@ def test_real_frames_with_negative_pixels():
         (grid[0] + row, grid[1] + col, np.ones(grid.shape[1]))
         for row, col in rng.integers(8, 504, (200, 2))
     ]
-    rois = from_pixels(np.arange(200), (512, 512), discs)
-    chain = chain_over(make_template(frames), rois, with_lag(0))
-    samples = [chain.process(frame) for frame in frames]
-    assert all(sample.shift.trusted for sample in samples)
+    rois = build_roi_set(np.arange(200), (512, 512), discs)
+    processor = make_processor_on(make_template(frames), rois, with_lag(0))
+    samples = [processor.process_frame(frame) for frame in frames]
+    assert all(sample.shift.is_accepted for sample in samples)
     moved = np.array([(s.shift.y_px, s.shift.x_px) for s in samples])
     assert np.abs(moved).max() < 3
     assert np.isfinite([s.activity for s in samples]).all()

@@ -1,4 +1,4 @@
-"""Today's reference: masks follow the tissue, or stay where they were and are told."""
+"""The reference of a session: masks follow the tissue, or stay on the stored field."""
 
 from __future__ import annotations
 
@@ -8,73 +8,83 @@ import numpy as np
 import pytest
 import tifffile
 
-from rtrecon.config import RegisterSettings, Settings, TracesSettings
-from rtrecon.imaging.reference import Known, find_reference, stored_reference
+from rtrecon.config import RegistrationSettings, Settings, TracesSettings
+from rtrecon.imaging.reference import (
+    StoredField,
+    build_reference,
+    build_stored_reference,
+)
 from rtrecon.session.resume_state import load_reference, save_reference
-from rtrecon.testing.small_field import field
+from rtrecon.testing.synthetic_field import make_field
 
 SHAPE = (256, 256)
-SETTINGS = Settings(register_=RegisterSettings(template_frames=20))
+SETTINGS = Settings(registration=RegistrationSettings(template_frames=20))
 MOVED = (11.0, -7.0)
 
 
 @pytest.fixture(scope="module")
 def yesterday():
     """The neurons, and the image they were drawn on."""
-    world = field(SHAPE)
-    return Known(world.rois(), world.template(2.0, np.random.default_rng(1)))
+    world = make_field(SHAPE)
+    return StoredField(
+        world.make_rois(), world.render_template(2.0, np.random.default_rng(1))
+    )
 
 
-def frames_of(world, shift=(0.0, 0.0), n=20):
+def make_frames(world, shift=(0.0, 0.0), n=20):
     rng = np.random.default_rng(2)
-    return [world.frame(2.0, rng, shift + rng.normal(0, 0.5, 2)) for _ in range(n)]
+    return [
+        world.render_frame(2.0, rng, shift + rng.normal(0, 0.5, 2)) for _ in range(n)
+    ]
 
 
 def test_masks_move_with_the_field(yesterday):
-    found = find_reference(frames_of(field(SHAPE), MOVED), yesterday, SETTINGS)
-    assert found.report.go
+    found = build_reference(make_frames(make_field(SHAPE), MOVED), yesterday, SETTINGS)
+    assert found.field_report.is_go
     cells = found.masks.cells
     assert cells.ids.tolist() == yesterday.rois.ids.tolist()
-    apart = cells.centers() - (yesterday.rois.centers() + MOVED)
+    apart = cells.compute_centers() - (yesterday.rois.compute_centers() + MOVED)
     kept = np.isfinite(apart).all(1)
     assert kept.mean() > 0.8  # some left the field
     assert np.median(np.hypot(*apart[kept].T)) < 1.0
     assert "go" in found.notices[0]
 
 
-def test_of_another_field_the_stored_one_stays_the_reference(yesterday):
-    found = find_reference(frames_of(field(SHAPE, seed=9)), yesterday, SETTINGS)
-    assert not found.report.go
-    assert found.template is yesterday.image
+def test_on_a_different_field_the_stored_field_stays_the_reference(yesterday):
+    found = build_reference(make_frames(make_field(SHAPE, seed=9)), yesterday, SETTINGS)
+    assert not found.field_report.is_go
+    assert found.template is yesterday.stored_image
     np.testing.assert_array_equal(found.masks.cells.rows, yesterday.rois.rows)
     assert "no-go" in found.notices[0]
 
 
-def test_masks_drawn_today_stay_where_they_are(yesterday):
-    today = Known(yesterday.rois, None)
-    found = find_reference(frames_of(field(SHAPE)), today, SETTINGS)
-    assert found.report is None
-    assert found.today is found.template
+def test_masks_drawn_today_are_not_moved(yesterday):
+    today = StoredField(yesterday.rois, None)
+    found = build_reference(make_frames(make_field(SHAPE)), today, SETTINGS)
+    assert found.field_report is None
+    assert found.current_image is found.template
     assert found.notices == ()
     np.testing.assert_array_equal(found.masks.cells.rows, yesterday.rois.rows)
 
 
-def test_masks_that_lie_across_the_tissue_are_told():
-    world = field((240, 260))
-    rois = world.rois()
+def test_transposed_masks_give_a_notice():
+    world = make_field((240, 260))
+    rois = world.make_rois()
     across = replace(rois, rows=rois.cols, cols=rois.rows)
-    inside = [k for k, (r, c, _) in enumerate(across.pixels()) if r.max() < 240]
-    found = find_reference(
-        frames_of(world), Known(across.subset(np.array(inside)), None), SETTINGS
+    inside = [k for k, (r, c, _) in enumerate(across.list_pixels()) if r.max() < 240]
+    found = build_reference(
+        make_frames(world),
+        StoredField(across.select_neurons(np.array(inside)), None),
+        SETTINGS,
     )
     assert any("rois.transpose" in notice for notice in found.notices)
 
 
-def test_neurons_hidden_under_others_are_told(yesterday):
+def test_neurons_that_share_all_pixels_give_a_notice(yesterday):
     traces = TracesSettings(overlap="exclude")
     settings = SETTINGS.model_copy(update={"traces": traces})
     rois = yesterday.rois
-    twice = rois.subset(np.array([0, 1]))
+    twice = rois.select_neurons(np.array([0, 1]))
     double = replace(
         twice,
         ids=np.array([1, 2]),
@@ -83,86 +93,102 @@ def test_neurons_hidden_under_others_are_told(yesterday):
         weights=np.concatenate([twice.weights[: twice.indptr[1]]] * 2),
         indptr=twice.indptr[1] * np.arange(3),
     )
-    found = stored_reference(Known(double, yesterday.image), settings)
+    found = build_stored_reference(
+        StoredField(double, yesterday.stored_image), settings
+    )
     assert any("share all their pixels" in notice for notice in found.notices)
 
 
-def test_odd_lines_scanned_too_far_right_are_put_straight(tmp_path):
-    today = Known(field(SHAPE).rois(), None)
-    frames = frames_of(field(SHAPE))
+def test_an_offset_of_odd_lines_is_measured_and_corrected(tmp_path):
+    today = StoredField(make_field(SHAPE).make_rois(), None)
+    frames = make_frames(make_field(SHAPE))
     for frame in frames:
         frame[1::2] = np.roll(frame[1::2], 2, axis=1)
-    found = find_reference(frames, today, SETTINGS)
+    found = build_reference(frames, today, SETTINGS)
     assert found.scan_offset_px == pytest.approx(2.0, abs=0.1)
     inner = np.s_[20:-20, 20:-20]
     likeness = np.corrcoef(
-        found.template[inner].ravel(), field(SHAPE).image()[inner].ravel()
+        found.template[inner].ravel(), make_field(SHAPE).render_image()[inner].ravel()
     )
     assert likeness[0, 1] > 0.95
-    left = SETTINGS.register_.model_copy(update={"bidirectional": "off"})
-    as_it_is = SETTINGS.model_copy(update={"register_": left})
-    assert find_reference(frames, today, as_it_is).scan_offset_px == 0
+    left = SETTINGS.registration.model_copy(update={"scan_phase": "off"})
+    as_it_is = SETTINGS.model_copy(update={"registration": left})
+    assert build_reference(frames, today, as_it_is).scan_offset_px == 0
 
 
-def in_stack(folder, n_planes=5):
+def write_stack(folder, n_planes=5):
     """A stack in whose middle the field lies; others go into it and out of it."""
-    worlds = [field(SHAPE, seed=10 + k) for k in range(n_planes // 2 + 1)]
+    worlds = [make_field(SHAPE, seed=10 + k) for k in range(n_planes // 2 + 1)]
     images = [0.0] * n_planes
     for k in range(n_planes):
         share = abs(k - n_planes // 2) / (n_planes // 2 + 1)
         other = worlds[0] if k < n_planes // 2 else worlds[1]
-        images[k] = (1 - share) * field(SHAPE).image() + share * other.image()
+        images[k] = (1 - share) * make_field(
+            SHAPE
+        ).render_image() + share * other.render_image()
     path = folder / "stack.tif"
     tifffile.imwrite(path, (200 * np.array(images)).astype(np.uint16))
     return path
 
 
-def with_stack(path):
+def settings_with_stack(path):
     register = {"z_stack": str(path), "z_step_um": 5.0}
-    register = SETTINGS.register_.model_copy(update=register)
-    return SETTINGS.model_copy(update={"register_": register})
+    register = SETTINGS.registration.model_copy(update=register)
+    return SETTINGS.model_copy(update={"registration": register})
 
 
-def test_a_stack_tells_the_depth_and_is_kept_for_a_restart(tmp_path):
-    settings, known = with_stack(in_stack(tmp_path)), Known(field(SHAPE).rois(), None)
-    found = find_reference(frames_of(field(SHAPE)), known, settings)
+def test_a_stack_gives_the_depth_and_is_saved_for_a_restart(tmp_path):
+    settings, known = (
+        settings_with_stack(write_stack(tmp_path)),
+        StoredField(make_field(SHAPE).make_rois(), None),
+    )
+    found = build_reference(make_frames(make_field(SHAPE)), known, settings)
     assert found.notices == ()
-    assert found.depth.step == 5.0
+    assert found.depth_reference.plane_distance == 5.0
     path = tmp_path / "reference_plane0.npz"
     save_reference(path, found, known)
     again, _ = load_reference(path, settings)
     np.testing.assert_array_equal(
-        again.depth.planes.patterns, found.depth.planes.patterns
+        again.depth_reference.stack.patterns, found.depth_reference.stack.patterns
     )
-    assert replace(again.depth.planes, patterns=None) == replace(
-        found.depth.planes, patterns=None
+    assert replace(again.depth_reference.stack, patterns=None) == replace(
+        found.depth_reference.stack, patterns=None
     )
 
 
-def test_a_stack_that_cannot_be_used_costs_no_more_than_the_depth(tmp_path):
-    settings = with_stack(tmp_path / "gone.tif")
-    found = find_reference(
-        frames_of(field(SHAPE)), Known(field(SHAPE).rois(), None), settings
+def test_without_a_usable_stack_only_the_depth_is_missing(tmp_path):
+    settings = settings_with_stack(tmp_path / "gone.tif")
+    found = build_reference(
+        make_frames(make_field(SHAPE)),
+        StoredField(make_field(SHAPE).make_rois(), None),
+        settings,
     )
-    assert found.depth is None
-    assert any("z drift cannot be told" in notice for notice in found.notices)
+    assert found.depth_reference is None
+    assert any("z drift cannot be measured" in notice for notice in found.notices)
 
 
-def test_the_dark_level_is_told_from_the_noise():
-    traces = TracesSettings(offset_counts="auto")
+def test_the_detector_offset_is_estimated_from_noise():
+    traces = TracesSettings(detector_offset_counts="auto")
     settings = SETTINGS.model_copy(update={"traces": traces})
-    frames = [frame + 300 for frame in frames_of(field(SHAPE))]
-    found = find_reference(frames, Known(field(SHAPE).rois(), None), settings)
-    assert found.offset_counts == pytest.approx(300, abs=15)
-    assert any("counts are read in the dark" in notice for notice in found.notices)
-    told = SETTINGS.model_copy(update={"traces": TracesSettings(offset_counts=12.5)})
-    image = field(SHAPE).template(2.0, np.random.default_rng(1))
+    frames = [frame + 300 for frame in make_frames(make_field(SHAPE))]
+    found = build_reference(
+        frames, StoredField(make_field(SHAPE).make_rois(), None), settings
+    )
+    assert found.detector_offset_counts == pytest.approx(300, abs=15)
+    assert any("detector offset is" in notice for notice in found.notices)
+    settings = SETTINGS.model_copy(
+        update={"traces": TracesSettings(detector_offset_counts=12.5)}
+    )
+    image = make_field(SHAPE).render_template(2.0, np.random.default_rng(1))
     assert (
-        stored_reference(Known(field(SHAPE).rois(), image), told).offset_counts == 12.5
+        build_stored_reference(
+            StoredField(make_field(SHAPE).make_rois(), image), settings
+        ).detector_offset_counts
+        == 12.5
     )
 
 
-def test_no_reference_without_light(yesterday):
-    dark = [np.zeros(SHAPE, np.int16)] * 12
+def test_constant_frames_give_no_reference(yesterday):
+    frames = [np.zeros(SHAPE, np.int16)] * 12
     with pytest.raises(ValueError, match="all 12 frames are constant"):
-        find_reference(dark, yesterday, SETTINGS)
+        build_reference(frames, yesterday, SETTINGS)

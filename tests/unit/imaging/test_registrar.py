@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from rtrecon.config import RegisterSettings
+from rtrecon.config import RegistrationSettings
 from rtrecon.imaging.registration.frame_quality import RejectionReason
-from rtrecon.imaging.registration.registrar import Registrar, Shift, make_template
-from rtrecon.testing.small_field import field
+from rtrecon.imaging.registration.registrar import FrameShift, Registrar, make_template
+from rtrecon.testing.synthetic_field import make_field
 from tests.support.paths import TEST_DATA
 
 DATA = TEST_DATA
-SETTINGS = RegisterSettings(max_shift_px=20)
+SETTINGS = RegistrationSettings(max_shift_px=20)
 # lines, pixels, median and largest error in px allowed at 2 photons per pixel
 FIELDS = [
     ((512, 512), 0.035, 0.08),
@@ -24,29 +24,29 @@ FIELDS = [
 ]
 
 
-def error_px(shift: Shift, truth) -> float:
+def error_px(shift: FrameShift, truth) -> float:
     return float(np.hypot(shift.y_px - truth[0], shift.x_px - truth[1]))
 
 
 @pytest.fixture(scope="module")
 def world():
-    return field((256, 256))
+    return make_field((256, 256))
 
 
 @pytest.fixture(scope="module")
 def template(world):
-    return world.template(2.0, np.random.default_rng(7))
+    return world.render_template(2.0, np.random.default_rng(7))
 
 
 @pytest.mark.parametrize(("shape", "median_px", "largest_px"), FIELDS)
-def test_known_shifts_are_found(shape, median_px, largest_px):
-    rng, world = np.random.default_rng(0), field(shape)
-    registrar = Registrar(world.template(2.0, rng), SETTINGS)
+def test_registration_recovers_a_known_shift(shape, median_px, largest_px):
+    rng, world = np.random.default_rng(0), make_field(shape)
+    registrar = Registrar(world.render_template(2.0, rng), SETTINGS)
     reach = min(18.0, min(shape) // 4 - 1.5)
     errors = []
     for truth in rng.uniform(-reach, reach, (20, 2)):
-        shift = registrar.estimate(world.frame(2.0, rng, truth))
-        assert shift.trusted
+        shift = registrar.estimate_shift(world.render_frame(2.0, rng, truth))
+        assert shift.is_accepted
         errors.append(error_px(shift, truth))
     assert np.median(errors) < median_px
     assert max(errors) < largest_px
@@ -54,23 +54,23 @@ def test_known_shifts_are_found(shape, median_px, largest_px):
 
 @pytest.mark.parametrize("photons", [0.2, 0.05, 0.01])
 @pytest.mark.parametrize("shape", [(256, 256), (64, 64), (30, 40)])
-def test_in_the_dark_a_shift_is_right_or_flagged(shape, photons):
-    rng, world = np.random.default_rng(1), field(shape)
-    registrar = Registrar(world.template(2.0, rng), SETTINGS)
+def test_in_dim_frames_a_shift_is_right_or_rejected(shape, photons):
+    rng, world = np.random.default_rng(1), make_field(shape)
+    registrar = Registrar(world.render_template(2.0, rng), SETTINGS)
     for truth in rng.uniform(-5, 5, (30, 2)):
-        shift = registrar.estimate(world.frame(photons, rng, truth))
-        assert error_px(shift, truth) < 3 or not shift.trusted
+        shift = registrar.estimate_shift(world.render_frame(photons, rng, truth))
+        assert error_px(shift, truth) < 3 or not shift.is_accepted
 
 
-def test_the_template_needs_no_more_than_the_frames(world):
+def test_a_template_is_made_from_moving_frames(world):
     rng = np.random.default_rng(3)
     truths = rng.normal(0, 3, (60, 2))
-    frames = np.array([world.frame(2.0, rng, truth) for truth in truths])
+    frames = np.array([world.render_frame(2.0, rng, truth) for truth in truths])
     frames[10] = -16384
     registrar = Registrar(make_template(frames, SETTINGS), SETTINGS)
-    found = [registrar.estimate(frame) for frame in frames]
-    assert not found[10].trusted
-    usable = np.array([s.trusted for s in found])
+    found = [registrar.estimate_shift(frame) for frame in frames]
+    assert not found[10].is_accepted
+    usable = np.array([s.is_accepted for s in found])
     assert usable.sum() == 59
     errors = np.array([(s.y_px, s.x_px) for s in found])[usable] - truths[usable]
     # The template's own place is arbitrary, but near that of the typical frame.
@@ -79,9 +79,9 @@ def test_the_template_needs_no_more_than_the_frames(world):
     assert np.median(np.hypot(*errors.T)) < 0.06
 
 
-def without_trust(world, rng):
-    """Frames that cannot be trusted, by name."""
-    good = world.frame(2.0, rng)
+def make_bad_frames(world, rng):
+    """Return frames that must be rejected, by name."""
+    good = world.render_frame(2.0, rng)
     half_lit, cut, lit, bright = (good.copy() for _ in range(4))
     half_lit[: len(good) // 2] = 32767
     cut[len(good) // 2 :] = 0
@@ -98,43 +98,46 @@ def without_trust(world, rng):
         "lamp on": bright,
         "shutter closed": rng.normal(0, 10, good.shape).astype(np.int16),
         "inverted": (limit - good).astype(np.int16),
-        "another field": field(world.shape, seed=9).frame(2.0, rng),
-        "beyond the range": world.frame(2.0, rng, (25.0, 0.0)),
-        "far beyond the range": world.frame(2.0, rng, (45.0, 0.0)),
+        "another field": make_field(world.shape, seed=9).render_frame(2.0, rng),
+        "beyond the range": world.render_frame(2.0, rng, (25.0, 0.0)),
+        "far beyond the range": world.render_frame(2.0, rng, (45.0, 0.0)),
         "upside down": good[::-1],
         "one line": np.broadcast_to(good[100], good.shape),
     }
 
 
-STRANGER = RejectionReason.STRANGER
-NO_TRUST = [  # and what is said of them
+UNMATCHED = RejectionReason.UNMATCHED
+REJECTED = [  # and for which reasons
     ("zero", {RejectionReason.CONSTANT}),
     ("fill", {RejectionReason.CONSTANT}),
     ("saturated", {RejectionReason.CONSTANT}),
-    ("half saturated", {RejectionReason.LINES}),
-    ("cut", {RejectionReason.LINES}),
-    ("flash", {RejectionReason.LIGHT}),
-    ("lamp on", {RejectionReason.LIGHT}),
-    ("shutter closed", {STRANGER, RejectionReason.INVERTED}),
-    ("inverted", {RejectionReason.INVERTED, RejectionReason.LIGHT}),
-    ("another field", {STRANGER, RejectionReason.INVERTED}),
-    ("beyond the range", {RejectionReason.FAR}),
-    ("far beyond the range", {RejectionReason.FAR, STRANGER, RejectionReason.INVERTED}),
-    ("upside down", {STRANGER, RejectionReason.INVERTED}),
-    ("one line", {STRANGER, RejectionReason.INVERTED, RejectionReason.FAR}),
+    ("half saturated", {RejectionReason.MISSING_LINES}),
+    ("cut", {RejectionReason.MISSING_LINES}),
+    ("flash", {RejectionReason.LIGHT_LEAK}),
+    ("lamp on", {RejectionReason.LIGHT_LEAK}),
+    ("shutter closed", {UNMATCHED, RejectionReason.INVERTED}),
+    ("inverted", {RejectionReason.INVERTED, RejectionReason.LIGHT_LEAK}),
+    ("another field", {UNMATCHED, RejectionReason.INVERTED}),
+    ("beyond the range", {RejectionReason.OUT_OF_RANGE}),
+    (
+        "far beyond the range",
+        {RejectionReason.OUT_OF_RANGE, UNMATCHED, RejectionReason.INVERTED},
+    ),
+    ("upside down", {UNMATCHED, RejectionReason.INVERTED}),
+    ("one line", {UNMATCHED, RejectionReason.INVERTED, RejectionReason.OUT_OF_RANGE}),
 ]
 
 
-@pytest.mark.parametrize(("name", "doubts"), NO_TRUST)
-def test_a_frame_without_trust_repeats_the_last_shift(world, template, name, doubts):
+@pytest.mark.parametrize(("name", "reasons"), REJECTED)
+def test_a_rejected_frame_repeats_the_last_shift(world, template, name, reasons):
     rng = np.random.default_rng(5)
     registrar = Registrar(template, SETTINGS)
-    last = registrar.estimate(world.frame(2.0, rng, (4.3, -2.6)))
-    shift = registrar.estimate(without_trust(world, rng)[name])
-    assert last.trusted
-    assert not last.reason
-    assert not shift.trusted
-    assert shift.reason in doubts
+    last = registrar.estimate_shift(world.render_frame(2.0, rng, (4.3, -2.6)))
+    shift = registrar.estimate_shift(make_bad_frames(world, rng)[name])
+    assert last.is_accepted
+    assert not last.rejection_reason
+    assert not shift.is_accepted
+    assert shift.rejection_reason in reasons
     assert (shift.y_px, shift.x_px) == (last.y_px, last.x_px)
 
 
@@ -142,38 +145,42 @@ GAINS = [0.5, 1.5, 3.0]  # of laser or detector: the tissue glows more, nothing 
 
 
 @pytest.mark.parametrize("gain", GAINS)
-def test_more_laser_power_is_no_light_leak(world, template, gain):
-    frame = world.frame(2.0, np.random.default_rng(6), (2.0, 1.0))
-    shift = Registrar(template, SETTINGS).estimate((gain * frame).astype(np.int16))
-    assert shift.trusted
+def test_more_laser_power_does_not_count_as_a_light_leak(world, template, gain):
+    frame = world.render_frame(2.0, np.random.default_rng(6), (2.0, 1.0))
+    shift = Registrar(template, SETTINGS).estimate_shift(
+        (gain * frame).astype(np.int16)
+    )
+    assert shift.is_accepted
     assert error_px(shift, (2.0, 1.0)) < 0.2
 
 
-def test_another_depth_is_told_from_the_usual_match(world, template):
+def test_another_depth_is_rejected_as_out_of_plane(world, template):
     """Other cells come into focus: half of what is seen is not in the template."""
     rng = np.random.default_rng(8)
-    below = field(world.shape, seed=4)
+    below = make_field(world.shape, seed=4)
     registrar = Registrar(template, SETTINGS)
     for _ in range(60):
-        assert registrar.estimate(world.frame(2.0, rng)).trusted
-    shown = (0.35 * world.frame(2.0, rng) + below.frame(2.0, rng)).astype(np.int16)
-    shift = registrar.estimate(shown)
-    assert not shift.trusted
-    assert shift.reason == RejectionReason.PLANE
+        assert registrar.estimate_shift(world.render_frame(2.0, rng)).is_accepted
+    shown = (0.35 * world.render_frame(2.0, rng) + below.render_frame(2.0, rng)).astype(
+        np.int16
+    )
+    shift = registrar.estimate_shift(shown)
+    assert not shift.is_accepted
+    assert shift.rejection_reason == RejectionReason.OUT_OF_PLANE
     again = Registrar(template, SETTINGS)
-    again.restore(registrar.state())
-    assert again.estimate(shown).reason == RejectionReason.PLANE
+    again.restore_state(registrar.get_state())
+    assert again.estimate_shift(shown).rejection_reason == RejectionReason.OUT_OF_PLANE
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16])
 def test_the_shift_is_undone(world, template, dtype):
     truth = (6.4, -9.7)
-    clean = (1000 * world.image(truth)).astype(dtype)
+    clean = (1000 * world.render_image(truth)).astype(dtype)
     registrar = Registrar(template, SETTINGS)
     out = np.empty(world.shape, np.float32)
-    registrar.apply(clean, registrar.estimate(clean), out)
+    registrar.undo_shift(clean, registrar.estimate_shift(clean), out)
     inner = np.s_[20:-20, 20:-20]
-    back = np.corrcoef(out[inner].ravel(), world.image()[inner].ravel())[0, 1]
+    back = np.corrcoef(out[inner].ravel(), world.render_image()[inner].ravel())[0, 1]
     assert back > 0.995
     # From outside the frame comes the nearest of its edge pixels.
     np.testing.assert_array_equal(out[30:-30, 0:5], out[30:-30, 5:6].repeat(5, 1))
@@ -181,13 +188,13 @@ def test_the_shift_is_undone(world, template, dtype):
 
 def test_frames_may_be_views_and_read_only(world, template):
     rng = np.random.default_rng(2)
-    frame = world.frame(2.0, rng, (3.0, 3.0))
+    frame = world.render_frame(2.0, rng, (3.0, 3.0))
     transposed = np.asfortranarray(frame)
     unaligned = np.frombuffer(b"-" + frame.tobytes(), np.uint8)[1:].view(np.int16)
     registrar = Registrar(template, SETTINGS)
-    expected = registrar.estimate(frame)
-    assert registrar.estimate(transposed) == expected
-    assert registrar.estimate(unaligned.reshape(frame.shape)) == expected
+    expected = registrar.estimate_shift(frame)
+    assert registrar.estimate_shift(transposed) == expected
+    assert registrar.estimate_shift(unaligned.reshape(frame.shape)) == expected
 
 
 REFUSED = [
@@ -196,10 +203,10 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("frame", "said"), REFUSED)
-def test_what_is_no_frame_is_refused(template, frame, said):
-    with pytest.raises(ValueError, match=said):
-        Registrar(template, SETTINGS).estimate(frame)
+@pytest.mark.parametrize(("frame", "message"), REFUSED)
+def test_a_frame_of_another_shape_or_type_raises_an_error(template, frame, message):
+    with pytest.raises(ValueError, match=message):
+        Registrar(template, SETTINGS).estimate_shift(frame)
 
 
 REFUSED_TEMPLATES = [
@@ -209,13 +216,13 @@ REFUSED_TEMPLATES = [
 ]
 
 
-@pytest.mark.parametrize(("template", "said"), REFUSED_TEMPLATES)
-def test_what_is_no_template_is_refused(template, said):
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(("template", "message"), REFUSED_TEMPLATES)
+def test_an_unusable_template_raises_an_error(template, message):
+    with pytest.raises(ValueError, match=message):
         Registrar(template.astype(np.float32), SETTINGS)
 
 
-def test_no_template_from_constant_frames():
+def test_constant_frames_give_no_template():
     with pytest.raises(ValueError, match="all 12 frames are constant"):
         make_template(np.zeros((12, 64, 64), np.int16))
 
@@ -232,18 +239,18 @@ def real_movies():
         yield "full", np.array([page.asarray() for page in file.pages[:60]])
 
 
-def test_real_frames_moved_on_purpose_are_moved_back():
+def test_known_shifts_of_real_frames_are_recovered():
     moves = [(5, -7), (12, 12), (-20, 3), (0, 31), (-31, -31)]
     margin = 32
     for name, frames in real_movies():
         inner = np.s_[margin:-margin, margin:-margin]
-        registrar = Registrar(make_template(frames[:, *inner]), RegisterSettings())
+        registrar = Registrar(make_template(frames[:, *inner]), RegistrationSettings())
         errors = []
         for frame, (y, x) in product(frames[:8], moves):
-            before = registrar.estimate(frame[inner])
-            after = registrar.estimate(np.roll(frame, (y, x), (0, 1))[inner])
-            assert before.trusted
-            assert after.trusted, f"{name}: {y, x}"
+            before = registrar.estimate_shift(frame[inner])
+            after = registrar.estimate_shift(np.roll(frame, (y, x), (0, 1))[inner])
+            assert before.is_accepted
+            assert after.is_accepted, f"{name}: {y, x}"
             truth = (before.y_px + y, before.x_px + x)
             errors.append(error_px(after, truth))
         assert np.median(errors) < 0.05, name

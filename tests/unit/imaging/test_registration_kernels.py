@@ -1,4 +1,4 @@
-"""Each kernel of registration against its obvious twin in numpy or scipy."""
+"""Each registration kernel against the same computation in numpy or scipy."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from rtrecon.imaging.registration import kernels as kernels
+from rtrecon.imaging.registration import kernels
 
 DTYPES = [np.int16, np.uint16, np.float32]
 SHAPES = [(64, 64), (30, 41), (17, 16)]
@@ -31,21 +31,21 @@ def integral(values):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_halve_takes_the_mean_of_boxes(shape, dtype):
+def test_halve_image_takes_the_mean_of_boxes(shape, dtype):
     pixels = image(shape, dtype)
     lines, cols = shape[0] // 2, shape[1] // 2
     out = np.empty((lines, cols), np.float32)
-    kernels.halve(pixels, out)
+    kernels.halve_image(pixels, out)
     boxes = pixels[: 2 * lines, : 2 * cols].reshape(lines, 2, cols, 2)
     np.testing.assert_allclose(out, boxes.mean((1, 3), float), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("margins", [(3, 4), (1, 2)])
-def test_centre_clips_the_middle_around_its_mean(dtype, margins):
+def test_center_image_clips_the_inner_part_around_its_mean(dtype, margins):
     pixels = image((30, 41), dtype)
     out = np.zeros(pixels.shape, np.float32)
-    mean, norm = kernels.centre(pixels, -9000.0, 4000.0, margins, out)
+    mean, norm = kernels.center_image(pixels, -9000.0, 4000.0, margins, out)
 
     inner = np.s_[margins[0] : -margins[0], margins[1] : -margins[1]]
     middle = pixels[inner].astype(float)
@@ -60,12 +60,12 @@ def test_centre_clips_the_middle_around_its_mean(dtype, margins):
 def test_a_constant_image_has_no_norm():
     pixels = np.full((32, 33), 32767, np.int16)
     out = np.zeros(pixels.shape, np.float32)
-    assert kernels.centre(pixels, -5.0, 5.0, (2, 2), out) == (32767, 0)
+    assert kernels.center_image(pixels, -5.0, 5.0, (2, 2), out) == (32767, 0)
 
 
 @pytest.mark.parametrize("reach", [(3, 4), (1, 2)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_search_correlates_at_every_shift(shape, reach):
+def test_correlate_all_shifts_equals_numpy(shape, reach):
     ry, rx = reach
     inner = np.s_[ry:-ry, rx:-rx]
     pattern, centred = texture(shape), np.zeros(shape, np.float32)
@@ -73,7 +73,7 @@ def test_search_correlates_at_every_shift(shape, reach):
     scales = np.random.default_rng(2).uniform(1, 2, (2 * ry + 1, 2 * rx + 1))
     scales = scales.astype(np.float32)
     out = np.empty_like(scales)
-    kernels.search(centred, pattern, scales, out)
+    kernels.correlate_all_shifts(centred, pattern, scales, out)
     for y, x in product(range(-ry, ry + 1), range(-rx, rx + 1)):
         seen = np.roll(pattern, (y, x), (0, 1))[inner].astype(float)
         expected = (centred[inner] * seen).sum() * scales[ry + y, rx + x]
@@ -83,11 +83,11 @@ def test_search_correlates_at_every_shift(shape, reach):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-5, 6)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cross_scores_are_correlation_coefficients(shape, shift, dtype):
+def test_correlate_neighbors_gives_correlation_coefficients(shape, shift, dtype):
     pixels, pattern = image(shape, dtype), texture(shape)
     y, x = shift
     out = np.empty(5)
-    kernels.cross_scores(
+    kernels.correlate_neighbors(
         pixels, 8000.0, pattern, integral(pattern), integral(pattern**2), y, x, out
     )
     rows = slice(max(0, y + 1), shape[0] + min(0, y - 1))
@@ -99,26 +99,26 @@ def test_cross_scores_are_correlation_coefficients(shape, shift, dtype):
         assert score == pytest.approx(expected, abs=1e-5)
 
 
-def test_cross_scores_of_a_constant_image_are_zero():
+def test_a_constant_image_correlates_with_nothing():
     pixels, pattern = np.full((20, 20), -16384, np.int16), texture((20, 20))
     out = np.empty(5)
     sums, squares = integral(pattern), integral(pattern**2)
-    kernels.cross_scores(pixels, -16384.0, pattern, sums, squares, 1, 1, out)
+    kernels.correlate_neighbors(pixels, -16384.0, pattern, sums, squares, 1, 1, out)
     np.testing.assert_array_equal(out, 0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reach", [1, 2])
 @pytest.mark.parametrize("shape", [(64, 64), (35, 41)])
-def test_strip_scores_are_correlation_coefficients(shape, reach, dtype):
+def test_correlate_strips_gives_correlation_coefficients(shape, reach, dtype):
     pixels, pattern = image(shape, dtype), texture(shape)
-    places = np.array([(0, 0), (2, -3), (-4, 1)])
+    centers = np.array([(0, 0), (2, -3), (-4, 1)])
     side = 2 * reach + 1
     line, out = np.empty(shape[1], np.float32), np.empty((3, side, side))
     sums, squares = integral(pattern), integral(pattern**2)
-    kernels.strip_scores(pixels, 8000.0, pattern, sums, squares, places, line, out)
+    kernels.correlate_strips(pixels, 8000.0, pattern, sums, squares, centers, line, out)
     height = shape[0] // 3
-    for strip, (y, x) in enumerate(places):
+    for strip, (y, x) in enumerate(centers):
         ending = shape[0] if strip == 2 else (strip + 1) * height
         rows = slice(
             max(strip * height, y + reach), min(ending, shape[0] + min(0, y - reach))
@@ -134,10 +134,10 @@ def test_strip_scores_are_correlation_coefficients(shape, reach, dtype):
 def test_a_strip_that_moved_out_of_the_pattern_scores_zero():
     shape = (32, 32)
     pixels, pattern = image(shape, np.int16), texture(shape)
-    places = np.array([(20, 0), (0, 0)])  # the first strip shows what lay above
+    centers = np.array([(20, 0), (0, 0)])  # the first strip shows what lay above
     line, out = np.empty(32, np.float32), np.empty((2, 3, 3))
     sums, squares = integral(pattern), integral(pattern**2)
-    kernels.strip_scores(pixels, 0.0, pattern, sums, squares, places, line, out)
+    kernels.correlate_strips(pixels, 0.0, pattern, sums, squares, centers, line, out)
     np.testing.assert_array_equal(out[0], 0)
     assert np.abs(out[1]).max() > 0
 
@@ -159,10 +159,10 @@ def test_undo_shifts_is_bilinear_with_the_edge_repeated(shape, shift, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("offset", [0.0, 0.4, -2.7, 100.0])
-def test_straighten_moves_odd_lines_only(offset, dtype):
+def test_correct_scan_phase_moves_odd_lines_only(offset, dtype):
     pixels = image((9, 30), dtype)
     out = np.empty(pixels.shape, np.float32)
-    kernels.straighten(pixels, offset, out)
+    kernels.correct_scan_phase(pixels, offset, out)
     np.testing.assert_array_equal(out[::2], pixels[::2])
     cols = np.arange(30) + offset
     for row in range(1, 9, 2):
@@ -176,11 +176,11 @@ def test_constant_lines_are_counted(dtype):
     pixels[3], pixels[11] = 7, 0
     pixels[5, :-1] = 9  # all but one pixel
     pixels[5, -1] = 8
-    assert kernels.constant_lines(pixels) == 2
+    assert kernels.count_constant_lines(pixels) == 2
 
 
-def test_blend_moves_a_mean_towards_an_image():
+def test_update_mean_moves_a_mean_towards_an_image():
     mean, new = texture((6, 7)), texture((6, 7), seed=4)
     expected = 0.75 * mean + 0.25 * new
-    kernels.blend(mean, new, 0.25)
+    kernels.update_mean(mean, new, 0.25)
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.imaging.traces.run_length_masks import Pixels, RunSums
+from rtrecon.imaging.traces.run_length_masks import MaskPixels, MaskSums
 
 SHAPE = (23, 71)
 
@@ -31,29 +31,29 @@ MASKS = {
 
 
 def pixels_of(masks):
-    places = [np.nonzero(mask) for mask in masks]
-    owner = np.repeat(np.arange(len(masks)), [len(rows) for rows, _ in places])
+    indices = [np.nonzero(mask) for mask in masks]
+    owner = np.repeat(np.arange(len(masks)), [len(rows) for rows, _ in indices])
     rows, cols = (
-        np.concatenate([np.zeros(0, int), *[p[axis] for p in places]])
+        np.concatenate([np.zeros(0, int), *[p[axis] for p in indices]])
         for axis in (0, 1)
     )
-    return Pixels(len(masks), SHAPE, owner, rows, cols)
+    return MaskPixels(len(masks), SHAPE, owner, rows, cols)
 
 
 @pytest.mark.parametrize("case", MASKS)
-def test_sums_are_those_of_the_masks(case):
+def test_mask_sums_equal_numpy_sums(case):
     masks = MASKS[case]
     image = np.random.default_rng(1).normal(100, 30, SHAPE).astype(np.float32)
     out = np.full(len(masks), np.nan, np.float32)
-    RunSums(pixels_of(masks)).sums(image, out)
+    MaskSums(pixels_of(masks)).compute_sums(image, out)
     np.testing.assert_allclose(out, [image[m].sum() for m in masks], atol=0.05)
 
 
-def test_nothing_is_left_over_from_the_image_before():
-    sums = RunSums(pixels_of(MASKS["discs that overlap"]))
+def test_sums_do_not_depend_on_the_image_before():
+    sums = MaskSums(pixels_of(MASKS["discs that overlap"]))
     out, again = np.empty((2, 3), np.float32)
     image = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
-    sums.sums(image, out)
-    sums.sums(np.full(SHAPE, 1e4, np.float32), again)
-    sums.sums(image, again)
+    sums.compute_sums(image, out)
+    sums.compute_sums(np.full(SHAPE, 1e4, np.float32), again)
+    sums.compute_sums(image, again)
     np.testing.assert_array_equal(out, again)

@@ -1,4 +1,4 @@
-"""Each kernel against its obvious twin in numpy or scipy."""
+"""Each trace kernel against the same computation in numpy or scipy."""
 
 from itertools import pairwise
 
@@ -17,32 +17,32 @@ def image(shape, dtype, seed=0):
 
 
 @pytest.mark.parametrize("counts", [(5, 2, 1, 4, 12), (), (1,)])
-def test_weighted_sums_go_to_their_places_and_nowhere_else(counts):
+def test_weighted_sums_are_written_to_their_cells_only(counts):
     rng = np.random.default_rng(0)
     pixels = image((20, 20), np.float32).ravel()
     indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
     index = rng.integers(0, pixels.size, indptr[-1]).astype(np.uint32)
     weights = rng.random(indptr[-1]).astype(np.float32)
-    places = 1 + 2 * np.arange(len(counts))
+    cells = 1 + 2 * np.arange(len(counts))
     out = np.full(2 * len(counts) + 1, -1, np.float32)
-    kernels.weighted_sums(pixels, places, indptr, index, weights, out)
+    kernels.sum_weighted_masks(pixels, cells, indptr, index, weights, out)
     expected = np.full(len(out), -1.0)
-    for place, (a, b) in zip(places, pairwise(indptr), strict=True):
-        expected[place] = np.dot(weights[a:b].astype(float), pixels[index[a:b]])
+    for cell, (a, b) in zip(cells, pairwise(indptr), strict=True):
+        expected[cell] = np.dot(weights[a:b].astype(float), pixels[index[a:b]])
     np.testing.assert_allclose(out, expected, rtol=1e-5)
 
 
-def test_means_are_sums_over_pixels_and_of_none_not_a_number():
+def test_scaled_sums_are_means_and_nan_for_empty_masks():
     sums, pixels = np.array([6, 0, 8, 9], np.float32), np.array([2, 0, 4, 3])
     with np.errstate(divide="ignore"):
         shares = (1 / pixels).astype(np.float32)
     cells, rings = np.empty((2, 2), np.float32)
-    kernels.means(sums, shares, cells, rings)
+    kernels.scale_sums(sums, shares, cells, rings)
     np.testing.assert_array_equal(cells, [3, np.nan])
     np.testing.assert_array_equal(rings, [2, 3])
 
 
-def test_running_baseline_is_the_lowest_smoothed_value():
+def test_the_baseline_is_the_lowest_smoothed_value():
     values = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     values[7, 1] = values[20:24, 1] = np.nan
     rate = 0.25
@@ -51,7 +51,7 @@ def test_running_baseline_is_the_lowest_smoothed_value():
     lowest = np.full(3, np.inf, np.float32)
     out = np.empty((50, 3), np.float32)
     for value, baseline in zip(values, out, strict=True):
-        kernels.running_baseline(value, rate, smooth, seen, block, lowest, baseline)
+        kernels.update_baseline(value, rate, smooth, seen, block, lowest, baseline)
 
     for neuron in range(3):
         mean, history = 0.0, []
@@ -67,7 +67,7 @@ def test_running_baseline_is_the_lowest_smoothed_value():
         np.testing.assert_array_equal(np.isnan(out), np.isnan(values))
 
 
-def test_relative_change_divides_by_no_less_than_a_share_of_the_mean():
+def test_dff_is_divided_by_at_least_a_fraction_of_the_mean():
     rng = np.random.default_rng(0)
     out, rest = rng.normal(100, 10, (2, 50)).astype(np.float32)
     scale = rng.uniform(1, 300, 50).astype(np.float32)
@@ -76,7 +76,7 @@ def test_relative_change_divides_by_no_less_than_a_share_of_the_mean():
         floor = max(least[0], least[1] * np.nanmean(scale - offset))
         expected = (out - rest) / np.maximum(scale - offset, floor)
         found = out.copy()
-        kernels.relative_change(rest, scale, offset, least, found)
+        kernels.compute_dff(rest, scale, offset, least, found)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -100,7 +100,7 @@ def run_deconvolve(values, decay, lag, depth=32):
     activity, calcium = np.empty((2, n_frames, n), np.float32)
     now = np.empty(n, np.float32)
     for k in range(n_frames):
-        kernels.deconvolve(
+        kernels.deconvolve_ar1(
             values[k], powers, lag, pools, newest, held, missing, now, activity[k]
         )
         calcium[k] = now
@@ -119,7 +119,7 @@ def spiking(n_frames, n, decay, seed=0):
 
 @pytest.mark.parametrize("gaps", [[], [17, 18, 19, 30]], ids=["whole", "gaps"])
 @pytest.mark.parametrize("lag", [0, 1, 5, 16])
-def test_deconvolve_is_least_squares_on_everything_seen_so_far(lag, gaps):
+def test_ar1_deconvolution_is_least_squares_over_all_frames_so_far(lag, gaps):
     decay = 0.9
     values, _ = spiking(45, 2, decay)
     values[gaps] = np.nan
@@ -135,7 +135,7 @@ def test_deconvolve_is_least_squares_on_everything_seen_so_far(lag, gaps):
                 assert activity[k, neuron] == pytest.approx(best[k - lag], abs=1e-4)
 
 
-def test_deconvolve_forgets_old_pools_without_harm():
+def test_ar1_deconvolution_may_forget_old_pools():
     values, _ = spiking(600, 4, 0.9)
     deep, _ = run_deconvolve(values, 0.9, lag=3, depth=512)
     shallow, _ = run_deconvolve(values, 0.9, lag=3, depth=32)

@@ -1,11 +1,11 @@
-"""Behaviour that no training saw is told, once, and not while it passes."""
+"""Behaviour outside the training range is reported once per excursion."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from rtrecon.inversion.live.behavior_range import WINDOW_FRAMES, Unlike
+from rtrecon.inversion.live.behavior_range import WINDOW_FRAMES, OutOfRangeMonitor
 from rtrecon.protocol.behavior import BEHAVIOR
 
 HOP = 5
@@ -13,35 +13,42 @@ PUPIL_X = BEHAVIOR.index("pupil_x")
 
 
 def frames(share: float, n: int = WINDOW_FRAMES) -> np.ndarray:
-    """The pupil's x lies outside in this share of frames."""
+    """Return frames in which pupil x is out of range with this probability."""
     outside = np.zeros((n, len(BEHAVIOR)), bool)
     outside[:, PUPIL_X] = np.random.default_rng(0).random(n) < share
     return outside
 
 
-def heard(unlike: Unlike, outside: np.ndarray) -> list[str]:
+def report(monitor: OutOfRangeMonitor, outside: np.ndarray) -> list[str]:
     return [
         sentence
         for start in range(0, len(outside), HOP)
-        for sentence in unlike.sentences(outside[start : start + HOP])
+        for sentence in monitor.add_frames(outside[start : start + HOP])
     ]
 
 
 @pytest.mark.parametrize(
     ("share", "times"), [(0.0, 0), (0.3, 0), (0.7, 1), (1.0, 1)], ids=str
 )
-def test_it_is_told_once_and_by_name_where_most_is_outside(share, times):
-    told = heard(Unlike(), np.concatenate([frames(share)] * 4))
-    assert len(told) == times
-    assert all(sentence.startswith("pupil x is unlike all") for sentence in told)
+def test_a_signal_that_is_mostly_out_of_range_is_reported_once(share, times):
+    reported = report(OutOfRangeMonitor(), np.concatenate([frames(share)] * 4))
+    assert len(reported) == times
+    assert all(
+        sentence.startswith("pupil x is out of the range") for sentence in reported
+    )
 
 
-def test_a_short_run_is_nothing_to_tell():
-    assert heard(Unlike(), frames(1.0, WINDOW_FRAMES // 3)) == []
+def test_a_short_excursion_is_not_reported():
+    assert report(OutOfRangeMonitor(), frames(1.0, WINDOW_FRAMES // 3)) == []
 
 
-def test_it_is_told_again_when_it_comes_back_and_not_when_it_wavers():
-    unlike, often, less, never = Unlike(), frames(0.7), frames(0.3), frames(0.0)
+def test_a_second_excursion_is_reported_only_after_the_signal_was_in_range():
+    monitor, often, less, never = (
+        OutOfRangeMonitor(),
+        frames(0.7),
+        frames(0.3),
+        frames(0.0),
+    )
     parts = often, less, often, never, often
-    counts = [len(heard(unlike, part)) for part in parts]
+    counts = [len(report(monitor, part)) for part in parts]
     assert counts == [1, 0, 0, 0, 1]

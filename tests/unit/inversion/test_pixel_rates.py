@@ -1,4 +1,4 @@
-"""The compact encoder as the offline methods ask it, against the encoder itself."""
+"""The pixel encoder predicts the same as the compact encoder itself."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.spectrum import SHAPE, spectrum
-from rtrecon.inversion.offline.pixel_rates import CompactRates, scaled
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.inversion.offline.pixel_rates import (
+    CompactPixelEncoder,
+    standardize_behavior,
+)
 from rtrecon.protocol.behavior import BEHAVIOR
 from tests.support import inversion_world as world
-from tests.support.trained_encoder import untrained
+from tests.support.trained_encoder import make_untrained_checkpoint
 
 BATCH, N_FRAMES = 3, 40  # more frames than the encoder's own blocks have
 RELATIVE = 1e-4
@@ -20,27 +23,29 @@ RELATIVE = 1e-4
 @pytest.fixture(params=["known", "untrained"])
 def checkpoint(request, tmp_path):
     if request.param == "known":
-        return world.checkpoint()
-    return untrained(tmp_path / "untrained.safetensors", list(range(7)), (8, 8))
+        return world.make_checkpoint()
+    return make_untrained_checkpoint(
+        tmp_path / "untrained.safetensors", list(range(7)), (8, 8)
+    )
 
 
 @pytest.fixture
 def asked():
-    """Movies with their past, and what the mouse did."""
+    """Return movies with their past, and behaviour."""
     generator = torch.Generator().manual_seed(3)
-    shape = BATCH, MEMORY - 1 + N_FRAMES, *SHAPE
+    shape = BATCH, MEMORY_FRAMES - 1 + N_FRAMES, *IMAGE_SHAPE
     video = 255 * torch.rand(shape, generator=generator)
     told = torch.randn(BATCH, N_FRAMES, len(BEHAVIOR), generator=generator)
     return video, world.MEAN + world.SD * told
 
 
 def answered(checkpoint, video, behavior):
-    """What the encoder itself says to each movie, differentiable by pixels."""
-    told = scaled(checkpoint.calibration, behavior)
-    coef = ((video - 127) / 60).flatten(2) @ spectrum().basis.T
-    model = checkpoint.model
+    """Return the encoder's own prediction for each movie, differentiable by pixels."""
+    told = standardize_behavior(checkpoint.calibration, behavior)
+    coef = ((video - 127) / 60).flatten(2) @ make_dct_basis().vectors.T
+    model = checkpoint.encoder
     answers = [
-        model.answer(model.look(movie), does)
+        model.predict_from_filtered(model.apply_spatial_filters(movie), does)
         for movie, does in zip(coef, told, strict=True)
     ]
     return torch.stack(answers)
@@ -52,18 +57,21 @@ def assert_alike(made, expected):
     assert (made - expected).norm() <= RELATIVE * expected.norm()
 
 
-def test_rates_are_the_encoders(checkpoint, asked):
-    rates = CompactRates(checkpoint).rates(*asked)
+def test_rates_equal_the_encoder(checkpoint, asked):
+    rates = CompactPixelEncoder(checkpoint).predict_rates(*asked)
     assert rates.shape == (BATCH, N_FRAMES, len(checkpoint.card.rois))
     assert_alike(rates, answered(checkpoint, *asked))
 
 
-def test_gradients_are_those_of_autograd(checkpoint, asked):
+def test_gradients_equal_autograd(checkpoint, asked):
     video, behavior = asked
     n = len(checkpoint.card.rois)
     weight = torch.randn(BATCH, N_FRAMES, n, generator=torch.Generator().manual_seed(4))
     gradients = []
-    for rates in (CompactRates(checkpoint).rates, lambda *a: answered(checkpoint, *a)):
+    for rates in (
+        CompactPixelEncoder(checkpoint).predict_rates,
+        lambda *a: answered(checkpoint, *a),
+    ):
         movie = video.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(
             (rates(movie, behavior) * weight).sum(), movie
@@ -72,24 +80,33 @@ def test_gradients_are_those_of_autograd(checkpoint, asked):
     assert_alike(*gradients)
     for movie in range(BATCH):  # each by itself: nothing leaks into the next
         assert_alike(gradients[0][movie], gradients[1][movie])
-    assert_alike(gradients[0][:, : MEMORY - 1], gradients[1][:, : MEMORY - 1])
-
-
-def test_one_movie_needs_no_batch(asked):
-    video, behavior = asked
-    rates = CompactRates(world.checkpoint())
-    np.testing.assert_allclose(
-        rates.rates(video[1], behavior[1]), rates.rates(video, behavior)[1], rtol=1e-5
+    assert_alike(
+        gradients[0][:, : MEMORY_FRAMES - 1], gradients[1][:, : MEMORY_FRAMES - 1]
     )
 
 
-def test_behaviour_not_known_is_as_on_average(asked):
+def test_one_movie_needs_no_batch_dimension(asked):
     video, behavior = asked
-    rates = CompactRates(world.checkpoint())
-    unknown = rates.rates(video, torch.full_like(behavior, torch.nan))
-    average = rates.rates(video, world.MEAN.expand_as(behavior))
+    rates = CompactPixelEncoder(world.make_checkpoint())
+    np.testing.assert_allclose(
+        rates.predict_rates(video[1], behavior[1]),
+        rates.predict_rates(video, behavior)[1],
+        rtol=1e-5,
+    )
+
+
+def test_unknown_behavior_is_replaced_by_the_mean(asked):
+    video, behavior = asked
+    rates = CompactPixelEncoder(world.make_checkpoint())
+    unknown = rates.predict_rates(video, torch.full_like(behavior, torch.nan))
+    average = rates.predict_rates(video, world.MEAN.expand_as(behavior))
     assert torch.equal(unknown, average)
     beyond = world.MEAN + torch.tensor([4.0, 99.0, -99.0, -1.0]) * world.SD
     expected = [4.0, 4.0, -4.0, -1.0]
-    assert scaled(world.checkpoint().calibration, beyond).tolist() == expected
-    assert scaled(world.checkpoint().calibration, beyond[:2]).tolist() == [4, 4, 0, 0]
+    assert (
+        standardize_behavior(world.make_checkpoint().calibration, beyond).tolist()
+        == expected
+    )
+    assert standardize_behavior(
+        world.make_checkpoint().calibration, beyond[:2]
+    ).tolist() == [4, 4, 0, 0]

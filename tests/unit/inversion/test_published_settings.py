@@ -1,4 +1,4 @@
-"""The published step sizes, by hand."""
+"""Step sizes of the published protocol, computed by hand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize(("step", "size"), PUBLISHED.items())
-def test_steps_are_as_long_as_published(step, size):
+def test_step_sizes_equal_the_published_ones(step, size):
     assert PublishedSettings().step_size(step) == pytest.approx(size, rel=1e-4)
 
 
-def test_quirks_can_be_left_out():
+def test_peculiarities_can_be_switched_off():
     once = PublishedSettings(doubled_correction=False)
     assert once.step_size(1) == pytest.approx(0.19 * PUBLISHED[1], rel=1e-4)
     plain = PublishedSettings(doubled_correction=False, ramp=0, warm_up=1)

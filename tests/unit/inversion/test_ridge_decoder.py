@@ -1,4 +1,4 @@
-"""Decoders in a world that is linear: each neuron a weighted sum of a late frame."""
+"""Ridge regression on a linear population: neurons are weighted sums of a frame."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import numpy as np
 import pytest
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.spectrum import SHAPE, spectrum
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
 from rtrecon.inversion.offline.ridge_decoder import (
     BINS,
     PENALTIES,
-    binned,
-    divided,
+    bin_activity,
     fit_ridge,
-    scale_of,
+    fit_scale,
+    split_clips,
 )
-from rtrecon.inversion.offline.target import Target
+from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.metrics.similarity import video_correlation
 from tests.support import inversion_world as world
 
 N_CLIPS = 8
 
 
-TRAINING = [world.linear_clip(seed) for seed in range(N_CLIPS)]
-TEST = world.linear_clip(N_CLIPS)
+TRAINING = [world.make_linear_clip(seed) for seed in range(N_CLIPS)]
+TEST = world.make_linear_clip(N_CLIPS)
 
 
 @pytest.fixture(scope="module")
@@ -35,41 +35,47 @@ def ridge():
 
 def score(decoder, clip=TEST):
     # Of the last frames nothing is known yet: neurons are late.
-    made = decoder.movie(clip.target)[: -BINS[-1][1]]
-    return video_correlation(made, clip.shown[: len(made)])
+    made = decoder.decode(clip.target)[: -BINS[-1][1]]
+    return video_correlation(made, clip.stimulus[: len(made)])
 
 
-def test_a_linear_world_is_read_back(ridge):
-    movie = ridge.movie(TEST.target)
-    assert movie.shape == (world.LINEAR_FRAMES, *SHAPE)
+def test_the_movie_of_a_linear_population_is_decoded(ridge):
+    movie = ridge.decode(TEST.target)
+    assert movie.shape == (world.LINEAR_FRAMES, *IMAGE_SHAPE)
     assert movie.dtype == np.float32
     assert 0 <= movie.min() < movie.max() <= 255
     assert score(ridge) > 0.9
 
 
-def test_the_score_it_was_chosen_by_is_that_of_new_clips(ridge):
+def test_the_validation_score_predicts_the_test_score(ridge):
     assert score(ridge) == pytest.approx(ridge.score, abs=0.05)
 
 
-def test_neurons_exchanged_tell_nothing(ridge):
+def test_exchanged_neurons_find_nothing(ridge):
     scores = [
-        score(ridge, replace(clip, target=world.exchanged(clip.target)))
+        score(ridge, replace(clip, target=world.exchange_activity(clip.target)))
         for clip in TRAINING
     ]
     assert abs(np.mean(scores)) < 0.15
 
 
-def test_more_noise_wants_more_penalty(ridge):
-    noisy = fit_ridge([world.linear_clip(seed, noise=3.0) for seed in range(N_CLIPS)])
+def test_more_noise_needs_a_larger_penalty(ridge):
+    noisy = fit_ridge(
+        [world.make_linear_clip(seed, noise=3.0) for seed in range(N_CLIPS)]
+    )
     assert ridge.penalty in PENALTIES
     assert noisy.penalty > ridge.penalty
     assert noisy.score < ridge.score
 
 
-def test_weights_are_those_of_least_squares(ridge):
-    """Against the normal equations of all frames at once."""
-    x = np.concatenate([binned(ridge.scale.scored(clip.target)) for clip in TRAINING])
-    y = np.concatenate([spectrum().from_pixels(clip.shown) for clip in TRAINING])
+def test_weights_solve_least_squares(ridge):
+    """Compare with the normal equations of all frames at once."""
+    x = np.concatenate(
+        [bin_activity(ridge.scale.z_score(clip.target)) for clip in TRAINING]
+    )
+    y = np.concatenate(
+        [make_dct_basis().from_pixels(clip.stimulus) for clip in TRAINING]
+    )
     x, y = x - x.mean(0), y - y.mean(0)
     square = x.T @ x + len(x) * ridge.penalty * np.eye(x.shape[1])
     np.testing.assert_allclose(
@@ -77,29 +83,29 @@ def test_weights_are_those_of_least_squares(ridge):
     )
 
 
-def test_lost_activity_is_taken_at_its_mean(ridge):
+def test_lost_activity_is_replaced_by_the_mean(ridge):
     lossy = TEST.target.activity.copy()
     lossy[50:53] = np.nan
-    movie = ridge.movie(Target(lossy, TEST.target.behavior))
+    movie = ridge.decode(InversionTarget(lossy, TEST.target.behavior))
     assert np.isfinite(movie).all()
     far = np.r_[:30, 70:100]
-    expected = ridge.movie(TEST.target)[far]
+    expected = ridge.decode(TEST.target)[far]
     np.testing.assert_allclose(movie[far], expected, atol=1e-2)
     mean = np.broadcast_to(ridge.scale.mean, lossy.shape)
-    silent = ridge.movie(Target(mean, TEST.target.behavior))
+    silent = ridge.decode(InversionTarget(mean, TEST.target.behavior))
     assert np.ptp(silent, axis=0).max() < 1e-2
 
 
-def test_frames_whose_stimulus_is_not_known_are_left_out(ridge):
-    holed = [replace(clip, shown=clip.shown.copy()) for clip in TRAINING]
+def test_frames_with_unknown_stimulus_do_not_count(ridge):
+    holed = [replace(clip, stimulus=clip.stimulus.copy()) for clip in TRAINING]
     for clip in holed:
-        clip.shown[:20] = np.nan
+        clip.stimulus[:20] = np.nan
     assert score(fit_ridge(holed)) == pytest.approx(score(ridge), abs=0.05)
 
 
-def test_bins_average_the_frames_around():
+def test_bins_average_activity_around_a_frame():
     activity = np.random.default_rng(0).normal(size=(30, 2))
-    made = binned(activity).reshape(30, len(BINS), 2)
+    made = bin_activity(activity).reshape(30, len(BINS), 2)
     padded = np.pad(activity, ((20, 20), (0, 0)))
     for t in (0, 3, 15, 29):
         for place, (first, stop) in enumerate(BINS):
@@ -107,17 +113,20 @@ def test_bins_average_the_frames_around():
             np.testing.assert_allclose(made[t, place], expected, atol=1e-12)
 
 
-def test_a_neuron_that_never_changes_says_nothing():
+def test_a_constant_neuron_has_no_influence():
     clips = [replace(clip, target=replace(clip.target)) for clip in TRAINING[:4]]
     still = [
         replace(
-            clip, target=Target(with_still(clip.target.activity), clip.target.behavior)
+            clip,
+            target=InversionTarget(
+                with_still(clip.target.activity), clip.target.behavior
+            ),
         )
         for clip in clips
     ]
-    scale = scale_of(still)
+    scale = fit_scale(still)
     assert (scale.sd > 0).all()
-    assert np.isfinite(fit_ridge(still).movie(still[0].target)).all()
+    assert np.isfinite(fit_ridge(still).decode(still[0].target)).all()
 
 
 def with_still(activity):
@@ -126,14 +135,14 @@ def with_still(activity):
     return activity
 
 
-def test_clips_to_fit_and_to_choose_by_are_not_the_same():
-    fitted, kept = divided(TRAINING)
+def test_training_and_validation_clips_are_disjoint():
+    fitted, kept = split_clips(TRAINING)
     assert [clip.name for clip in fitted + kept] == [clip.name for clip in TRAINING]
     assert len(kept) == 2
 
 
 @pytest.mark.parametrize(
-    "clips", [[], TRAINING[:1], [TRAINING[0], replace(TRAINING[1], shown=None)]]
+    "clips", [[], TRAINING[:1], [TRAINING[0], replace(TRAINING[1], stimulus=None)]]
 )
 def test_too_few_clips_are_refused(clips):
     with pytest.raises(UserError, match="a decoder needs two or more"):

@@ -1,4 +1,4 @@
-"""Gradients of the published protocol against their definition; what may go wrong."""
+"""Gradients of the published protocol follow their definition."""
 
 from __future__ import annotations
 
@@ -9,54 +9,55 @@ import pytest
 import torch
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.protocol import PADDED, VISIBLE
-from rtrecon.inversion.offline.pixel_rates import CompactRates
+from rtrecon.encoder.base import PADDED_SHAPE
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE
+from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 from rtrecon.inversion.offline.published_settings import PublishedSettings
-from rtrecon.inversion.offline.target import Target
+from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.inversion.offline.window_gradients import WindowGradients, poisson_misfit
 from tests.support import inversion_world as world
 
 N_FRAMES = 48
 SETTINGS = PublishedSettings()
-PAST = MEMORY - 1
+PAST = MEMORY_FRAMES - 1
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return CompactRates(world.checkpoint())
+    return CompactPixelEncoder(world.make_checkpoint())
 
 
 @pytest.fixture
 def target():
-    return world.clip(N_FRAMES).target
+    return world.make_clip(N_FRAMES).target
 
 
 @pytest.fixture(scope="module")
 def video():
     generator = torch.Generator().manual_seed(0)
-    return 255 * torch.rand(PAST + N_FRAMES, *VISIBLE, generator=generator)
+    return 255 * torch.rand(PAST + N_FRAMES, *IMAGE_SHAPE, generator=generator)
 
 
 class PaintedEncoder:
-    """One neuron that sums a padded frame, and behaviour, on planes or not."""
+    """One neuron that sums a padded frame and behaviour, as planes or values."""
 
-    n_neurons, past_frames, frame_shape = 1, 0, PADDED
+    n_neurons, past_frames, frame_shape = 1, 0, PADDED_SHAPE
 
-    def rates(self, video, behavior):
+    def predict_rates(self, video, behavior):
         planes = behavior if behavior.ndim == 5 else behavior[..., None, None]
         seen = video.sum((-1, -2)) + 3 * planes.sum((-1, -2, -3))
         return seen[..., None] * 1e-3
 
 
-def test_each_window_has_length_one_and_frames_their_mean(encoder, target, video):
-    made = WindowGradients(encoder, target, SETTINGS).mean(video)
+def test_window_gradients_have_length_one_and_are_averaged(encoder, target, video):
+    made = WindowGradients(encoder, target, SETTINGS).mean_gradient(video)
     total, count = torch.zeros_like(video), torch.zeros(len(video), 1, 1)
     for start in (0, 8, 16, 16):  # of 32 frames; the last is counted twice
         movie = video[start : start + PAST + 32].clone().requires_grad_(True)
         part = slice(start, start + 32)
-        rates = encoder.rates(movie, target.told()[part])
-        activity = target.recorded()[part]
+        rates = encoder.predict_rates(movie, target.behavior_tensor()[part])
+        activity = target.activity_tensor()[part]
         misfit = (rates - activity * (rates + 1e-8).log()).mean()
         (gradient,) = torch.autograd.grad(misfit, movie)
         total[start : start + PAST + 32] += gradient / (gradient.norm() + 1e-6)
@@ -64,7 +65,7 @@ def test_each_window_has_length_one_and_frames_their_mean(encoder, target, video
     np.testing.assert_allclose(made, total / count, rtol=1e-3, atol=1e-7)
 
 
-def test_misfit_is_the_poisson_likelihood_of_what_is_known():
+def test_the_misfit_is_the_poisson_likelihood_of_recorded_activity():
     rates = torch.tensor([[[2.0, 1.0], [4.0, 3.0]]])
     activity = torch.tensor([[[1.0, torch.nan], [0.0, torch.nan]]])
     expected = (2 - np.log(2) + 4) / 2
@@ -73,19 +74,25 @@ def test_misfit_is_the_poisson_likelihood_of_what_is_known():
     assert poisson_misfit(rates, nothing).item() == 0
 
 
-def test_negative_activity_asks_for_silence(encoder, target, video):
-    below = Target(np.where(target.activity == 0, -1, target.activity), target.behavior)
+def test_negative_activity_counts_as_zero(encoder, target, video):
+    below = InversionTarget(
+        np.where(target.activity == 0, -1, target.activity), target.behavior
+    )
     made, same = (
-        WindowGradients(encoder, each, SETTINGS).mean(video) for each in (target, below)
+        WindowGradients(encoder, each, SETTINGS).mean_gradient(video)
+        for each in (target, below)
     )
     assert torch.equal(made, same)
 
 
-def test_behaviour_on_planes_takes_its_part_of_the_length():
-    target = Target(np.zeros((32, 1)), np.ones((32, 2)))
-    video = torch.ones(32, *PADDED)
+def test_behavior_planes_count_in_the_norm():
+    target = InversionTarget(np.zeros((32, 1)), np.ones((32, 2)))
+    video = torch.ones(32, *PADDED_SHAPE)
     alone, shared = (
-        WindowGradients(PaintedEncoder(), target, settings).mean(video).norm().item()
+        WindowGradients(PaintedEncoder(), target, settings)
+        .mean_gradient(video)
+        .norm()
+        .item()
         for settings in (replace(SETTINGS, behavior_in_norm=False), SETTINGS)
     )
     # By movie 1, by each of two planes 3: one in nineteen squares.
@@ -97,69 +104,71 @@ def test_behaviour_on_planes_takes_its_part_of_the_length():
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_dropped_neurons_leave_the_loss_or_are_to_be_silent(
-    encoder, target, video, silent
-):
+def test_unused_neurons_are_ignored_or_set_to_zero(encoder, target, video, silent):
     kept = np.arange(world.N_NEURONS) % 2 == 0
     settings = replace(SETTINGS, dropped_silent=silent)
 
     def slope(dropped_activity):
         activity = np.where(kept, target.activity, dropped_activity)
-        given = Target(activity, target.behavior, kept)
-        return WindowGradients(encoder, given, settings).mean(video)
+        given = InversionTarget(activity, target.behavior, kept)
+        return WindowGradients(encoder, given, settings).mean_gradient(video)
 
     # Whatever they did does not matter, ...
     assert torch.equal(slope(target.activity), slope(7.0))
     # ... but being asked for silence does.
     activity = np.where(kept, target.activity, 0 if silent else np.nan)
-    plain = WindowGradients(encoder, Target(activity, target.behavior), SETTINGS)
-    assert torch.equal(slope(7.0), plain.mean(video))
+    plain = WindowGradients(
+        encoder, InversionTarget(activity, target.behavior), SETTINGS
+    )
+    assert torch.equal(slope(7.0), plain.mean_gradient(video))
 
 
-def test_lost_activity_pulls_at_nothing(encoder, target, video):
-    lost = Target(np.full_like(target.activity, np.nan), target.behavior)
-    assert not WindowGradients(encoder, lost, SETTINGS).mean(video).any()
+def test_lost_activity_has_no_gradient(encoder, target, video):
+    lost = InversionTarget(np.full_like(target.activity, np.nan), target.behavior)
+    assert not WindowGradients(encoder, lost, SETTINGS).mean_gradient(video).any()
 
 
 # -- memory ----------------------------------------------------------------------------
 
 
-class Forgetful(CompactRates):
-    """Takes three windows at once, not more."""
+class Forgetful(CompactPixelEncoder):
+    """An encoder that runs out of memory with more than three windows."""
 
-    def rates(self, video, behavior):
+    def predict_rates(self, video, behavior):
         if len(video) > 3:
             raise torch.OutOfMemoryError("no memory")
-        return super().rates(video, behavior)
+        return super().predict_rates(video, behavior)
 
 
-def test_out_of_memory_halves_the_batch_and_changes_nothing(encoder, video):
+def test_out_of_memory_halves_the_batch_with_the_same_result(encoder, video):
     settings = replace(SETTINGS, stride_frames=2)  # nine windows
-    target = world.clip(N_FRAMES).target
+    target = world.make_clip(N_FRAMES).target
     plenty = WindowGradients(encoder, target, settings)
-    little = WindowGradients(Forgetful(world.checkpoint()), target, settings)
-    expected = plenty.mean(video)
-    np.testing.assert_allclose(little.mean(video), expected, rtol=1e-4, atol=1e-8)
+    little = WindowGradients(Forgetful(world.make_checkpoint()), target, settings)
+    expected = plenty.mean_gradient(video)
+    np.testing.assert_allclose(
+        little.mean_gradient(video), expected, rtol=1e-4, atol=1e-8
+    )
     assert (plenty.windows_at_once, little.windows_at_once) == (64, 3)
-    assert plenty.passes == little.passes == 9
+    assert plenty.n_passes == little.n_passes == 9
 
 
-def test_memory_for_no_window_at_all_is_told(video):
-    class Hopeless(CompactRates):
-        def rates(self, video, behavior):
+def test_memory_for_no_window_raises_a_sentence(video):
+    class Hopeless(CompactPixelEncoder):
+        def predict_rates(self, video, behavior):
             raise torch.OutOfMemoryError("no memory")
 
-    target = world.clip(N_FRAMES).target
-    gradients = WindowGradients(Hopeless(world.checkpoint()), target, SETTINGS)
+    target = world.make_clip(N_FRAMES).target
+    gradients = WindowGradients(Hopeless(world.make_checkpoint()), target, SETTINGS)
     with pytest.raises(UserError, match="one window at a time"):
-        gradients.mean(video)
+        gradients.mean_gradient(video)
 
 
-def test_an_encoder_that_knows_no_answer_is_told(target, video):
-    class Unknowing(CompactRates):
-        def rates(self, video, behavior):
-            return super().rates(video, behavior) * torch.nan
+def test_a_prediction_that_is_not_finite_raises_a_sentence(target, video):
+    class Unknowing(CompactPixelEncoder):
+        def predict_rates(self, video, behavior):
+            return super().predict_rates(video, behavior) * torch.nan
 
-    gradients = WindowGradients(Unknowing(world.checkpoint()), target, SETTINGS)
-    with pytest.raises(UserError, match="no finite answer"):
-        gradients.mean(video)
+    gradients = WindowGradients(Unknowing(world.make_checkpoint()), target, SETTINGS)
+    with pytest.raises(UserError, match="no finite activity"):
+        gradients.mean_gradient(video)

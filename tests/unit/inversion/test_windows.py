@@ -1,4 +1,4 @@
-"""Windows laid over a clip, and put together again."""
+"""Clips are cut into windows and averaged back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rtrecon.inversion.offline.windows import cut
+from rtrecon.inversion.offline.windows import cut_windows
 
 # frames of a clip, of a window, between starts -> windows as published, and starts
 LAID = [
@@ -21,25 +21,27 @@ LAID = [
 
 
 @pytest.mark.parametrize(("n_frames", "size", "stride", "count", "starts"), LAID)
-def test_windows_lie_as_published(n_frames, size, stride, count, starts):
-    windows = cut(n_frames, size, stride)
+def test_windows_start_where_published(n_frames, size, stride, count, starts):
+    windows = cut_windows(n_frames, size, stride)
     assert windows.starts.tolist() == starts
     assert windows.counts.sum() == count
     assert len(windows) == len(starts)
-    assert windows.frames()[-1, -1] == n_frames - 1
+    assert windows.frame_indices()[-1, -1] == n_frames - 1
 
 
 @pytest.mark.parametrize(("n_frames", "size", "stride"), [case[:3] for case in LAID])
 @pytest.mark.parametrize("past", [0, 3])
-def test_what_windows_show_is_put_together_again(n_frames, size, stride, past):
+def test_windows_of_a_clip_average_back_to_the_clip(n_frames, size, stride, past):
     clip = torch.rand(past + n_frames, 2, 3)
-    windows = cut(n_frames, size, stride)
-    again = windows.mean(clip[windows.frames(past)], past)
+    windows = cut_windows(n_frames, size, stride)
+    again = windows.average_windows(clip[windows.frame_indices(past)], past)
     np.testing.assert_allclose(again, clip, rtol=1e-6)
 
 
-def test_each_frame_is_the_mean_of_its_windows():
-    windows = cut(5, 4, 1)  # frames 0-3, and 1-4 twice: by stride and by the end
+def test_each_frame_is_the_weighted_mean_of_its_windows():
+    windows = cut_windows(
+        5, 4, 1
+    )  # frames 0-3, and 1-4 twice: by stride and by the end
     parts = torch.stack([torch.zeros(4), torch.ones(4)])
     expected = [0, 2 / 3, 2 / 3, 2 / 3, 1]
-    np.testing.assert_allclose(windows.mean(parts), expected, rtol=1e-6)
+    np.testing.assert_allclose(windows.average_windows(parts), expected, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Known distributions of latencies, and streams of known rates."""
+"""Latency histograms and rate meters, on known distributions and rates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ONE_BIN = 0.011  # relative: bins of 1 %, and a percentile between two samples
 def counted(latencies_ms: np.ndarray) -> LatencyHistogram:
     histogram = LatencyHistogram()
     for latency_ms in latencies_ms:
-        histogram.add(latency_ms)
+        histogram.add_latency(latency_ms)
     return histogram
 
 
 @pytest.mark.parametrize("typical_ms", [0.02, 3.0, 800.0])
-def test_percentiles_agree_with_sorting(typical_ms: float):
+def test_percentiles_agree_with_sorted_values(typical_ms: float):
     latencies_ms = np.random.default_rng(0).lognormal(np.log(typical_ms), 0.5, 20_000)
     p50, p95, p99 = np.percentile(latencies_ms, [50, 95, 99])
     found = counted(latencies_ms).percentiles()
@@ -40,19 +40,19 @@ def test_no_percentile_exceeds_the_maximum():
 
 
 @pytest.mark.parametrize("latency_ms", [-5.0, 0.0, 1e-9, 1e9])
-def test_what_lies_outside_is_counted_at_the_edge(latency_ms: float):
+def test_values_outside_count_in_the_outermost_bin(latency_ms: float):
     assert counted(np.array([latency_ms])).percentiles().n == 1
 
 
-def test_nothing_yet_is_zero_of_zero_and_travels():
+def test_an_empty_histogram_is_all_zero_and_can_be_sent():
     empty = LatencyHistogram().percentiles()
-    assert empty == messages.Percentiles(p50=0, p95=0, p99=0, max=0, n=0)
+    assert empty == messages.LatencyPercentiles(p50=0, p95=0, p99=0, max=0, n=0)
 
 
-def test_merging_is_counting_together():
+def test_merged_histograms_equal_one_histogram():
     latencies_ms = np.random.default_rng(1).lognormal(1, 1, 1000)
     merged = counted(latencies_ms[:300])
-    merged.merge(counted(latencies_ms[300:]))
+    merged.add_histogram(counted(latencies_ms[300:]))
     assert merged.percentiles() == counted(latencies_ms).percentiles()
 
 
@@ -60,7 +60,7 @@ def test_merging_is_counting_together():
 def test_a_steady_stream_has_its_rate_from_the_second_event_on(rate_hz: float):
     meter = RateMeter(window_s=2.0)
     for n in range(200):
-        meter.tick(n / rate_hz)
+        meter.count_event(n / rate_hz)
         if n:
             assert meter.rate_hz(n / rate_hz) == pytest.approx(rate_hz)
 
@@ -69,19 +69,19 @@ def test_the_rate_follows_a_change_within_the_window():
     meter = RateMeter(window_s=1.0)
     times_s = [*np.arange(0, 5, 1 / 30), *np.arange(5, 8, 1 / 10)]
     for time_s in times_s:
-        meter.tick(time_s)
+        meter.count_event(time_s)
     assert meter.rate_hz(times_s[-1]) == pytest.approx(10)
 
 
-def test_silence_lets_the_rate_fall_to_zero():
+def test_the_rate_falls_to_zero_without_events():
     meter = RateMeter(window_s=1.0)
     for n in range(30):
-        meter.tick(n / 30)
+        meter.count_event(n / 30)
     assert 0 < meter.rate_hz(1.5) < 30
     assert meter.rate_hz(3.0) == 0
 
 
 def test_one_event_has_no_rate():
     meter = RateMeter(window_s=1.0)
-    meter.tick(4.0)
+    meter.count_event(4.0)
     assert meter.rate_hz(4.0) == 0

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtrecon.protocol import messages
-from rtrecon.protocol.behavior import BEHAVIOR, UNKNOWN
+from rtrecon.protocol.behavior import BEHAVIOR, NO_BEHAVIOR
 from rtrecon.protocol.messages import WireError
 
 PIXELS = np.array([[1, -2, 3], [256, -16384, 32767]], np.int16)
@@ -22,9 +22,9 @@ GOLDEN = {
     "start": (
         b'{"type":"start","session":"s","seq":0,"v":1,"source":"rig","rate_hz":30.0,'
         b'"shape":[2,3],"dtype":"int16","channels":[1],"planes":[0.0],"rois":null,'
-        b'"units":null,"rates_in":null,"meta":{"zoom":1.5}}',
+        b'"units":null,"rate_unit":null,"meta":{"zoom":1.5}}',
         b"",
-        messages.Start(
+        messages.SessionStart(
             session="s",
             seq=0,
             source="rig",
@@ -52,25 +52,27 @@ GOLDEN = {
         b'{"type":"stimulus","session":"s","seq":2,"v":1,"clip":"c","index":3,"t":0.5,'
         b'"t_send":null,"shape":[1,2],"dtype":"uint8"}',
         b"\x00\xff",
-        messages.Stimulus(session="s", seq=2, clip="c", index=3, t=0.5, shape=(1, 2)),
+        messages.StimulusFrame(
+            session="s", seq=2, clip="c", index=3, t=0.5, shape=(1, 2)
+        ),
     ),
     "behavior": (
         b'{"type":"behavior","session":"s","seq":3,"v":1,"t":0.5,"t_send":null,'
         b'"pupil_dilation":null,"running_speed":-1.5,"pupil_x":null,"pupil_y":null}',
         b"",
-        messages.Behavior(session="s", seq=3, t=0.5, running_speed=-1.5),
+        messages.BehaviorSample(session="s", seq=3, t=0.5, running_speed=-1.5),
     ),
     "sync": (
         b'{"type":"sync","session":"s","seq":4,"v":1,"t":0.5,"t_send":9.5,"line":2,'
         b'"value":1}',
         b"",
-        messages.Sync(session="s", seq=4, t=0.5, t_send=9.5, line=2, value=1),
+        messages.SyncEdge(session="s", seq=4, t=0.5, t_send=9.5, line=2, value=1),
     ),
     "end": (
         b'{"type":"end","session":"s","seq":5,"v":1,"reason":"done","frames":9,'
         b'"dropped":1}',
         b"",
-        messages.End(session="s", seq=5, reason="done", frames=9, dropped=1),
+        messages.SessionEnd(session="s", seq=5, reason="done", frames=9, dropped=1),
     ),
 }
 
@@ -79,7 +81,7 @@ MAP = np.arange(6, dtype=np.float32).reshape(2, 3)
 IMAGE = np.arange(6, dtype=np.uint8).reshape(2, 3)
 PUBLISHED = {
     "field": (
-        messages.Field(
+        messages.FieldImage(
             **OUT, frame=1, shape=(2, 3), shift_px=(0.5, -1.0), confidence=0.9
         ),
         IMAGE,
@@ -96,32 +98,47 @@ PUBLISHED = {
     ),
     "movie": (
         messages.Movie(
-            **OUT, index=9, final=1, lag=0.4, shape=(2, 2, 3), steps=7, t_frame=3.0
+            **OUT,
+            index=9,
+            n_final=1,
+            lag_s=0.4,
+            shape=(2, 2, 3),
+            n_steps=7,
+            t_frame=3.0,
         ),
         np.stack([IMAGE, IMAGE + 6]),
     ),
-    "stimulus": (messages.Seen(**OUT, index=1, clip="c", shape=(2, 3)), IMAGE),
-    "quality": (messages.Quality(**OUT, index=1, lag=0.4), np.empty(0, np.uint8)),
+    "stimulus": (
+        messages.AlignedStimulus(**OUT, index=1, clip="c", shape=(2, 3)),
+        IMAGE,
+    ),
+    "quality": (messages.Quality(**OUT, index=1, lag_s=0.4), np.empty(0, np.uint8)),
     "quality with predictions": (
         messages.Quality(
             **OUT,
             index=1,
-            lag=0.4,
-            held_out=messages.HeldOut(-3, [4, 9], [[0.5, 0.25], [1.0, -0.5]]),
+            lag_s=0.4,
+            held_out=messages.HeldOutPrediction(-3, [4, 9], [[0.5, 0.25], [1.0, -0.5]]),
         ),
         np.empty(0, np.uint8),
     ),
     "quality with a map": (
-        messages.Quality(**OUT, index=1, lag=0.4, shape=(2, 3), null_correlation=0.1),
+        messages.Quality(
+            **OUT,
+            index=1,
+            lag_s=0.4,
+            shape=(2, 3),
+            metrics={"null_pixel_correlation": 0.1},
+        ),
         MAP,
     ),
     "health": (
         messages.Health(
             **OUT,
-            station="front",
+            process="daemon",
             state="running",
-            gaps=messages.Gaps(1, 2, 3),
-            latency_ms={"register": messages.Percentiles(1.0, 2.0, 3.0, 4.0, 5)},
+            gaps=messages.GapCounts(1, 2, 3),
+            latency_ms={"register": messages.LatencyPercentiles(1.0, 2.0, 3.0, 4.0, 5)},
         ),
         np.empty(0, np.uint8),
     ),
@@ -130,22 +147,22 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("case", GOLDEN)
-def test_golden_bytes_mean_their_message_and_are_made_from_it(case):
+def test_reference_bytes_decode_to_their_message_and_back(case):
     header, payload, message = GOLDEN[case]
-    found, pixels = messages.decode([header, payload])
+    found, pixels = messages.decode_incoming([header, payload])
     assert found == message
     assert pixels.tobytes() == payload
-    made, sent = messages.encode(message, payload)
-    # JSON knows no order of fields, so a sender may choose its own.
-    assert (json.loads(made), sent) == (json.loads(header), payload)
+    encoded, sent = messages.encode_incoming(message, payload)
+    # JSON objects have no order, so a sender may use any.
+    assert (json.loads(encoded), sent) == (json.loads(header), payload)
 
 
-def test_pixels_keep_their_place_and_value_and_cannot_be_written():
+def test_pixels_keep_order_and_value_and_are_read_only():
     header, payload, message = GOLDEN["frame"]
-    _, pixels = messages.decode([header, payload])
+    _, pixels = messages.decode_incoming([header, payload])
     assert np.array_equal(pixels, PIXELS)
     assert not pixels.flags.writeable
-    assert bytes(messages.encode(message, PIXELS)[1]) == PIXEL_BYTES
+    assert bytes(messages.encode_incoming(message, PIXELS)[1]) == PIXEL_BYTES
 
 
 @pytest.mark.parametrize(
@@ -153,11 +170,11 @@ def test_pixels_keep_their_place_and_value_and_cannot_be_written():
     [PIXELS.astype(">i2"), np.asfortranarray(PIXELS), PIXELS.repeat(2, 1)[:, ::2]],
     ids=["big-endian", "column-major", "strided"],
 )
-def test_pixels_are_sent_in_the_contract_s_order_however_they_lie(pixels):
-    assert bytes(messages.encode(GOLDEN["frame"][2], pixels)[1]) == PIXEL_BYTES
+def test_pixels_are_sent_little_endian_and_row_by_row(pixels):
+    assert bytes(messages.encode_incoming(GOLDEN["frame"][2], pixels)[1]) == PIXEL_BYTES
 
 
-def test_fields_left_out_have_their_defaults_and_unknown_ones_are_ignored():
+def test_missing_fields_get_defaults_and_unknown_fields_are_ignored():
     header = {
         "type": "frame",
         "session": "s",
@@ -167,41 +184,43 @@ def test_fields_left_out_have_their_defaults_and_unknown_ones_are_ignored():
         "t_send": 0,
     }
     header |= {"shape": [1, 1], "invented": {"later": [1, 2]}}
-    message, _ = messages.decode([json.dumps(header).encode(), b"\0\0"])
+    message, _ = messages.decode_incoming([json.dumps(header).encode(), b"\0\0"])
     assert (message.dtype, message.channel, message.roi) == ("int16", 1, None)
 
 
-def test_what_a_mouse_does_is_told_in_one_order():
-    told = {name: 10.0 + place for place, name in enumerate(BEHAVIOR)}
-    message = messages.Behavior(session="s", seq=0, **told)
-    assert message.behaved() == (10.0, 11.0, 12.0, 13.0)
-    alone = messages.Behavior(session="s", seq=0, pupil_y=1.5)
-    assert alone.behaved() == (*UNKNOWN[1:], 1.5)
+def test_behaviour_values_have_the_order_of_the_behaviour_names():
+    values = {name: 10.0 + index for index, name in enumerate(BEHAVIOR)}
+    message = messages.BehaviorSample(session="s", seq=0, **values)
+    assert message.behavior_values() == (10.0, 11.0, 12.0, 13.0)
+    alone = messages.BehaviorSample(session="s", seq=0, pupil_y=1.5)
+    assert alone.behavior_values() == (*NO_BEHAVIOR[1:], 1.5)
 
 
 @pytest.mark.parametrize("n_values", [2, 5])
-def test_activity_with_more_or_less_behaviour_is_refused(n_values):
+def test_activity_with_another_number_of_behaviour_values_is_refused(n_values):
     message = messages.Activity(**OUT, index=1, frame=2, t_frame=3.0)
     topic, header, payload = messages.encode_published(message)
-    told = json.loads(header) | {"behavior": [1.0] * n_values}
+    fields = json.loads(header) | {"behavior": [1.0] * n_values}
     with pytest.raises(WireError, match=f"length {len(BEHAVIOR)}"):
-        messages.decode_published([topic, json.dumps(told).encode(), payload])
+        messages.decode_published([topic, json.dumps(fields).encode(), payload])
 
 
-def test_a_stimulus_without_pixels_names_a_frame_on_disk():
-    message = messages.Stimulus(session="s", seq=0, clip="c", index=3, shape=(36, 64))
-    assert messages.decode(messages.encode(message))[1].size == 0
+def test_a_stimulus_message_may_have_no_pixels():
+    message = messages.StimulusFrame(
+        session="s", seq=0, clip="c", index=3, shape=(36, 64)
+    )
+    assert messages.decode_incoming(messages.encode_incoming(message))[1].size == 0
 
 
-def test_parts_may_be_zmq_s_own():
+def test_message_parts_may_be_zmq_frames():
     header, payload, message = GOLDEN["frame"]
-    found, pixels = messages.decode([zmq.Frame(header), zmq.Frame(payload)])
+    found, pixels = messages.decode_incoming([zmq.Frame(header), zmq.Frame(payload)])
     assert found == message
     assert np.array_equal(pixels, PIXELS)
 
 
 @pytest.mark.parametrize("case", PUBLISHED)
-def test_what_is_published_comes_back(case):
+def test_published_messages_survive_encoding_and_decoding(case):
     message, payload = PUBLISHED[case]
     parts = messages.encode_published(message, payload)
     found, array = messages.decode_published(parts)
@@ -275,10 +294,10 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_what_does_not_keep_to_the_contract_is_refused_with_a_reason(case):
+def test_an_invalid_message_is_refused_with_a_reason(case):
     parts, words = MALFORMED[case]
     with pytest.raises(WireError, match=words):
-        messages.decode(parts)
+        messages.decode_incoming(parts)
 
 
 MALFORMED_PUBLISHED = {
@@ -290,14 +309,14 @@ MALFORMED_PUBLISHED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED_PUBLISHED)
-def test_what_a_daemon_would_not_publish_is_refused(case):
-    spoil, words = MALFORMED_PUBLISHED[case]
+def test_an_invalid_published_message_is_refused(case):
+    damage, words = MALFORMED_PUBLISHED[case]
     parts = messages.encode_published(*PUBLISHED["movie"])
     with pytest.raises(WireError, match=words):
-        messages.decode_published(spoil(parts))
+        messages.decode_published(damage(parts))
 
 
-def test_activity_of_broken_numbers_is_refused():
+def test_activity_with_an_incomplete_number_is_refused():
     parts = messages.encode_published(*PUBLISHED["activity"])
     with pytest.raises(WireError, match=r"payload is 7 bytes.*needs 4"):
         messages.decode_published([*parts[:2], bytes(7)])
@@ -332,8 +351,8 @@ def or_reason(decode, parts):
 
 @settings(deadline=None)
 @given(header=headers() | st.binary(max_size=200), payload=st.binary(max_size=64))
-def test_decode_gives_a_message_that_makes_sense_or_a_reason(header, payload):
-    decoded = or_reason(messages.decode, [header, payload])
+def test_decoding_any_bytes_gives_a_valid_message_or_a_reason(header, payload):
+    decoded = or_reason(messages.decode_incoming, [header, payload])
     if decoded is None:
         return
     message, pixels = decoded
@@ -354,30 +373,32 @@ def test_decode_gives_a_message_that_makes_sense_or_a_reason(header, payload):
     | st.binary(max_size=99),
     payload=st.binary(max_size=64),
 )
-def test_decode_published_raises_nothing_else_either(topic, header, payload):
+def test_decoding_any_published_bytes_gives_a_message_or_a_reason(
+    topic, header, payload
+):
     decoded = or_reason(messages.decode_published, [topic, header, payload])
     assert decoded is None or decoded[0].session == "s"
 
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=9), max_size=4))
-def test_any_number_of_parts_is_survived(parts):
+def test_any_other_number_of_parts_is_refused(parts):
     with pytest.raises(WireError):
-        messages.decode(parts)
+        messages.decode_incoming(parts)
 
 
 @settings(deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    dtype=st.sampled_from(messages.PIXEL_TYPES),
+    dtype=st.sampled_from(messages.PIXEL_DTYPES),
     seed=st.integers(0, 99),
 )
-def test_any_frame_comes_back_as_it_was(shape, dtype, seed):
+def test_any_frame_survives_encoding_and_decoding(shape, dtype, seed):
     bits = np.random.default_rng(seed).integers(0, 2**16, shape, dtype=np.uint16)
     pixels = bits.view(dtype)
     message = messages.Frame(
         session="s", seq=1, frame=2, t=0.1, t_send=1.0, shape=shape, dtype=dtype
     )
-    found, array = messages.decode(messages.encode(message, pixels))
+    found, array = messages.decode_incoming(messages.encode_incoming(message, pixels))
     assert found == message
     np.testing.assert_array_equal(array, pixels)

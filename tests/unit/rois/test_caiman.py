@@ -1,3 +1,5 @@
+"""CaImAn's masks, and files that do not fit the field."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,18 +15,18 @@ from rtrecon.rois.readers.caiman import load_caiman
 SHAPE = (20, 30)
 
 
-def components() -> np.ndarray:
-    """Three components, (n, lines, pixels); one of one pixel, one of none."""
+def make_components() -> np.ndarray:
+    """Return three components (n, lines, pixels): of 3 pixels, of 1 and of none."""
     images = np.zeros((3, *SHAPE))
     images[0, 4, 7], images[0, 5, 7], images[0, 4, 8] = 1, 2, 1
     images[1, 19, 29] = 5
     return images
 
 
-def saved(path: Path, images: np.ndarray, **changed: object) -> Path:
-    """Write what CaImAn's `save` does: A by columns, pixels down the lines first.
+def save_caiman(path: Path, images: np.ndarray, **changed: object) -> Path:
+    """Write a file as CaImAn's `save` does: A by columns, pixels in Fortran order.
 
-    None is the text 'NoneType'; `changed` are values under estimates.
+    CaImAn writes None as the text 'NoneType'. changed: values under estimates.
     """
     flat = np.stack([image.ravel(order="F") for image in images], 1)
     sparse = csc_matrix(flat)
@@ -41,35 +43,37 @@ def saved(path: Path, images: np.ndarray, **changed: object) -> Path:
     return path
 
 
-def test_pixels_are_counted_down_the_lines(tmp_path):
-    path = saved(tmp_path / "r.hdf5", components())
+def test_pixels_are_counted_in_fortran_order(tmp_path):
+    path = save_caiman(tmp_path / "r.hdf5", make_components())
     masks = load_caiman(path, SHAPE, only_cells=True)
     assert masks.ids.tolist() == [0, 1, 2]
     assert np.diff(masks.indptr).tolist() == [3, 1, 0]
-    for (rows, cols, weights), image in zip(masks.pixels(), components(), strict=True):
+    for (rows, cols, weights), image in zip(
+        masks.list_pixels(), make_components(), strict=True
+    ):
         drawn = np.zeros(SHAPE)
         drawn[rows, cols] = weights
         np.testing.assert_allclose(drawn, image / max(image.sum(), 1))
 
 
 @pytest.mark.parametrize(
-    ("chosen", "only_cells", "ids"),
+    ("selected", "only_cells", "ids"),
     [
         (np.array([2, 0]), True, [2, 0]),
         (np.array([2, 0]), False, [0, 1, 2]),
         (None, True, [0, 1, 2]),
         (np.array([]), True, []),
     ],
-    ids=["chosen, in their order", "all wanted", "no choice made", "none chosen"],
+    ids=["selected, in their order", "all", "no selection made", "none selected"],
 )
-def test_idx_components_selects(tmp_path, chosen, only_cells, ids):
-    path = saved(tmp_path / "r.hdf5", components(), idx_components=chosen)
+def test_idx_components_selects_the_cells(tmp_path, selected, only_cells, ids):
+    path = save_caiman(tmp_path / "r.hdf5", make_components(), idx_components=selected)
     assert load_caiman(path, SHAPE, only_cells).ids.tolist() == ids
 
 
-def test_the_fields_size_is_found_where_other_versions_wrote_it(tmp_path):
-    path = saved(tmp_path / "r.hdf5", components(), dims=None)
-    with pytest.raises(UserError, match="says nowhere how large the field was"):
+def test_the_field_size_is_found_where_any_version_stores_it(tmp_path):
+    path = save_caiman(tmp_path / "r.hdf5", make_components(), dims=None)
+    with pytest.raises(UserError, match="does not store the size of the field"):
         load_caiman(path, SHAPE, only_cells=True)
     with h5py.File(path, "a") as file:
         del file["dims"]
@@ -87,9 +91,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_does_not_fit_together_is_refused(tmp_path, case):
+def test_inconsistent_files_are_refused(tmp_path, case):
     changed, words = BAD[case]
-    path = saved(tmp_path / "r.hdf5", components(), **changed)
+    path = save_caiman(tmp_path / "r.hdf5", make_components(), **changed)
     with pytest.raises(UserError, match=words):
         load_caiman(path, SHAPE, only_cells=True)
 
@@ -104,7 +108,7 @@ def test_what_does_not_fit_together_is_refused(tmp_path, case):
     ],
 )
 def test_damaged_components_are_refused(tmp_path, name, value, words):
-    path = saved(tmp_path / "r.hdf5", components())
+    path = save_caiman(tmp_path / "r.hdf5", make_components())
     with h5py.File(path, "a") as file:
         del file[f"estimates/A/{name}"]
         file[f"estimates/A/{name}"] = value
@@ -112,7 +116,7 @@ def test_damaged_components_are_refused(tmp_path, name, value, words):
         load_caiman(path, SHAPE, only_cells=True)
 
 
-def test_another_hdf5_file_is_none_of_caimans(tmp_path):
+def test_an_hdf5_file_of_another_program_is_refused(tmp_path):
     h5py.File(tmp_path / "r.hdf5", "w").close()
-    with pytest.raises(UserError, match="says nowhere"):
+    with pytest.raises(UserError, match="does not store the size"):
         load_caiman(tmp_path / "r.hdf5", SHAPE, only_cells=True)

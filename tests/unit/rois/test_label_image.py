@@ -1,3 +1,5 @@
+"""Label images of every format, and images that are not labels."""
+
 from __future__ import annotations
 
 import av
@@ -11,8 +13,8 @@ from rtrecon.rois.readers.label_image import load_label_image
 SHAPE = (20, 30)
 
 
-def labels(dtype) -> np.ndarray:
-    """Neuron 3 of two parts, 200 of one pixel, and 2 that touches 3."""
+def make_labels(dtype) -> np.ndarray:
+    """Return neuron 3 of two parts, 200 of one pixel, and 2 that touches 3."""
     image = np.zeros(SHAPE, dtype)
     image[2:4, 5:7] = 3
     image[10, 20] = 3
@@ -41,18 +43,22 @@ def save(path, image: np.ndarray) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("kind", [".npy", ".tif", ".png"])
 def test_each_label_is_a_neuron(tmp_path, kind, dtype):
-    save(tmp_path / f"m{kind}", labels(dtype))
+    save(tmp_path / f"m{kind}", make_labels(dtype))
     masks = load_label_image(tmp_path / f"m{kind}", SHAPE)
     assert masks.ids.tolist() == [2, 3, 200]
     assert np.diff(masks.indptr).tolist() == [1, 5, 1]
-    for (rows, cols, weights), label in zip(masks.pixels(), masks.ids, strict=True):
+    for (rows, cols, weights), label in zip(
+        masks.list_pixels(), masks.ids, strict=True
+    ):
         image = np.zeros(SHAPE)
         image[rows, cols] = label
-        np.testing.assert_array_equal(image, np.where(labels(int) == label, label, 0))
+        np.testing.assert_array_equal(
+            image, np.where(make_labels(int) == label, label, 0)
+        )
         np.testing.assert_allclose(weights, 1 / len(rows))
 
 
-def test_labels_above_16_bits_and_fields_full_of_neurons_work(tmp_path):
+def test_labels_above_16_bits_and_crowded_fields_are_read(tmp_path):
     full = np.arange(600, dtype=np.int32).reshape(SHAPE) + 100_000
     tifffile.imwrite(tmp_path / "m.tif", full)
     masks = load_label_image(tmp_path / "m.tif", SHAPE)
@@ -60,7 +66,7 @@ def test_labels_above_16_bits_and_fields_full_of_neurons_work(tmp_path):
     assert (masks.rows * 30 + masks.cols).tolist() == list(range(600))
 
 
-# what is saved -> words of the sentence
+# what is wrong -> image, words of the error
 BAD = {
     "another field": (np.zeros((30, 20), np.uint8), "is 30 x 20, the field has 20"),
     "a stack": (np.zeros((2, 20, 30), np.uint8), "is 2 x 20 x 30, the field"),
@@ -71,14 +77,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_no_label_image_of_this_field_is_refused(tmp_path, case):
+def test_images_that_are_not_labels_of_this_field_are_refused(tmp_path, case):
     image, words = BAD[case]
     np.save(tmp_path / "m.npy", image)
     with pytest.raises(UserError, match=words):
         load_label_image(tmp_path / "m.npy", SHAPE)
 
 
-def test_colours_are_no_labels(tmp_path):
+def test_colour_images_are_refused(tmp_path):
     save_png(tmp_path / "m.png", np.zeros((*SHAPE, 3), np.uint8), "rgb24")
     with pytest.raises(UserError, match="rgb24 pixels; a label image is grey"):
         load_label_image(tmp_path / "m.png", SHAPE)

@@ -1,3 +1,5 @@
+"""Suite2p's masks of one plane and of several, and damaged files."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -12,8 +14,8 @@ from rtrecon.rois.readers.suite2p import load_suite2p
 SHAPE = (20, 30)
 
 
-def roi(row, col, **fields):
-    """A neuron of three pixels in Suite2p's words, with some that are not needed."""
+def make_roi(row, col, **fields):
+    """Return an ROI of three pixels with Suite2p's keys, also unused ones."""
     return {
         "ypix": np.array([row, row, row + 1], np.int32),
         "xpix": np.array([col, col + 1, col], np.int32),
@@ -26,8 +28,8 @@ def roi(row, col, **fields):
     } | fields
 
 
-def saved(folder: Path, rois: list, is_cell=None, **settings: dict) -> Path:
-    """Write a plane's folder: stat.npy, iscell.npy, and other files by their names."""
+def save_plane(folder: Path, rois: list, is_cell=None, **settings: dict) -> Path:
+    """Write the folder of a plane: stat.npy, iscell.npy, and settings files."""
     folder.mkdir(exist_ok=True)
     stat = np.empty(len(rois), object)
     stat[:] = rois
@@ -40,7 +42,7 @@ def saved(folder: Path, rois: list, is_cell=None, **settings: dict) -> Path:
 
 
 def test_a_file_and_its_folder_give_the_same_masks(tmp_path):
-    saved(tmp_path, [roi(2, 3), roi(10, 20)])
+    save_plane(tmp_path, [make_roi(2, 3), make_roi(10, 20)])
     for path in (tmp_path, tmp_path / "stat.npy"):
         masks = load_suite2p(path, SHAPE, only_cells=True)
         assert masks.ids.tolist() == [0, 1]
@@ -51,17 +53,17 @@ def test_a_file_and_its_folder_give_the_same_masks(tmp_path):
 
 
 @pytest.mark.parametrize("is_cell", [[[0, 0.1], [1, 0.9], [1, 0.8]], [0, 1, 1]])
-def test_only_cells_are_kept_unless_all_are_wanted(tmp_path, is_cell):
-    saved(tmp_path, [roi(2, 3), roi(10, 20), roi(5, 5)], is_cell)
+def test_only_cells_are_read_unless_only_cells_is_false(tmp_path, is_cell):
+    save_plane(tmp_path, [make_roi(2, 3), make_roi(10, 20), make_roi(5, 5)], is_cell)
     cells = load_suite2p(tmp_path, SHAPE, only_cells=True)
     assert cells.ids.tolist() == [1, 2]  # rows of stat.npy
     assert cells.rows[0] == 10
     assert load_suite2p(tmp_path, SHAPE, only_cells=False).ids.tolist() == [0, 1, 2]
 
 
-def test_masks_are_taken_as_they_are_overlap_included(tmp_path):
-    shared = roi(2, 3, overlap=np.array([True, False, True]))
-    masks = load_suite2p(saved(tmp_path, [shared]), SHAPE, only_cells=True)
+def test_overlapping_pixels_stay_in_the_masks(tmp_path):
+    shared = make_roi(2, 3, overlap=np.array([True, False, True]))
+    masks = load_suite2p(save_plane(tmp_path, [shared]), SHAPE, only_cells=True)
     assert masks.weights.tolist() == [0.25, 0.5, 0.25]
 
 
@@ -76,28 +78,33 @@ NEW = {
 
 
 @pytest.mark.parametrize("layout", [OLD, NEW, {}], ids=["old", "2026", "masks alone"])
-def test_the_field_is_checked_where_suite2p_says_how_large_it_was(tmp_path, layout):
-    saved(tmp_path, [roi(2, 3)], [1], **layout)
+def test_the_field_size_is_checked_if_suite2p_stored_it(tmp_path, layout):
+    save_plane(tmp_path, [make_roi(2, 3)], [1], **layout)
     assert len(load_suite2p(tmp_path, SHAPE, only_cells=True)) == 1
     if layout:
         with pytest.raises(UserError, match=r"20 lines x 30 .* not of 40 x 60"):
             load_suite2p(tmp_path, (40, 60), only_cells=True)
 
 
-def test_settings_that_ask_for_more_are_refused_with_a_way_out(tmp_path):
-    saved(tmp_path, [roi(2, 3)], ops={"Ly": 20, "Lx": 30, "fs": Fraction(30)})
-    with pytest.raises(UserError, match=r"fractions.Fraction.* ops.npy is taken away"):
+def test_settings_that_would_load_other_classes_are_refused(tmp_path):
+    save_plane(tmp_path, [make_roi(2, 3)], ops={"Ly": 20, "Lx": 30, "fs": Fraction(30)})
+    with pytest.raises(UserError, match=r"fractions.Fraction.* without ops.npy"):
         load_suite2p(tmp_path, SHAPE, only_cells=True)
     (tmp_path / "ops.npy").unlink()
     assert len(load_suite2p(tmp_path, SHAPE, only_cells=True)) == 1
 
 
-def test_the_planes_of_a_run_are_told_apart(tmp_path):
-    saved(tmp_path / "plane10", [roi(6, 6)], [1], **NEW)
-    saved(tmp_path / "plane2", [roi(2, 3), roi(4, 4)], [0, 1], **NEW)
-    saved(tmp_path / "plane0", [roi(8, 8), roi(9, 9), roi(1, 1)], [1, 0, 1], **NEW)
+def test_the_planes_of_a_run_are_read_with_their_numbers(tmp_path):
+    save_plane(tmp_path / "plane10", [make_roi(6, 6)], [1], **NEW)
+    save_plane(tmp_path / "plane2", [make_roi(2, 3), make_roi(4, 4)], [0, 1], **NEW)
+    save_plane(
+        tmp_path / "plane0",
+        [make_roi(8, 8), make_roi(9, 9), make_roi(1, 1)],
+        [1, 0, 1],
+        **NEW,
+    )
     (tmp_path / "plane1").mkdir()  # where nothing was found
-    saved(tmp_path / "combined", [roi(8, 38)])
+    save_plane(tmp_path / "combined", [make_roi(8, 38)])
     masks = load_suite2p(tmp_path, SHAPE, only_cells=True)
     assert masks.planes.tolist() == [0, 0, 2, 10]
     assert masks.ids.tolist() == [0, 2, 4, 5]  # rows of combined/stat.npy
@@ -107,34 +114,45 @@ def test_the_planes_of_a_run_are_told_apart(tmp_path):
 
 
 def test_a_plane_of_another_size_is_named(tmp_path):
-    saved(tmp_path / "plane0", [roi(2, 3)], **NEW)
-    saved(tmp_path / "plane1", [roi(2, 3)], db={"Ly": 40, "Lx": 30})
+    save_plane(tmp_path / "plane0", [make_roi(2, 3)], **NEW)
+    save_plane(tmp_path / "plane1", [make_roi(2, 3)], db={"Ly": 40, "Lx": 30})
     with pytest.raises(UserError, match="plane1 were made on a field of 40 lines"):
         load_suite2p(tmp_path, SHAPE, only_cells=True)
 
 
-def test_the_combined_view_is_no_field(tmp_path):
+def test_the_combined_view_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"side by side .* name the folder above"):
-        load_suite2p(saved(tmp_path / "combined", [roi(2, 3)]), SHAPE, only_cells=True)
+        load_suite2p(
+            save_plane(tmp_path / "combined", [make_roi(2, 3)]), SHAPE, only_cells=True
+        )
 
 
-def test_a_folder_without_masks_says_what_it_needs(tmp_path):
+def test_a_folder_without_masks_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"holds no stat.npy, and no plane0"):
         load_suite2p(tmp_path, SHAPE, only_cells=True)
 
 
 def without(key):
-    return {name: value for name, value in roi(2, 3).items() if name != key}
+    return {name: value for name, value in make_roi(2, 3).items() if name != key}
 
 
-# what stat.npy holds -> words of the sentence
+# what is wrong -> content of stat.npy, words of the error
 BAD = {
     "no weights": ([without("lam")], "ROI 0 of .* lacks usable ypix, xpix and lam"),
     "no dict": ([[1, 2, 3]], "ROI 0 of .* lacks usable"),
-    "other lengths": ([roi(1, 1, lam=np.ones(2))], "ROI 0 has 3 rows, .* 2 weights"),
-    "no list": ([roi(1, 1, lam=np.float32(1))], "ROI 0 of .* have to be lists"),
-    "weights not numbers": ([roi(1, 1, lam=np.array([1, np.nan, 1]))], "ROI 0 .* nan"),
-    "outside": ([roi(2, 3), roi(19, 3)], r"ROI 1 reaches pixel .*outside the field"),
+    "other lengths": (
+        [make_roi(1, 1, lam=np.ones(2))],
+        "ROI 0 has 3 rows, .* 2 weights",
+    ),
+    "no list": ([make_roi(1, 1, lam=np.float32(1))], "ROI 0 of .* must be lists"),
+    "weights not numbers": (
+        [make_roi(1, 1, lam=np.array([1, np.nan, 1]))],
+        "ROI 0 .* nan",
+    ),
+    "outside": (
+        [make_roi(2, 3), make_roi(19, 3)],
+        r"ROI 1 reaches pixel .*outside the field",
+    ),
 }
 
 
@@ -142,17 +160,17 @@ BAD = {
 def test_a_bad_roi_is_named(tmp_path, case):
     rois, words = BAD[case]
     with pytest.raises(UserError, match=words):
-        load_suite2p(saved(tmp_path, rois), SHAPE, only_cells=True)
+        load_suite2p(save_plane(tmp_path, rois), SHAPE, only_cells=True)
 
 
-def test_one_dict_alone_is_no_list_of_rois(tmp_path):
-    np.save(tmp_path / "stat.npy", np.array(roi(2, 3), object))
+def test_a_single_dict_is_refused(tmp_path):
+    np.save(tmp_path / "stat.npy", np.array(make_roi(2, 3), object))
     with pytest.raises(UserError, match="no list of ROIs"):
         load_suite2p(tmp_path, SHAPE, only_cells=True)
 
 
 @pytest.mark.parametrize("table", [[[1, 1], [1, 1]], [[]], 1.0])
 def test_iscell_of_another_run_is_refused(tmp_path, table):
-    saved(tmp_path, [roi(2, 3)], table)
+    save_plane(tmp_path, [make_roi(2, 3)], table)
     with pytest.raises(UserError, match="different runs of Suite2p"):
         load_suite2p(tmp_path, SHAPE, only_cells=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtrecon.protocol.behavior import BEHAVIOR
-from rtrecon.simulate.behavior import behave, slow_noise
+from rtrecon.simulate.behavior import ornstein_uhlenbeck_noise, simulate_behavior
 
 RATE_HZ = 30.0
 HOUR = round(3600 * RATE_HZ)
@@ -21,8 +21,8 @@ RANGES = {
 }
 
 
-def test_behavior_is_in_the_range_of_recorded_mice():
-    behavior = behave(HOUR, RATE_HZ, np.random.default_rng(0))
+def test_simulated_behavior_has_the_range_of_recorded_mice():
+    behavior = simulate_behavior(HOUR, RATE_HZ, np.random.default_rng(0))
     speed, pupil = behavior.running_speed, behavior.pupil_dilation
     found = {
         "mean speed, cm/s": speed.mean(),
@@ -36,23 +36,23 @@ def test_behavior_is_in_the_range_of_recorded_mice():
         assert low <= found[name] <= high, f"{name}: {found[name]:.3f}"
 
 
-def test_the_pupil_follows_arousal():
-    behavior = behave(HOUR, RATE_HZ, np.random.default_rng(0))
+def test_pupil_size_follows_arousal():
+    behavior = simulate_behavior(HOUR, RATE_HZ, np.random.default_rng(0))
     assert np.corrcoef(behavior.pupil_dilation, behavior.arousal)[0, 1] > 0.95
 
 
-def test_behavior_follows_from_its_seed():
+def test_the_same_seed_gives_the_same_behavior():
     one, same, other = (
-        behave(300, RATE_HZ, np.random.default_rng(seed)).pupil_dilation
+        simulate_behavior(300, RATE_HZ, np.random.default_rng(seed)).pupil_dilation
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert (one != other).all()
 
 
-def test_all_but_the_place_of_the_pupil_is_measured():
-    behavior = behave(300, RATE_HZ, np.random.default_rng(0))
-    told = dict(zip(BEHAVIOR, behavior.measured().T, strict=True))
+def test_stacked_behavior_is_nan_where_nothing_is_simulated():
+    behavior = simulate_behavior(300, RATE_HZ, np.random.default_rng(0))
+    told = dict(zip(BEHAVIOR, behavior.stack_measured().T, strict=True))
     unknown = [name for name in BEHAVIOR if np.isnan(told[name]).all()]
     assert unknown == ["pupil_x", "pupil_y"]
     for name in ("pupil_dilation", "running_speed"):
@@ -61,8 +61,8 @@ def test_all_but_the_place_of_the_pupil_is_measured():
 
 
 @pytest.mark.parametrize("tau_frames", [3.0, 30.0])
-def test_slow_noise_has_unit_variance_and_the_memory_asked_for(tau_frames):
-    noise = slow_noise((100_000, 4), tau_frames, np.random.default_rng(0))
+def test_ornstein_uhlenbeck_noise_has_unit_variance_and_its_time_constant(tau_frames):
+    noise = ornstein_uhlenbeck_noise((100_000, 4), tau_frames, np.random.default_rng(0))
     lag = round(tau_frames)
     later = (noise[lag:] * noise[:-lag]).mean()
     assert noise.std() == pytest.approx(1, abs=0.05)

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from rtrecon.core.errors import UserError
-from rtrecon.simulate.microscope import indicator, make_field, record
+from rtrecon.simulate.microscope import calcium_dff, image_field, make_imaged_field
 from rtrecon.simulate.movie import RATE_HZ
 
 
@@ -20,7 +20,7 @@ def motion_figures(shift_px):
     return np.stack([still.std(0), np.diff(shift_px, axis=0).std(0), later])
 
 
-def test_the_brain_moves_as_a_real_one(shared_data):
+def test_simulated_motion_is_like_measured_motion(shared_data):
     path = shared_data / "twophoton" / "real_shifts_and_traces.npz"
     if not path.exists():
         pytest.skip(f"no real motion at {path}")
@@ -32,8 +32,8 @@ def test_the_brain_moves_as_a_real_one(shared_data):
 
 def quiet_recording(n_frames):
     """A field in which no neuron fires."""
-    field = make_field(30, side_px=128, seed=2)
-    return record(field, np.zeros((n_frames, 30), np.float32), RATE_HZ, seed=0)
+    field = make_imaged_field(30, side_px=128, seed=2)
+    return image_field(field, np.zeros((n_frames, 30), np.float32), RATE_HZ, seed=0)
 
 
 def still_recording(n_frames, shift_px=(0.0, 0.0)):
@@ -48,10 +48,12 @@ def still_recording(n_frames, shift_px=(0.0, 0.0)):
 
 def frames_of(recording):
     blank = np.empty(recording.field.tissue.shape, np.int16)
-    return np.stack([recording.frame(i, blank).copy() for i in range(len(recording))])
+    return np.stack(
+        [recording.render_frame(i, blank).copy() for i in range(len(recording))]
+    )
 
 
-def test_a_frame_is_int16_and_the_same_each_time():
+def test_a_rendered_frame_is_int16_and_repeatable():
     recording = still_recording(3)
     frames, again = frames_of(recording), frames_of(recording)
     assert frames.dtype == np.int16
@@ -59,12 +61,12 @@ def test_a_frame_is_int16_and_the_same_each_time():
     assert (frames[0] != frames[1]).mean() > 0.8
 
 
-def test_noise_is_that_of_photons_and_electronics():
+def test_frame_noise_is_photon_noise_plus_read_noise():
     recording = still_recording(400)
     optics = recording.field.optics
     frames = frames_of(recording).astype(float)
     level, variance = frames.mean(0).ravel(), frames.var(0).ravel()
-    gain, dark = np.polyfit(level - optics.offset, variance, 1)
+    gain, dark = np.polyfit(level - optics.detector_offset, variance, 1)
     assert gain == pytest.approx(optics.gain, rel=0.1)
     assert np.sqrt(max(dark, 0)) < 3 * optics.read_noise
     noise = frames - frames.mean(0)
@@ -74,7 +76,7 @@ def test_noise_is_that_of_photons_and_electronics():
 
 
 @pytest.mark.parametrize("shift_px", [(3.0, -2.0), (-1.5, 4.25)])
-def test_a_frame_lies_where_the_truth_says(shift_px):
+def test_a_rendered_frame_is_shifted_by_the_true_motion(shift_px):
     still = frames_of(still_recording(200)).mean(0)
     moved = frames_of(still_recording(200, shift_px)).mean(0)
     inside = (slice(8, -8), slice(8, -8))
@@ -84,18 +86,18 @@ def test_a_frame_lies_where_the_truth_says(shift_px):
     assert error < 0.25 * unmoved
 
 
-def test_a_spike_is_a_quarter_dff_that_decays_with_the_indicator():
+def test_a_spike_raises_dff_by_a_quarter_and_decays_with_the_indicator():
     spikes = np.zeros((90, 1), np.float32)
     spikes[10] = 1
-    dff = indicator(spikes, RATE_HZ, decay_s=0.7)[:, 0]
+    dff = calcium_dff(spikes, RATE_HZ, decay_s=0.7)[:, 0]
     assert not dff[:10].any()
     assert dff.max() == pytest.approx(0.25, rel=0.02)
     assert dff[10:].argmax() <= 4
     assert dff[21 + 30] / dff[30] == pytest.approx(np.exp(-1), rel=0.1)
 
 
-def test_neurons_that_do_not_fit_are_refused():
+def test_a_field_that_is_too_small_for_its_neurons_is_refused():
     with pytest.raises(
         UserError, match=r"500 neurons do not fit .* 64 x 64 px .*fewer"
     ):
-        make_field(500, side_px=64, seed=0)
+        make_imaged_field(500, side_px=64, seed=0)

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 
 from rtrecon.protocol import messages
-from rtrecon.simulate.behavior import Behavior
-from rtrecon.simulate.microscope import make_field
-from rtrecon.simulate.mouse import KINDS, make_mouse
-from rtrecon.simulate.movie import MEAN, RATE_HZ, natural_movie
-from rtrecon.simulate.session import World, make_session, start_fields, stream
+from rtrecon.simulate.behavior import BehaviorTraces
+from rtrecon.simulate.microscope import make_imaged_field
+from rtrecon.simulate.mouse import NEURON_KINDS, make_simulated_mouse
+from rtrecon.simulate.movie import MEAN_GRAY, RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import (
+    ImagedMouse,
+    simulate_session,
+    start_message_fields,
+    stream_session,
+)
 from rtrecon.sources.video import read_clip
-from rtrecon.testing.listener import Listener
-from rtrecon.transport.sender import Sender
+from rtrecon.testing.frame_receiver import FrameReceiver
+from rtrecon.transport.senders import SessionSender
 
 CLIP_FRAMES = 150
 N_NEURONS = 120
@@ -34,7 +39,7 @@ ACTIVITY = {
 
 @pytest.fixture(scope="module")
 def movie():
-    return natural_movie(10 * CLIP_FRAMES, seed=1)
+    return make_natural_movie(10 * CLIP_FRAMES, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +49,15 @@ def real_clips(shared_data):
 
 @pytest.fixture(scope="module")
 def world(movie):
-    return World(make_mouse(N_NEURONS, 0, movie), make_field(N_NEURONS, 256, seed=0))
+    return ImagedMouse(
+        make_simulated_mouse(N_NEURONS, 0, movie),
+        make_imaged_field(N_NEURONS, 256, seed=0),
+    )
 
 
 @pytest.fixture(scope="module")
 def session(world, movie):
-    return make_session(world, movie, "clips", seed=1)
+    return simulate_session(world, movie, "clips", seed=1)
 
 
 # -- the movie ----------------------------------------------------------------------
@@ -73,29 +81,29 @@ def next_frame_correlation(frames):
     return np.median(r)
 
 
-def test_the_movie_is_spectrally_as_real_clips(movie, real_clips):
+def test_natural_movies_have_the_spatial_spectrum_of_real_clips(movie, real_clips):
     real = [slope(clip) for clip in real_clips]
     assert min(real) - 0.3 < slope(movie[::10]) < max(real) + 0.3
 
 
-def test_the_movie_moves_about_as_much_as_real_clips(movie, real_clips):
+def test_natural_movies_change_as_fast_as_real_clips(movie, real_clips):
     real = [next_frame_correlation(clip) for clip in real_clips]
     assert min(real) - 0.05 < next_frame_correlation(movie) < max(real)
 
 
-def test_clips_are_independent_and_cut_where_they_should(movie):
+def test_clips_are_independent_and_begin_at_their_boundaries(movie):
     change = np.abs(np.diff(movie.astype(float), axis=0)).mean((1, 2))
     cuts = change[CLIP_FRAMES - 1 :: CLIP_FRAMES]
     assert len(cuts) == 9
     assert cuts.min() > 3 * np.median(change)
 
 
-def test_the_movie_follows_from_its_seed():
-    first = natural_movie(200, seed=5)
+def test_the_same_seed_gives_the_same_movie():
+    first = make_natural_movie(200, seed=5)
     assert first.shape == (200, 36, 64)
     assert first.dtype == np.uint8
-    np.testing.assert_array_equal(first, natural_movie(200, seed=5))
-    assert (first != natural_movie(200, seed=6)).mean() > 0.9
+    np.testing.assert_array_equal(first, make_natural_movie(200, seed=5))
+    assert (first != make_natural_movie(200, seed=6)).mean() > 0.9
 
 
 # -- the mouse ----------------------------------------------------------------------
@@ -106,7 +114,7 @@ def mean_correlation(a):
     return r[np.triu_indices(len(r), 1)].mean()
 
 
-def test_activity_is_as_in_recordings(session):
+def test_simulated_activity_has_the_statistics_of_recordings(session):
     rate, spikes = session.response.rate, session.response.spikes
     noise = (spikes - rate).reshape(-1, 15, N_NEURONS).sum(1)  # half a second at a time
     ceiling = [np.corrcoef(a, b)[0, 1] for a, b in zip(rate.T, spikes.T, strict=True)]
@@ -120,11 +128,14 @@ def test_activity_is_as_in_recordings(session):
         assert low < found[name] < high, f"{name}: {found[name]:.3f}"
 
 
-def test_a_mouse_is_the_same_every_day_but_no_trial_is(world, movie):
+def test_a_mouse_keeps_its_tuning_while_trials_differ(world, movie):
     clip = movie[:CLIP_FRAMES]
-    again = World(make_mouse(N_NEURONS, 0, movie), make_field(N_NEURONS, 256, seed=0))
+    again = ImagedMouse(
+        make_simulated_mouse(N_NEURONS, 0, movie),
+        make_imaged_field(N_NEURONS, 256, seed=0),
+    )
     one, same, other = (
-        make_session(mouse, clip, "clip", seed).response.spikes
+        simulate_session(mouse, clip, "clip", seed).response.spikes
         for mouse, seed in ((world, 3), (again, 3), (world, 4))
     )
     np.testing.assert_array_equal(one, same)
@@ -132,18 +143,18 @@ def test_a_mouse_is_the_same_every_day_but_no_trial_is(world, movie):
 
 
 def calm(n_frames):
-    return Behavior(*np.zeros((3, n_frames), np.float32))
+    return BehaviorTraces(*np.zeros((3, n_frames), np.float32))
 
 
 def answers(mouse, cell, patterns):
     """Rate (frame,) of a cell at patterns (frame, 2304), the strongest at 60 levels."""
-    levels = MEAN + 60 * patterns / np.abs(patterns).max()
+    levels = MEAN_GRAY + 60 * patterns / np.abs(patterns).max()
     movie = np.rint(levels).astype(np.uint8).reshape(-1, 36, 64)
-    return mouse.respond(movie, calm(len(movie)), seed=0).rate[:, cell]
+    return mouse.simulate_response(movie, calm(len(movie)), seed=0).rate[:, cell]
 
 
 def cells(mouse, kind, count=6):
-    found = np.flatnonzero(mouse.kind == KINDS.index(kind))[:count]
+    found = np.flatnonzero(mouse.kind == NEURON_KINDS.index(kind))[:count]
     assert len(found) == count
     return found
 
@@ -184,7 +195,7 @@ def test_direction_cells_prefer_a_direction_and_complex_cells_do_not(world, kind
     assert max(others) < 0.1
 
 
-def test_a_blob_cell_answers_both_blobs_at_once_only(world):
+def test_a_blob_cell_responds_only_to_both_blobs_together(world):
     mouse = world.mouse
     for cell in cells(mouse, "blobs"):
         # Patterns that only one of its filters sees.
@@ -198,7 +209,7 @@ def test_a_blob_cell_answers_both_blobs_at_once_only(world):
         assert both > 3 * max(single)
 
 
-def test_a_surround_cell_answers_a_spot_more_than_the_whole_screen(world):
+def test_a_surround_cell_prefers_a_spot_to_the_whole_screen(world):
     mouse = world.mouse
     for cell in cells(mouse, "surround"):
         filter_ = mouse.filters[2 * cell]
@@ -211,11 +222,11 @@ def test_a_surround_cell_answers_a_spot_more_than_the_whole_screen(world):
         assert in_spot > 1.5 * everywhere
 
 
-def test_an_answer_never_precedes_what_causes_it(world, movie):
+def test_responses_are_causal(world, movie):
     clip = movie[:60].copy()
-    before = world.mouse.respond(clip, calm(60), seed=0).rate
+    before = world.mouse.simulate_response(clip, calm(60), seed=0).rate
     clip[40:] = 255 - clip[40:]
-    after = world.mouse.respond(clip, calm(60), seed=0).rate
+    after = world.mouse.simulate_response(clip, calm(60), seed=0).rate
     np.testing.assert_array_equal(before[:40], after[:40])
     assert np.abs(after[40:] - before[40:]).max() > 0.01
 
@@ -223,39 +234,43 @@ def test_an_answer_never_precedes_what_causes_it(world, movie):
 # -- the session --------------------------------------------------------------------
 
 
-def test_a_session_streams_everything_in_order(free_address):
-    movie = natural_movie(8, seed=0)
-    mouse = make_mouse(10, 0, natural_movie(300, seed=1))
-    world = World(mouse, make_field(10, side_px=64, seed=0))
-    session = make_session(world, movie, "short", seed=0)
+def test_a_simulated_session_sends_frames_stimulus_and_behavior_in_order(free_address):
+    movie = make_natural_movie(8, seed=0)
+    mouse = make_simulated_mouse(10, 0, make_natural_movie(300, seed=1))
+    world = ImagedMouse(mouse, make_imaged_field(10, side_px=64, seed=0))
+    session = simulate_session(world, movie, "short", seed=0)
     address = free_address()
-    with Listener(address) as listener:
-        sender = Sender(address, **start_fields(session))
+    with FrameReceiver(address) as listener:
+        sender = SessionSender(address, **start_message_fields(session))
         assert sender.wait_for_daemon()
-        stream(session, sender)
+        stream_session(session, sender)
         sender.close(linger_s=5)
     start, *rest = [
-        m for m in listener.messages if not isinstance(m[0], messages.Frame)
+        m for m in listener.received if not isinstance(m[0], messages.Frame)
     ]
     frames = listener.frames()
     assert (start[0].rate_hz, start[0].shape) == (RATE_HZ, (64, 64))
     assert [header.frame for header, _ in frames] == list(range(1, 9))
     blank = np.empty((64, 64), np.int16)
     for index, (_, pixels) in enumerate(frames):
-        expected = session.recording.frame(index, blank)
+        expected = session.recording.render_frame(index, blank)
         np.testing.assert_array_equal(pixels, expected)
-    shown = [pixels for header, pixels in rest if isinstance(header, messages.Stimulus)]
+    shown = [
+        pixels for header, pixels in rest if isinstance(header, messages.StimulusFrame)
+    ]
     np.testing.assert_array_equal(np.stack(shown), movie)
-    speeds = [h.running_speed for h, _ in rest if isinstance(h, messages.Behavior)]
+    speeds = [
+        h.running_speed for h, _ in rest if isinstance(h, messages.BehaviorSample)
+    ]
     np.testing.assert_allclose(speeds, session.behavior.running_speed)
-    assert isinstance(rest[-1][0], messages.End)
+    assert isinstance(rest[-1][0], messages.SessionEnd)
     assert (rest[-1][0].frames, rest[-1][0].dropped) == (8, 0)
 
 
 IMPORT_AND_LIST = "import sys, rtrecon.simulate.session; print(*sys.modules)"
 
 
-def test_the_simulator_shares_no_code_with_what_finds_it_out():
+def test_the_simulator_shares_no_code_with_encoder_and_inversion():
     command = [sys.executable, "-c", IMPORT_AND_LIST]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()

@@ -1,3 +1,5 @@
+"""Arrays in .npy files, and files that would run code."""
+
 from __future__ import annotations
 
 import datetime
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from rtrecon.core.errors import UserError
-from rtrecon.sources.npy import holds_objects, read_numbers, read_objects
+from rtrecon.sources.npy import has_objects, read_numbers, read_objects
 
 SETTINGS = {
     "Ly": np.int64(512),
@@ -23,8 +25,8 @@ SETTINGS = {
 }
 
 
-def saved(path: Path, content: object, protocol: int = 4) -> Path:
-    """Write as numpy does, by any protocol of pickle."""
+def save_objects(path: Path, content: object, protocol: int = 4) -> Path:
+    """Write as numpy does, with any protocol of pickle."""
     array = np.array(content, object)
     with path.open("wb") as file:
         header = {"descr": "|O", "fortran_order": False, "shape": array.shape}
@@ -34,8 +36,8 @@ def saved(path: Path, content: object, protocol: int = 4) -> Path:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_whatever_settings_hold_is_read_by_every_protocol(tmp_path, protocol):
-    back = read_objects(saved(tmp_path / "ops.npy", SETTINGS, protocol)).item()
+def test_settings_are_read_from_every_pickle_protocol(tmp_path, protocol):
+    back = read_objects(save_objects(tmp_path / "ops.npy", SETTINGS, protocol)).item()
     assert back.keys() == SETTINGS.keys()
     np.testing.assert_array_equal(back.pop("refImg"), SETTINGS["refImg"])
     (path,) = back.pop("data_path")
@@ -45,7 +47,7 @@ def test_whatever_settings_hold_is_read_by_every_protocol(tmp_path, protocol):
 
 
 class Payload:
-    """Unpickled the usual way, it leaves a file behind."""
+    """When unpickled by `pickle.load`, it creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -54,9 +56,9 @@ class Payload:
         return open, (self.path, "w")
 
 
-def test_a_file_that_tries_to_run_code_is_refused_and_does_not_run(tmp_path):
+def test_a_file_that_tries_to_run_code_is_refused(tmp_path):
     marker = tmp_path / "it ran"
-    path = saved(tmp_path / "stat.npy", [{"ypix": [1]}, Payload(marker)])
+    path = save_objects(tmp_path / "stat.npy", [{"ypix": [1]}, Payload(marker)])
     with pytest.raises(UserError, match=r"asks to load io\.open.*was refused"):
         read_objects(path)
     assert not marker.exists()
@@ -65,33 +67,35 @@ def test_a_file_that_tries_to_run_code_is_refused_and_does_not_run(tmp_path):
 
 
 def test_a_path_in_a_file_cannot_touch_the_disk(tmp_path):
-    path = read_objects(saved(tmp_path / "ops.npy", [tmp_path, tmp_path]))[0]
+    path = read_objects(save_objects(tmp_path / "ops.npy", [tmp_path, tmp_path]))[0]
     assert not hasattr(path, "unlink")
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"not a npy file at all", b"\x93NUMPY\x01\x00"]
 )
-def test_a_damaged_file_is_a_sentence(tmp_path, content):
+def test_a_damaged_file_is_refused_with_the_reason(tmp_path, content):
     (tmp_path / "stat.npy").write_bytes(content)
-    assert holds_objects(tmp_path / "stat.npy")  # and so its reader is asked
+    assert has_objects(
+        tmp_path / "stat.npy"
+    )  # so the reader of objects reports the damage
     for read in (read_objects, read_numbers):
         with pytest.raises(UserError, match="cannot be read"):
             read(tmp_path / "stat.npy")
 
 
-def test_a_pickle_cut_short_is_refused(tmp_path):
-    path = saved(tmp_path / "stat.npy", [{"ypix": np.arange(9)}, 1])
+def test_a_truncated_pickle_is_refused(tmp_path):
+    path = save_objects(tmp_path / "stat.npy", [{"ypix": np.arange(9)}, 1])
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(UserError, match="cannot be read as a Suite2p file"):
         read_objects(path)
 
 
-def test_numbers_are_no_objects_and_objects_no_numbers(tmp_path):
+def test_arrays_of_numbers_and_of_objects_are_distinguished(tmp_path):
     np.save(tmp_path / "numbers.npy", np.eye(3))
-    saved(tmp_path / "objects.npy", [{}, {}])
-    assert not holds_objects(tmp_path / "numbers.npy")
-    assert holds_objects(tmp_path / "objects.npy")
+    save_objects(tmp_path / "objects.npy", [{}, {}])
+    assert not has_objects(tmp_path / "numbers.npy")
+    assert has_objects(tmp_path / "objects.npy")
     np.testing.assert_array_equal(read_numbers(tmp_path / "numbers.npy"), np.eye(3))
     with pytest.raises(UserError, match="an array of float64, not of ROIs"):
         read_objects(tmp_path / "numbers.npy")

@@ -1,3 +1,5 @@
+"""Videos: clips read as the encoder sees them, movies written and read back."""
+
 from __future__ import annotations
 
 from itertools import pairwise
@@ -19,8 +21,8 @@ CLIPS = {
 }
 
 
-def ramp(n=12, shape=(36, 64)):
-    """Grey frames, each 20 brighter than the last, with a bright left half."""
+def make_ramp(n=12, shape=(36, 64)):
+    """Make grey frames, each 20 brighter than the last, with a bright left half."""
     frames = np.empty((n, *shape), np.uint8)
     frames[:] = (20 * np.arange(n))[:, None, None]
     frames[:, :, : shape[1] // 2] += 15
@@ -28,12 +30,12 @@ def ramp(n=12, shape=(36, 64)):
 
 
 @pytest.mark.parametrize("scale", [1, 4])
-def test_a_movie_written_is_read_back(tmp_path, scale):
-    frames = ramp()
+def test_a_written_movie_is_read_back(tmp_path, scale):
+    frames = make_ramp()
     write_movie(tmp_path / "m.mp4", frames, rate_hz=30.0, scale=scale)
     found = read_clip(tmp_path / "m.mp4")
     assert (found.shape, found.dtype) == (frames.shape, np.uint8)
-    # Lossy, but black is black, white is white, and all in its place.
+    # H.264 is lossy: values differ slightly, positions do not.
     error = np.abs(found.astype(int) - frames)
     assert error.mean() < 1.5
     assert error.max() < 12
@@ -56,8 +58,8 @@ def test_pixels_become_square_blocks_and_sides_even(tmp_path, shape, scale):
 
 
 @pytest.mark.parametrize("rate_hz", [10.0, 30.0, 59.94])
-def test_another_rate_repeats_or_leaves_out_but_never_blends(tmp_path, rate_hz):
-    frames = ramp(12)
+def test_another_rate_repeats_or_omits_images_and_never_blends(tmp_path, rate_hz):
+    frames = make_ramp(12)
     write_movie(tmp_path / "m.mp4", frames, rate_hz=20.0, scale=4)
     found = read_clip(tmp_path / "m.mp4", rate_hz=rate_hz)
     assert len(found) == round(12 / 20.0 * rate_hz)
@@ -68,8 +70,8 @@ def test_another_rate_repeats_or_leaves_out_but_never_blends(tmp_path, rate_hz):
     assert np.abs(shown - source).max() <= 0.5 + 1e-6
 
 
-def test_a_clip_is_cut_about_its_centre_to_the_wanted_aspect(tmp_path):
-    # 4:3, with bars above and below that 16:9 has no room for.
+def test_a_clip_is_cropped_around_its_center_to_the_aspect_ratio(tmp_path):
+    # 4:3, with bars above and below that a crop to 16:9 removes.
     frames = np.full((4, 96, 128), 200, np.uint8)
     frames[:, :12] = frames[:, -12:] = 0
     write_movie(tmp_path / "m.mp4", frames, scale=2)
@@ -79,12 +81,12 @@ def test_a_clip_is_cut_about_its_centre_to_the_wanted_aspect(tmp_path):
     assert whole[:, :10].max() < 20
 
 
-def test_reading_stops_where_told(tmp_path):
-    write_movie(tmp_path / "m.mp4", ramp(12), rate_hz=20.0)
+def test_reading_stops_at_max_s(tmp_path):
+    write_movie(tmp_path / "m.mp4", make_ramp(12), rate_hz=20.0)
     assert len(read_clip(tmp_path / "m.mp4", rate_hz=20.0, max_s=0.25)) == 5
 
 
-def test_what_is_no_video_is_refused_in_words(tmp_path):
+def test_files_that_are_not_videos_are_refused(tmp_path):
     path = tmp_path / "m.mp4"
     with pytest.raises(VideoError, match="does not exist"):
         read_clip(path)
@@ -93,7 +95,7 @@ def test_what_is_no_video_is_refused_in_words(tmp_path):
         read_clip(path)
 
 
-def test_a_sound_file_holds_no_image(tmp_path):
+def test_a_sound_file_is_refused(tmp_path):
     with av.open(str(tmp_path / "s.wav"), "w") as sound:
         stream = sound.add_stream("pcm_s16le", rate=8000, layout="mono")
         silence = av.AudioFrame.from_ndarray(
@@ -113,18 +115,18 @@ def test_a_sound_file_holds_no_image(tmp_path):
         np.zeros((0, 36, 64), np.uint8),
     ],
 )
-def test_what_is_no_movie_is_not_written(tmp_path, frames):
+def test_arrays_that_are_not_movies_are_refused(tmp_path, frames):
     with pytest.raises(VideoError, match=r"cannot write .* frames of shape"):
         write_movie(tmp_path / "m.mp4", frames)
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path):
+def test_writing_to_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(VideoError, match="cannot write the movie"):
-        write_movie(tmp_path / "nowhere" / "m.mp4", ramp(2))
+        write_movie(tmp_path / "nowhere" / "m.mp4", make_ramp(2))
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_real_clips_become_what_the_encoder_sees(name):
+def test_real_clips_have_the_size_and_rate_of_the_encoder(name):
     if not (DATA / name).exists():
         pytest.skip(f"{name} is not here")
     seconds, file_hz = CLIPS[name]

@@ -1,4 +1,4 @@
-"""Where training happens: which device and precision are taken, and what is refused."""
+"""Training chooses device and precision, and refuses a device that is missing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import pytest
 import torch
 
 from rtrecon.core.errors import UserError
-from rtrecon.training.distributed import ALONE, Place, join, place
+from rtrecon.training.distributed import (
+    SINGLE_PROCESS,
+    DistributedContext,
+    join_process_group,
+    make_context,
+)
 
 CPU, SINGLE, HALF = "cpu", torch.float32, torch.bfloat16
 
-# GPUs of the machine, whether they are made for bfloat16; what is asked for, by which
-# process of the machine -> what is taken
-TAKEN = {
+# number of GPUs, whether they support bfloat16; request, number of the process on this
+# machine -> device, precision
+CHOICES = {
     "no GPU": (0, False, ("auto", "auto", 0), (CPU, SINGLE)),
     "a new one": (1, True, ("auto", "auto", 0), ("cuda:0", HALF)),
     "an old one": (1, False, ("auto", "auto", 0), ("cuda:0", SINGLE)),
@@ -23,43 +28,43 @@ TAKEN = {
 }
 
 
-def machine(monkeypatch, n_gpus, made_for_half):
+def set_machine(monkeypatch, n_gpus, has_bfloat16):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: made_for_half)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bfloat16)
 
 
-@pytest.mark.parametrize("case", TAKEN)
-def test_the_best_that_is_there_is_taken(monkeypatch, case):
-    n_gpus, made_for_half, asked, (device, precision) = TAKEN[case]
-    machine(monkeypatch, n_gpus, made_for_half)
-    found = place(*asked)
+@pytest.mark.parametrize("case", CHOICES)
+def test_the_best_available_device_is_chosen(monkeypatch, case):
+    n_gpus, has_bfloat16, asked, (device, precision) = CHOICES[case]
+    set_machine(monkeypatch, n_gpus, has_bfloat16)
+    found = make_context(*asked)
     assert (found.device, found.precision) == (torch.device(device), precision)
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
-    machine(monkeypatch, 0, False)
+def test_a_missing_gpu_is_refused(monkeypatch):
+    set_machine(monkeypatch, 0, False)
     with (
         pytest.raises(UserError, match="finds no CUDA GPU; train with --device cpu"),
-        join("cuda", "auto"),
+        join_process_group("cuda", "auto"),
     ):
-        raise AssertionError("it went on")
+        raise AssertionError("training started")
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
-    machine(monkeypatch, 2, True)
+    set_machine(monkeypatch, 2, True)
     with pytest.raises(UserError, match="process 3 of this machine finds only 2 GPUs"):
-        place("auto", "auto", 2)
+        make_context("auto", "auto", 2)
 
 
-def test_without_torchrun_a_process_is_alone():
-    with join("cpu", "auto") as own:
-        assert own == ALONE
-        assert own.leads
-        assert own.told(lambda: 3.5) == 3.5
+def test_without_torchrun_there_is_one_process():
+    with join_process_group("cpu", "auto") as context:
+        assert context == SINGLE_PROCESS
+        assert context.is_main
+        assert context.broadcast_scalar(lambda: 3.5) == 3.5
 
 
-def test_it_says_what_it_is():
-    assert str(ALONE) == "cpu, float32"
-    several = Place(torch.device("cuda", 1), torch.bfloat16, 1, 4)
+def test_a_context_is_described_in_words():
+    assert str(SINGLE_PROCESS) == "cpu, float32"
+    several = DistributedContext(torch.device("cuda", 1), torch.bfloat16, 1, 4)
     assert str(several) == "cuda, bfloat16, 4 processes"

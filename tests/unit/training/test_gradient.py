@@ -1,4 +1,4 @@
-"""A batch's gradient is the same, however many pieces and processes it is cut into."""
+"""The gradient of a batch does not depend on the number of pieces or processes."""
 
 from __future__ import annotations
 
@@ -8,103 +8,107 @@ import pytest
 import torch
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.device_memory import say_nothing
-from rtrecon.training.compact import fit
-from rtrecon.training.compact.fit import Job, Recipe, train
-from rtrecon.training.compact.gradient import Gradient
-from rtrecon.training.compact.trainable_encoder import Trainee, begin
-from rtrecon.training.distributed import ALONE, Place
-from rtrecon.training.score import correlation, mean_r
-from tests.support.fit_world import world
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.encoder.device_memory import ignore_notice
+from rtrecon.training.compact.fit import FitJob, TrainingRecipe, fit_encoder
+from rtrecon.training.compact.gradient import BatchGradient, compute_poisson_loss
+from rtrecon.training.compact.trainable_encoder import (
+    TrainableEncoder,
+    initialize_encoder,
+)
+from rtrecon.training.distributed import SINGLE_PROCESS, DistributedContext
+from rtrecon.training.score import average_correlation, compute_correlation
+from tests.support.fit_world import make_fit_data
 
-RECIPE = Recipe(epochs=2, batch_frames=300)
-HALF_R = 0.03  # that rounding to half precision may cost
+RECIPE = TrainingRecipe(epochs=2, batch_frames=300)
+MAX_HALF_PRECISION_LOSS = 0.03  # of r
 
 
 @pytest.fixture(scope="module")
 def data():
     torch.set_num_threads(1)
-    return world(1200, seed=0)
+    return make_fit_data(1200, seed=0)
 
 
 @pytest.fixture(scope="module")
 def job(data):
-    return Job(data.part(0, 900), data.part(900, 1200), RECIPE)
+    return FitJob(data.slice_frames(0, 900), data.slice_frames(900, 1200), RECIPE)
 
 
 @pytest.fixture(scope="module")
 def fitted(job):
-    return train(job, lambda _: None)
+    return fit_encoder(job, lambda _: None)
 
 
-class Together(Place):
-    """One of several processes whose sums are made by the test."""
+class SeparateProcess(DistributedContext):
+    """One of several processes; the test sums their results."""
 
-    def sum(self, tensors):
-        """Leaves each process what is its own."""
+    def all_reduce(self, tensors):
+        """Leave the tensors as they are."""
 
 
 def gradients(data, place):
     """Misfit and gradients of one batch, as this process has them before the sum."""
-    trainee = begin(data, None, ALONE)
+    trainee = initialize_encoder(data, None, SINGLE_PROCESS)
 
     def loss(part):
-        misfit = fit.poisson_misfit(trainee(part), part, torch.ones(12))
-        return misfit, misfit + 0.01 * trainee.spatial.energy()
+        training_loss = compute_poisson_loss(trainee(part), part, torch.ones(12))
+        return training_loss, training_loss + 0.01 * trainee.filter_parameters.penalty()
 
-    misfit = Gradient(trainee, loss, place, say_nothing).of(data)
-    return [misfit, *(weights.grad for weights in trainee.parameters())]
+    training_loss = BatchGradient(trainee, loss, place, ignore_notice).compute(data)
+    return [training_loss, *(weights.grad for weights in trainee.parameters())]
 
 
 @pytest.mark.parametrize("n_processes", [2, 3])
-def test_the_shares_of_all_processes_add_up_to_the_batch(data, n_processes):
-    batch = data.part(0, 301)
-    whole = gradients(batch, ALONE)
+def test_the_gradients_of_all_processes_sum_to_that_of_the_batch(data, n_processes):
+    batch = data.slice_frames(0, 301)
+    whole = gradients(batch, SINGLE_PROCESS)
     shares = [
-        gradients(batch, Together(rank=rank, size=n_processes))
+        gradients(batch, SeparateProcess(rank=rank, world_size=n_processes))
         for rank in range(n_processes)
     ]
     for own, *parts in zip(whole, *shares, strict=True):
         torch.testing.assert_close(sum(parts), own, rtol=1e-3, atol=1e-4)
 
 
-def test_shares_answer_for_every_frame_once(data):
-    batch = data.part(0, 100)
-    shares = [batch.share(place, 7) for place in range(7)]
-    assert sum(share.n_answers for share in shares) == batch.n_answers == 89
-    answered = torch.cat([share.activity[MEMORY - 1 :] for share in shares])
-    torch.testing.assert_close(answered, batch.activity[MEMORY - 1 :])
+def test_shares_predict_every_frame_once(data):
+    batch = data.slice_frames(0, 100)
+    shares = [batch.select_share(index, 7) for index in range(7)]
+    assert sum(share.n_predicted for share in shares) == batch.n_predicted == 89
+    answered = torch.cat([share.activity[MEMORY_FRAMES - 1 :] for share in shares])
+    torch.testing.assert_close(answered, batch.activity[MEMORY_FRAMES - 1 :])
 
 
-def short_of_memory(monkeypatch, most_frames):
-    """A device that has no room for the answers to more frames."""
-    answer = Trainee.forward
+def limit_memory(monkeypatch, most_frames):
+    """Make a device that has memory for predictions of few frames only."""
+    answer = TrainableEncoder.forward
 
     def forward(self, data):
-        if data.n_answers > most_frames:
+        if data.n_predicted > most_frames:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return answer(self, data)
 
-    monkeypatch.setattr(Trainee, "forward", forward)
+    monkeypatch.setattr(TrainableEncoder, "forward", forward)
 
 
-def test_a_device_short_of_memory_takes_smaller_pieces(monkeypatch, job, fitted):
-    short_of_memory(monkeypatch, 100)  # a third of a batch
-    told = []
-    small = train(dataclasses.replace(job, say=told.append), lambda _: None)
-    assert len(told) == 2
-    assert "cpu ran out of memory: batches are taken in 2 pieces" in told[0]
-    assert "in 4 pieces" in told[1]
+def test_a_device_with_little_memory_computes_smaller_pieces(monkeypatch, job, fitted):
+    limit_memory(monkeypatch, 100)  # a third of a batch
+    notices = []
+    small = fit_encoder(dataclasses.replace(job, notify=notices.append), lambda _: None)
+    assert len(notices) == 2
+    assert "cpu ran out of memory: batches are computed in 2 pieces" in notices[0]
+    assert "in 4 pieces" in notices[1]
     for kept, whole in zip(small.history, fitted.history, strict=True):
-        assert kept.misfit == pytest.approx(whole.misfit, rel=1e-3)
+        assert kept.training_loss == pytest.approx(whole.training_loss, rel=1e-3)
         assert kept.validation_r == pytest.approx(whole.validation_r, abs=1e-2)
 
 
 def test_a_device_without_any_memory_is_told_in_a_sentence(monkeypatch, job):
-    short_of_memory(monkeypatch, 0)
-    with pytest.raises(UserError, match="cannot be cut into 512: these neurons need"):
-        train(job, lambda _: None)
+    limit_memory(monkeypatch, 0)
+    with pytest.raises(
+        UserError, match="cannot be cut into 512 pieces: these neurons need"
+    ):
+        fit_encoder(job, lambda _: None)
 
 
 def test_a_device_too_small_for_the_encoder_is_told_in_a_sentence(monkeypatch, job):
@@ -113,18 +117,19 @@ def test_a_device_too_small_for_the_encoder_is_told_in_a_sentence(monkeypatch, j
 
     monkeypatch.setattr(torch.optim.Adam, "step", full)
     with pytest.raises(UserError, match="cpu has no memory for an encoder of 12 neuro"):
-        train(job, lambda _: None)
+        fit_encoder(job, lambda _: None)
 
 
-def test_half_precision_learns_the_same(job, fitted):
-    half = Place(precision=torch.bfloat16)
-    rounded = train(dataclasses.replace(job, place=half), lambda _: None)
+def test_half_precision_learns_equally_well(job, fitted):
+    half = DistributedContext(precision=torch.bfloat16)
+    rounded = fit_encoder(dataclasses.replace(job, context=half), lambda _: None)
     assert rounded.history != fitted.history, "nothing was rounded"
     r, exact = (
-        mean_r(correlation(found.model, job.validation)) for found in (rounded, fitted)
+        average_correlation(compute_correlation(found.encoder, job.validation))
+        for found in (rounded, fitted)
     )
-    assert r == pytest.approx(exact, abs=HALF_R)
+    assert r == pytest.approx(exact, abs=MAX_HALF_PRECISION_LOSS)
     assert exact > 0.2
-    assert {tensor.dtype for tensor in rounded.model.state_dict().values()} == {
+    assert {tensor.dtype for tensor in rounded.encoder.state_dict().values()} == {
         torch.float32
     }

@@ -1,4 +1,4 @@
-"""Training from our own recordings: frames whose stimulus and activity are known."""
+"""Training on recorded sessions uses frames with known stimulus and activity."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import torch
 from rtrecon import config
 from rtrecon.config import EncoderSettings, Settings
 from rtrecon.core.errors import UserError
-from rtrecon.daemon.field_neurons import read_neurons
+from rtrecon.daemon.field_neurons import read_neuron_source
 from rtrecon.encoder.card import RATE_UNITS
-from rtrecon.encoder.checkpoint import load
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.spectrum import spectrum
-from rtrecon.imaging.reference import Known, Reference
-from rtrecon.imaging.traces.neuropil import with_rings
+from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.imaging.reference import PlaneReference, StoredField
+from rtrecon.imaging.traces.neuropil import make_cell_masks
 from rtrecon.protocol import messages
 from rtrecon.rois import roi_set
 from rtrecon.session.recorder import Recorder
-from rtrecon.session.resume_state import reference_file, save_reference
+from rtrecon.session.resume_state import get_reference_path, save_reference
 from rtrecon.session.tables import ActivityRow
-from rtrecon.training import train_recorded
-from rtrecon.training.compact.fit import Recipe
-from rtrecon.training.recorded import read_material
-from rtrecon.training.split import SETTLE_FRAMES
-from tests.support.session_tables import about
+from rtrecon.training import calibration, train_on_session
+from rtrecon.training.compact.fit import TrainingRecipe
+from rtrecon.training.recorded import read_training_data
+from rtrecon.training.training_data import SETTLE_FRAMES
+from tests.support.session_tables import make_about
 
 IDS = [7, 3, 12]
 N_FRAMES = 1000
@@ -65,26 +65,39 @@ def pixels(place):
 
 
 def masks():
-    return roi_set.from_pixels(np.array(IDS), FIELD, [pixels(i) for i in range(3)])
+    return roi_set.build_roi_set(np.array(IDS), FIELD, [pixels(i) for i in range(3)])
 
 
 def recorded(folder, n_frames=N_FRAMES, with_stimulus=True, **changes):
     """Record a session as the daemon does; returns its folder."""
     known = {"settings": json.loads(config.dump(SETTINGS)), "neuron_ids": IDS}
     known |= {"roi_ids": IDS, **changes}
-    recorder = Recorder(folder, about(**known))
+    recorder = Recorder(folder, make_about(**known))
     images, activity, did = movie(n_frames), values(n_frames), behavior(n_frames)
     for t in range(n_frames):
-        recorder.activity(ActivityRow(t, t, *did[t].tolist()), activity[t])
+        recorder.add_activity(ActivityRow(t, t, *did[t].tolist()), activity[t])
         if with_stimulus and t not in UNKNOWN:
-            recorder.stimulus(t, images[t])
+            recorder.add_stimulus(t, images[t])
     recorder.close()
     assert recorder.failure is None
-    assert not recorder.lost
+    assert not recorder.n_lost
     template = np.random.default_rng(2).random(FIELD).astype(np.float32)
-    reference = Reference(template, with_rings(masks(), SETTINGS.traces), template)
-    save_reference(reference_file(recorder.path, 0), reference, Known(masks(), None))
+    reference = PlaneReference(
+        template, make_cell_masks(masks(), SETTINGS.traces), template
+    )
+    save_reference(
+        get_reference_path(recorder.path, 0), reference, StoredField(masks(), None)
+    )
     return recorder.path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _calibrate_quickly():
+    """Calibrate with one data weight and few steps; no test here checks the result."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
+        patch.setattr(calibration, "_STEPS_PER_HOP", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +106,8 @@ def session(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def material(session):
-    return read_material(session)
+def data(session):
+    return read_training_data(session)
 
 
 def known_frames():
@@ -102,109 +115,118 @@ def known_frames():
     return np.array([t for t in settled if t not in UNKNOWN])
 
 
-def test_frames_of_known_stimulus_are_learned_from(material):
+def test_frames_with_a_known_stimulus_are_used(data):
     frames = known_frames()
-    coef = torch.cat([material.training.coef, material.validation.coef])
-    shown = spectrum().from_pixels(movie(N_FRAMES)[frames])
+    coef = torch.cat([data.training.coef, data.validation.coef])
+    shown = make_dct_basis().from_pixels(movie(N_FRAMES)[frames])
     torch.testing.assert_close(coef, shown)
-    assert len(material.validation) == 300
+    assert len(data.validation) == 300
 
 
-def test_what_was_lost_or_has_no_past_is_not_judged(material):
+def test_lost_activity_and_frames_without_a_past_are_left_out(data):
     frames = known_frames()
-    n_training = len(material.training)
-    for data, own in (
-        (material.training, frames[:n_training]),
-        (material.validation, frames[n_training:]),
+    n_training = len(data.training)
+    for part, own in (
+        (data.training, frames[:n_training]),
+        (data.validation, frames[n_training:]),
     ):
-        remembered = own[:, None] - np.arange(MEMORY)
+        remembered = own[:, None] - np.arange(MEMORY_FRAMES)
         expected = values(N_FRAMES)[own]
         expected[~np.isin(remembered, own).all(1)] = np.nan
-        np.testing.assert_array_equal(data.activity, expected)
+        np.testing.assert_array_equal(part.activity, expected)
 
 
-def test_behaviour_is_scaled_and_what_was_not_measured_is_its_mean(material):
+def test_behavior_is_standardized_and_missing_values_are_its_mean(data):
     did = behavior(N_FRAMES)[known_frames()]
     did[:, 1] = 0
-    training = did[: len(material.training)]
+    training = did[: len(data.training)]
     mean, sd = np.nanmean(training, 0), np.nanstd(training, 0)
     sd[1] = 1
-    np.testing.assert_allclose(material.behavior_mean, mean, rtol=1e-4)
-    np.testing.assert_allclose(material.behavior_sd, sd, rtol=1e-3)
-    found = torch.cat([material.training.behavior, material.validation.behavior])
+    np.testing.assert_allclose(data.behavior_mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(data.behavior_sd, sd, rtol=1e-3)
+    found = torch.cat([data.training.behavior, data.validation.behavior])
     np.testing.assert_allclose(found, np.nan_to_num((did - mean) / sd), atol=2e-3)
-    assert material.measured.tolist() == [True, False, True, True]
+    assert data.is_measured.tolist() == [True, False, True, True]
 
 
-def test_what_was_not_measured_is_told(material):
-    blinks = "was not measured in 5.0% of the training frames; its mean over the others"
+def test_missing_behavior_is_reported(data):
+    blinks = (
+        "was not measured in 5.0% of the training frames; it is replaced by its mean"
+    )
     expected = [
         f"pupil dilation {blinks}",
-        "running speed was not measured; the encoder will not know what it does",
+        "running speed was not measured; the encoder does not depend on it",
         f"pupil x {blinks}",
         f"pupil y {blinks}",
     ]
-    for note, words in zip(material.notes, expected, strict=True):
+    for note, words in zip(data.notices, expected, strict=True):
         assert note.startswith(words)
 
 
-def test_neurons_are_the_sessions_in_the_order_of_its_activity(material):
-    found = material.neurons.rois
+def test_neurons_have_the_order_of_the_sessions_activity(data):
+    found = data.neurons.rois
     assert found.ids.tolist() == IDS
-    np.testing.assert_allclose(found.centers(), masks().centers())
+    np.testing.assert_allclose(found.compute_centers(), masks().compute_centers())
     template = np.random.default_rng(2).random(FIELD).astype(np.float32)
-    np.testing.assert_array_equal(material.neurons.mean_image, template[None])
+    np.testing.assert_array_equal(data.neurons.mean_image, template[None])
 
 
-def test_a_checkpoint_comes_of_it(session, tmp_path):
+def test_training_writes_a_checkpoint(session, tmp_path):
     torch.set_num_threads(1)
-    out, told = tmp_path / "mine.safetensors", []
-    train_recorded(session, Recipe(1, 300), out, lambda *word: told.append(word[2]))
-    made = load(out)
-    meta = made.card.meta
+    out, details = tmp_path / "mine.safetensors", []
+    train_on_session(
+        session,
+        TrainingRecipe(1, 300),
+        out,
+        lambda *progress: details.append(progress[2]),
+    )
+    made = load_checkpoint(out)
+    meta = made.card.metadata
     assert meta["session"] == session.name
     assert meta["traces"] == SETTINGS.traces.model_dump(mode="json")
-    assert any("running speed was not measured" in word for word in told)
-    assert "running speed was not measured" in meta["notes"][1]
-    assert made.model.gain.any(1).tolist() == [True, False, True, True]
+    assert any("running speed was not measured" in text for text in details)
+    assert "running speed was not measured" in meta["notices"][1]
+    assert made.encoder.behavior_gain.any(1).tolist() == [True, False, True, True]
 
 
 @pytest.mark.parametrize("measured_in", [RATE_UNITS, "photons per bin"])
-def test_a_session_of_rates_is_trained_on_without_masks(tmp_path, measured_in):
-    session, out = recorded(tmp_path, rates_in=measured_in), tmp_path / "e.safetensors"
-    reference_file(session, 0).unlink()
-    train_recorded(session, Recipe(1, 300), out, lambda *word: None)
-    card = load(out).card
+def test_a_session_of_spike_counts_needs_no_masks(tmp_path, measured_in):
+    session, out = recorded(tmp_path, rate_unit=measured_in), tmp_path / "e.safetensors"
+    get_reference_path(session, 0).unlink()
+    train_on_session(session, TrainingRecipe(1, 300), out, lambda *word: None)
+    card = load_checkpoint(out).card
     assert card.units == measured_in
     assert card.rois.ids.tolist() == IDS
     settings = Settings(encoder=EncoderSettings(checkpoint=str(out)))
-    start = messages.Start(
+    start = messages.SessionStart(
         session="s",
         seq=0,
         source="rates",
         rate_hz=30.0,
         shape=(1, 3),
         dtype="float32",
-        units=IDS,
-        rates_in=measured_in,
+        unit_ids=IDS,
+        rate_unit=measured_in,
     )
-    assert read_neurons(settings).of(start).rois.ids.tolist() == IDS
+    assert (
+        read_neuron_source(settings).select_for_session(start).rois.ids.tolist() == IDS
+    )
 
 
-# what is recorded -> words of the refusal
+# what is recorded -> part of the error
 REFUSED = {
     "no stimulus": (
         {"with_stimulus": False, "n_frames": 400},
-        "knows the stimulus of 0 frames, too few to train on",
+        "has a known stimulus in 0 frames, too few to train on",
     ),
-    "too short": ({"n_frames": 550}, "knows the stimulus of 250 frames, too few"),
+    "too short": ({"n_frames": 550}, "has a known stimulus in 250 frames, too few"),
     "no neurons": (
         {"neuron_ids": [], "roi_ids": [], "n_frames": 0},
         "has no neurons; record one with masks",
     ),
     "another screen": (
         {"image_shape": (48, 64), "n_frames": 0},
-        r"has a stimulus of \(48, 64\) px, but the encoder sees \(36, 64\)",
+        r"has a stimulus of \(48, 64\) px, but the encoder takes \(36, 64\)",
     ),
     "other masks": (
         {"neuron_ids": [7, 3, 99]},
@@ -214,20 +236,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_trained_on_is_refused(tmp_path, case):
+def test_an_unsuitable_session_is_refused(tmp_path, case):
     changes, words = REFUSED[case]
     path = recorded(tmp_path, **changes)
     with pytest.raises(UserError, match=words):
-        read_material(path)
+        read_training_data(path)
 
 
-def test_a_folder_that_is_no_recording_is_refused(tmp_path):
-    with pytest.raises(UserError, match="is not a recording"):
-        read_material(tmp_path)
+def test_another_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is not a recorded session"):
+        read_training_data(tmp_path)
 
 
 def test_a_session_without_its_reference_is_refused(tmp_path):
     path = recorded(tmp_path, n_frames=800)
-    reference_file(path, 0).unlink()
+    get_reference_path(path, 0).unlink()
     with pytest.raises(UserError, match="cannot be read"):
-        read_material(path)
+        read_training_data(path)

@@ -1,9 +1,10 @@
-"""Training from Sensorium folders: what is read, kept apart, imputed and told."""
+"""Training on Sensorium folders: tiers, ceiling, missing behavior, resuming."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,42 +13,57 @@ from matplotlib.image import imread
 
 from rtrecon.config import EncoderSettings, RoiSettings, Settings
 from rtrecon.core.errors import UserError
-from rtrecon.daemon.field_neurons import read_neurons
+from rtrecon.daemon.field_neurons import read_neuron_source
 from rtrecon.datasets.sensorium import layout
-from rtrecon.datasets.sensorium.folder import Folder
-from rtrecon.datasets.sensorium.simulated import Program, show, write_session
-from rtrecon.datasets.sensorium.trial import Trial
-from rtrecon.datasets.sensorium.write import Neurons, write_folder
+from rtrecon.datasets.sensorium.folder import SensoriumFolder
+from rtrecon.datasets.sensorium.simulated import (
+    StimulusProgram,
+    show_program,
+    write_simulated_folder,
+)
+from rtrecon.datasets.sensorium.trial import SensoriumTrial
+from rtrecon.datasets.sensorium.write import NeuronTable, write_folder
 from rtrecon.encoder.card import CheckpointError
-from rtrecon.encoder.checkpoint import load
-from rtrecon.encoder.compact import MEMORY
-from rtrecon.encoder.spectrum import spectrum
+from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.encoder.compact import MEMORY_FRAMES
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BEHAVIOR
-from rtrecon.replay.sensorium import start_fields
-from rtrecon.simulate.session import make_world
-from rtrecon.training import Start, train_sensorium
-from rtrecon.training.compact.fit import READOUTS, Recipe
-from rtrecon.training.report import report_files
-from rtrecon.training.sensorium import read_material
-from rtrecon.training.train import state_file
+from rtrecon.replay.sensorium import make_start_fields
+from rtrecon.simulate.session import make_imaged_mouse
+from rtrecon.training import TrainingOptions, calibration, train_on_sensorium
+from rtrecon.training.compact.fit import READOUT_RECIPE, TrainingRecipe
+from rtrecon.training.report import report_paths
+from rtrecon.training.sensorium import read_training_data
+from rtrecon.training.train import training_state_path
 
 N_NEURONS, SIDE_PX, TRIAL_FRAMES = 24, 96, 150
-PROGRAM = Program(train=12, oracle_movies=1, repeats=3, trial_frames=TRIAL_FRAMES)
-RECIPE = Recipe(epochs=4, batch_frames=300)
+PROGRAM = StimulusProgram(
+    train=12, oracle_movies=1, repeats=3, trial_frames=TRIAL_FRAMES
+)
+RECIPE = TrainingRecipe(epochs=4, batch_frames=300)
 
 
-def silent(*_):
-    """Tell nobody."""
+def ignore_progress(*_):
+    """Ignore progress."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _calibrate_quickly():
+    """Calibrate with one data weight and few steps; no test here checks the result."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
+        patch.setattr(calibration, "_STEPS_PER_HOP", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
 def session():
-    return show(make_world(N_NEURONS, SIDE_PX, seed=2), PROGRAM)
+    return show_program(make_imaged_mouse(N_NEURONS, SIDE_PX, seed=2), PROGRAM)
 
 
 def written(path, session, program=PROGRAM):
-    write_session(path, session, program, session.response.spikes)
+    write_simulated_folder(path, session, program, session.response.spikes)
     return path
 
 
@@ -57,88 +73,97 @@ def folder(session, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def material(folder):
-    return read_material(Folder(folder), silent)
+def data(folder):
+    return read_training_data(SensoriumFolder(folder), ignore_progress)
 
 
 @pytest.fixture(scope="module")
 def trained(folder, tmp_path_factory):
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("out") / "mouse.safetensors"
-    train_sensorium(folder, RECIPE, out, silent)
+    train_on_sensorium(folder, RECIPE, out, ignore_progress)
     return out
 
 
-def test_tiers_are_kept_apart(material, folder):
-    read = Folder(folder)
-    for data, tier in ((material.training, "train"), (material.validation, "oracle")):
-        trials = [read.trial(index) for index in read.tier(tier)]
+def test_tiers_are_used_for_training_and_validation(data, folder):
+    read = SensoriumFolder(folder)
+    for part, tier in ((data.training, "train"), (data.validation, "oracle")):
+        trials = [read.read_trial(index) for index in read.list_trials(tier)]
         movie = np.concatenate([trial.movie for trial in trials])
-        torch.testing.assert_close(data.coef, spectrum().from_pixels(movie))
+        torch.testing.assert_close(part.coef, make_dct_basis().from_pixels(movie))
         recorded = np.concatenate([trial.responses for trial in trials])
-        begun = np.arange(len(movie)) % TRIAL_FRAMES < MEMORY - 1
-        np.testing.assert_array_equal(data.activity[~begun], recorded[~begun])
-        assert data.activity[begun].isnan().all()
+        begun = np.arange(len(movie)) % TRIAL_FRAMES < MEMORY_FRAMES - 1
+        np.testing.assert_array_equal(part.activity[~begun], recorded[~begun])
+        assert part.activity[begun].isnan().all()
 
 
-def test_behaviour_is_measured_by_the_training_trials(material, folder):
-    behavior = material.training.behavior
+def test_behavior_is_standardized_by_the_training_trials(data, folder):
+    behavior = data.training.behavior
     n_told = len(BEHAVIOR)
     torch.testing.assert_close(behavior.mean(0), torch.zeros(n_told), atol=1e-3, rtol=0)
     torch.testing.assert_close(
         behavior.std(0, correction=0), torch.ones(n_told), atol=1e-3, rtol=0
     )
-    read = Folder(folder)
-    did = np.concatenate([read.trial(i).behavior for i in read.tier("train")])
-    raw = material.behavior_mean + material.behavior_sd * behavior
+    read = SensoriumFolder(folder)
+    did = np.concatenate(
+        [read.read_trial(i).behavior for i in read.list_trials("train")]
+    )
+    raw = data.behavior_mean + data.behavior_sd * behavior
     np.testing.assert_allclose(raw, did, rtol=1e-3, atol=0.01)
-    assert material.measured.all()
-    assert material.notes == ()
+    assert data.is_measured.all()
+    assert data.notices == ()
 
 
-def test_the_ceiling_is_what_repeats(tmp_path):
+def test_the_ceiling_is_the_share_that_repeats(tmp_path):
     """Of signals of variance 1 a perfect encoder has r = 1 / sqrt(1 + noise's)."""
     rng, n_frames = np.random.default_rng(0), 300
     noise_sd = np.linspace(0.2, 3.0, N_NEURONS)
     signals = rng.normal(size=(3, n_frames, N_NEURONS))
-    movies = rng.integers(0, 255, (3, n_frames, *layout.SHAPE)).astype(np.float32)
+    movies = rng.integers(0, 255, (3, n_frames, *layout.MOVIE_SHAPE)).astype(np.float32)
 
     def trial(clip):
         noise = noise_sd * rng.normal(size=signals[clip].shape)
-        told = (10 + signals[clip] + noise).astype(np.float32)
-        return Trial(movies[clip], np.ones((n_frames, 4), np.float32), told)
+        responses = (30 + signals[clip] + noise).astype(np.float32)
+        return SensoriumTrial(
+            movies[clip], np.ones((n_frames, 4), np.float32), responses
+        )
 
     trials = [("train", trial(0)), ("train", trial(0))]
     trials += [("oracle", trial(clip)) for clip in (1, 2) for _ in range(5)]
     ids = np.arange(N_NEURONS)
-    neurons = Neurons(ids, np.zeros((N_NEURONS, 3)))
+    neurons = NeuronTable(ids, np.zeros((N_NEURONS, 3)))
     write_folder(tmp_path / "mouse", neurons, n_frames, trials)
-    found = read_material(Folder(tmp_path / "mouse"), silent).ceiling
+    found = read_training_data(
+        SensoriumFolder(tmp_path / "mouse"), ignore_progress
+    ).ceiling
     np.testing.assert_allclose(found, 1 / np.sqrt(1 + noise_sd**2), atol=0.1)
 
 
-def test_a_checkpoint_comes_of_it(trained, folder):
-    checkpoint, read = load(trained), Folder(folder)
-    meta = checkpoint.card.meta
+def test_training_writes_a_checkpoint(trained, folder):
+    checkpoint, read = load_checkpoint(trained), SensoriumFolder(folder)
+    meta = checkpoint.card.metadata
     assert checkpoint.card.rois.ids.tolist() == read.unit_ids.tolist()
     assert meta["sensorium"] == "dynamic1-2-3"
     assert meta["coordinates_um"] == read.coordinates_um.tolist()
     assert meta["rate_hz"] == 30
     assert meta["validation_r"] > 0.05
-    assert not state_file(trained).exists()
+    assert not training_state_path(trained).exists()
 
 
-def test_the_front_takes_it_for_the_same_responses_alone(trained, folder):
+def test_the_daemon_accepts_the_checkpoint_for_the_same_responses_only(trained, folder):
     settings = Settings(encoder=EncoderSettings(checkpoint=str(trained)))
-    neurons, fields = read_neurons(settings), start_fields(Folder(folder))
-    same = messages.Start(session="s", seq=0, **fields)
-    assert neurons.of(same).rois.ids.tolist() == fields["units"]
-    spikes = messages.Start(session="s", seq=0, **(fields | {"rates_in": None}))
-    with pytest.raises(UserError, match=r"responses of a Sensorium .* come in spikes"):
-        neurons.of(spikes)
+    neurons, fields = (
+        read_neuron_source(settings),
+        make_start_fields(SensoriumFolder(folder)),
+    )
+    same = messages.SessionStart(session="s", seq=0, **fields)
+    assert neurons.select_for_session(same).rois.ids.tolist() == fields["units"]
+    spikes = messages.SessionStart(session="s", seq=0, **(fields | {"rate_unit": None}))
+    with pytest.raises(UserError, match=r"responses of a Sensorium .* sent in spikes"):
+        neurons.select_for_session(spikes)
 
 
-def test_masks_do_not_go_with_it(trained, tmp_path):
+def test_masks_are_refused_with_such_a_checkpoint(trained, tmp_path):
     masks = tmp_path / "regions.json"
     masks.write_text('[{"coordinates": [[0, 0]]}]')
     settings = Settings(
@@ -146,58 +171,70 @@ def test_masks_do_not_go_with_it(trained, tmp_path):
         rois=RoiSettings(path=str(masks)),
     )
     with pytest.raises(UserError, match="of a Sensorium recording, but images give"):
-        read_neurons(settings)
+        read_neuron_source(settings)
 
 
-def test_a_report_lies_beside_it(trained):
-    picture, numbers = report_files(trained)
+def test_a_report_is_written_beside_the_checkpoint(trained):
+    picture, numbers = report_paths(trained)
     assert imread(picture).shape[1] > 800
-    told = json.loads(numbers.read_text())
-    assert [epoch["epoch"] for epoch in told["epochs"]] == [1, 2, 3, 4]
-    assert len(told["r"]) == len(told["ceiling"]) == N_NEURONS
-    assert told["validation_r"] == load(trained).card.meta["validation_r"]
-    assert 0 < told["fraction_of_ceiling"] < 1.2
+    reported = json.loads(numbers.read_text())
+    assert [epoch["epoch"] for epoch in reported["epochs"]] == [1, 2, 3, 4]
+    assert len(reported["r"]) == len(reported["ceiling"]) == N_NEURONS
+    assert (
+        reported["validation_r"]
+        == load_checkpoint(trained).card.metadata["validation_r"]
+    )
+    assert 0 < reported["fraction_of_ceiling"] < 1.2
 
 
 def interrupt_after_an_epoch(folder, out):
     epochs = []
 
     def report(stage, share, word):
-        if stage == "fitting" and word.startswith("misfit"):
+        if stage == "fitting" and word.startswith("loss"):
             epochs.append(word)
         if len(epochs) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_sensorium(folder, RECIPE, out, report)
+        train_on_sensorium(folder, RECIPE, out, report)
 
 
-def test_interrupted_training_goes_on_when_told_to(folder, trained, tmp_path):
+def test_interrupted_training_is_resumed_on_request(folder, trained, tmp_path):
     out = tmp_path / "mouse.safetensors"
     interrupt_after_an_epoch(folder, out)
-    with pytest.raises(UserError, match="holds a training that was not over; go on"):
-        train_sensorium(folder, RECIPE, out, silent)
-    told = []
-    start = Start(resume=True)
-    train_sensorium(folder, RECIPE, out, lambda *word: told.append(word), start)
-    assert sum(word.startswith("misfit") for *_, word in told) == RECIPE.epochs - 2
-    assert torch.equal(load(out).model.filters, load(trained).model.filters)
+    with pytest.raises(UserError, match="holds an interrupted training; continue it"):
+        train_on_sensorium(folder, RECIPE, out, ignore_progress)
+    reported = []
+    start = TrainingOptions(resume=True)
+    train_on_sensorium(folder, RECIPE, out, lambda *word: reported.append(word), start)
+    assert sum(word.startswith("loss") for *_, word in reported) == RECIPE.epochs - 2
+    assert torch.equal(
+        load_checkpoint(out).encoder.spatial_filters,
+        load_checkpoint(trained).encoder.spatial_filters,
+    )
 
 
-def test_new_neurons_are_fitted_on_a_known_core(folder, trained, tmp_path):
+def test_new_neurons_can_be_fitted_on_a_known_core(folder, trained, tmp_path):
     out = tmp_path / "new.safetensors"
-    made = train_sensorium(folder, READOUTS, out, silent, Start(core=trained))
-    known = load(trained)
-    assert torch.equal(made.prior.rho, known.prior.rho)
-    assert made.card.meta["core"] == str(trained)
-    assert made.card.meta["validation_r"] > 0.05
+    made = train_on_sensorium(
+        folder,
+        replace(READOUT_RECIPE, epochs=5),
+        out,
+        ignore_progress,
+        TrainingOptions(core_checkpoint=trained),
+    )
+    known = load_checkpoint(trained)
+    assert torch.equal(made.prior.ar_coefficient, known.prior.ar_coefficient)
+    assert made.card.metadata["core_checkpoint"] == str(trained)
+    assert made.card.metadata["validation_r"] > 0.05
 
 
 def lose(folder, place, trials):
-    """Lose one input of behaviour: which, in the order of `BEHAVIOR`."""
+    """Lose one input of behavior: which, in the order of `BEHAVIOR`."""
     kind, row = ("behavior", "pupil_center")[place // 2], place % 2
     for index in trials:
-        file = folder.path / layout.trial_file(kind, index)
+        file = folder.path / layout.get_trial_path(kind, index)
         array = np.load(file)
         array[row] = np.nan
         np.save(file, array)
@@ -210,62 +247,81 @@ MISSING = {
         1,
         r"pupil dilation was not measured in \d.\d%",
     ),
-    "running": (1, None, "running speed was not measured; the encoder will not know"),
-    "where the pupil is": (2, None, "pupil x was not measured; the encoder will not"),
+    "running": (
+        1,
+        None,
+        "running speed was not measured; the encoder does not depend on it",
+    ),
+    "where the pupil is": (2, None, "pupil x was not measured; the encoder does not"),
     "a trial's height": (3, 1, r"pupil y was not measured in \d.\d%"),
 }
 
 
 @pytest.mark.parametrize("case", MISSING)
-def test_missing_behaviour_is_imputed_and_told(session, tmp_path, case):
+def test_missing_behavior_is_replaced_and_reported(session, tmp_path, case):
     place, one, words = MISSING[case]
-    folder = Folder(written(tmp_path / "mouse", session))
+    folder = SensoriumFolder(written(tmp_path / "mouse", session))
     every = range(len(folder.tiers))
-    lose(folder, place, every if one is None else [folder.tier("train")[one]])
-    material = read_material(folder, silent)
-    behavior = material.training.behavior
+    lose(folder, place, every if one is None else [folder.list_trials("train")[one]])
+    data = read_training_data(folder, ignore_progress)
+    behavior = data.training.behavior
     assert behavior.isfinite().all()
     imputed = slice(0, None) if one is None else slice(TRIAL_FRAMES, 2 * TRIAL_FRAMES)
     assert not behavior[imputed, place].any()
     others = [other for other in range(len(BEHAVIOR)) if other != place]
     assert behavior[:, others].any(0).all()
-    [note] = material.notes
+    [note] = data.notices
     assert re.search(words, note)
-    assert torch.isfinite(material.behavior_mean).all()
+    assert torch.isfinite(data.behavior_mean).all()
 
 
-def test_without_oracle_trials_a_tenth_is_kept(session, tmp_path):
-    folder = Folder(written(tmp_path / "mouse", session))
+def test_without_oracle_trials_a_tenth_validates(session, tmp_path):
+    folder = SensoriumFolder(written(tmp_path / "mouse", session))
     tiers = np.full(len(PROGRAM), "train")
     np.save(folder.path / layout.TIERS_FILE, tiers)
-    material = read_material(Folder(folder.path), silent)
+    data = read_training_data(SensoriumFolder(folder.path), ignore_progress)
     n_kept = len(PROGRAM) // 10
-    assert len(material.validation) == n_kept * TRIAL_FRAMES
-    assert len(material.training) == (len(PROGRAM) - n_kept) * TRIAL_FRAMES
+    assert len(data.validation) == n_kept * TRIAL_FRAMES
+    assert len(data.training) == (len(PROGRAM) - n_kept) * TRIAL_FRAMES
 
 
 # what is wrong -> what is asked for, words of the refusal
 REFUSED = {
     "no folder": ({"path": "nowhere"}, "is not a folder"),
-    "no epochs": ({"recipe": Recipe(epochs=0)}, "epochs = 0 trains nothing"),
-    "no patience": ({"recipe": Recipe(patience=0)}, "patience = 0 ends training"),
-    "average": ({"recipe": Recipe(average=1.5)}, "average = 1.5; give 0 to 1"),
-    "cutmix": ({"recipe": Recipe(cutmix=-1)}, "cutmix = -1; give 0 to 1"),
+    "no epochs": ({"recipe": TrainingRecipe(epochs=0)}, "epochs = 0 trains nothing"),
+    "no patience": (
+        {"recipe": TrainingRecipe(patience=0)},
+        "patience = 0 ends training",
+    ),
+    "average": (
+        {"recipe": TrainingRecipe(ema_decay=1.5)},
+        "average = 1.5; give 0 to 1",
+    ),
+    "cutmix": (
+        {"recipe": TrainingRecipe(cutmix_fraction=-1)},
+        "cutmix = -1; give 0 to 1",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_done_is_refused(folder, tmp_path, case):
+def test_impossible_training_is_refused(folder, tmp_path, case):
     asked, words = REFUSED[case]
     path = tmp_path / asked["path"] if "path" in asked else folder
     with pytest.raises(UserError, match=words):
-        train_sensorium(path, asked.get("recipe", RECIPE), tmp_path / "e.st", silent)
+        train_on_sensorium(
+            path, asked.get("recipe", RECIPE), tmp_path / "e.st", ignore_progress
+        )
 
 
-def test_a_core_that_does_not_exist_is_refused(folder, tmp_path):
+def test_a_missing_core_is_refused(folder, tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
-        train_sensorium(
-            folder, RECIPE, tmp_path / "e", silent, Start(core=tmp_path / "none")
+        train_on_sensorium(
+            folder,
+            RECIPE,
+            tmp_path / "e",
+            ignore_progress,
+            TrainingOptions(core_checkpoint=tmp_path / "none"),
         )
 
 
@@ -273,4 +329,16 @@ def test_a_folder_without_training_trials_is_refused(session, tmp_path):
     path = written(tmp_path / "mouse", session)
     np.save(path / layout.TIERS_FILE, np.full(len(PROGRAM), "oracle"))
     with pytest.raises(UserError, match="has 0 trials of tier 'train'; training needs"):
-        read_material(Folder(path), silent)
+        read_training_data(SensoriumFolder(path), ignore_progress)
+
+
+def test_a_missing_response_is_refused(session, tmp_path):
+    folder = SensoriumFolder(written(tmp_path / "mouse", session))
+    index = folder.list_trials("train")[1]
+    file = folder.path / layout.get_trial_path("responses", index)
+    responses = np.load(file)
+    responses[5, 20] = np.nan
+    np.save(file, responses)
+    words = rf"no response \(NaN\) of neuron index 5 in frame 20 of trial {index}"
+    with pytest.raises(UserError, match=words):
+        read_training_data(folder, ignore_progress)

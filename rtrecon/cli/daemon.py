@@ -1,0 +1,92 @@
+"""Commands of the daemon: run it, check a settings file, compare fields."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rtrecon import config
+from rtrecon.cli.options import SessionFolder, SettingsFile
+from rtrecon.cli.terminal import notify
+
+
+def run(
+    settings: SettingsFile,
+    deterministic: Annotated[
+        bool,
+        typer.Option(help="Frames wait for the inverter: a replay repeats the movie."),
+    ] = False,
+) -> None:
+    """Run the daemon: receive frames; publish and record activity and movie."""
+    loaded = config.load(settings)  # a mistake is reported before slow imports
+    if deterministic:
+        inversion = loaded.inversion.model_copy(update={"deterministic": True})
+        loaded = loaded.model_copy(update={"inversion": inversion})
+    from rtrecon.daemon import daemon
+
+    daemon.run(loaded, notify)
+
+
+def print_settings_template() -> None:
+    """Print a settings file with all keys, their meanings and their defaults."""
+    from rtrecon.config.template import settings_template
+
+    typer.echo(settings_template(), nl=False)
+
+
+def check(
+    settings: SettingsFile,
+    seconds: Annotated[
+        float | None,
+        typer.Argument(help="Duration of --listen in seconds. Default: until Ctrl-C."),
+    ] = None,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="Report what senders send.")
+    ] = False,
+) -> None:
+    """Check settings, files and ports; measure what this computer sustains."""
+    loaded = config.load(settings)
+    if listen:
+        from rtrecon.diagnostics.listen import report_incoming
+
+        notices = report_incoming(loaded.network, seconds)
+    else:
+        from rtrecon.diagnostics.preflight import run_preflight
+
+        notices = run_preflight(loaded)
+    for notice in notices:
+        notify(notice)
+
+
+def field(session: SessionFolder) -> None:
+    """Compare a session's field with the one stored with its encoder."""
+    from rtrecon.analysis.field_report import write_field_reports
+
+    for notice in write_field_reports(session):
+        notify(notice)
+
+
+def print_version(requested: bool) -> None:
+    """Print the version of rtrecon and of the libraries that matter, then exit."""
+    if not requested:
+        return
+    from importlib.metadata import version
+
+    from rtrecon.core.version import __version__
+
+    libraries = ("numpy", "numba", "torch", "pyzmq")
+    found = ", ".join(f"{name} {version(name)}" for name in libraries)
+    typer.echo(f"rtrecon {__version__} ({found})")
+    raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        callback=print_version,
+        is_eager=True,
+        help="Print the version and exit.",
+    ),
+]

@@ -1,0 +1,79 @@
+"""Commands that show the live movie: the window, and the demo of the whole rig."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtrecon.cli import terminal
+from rtrecon.cli.options import Headless, KeyFolder
+from rtrecon.cli.terminal import notify, progress_bars
+
+
+def display(
+    publish: Annotated[
+        str, typer.Option(help="Address at which the daemon publishes.")
+    ] = "tcp://127.0.0.1:5562",
+    control: Annotated[
+        str, typer.Option(help="Address at which the daemon takes requests.")
+    ] = "tcp://127.0.0.1:5563",
+    keys: KeyFolder = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="PNG file of the window, always up to date.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option(help="Folder for the pictures and clips that you save.")
+    ] = Path("snapshots"),
+    headless: Headless = False,
+    close_with_daemon: Annotated[
+        bool, typer.Option(help="Close the window when the daemon stops.")
+    ] = False,
+) -> None:
+    """Show the live movie; connects to a running daemon at any time."""
+    from rtrecon.display import DisplayOptions, run_display
+    from rtrecon.transport.keys import read_client_keys
+
+    options = DisplayOptions(
+        publish=publish,
+        control=control,
+        keys=read_client_keys(keys) if keys else None,
+        snapshot=snapshot,
+        folder=folder,
+        headless=headless,
+        remember_layout=not headless,
+        close_with_daemon=close_with_daemon,
+    )
+    raise typer.Exit(run_display(options))
+
+
+def demo(
+    seconds: Annotated[
+        float, typer.Option(help="Length of the session in seconds.")
+    ] = 120.0,
+    headless: Headless = False,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(
+        "demo-out"
+    ),
+    video: Annotated[
+        Path | None, typer.Option(help="Video file to show to the mouse.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of movie, behaviour and noise.")] = 1,
+) -> None:
+    """Simulate a session and reconstruct its movie live, in a window."""
+    from rtrecon.demo.run import DemoRequest, run_demo
+    from rtrecon.session.summary import make_summary_table
+
+    request = DemoRequest(
+        seconds=seconds, headless=headless, output_folder=out, video=video, seed=seed
+    )
+    with progress_bars("frames") as progress:
+        task = progress.add_task("session", total=None)
+
+        def show_frames(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        summary = run_demo(request, notify, show_frames)
+    terminal.stdout.print(make_summary_table(summary))
+    notify(f"The results are in {out}")

@@ -1,0 +1,195 @@
+"""Commands that make encoders: train, convert, adapt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rtrecon import config
+from rtrecon.cli.options import Device, MouseName
+from rtrecon.cli.terminal import ProgressReporter, notify, progress_bars
+from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ProgressCallback, ignore_progress
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Encoder to write (.safetensors).")],
+    minutes: Annotated[
+        float, typer.Option(help="Length of the simulated session in minutes.")
+    ] = 20,
+    neurons: Annotated[
+        int, typer.Option(help="Number of neurons of the simulated mouse.")
+    ] = 1000,
+    mouse: Annotated[int, typer.Option(help="Seed of the simulated mouse.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Largest number of epochs.")] = 12,
+    side_px: Annotated[
+        int, typer.Option(help="Lines and pixels of the simulated field.")
+    ] = 512,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="Settings file whose [traces] extract the activity."),
+    ] = None,
+    sensorium: Annotated[
+        Path | None, typer.Option(help="Train on this Sensorium 2023 folder.")
+    ] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="Train on this recorded session.")
+    ] = None,
+    freeze_core: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoder of other neurons (or demo) whose core to keep; only the "
+            "readouts of the new neurons are trained."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Continue an interrupted training.")
+    ] = False,
+    patience: Annotated[
+        int, typer.Option(help="Epochs without improvement before training ends.")
+    ] = 5,
+    average: Annotated[
+        float,
+        typer.Option(help="Decay of the moving average of weights; 0 = no average."),
+    ] = 0.0,
+    cutmix: Annotated[
+        float, typer.Option(help="Fraction (0 to 1) of batches with CutMix.")
+    ] = 0.0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Where to train; auto: a GPU if there is one."),
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(help="Arithmetic; auto: bfloat16 on a GPU that supports it."),
+    ] = "auto",
+) -> None:
+    """Train a compact encoder: simulated mouse, recorded session, or Sensorium."""
+    from rtrecon import training
+    from rtrecon.encoder.card import find_checkpoint
+    from rtrecon.training.compact.fit import READOUT_RECIPE, TrainingRecipe
+
+    if sensorium and session:
+        raise UserError("give --sensorium or --session, not both")
+    recipe = replace(
+        READOUT_RECIPE if freeze_core else TrainingRecipe(),
+        epochs=epochs,
+        patience=patience,
+        ema_decay=average,
+        cutmix_fraction=cutmix,
+    )
+    core = find_checkpoint(freeze_core) if freeze_core else None
+    with (
+        training.join_process_group(device, precision) as context,
+        _report_progress(context.is_main) as on_progress,
+    ):
+        options = training.TrainingOptions(resume, core, context)
+        if sensorium:
+            made = training.train_on_sensorium(
+                sensorium, recipe, out, on_progress, options
+            )
+        elif session:
+            made = training.train_on_session(session, recipe, out, on_progress, options)
+        else:
+            simulated = training.SimulatedTraining(minutes, neurons, side_px, mouse)
+            loaded = config.load(settings) if settings else config.Settings()
+            made = training.train_on_simulation(
+                simulated, recipe, loaded, out, on_progress, options
+            )
+    if context.is_main:
+        for notice in made.card.metadata["notices"]:
+            notify(notice)
+        notify(
+            f"{out} written: {len(made.card.rois)} neurons, "
+            f"r = {made.card.metadata['validation_r']} on clips that training did not "
+            "see"
+        )
+
+
+@contextmanager
+def _report_progress(is_main: bool) -> Iterator[ProgressCallback]:
+    """Show progress if this is the main process of the training."""
+    if not is_main:
+        yield ignore_progress
+        return
+    with progress_bars("%") as progress:
+        yield ProgressReporter(progress)
+
+
+def convert(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files that the authors saved (.pth).")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write (.safetensors).")],
+    mouse: Annotated[
+        str | None,
+        typer.Option(help="Mouse: 0 to 9, or a name such as 29515-10-12."),
+    ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Ids of its neurons, in order (unit_ids.npy of its folder)."),
+    ] = None,
+) -> None:
+    """Convert published encoders of one mouse, one or an ensemble, to one file."""
+    from rtrecon.encoder.dwiseneuro import convert as conversion
+    from rtrecon.sources.npy import read_numbers
+
+    converted = conversion.convert_author_files(
+        sources, out, mouse, read_numbers(ids) if ids else None
+    )
+    notify(
+        f"{out} written: {len(sources)} models of mouse {converted}, "
+        f"{converted.n_neurons} neurons"
+    )
+
+
+def adapt(
+    published: Annotated[
+        list[Path],
+        typer.Argument(help="Published encoders, one or an ensemble."),
+    ],
+    out: Annotated[Path, typer.Option(help="Encoder to write (.safetensors).")],
+    sensorium: Annotated[
+        Path | None, typer.Option(help="Sensorium 2023 folder of their mouse.")
+    ] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="Recorded session of their mouse.")
+    ] = None,
+    mouse: MouseName = None,
+    frames: Annotated[
+        int,
+        typer.Option(help="Frames to calibrate with; take few if there is no GPU."),
+    ] = 900,
+    stride_frames: Annotated[
+        int,
+        typer.Option(
+            help="Frames between windows (1 to 32); fewer is better and slower."
+        ),
+    ] = 16,
+    device: Device = "cpu",
+) -> None:
+    """Add to published encoders what live inversion and MAP need."""
+    from rtrecon.training import adapt as adaptation
+
+    if bool(sensorium) == bool(session):
+        raise UserError("give one recording: either --sensorium or --session")
+    request = adaptation.AdaptRequest(
+        published, out, mouse, frames, stride_frames, device
+    )
+    with progress_bars("%") as progress:
+        reporter = ProgressReporter(progress)
+        if sensorium:
+            made = adaptation.adapt_to_sensorium(request, sensorium, reporter)
+        else:
+            assert session is not None
+            made = adaptation.adapt_to_session(request, session, reporter)
+    notify(
+        f"{out} written: {len(made.card.rois)} neurons, "
+        f"r = {made.card.metadata['validation_r']}; it refers to {len(published)} "
+        "files: keep them"
+    )

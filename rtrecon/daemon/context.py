@@ -1,0 +1,55 @@
+"""What the parts of the daemon share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtrecon.closed_loop.rules import bind_rules
+from rtrecon.config import Settings
+from rtrecon.daemon.backpressure import Backpressure
+from rtrecon.daemon.event_publisher import EventPublisher, Log
+from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
+from rtrecon.daemon.ingest import Ingest
+from rtrecon.daemon.session_recording import SessionRecording
+from rtrecon.daemon.sockets import DaemonSockets
+from rtrecon.daemon.watchdog import Watchdogs
+from rtrecon.daemon.worker_processes import WorkerProcesses
+from rtrecon.transport.publisher import Publisher
+
+
+@dataclass(frozen=True)
+class DaemonContext:
+    """The sockets, counters and services of one daemon; its parts work on these."""
+
+    settings: Settings
+    neurons: NeuronSource
+    sockets: DaemonSockets
+    publisher: Publisher
+    recording: SessionRecording
+    events: EventPublisher
+    workers: WorkerProcesses
+    backpressure: Backpressure
+    watchdogs: Watchdogs
+    ingest: Ingest
+
+    @classmethod
+    def create(cls, settings: Settings, log: Log) -> DaemonContext:
+        """Check the settings and bind the sockets; raises UserError with a sentence."""
+        neurons = read_neuron_source(settings)
+        has_rules = bool(bind_rules(settings.closed_loop))
+        has_inverter = neurons.card is not None
+        sockets = DaemonSockets.bind_all(settings.network)
+        publisher = Publisher(sockets.publish)
+        recording = SessionRecording(settings)
+        return cls(
+            settings,
+            neurons,
+            sockets,
+            publisher,
+            recording,
+            EventPublisher(publisher, recording, log),
+            WorkerProcesses(settings, has_inverter, has_rules),
+            Backpressure(settings.inversion, has_inverter),
+            Watchdogs(settings.network.stall_timeout_s),
+            Ingest(),
+        )

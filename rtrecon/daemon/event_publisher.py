@@ -1,0 +1,57 @@
+"""Publishes, records and logs the daemon's events and notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rtrecon.daemon.ingest import IngestResult
+from rtrecon.daemon.rate_limits import Throttle
+from rtrecon.daemon.session_recording import SessionRecording
+from rtrecon.protocol import messages
+from rtrecon.transport.publisher import Publisher
+
+Log = Callable[[str], None]
+
+
+class EventPublisher:
+    """Sends each event to subscribers, the recording and the log.
+
+    Refusals of the same kind are reported at most once a second.
+    """
+
+    def __init__(
+        self, publisher: Publisher, recording: SessionRecording, log: Log
+    ) -> None:
+        self._publisher = publisher
+        self._recording = recording
+        self._log = log
+        self._throttle = Throttle()
+
+    def publish_event(
+        self, name: str, sentence: str, value: float | None = None
+    ) -> None:
+        """Publish, record and log an event of the daemon."""
+        self._log(sentence)
+        event = self._publisher.publish(
+            messages.Event, name=name, message=sentence, value=value
+        )
+        self._recording.record_result(event)
+
+    def report_refusal(self, reason: str) -> None:
+        """Report that a message or a client was refused."""
+        if sentence := self._throttle.limit_notice(reason, time.monotonic()):
+            self.publish_event("refused", sentence)
+
+    def report_losses(self, result: IngestResult) -> None:
+        """Report what was lost before a message, if anything was."""
+        if count := result.lost_in_network:
+            text = f"{count} messages were lost in the network"
+            self.publish_event("gap", text, value=count)
+        if count := result.lost_at_source:
+            text = f"{count} frames were lost before the sender"
+            self.publish_event("gap", text, value=count)
+
+    def log(self, sentence: str) -> None:
+        """Write a sentence to the log only."""
+        self._log(sentence)

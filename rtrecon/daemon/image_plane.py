@@ -1,0 +1,242 @@
+"""A plane of images: builds its reference, then turns each frame into activity."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Executor, Future
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from rtrecon.config import Settings
+from rtrecon.core.types import Array
+from rtrecon.daemon.plane import PlaneFrame, ProcessedFrame, make_label_image
+from rtrecon.imaging.frame_processor import FrameProcessor, TraceQuality
+from rtrecon.imaging.reference import (
+    PlaneReference,
+    StoredField,
+    build_reference,
+    build_stored_reference,
+)
+from rtrecon.imaging.registration.z_drift import DepthTracker
+from rtrecon.imaging.timing.aligner import Aligner, EncoderSample
+from rtrecon.session.resume_state import (
+    PlaneState,
+    get_reference_path,
+    get_state_path,
+    load_reference,
+    load_state,
+)
+
+# Images that are queued until there is a reference. Beyond it the oldest are dropped,
+# unless the sender can wait.
+_MAX_QUEUED_BYTES = 256 * 2**20
+# Queued frames processed per call, so that new frames are not held up behind them.
+_MAX_FRAMES_PER_CALL = 4
+
+
+class ImagePlane:
+    """One plane's reference, frame processor and time base (implements `Plane`).
+
+    Frames are queued until a reference has been built from the first ones in the
+    background; then they are processed late, so that none is left out. `stored_field`
+    is the field as stored before this session, `n_unusable` counts images from which no
+    reference could be built.
+    """
+
+    def __init__(
+        self,
+        stored_field: StoredField,
+        rate_hz: float,
+        settings: Settings,
+        background: Executor,
+    ) -> None:
+        self.stored_field = stored_field
+        self.reference: PlaneReference | None = None
+        self.n_unusable = 0
+        self._rate_hz = rate_hz
+        self._settings = settings
+        self._background = background
+        self._building: Future[PlaneReference] | None = None
+        self._n_tried = 0  # frames from which the reference is being built
+        self._processor: FrameProcessor | None = None
+        self._notices: list[str] = []
+        self._queue: deque[tuple[PlaneFrame, bool]] = deque()  # frame, is_late
+        self._max_queued = 2  # frames; known with the first one
+        self._aligner = Aligner(settings.timing.encoder_rate_hz)
+        lag = settings.traces.deconvolution_lag_frames
+        self._lagging: deque[PlaneFrame] = deque(maxlen=lag + 1)
+        self._contrast = 0.0, 1.0  # value shown as black, and range to white
+        self._t0_s = 0.0
+        if stored_field.stored_image is not None and not settings.field_match.enabled:
+            self.use_reference(build_stored_reference(stored_field, settings))
+
+    @property
+    def is_calibrating(self) -> bool:
+        """Whether frames are collected for a reference."""
+        return self._processor is None
+
+    @property
+    def is_building_reference(self) -> bool:
+        """Whether a reference is being built in the background."""
+        return self._building is not None
+
+    @property
+    def n_queued(self) -> int:
+        """Number of frames that were received but not processed yet."""
+        return len(self._queue)
+
+    @property
+    def n_queued_images(self) -> int:
+        """Number of images of these frames: a frame has one or two."""
+        return sum(frame.n_images for frame, _ in self._queue)
+
+    @property
+    def is_queue_full(self) -> bool:
+        """Whether the next frame would make the plane drop its oldest one."""
+        return self.is_calibrating and len(self._queue) >= self._max_queued
+
+    def start_session(self, t0_s: float, from_s: float) -> None:
+        """Start at from_s in a session whose first frame was at t0_s (s)."""
+        self._t0_s = t0_s
+        self._aligner.start_session(t0_s, self._rate_hz, from_s)
+
+    def resume(self, folder: Path, number: int) -> float:
+        """Continue from the state that an earlier daemon saved in `folder`.
+
+        Returns t0 of the session in s. Raises UserError if the state cannot be used.
+        """
+        state = load_state(get_state_path(folder, number), self._settings)
+        path = get_reference_path(folder, number)
+        reference, self.stored_field = load_reference(path, self._settings)
+        processor = self.use_reference(reference)
+        processor.restore_state(state.processor_state)
+        return state.t_first_frame_s
+
+    def get_state(self) -> PlaneState | None:
+        """Return what a restart needs to continue; None before the first frame."""
+        if self._processor is None or not self._lagging:
+            return None
+        newest_s = self._lagging[-1].message.t
+        return PlaneState(self._processor.get_state(), self._t0_s, newest_s)
+
+    def trace_quality(self) -> TraceQuality | None:
+        """Return the quality of the neurons' traces; None before the first frame."""
+        return None if self._processor is None else self._processor.trace_quality()
+
+    def take_notices(self) -> list[str]:
+        """Return the sentences for the user since the last call."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def add_frame(self, frame: PlaneFrame) -> list[ProcessedFrame]:
+        """Take one frame; return what could be processed now, oldest first."""
+        self._max_queued = max(2, _MAX_QUEUED_BYTES // frame.signal_image.nbytes)
+        if self.is_queue_full:
+            self._drop_oldest_frame()
+        is_late = self.is_calibrating or bool(self._queue)
+        self._queue.append((frame, is_late))
+        return self.process_pending()
+
+    def process_pending(self, *, is_ending: bool = False) -> list[ProcessedFrame]:
+        """Process some queued frames; is_ending: no further frame is expected."""
+        if self._processor is None:
+            self._calibrate(is_ending)
+        if self._processor is None:
+            return []
+        count = min(_MAX_FRAMES_PER_CALL, len(self._queue))
+        return [
+            self._process(self._processor, *self._queue.popleft()) for _ in range(count)
+        ]
+
+    def use_reference(self, reference: PlaneReference) -> FrameProcessor:
+        """Register to this reference from the next frame on; return the processor."""
+        self.reference = reference
+        depth, tracker = reference.depth_reference, None
+        if depth is not None:
+            tracker = DepthTracker(depth.stack, self._rate_hz, depth.plane_distance)
+        self._processor = FrameProcessor(
+            reference.template,
+            reference.masks,
+            self._rate_hz,
+            self._settings,
+            detector_offset_counts=reference.detector_offset_counts,
+            scan_offset_px=reference.scan_offset_px,
+            depth_tracker=tracker,
+        )
+        low, high = np.percentile(reference.template, (1, 99.7))
+        self._contrast = float(low), float(max(high - low, 1.0))
+        return self._processor
+
+    def renew_reference(self) -> None:
+        """Build a new reference from the next frames, and find the neurons in it."""
+        if self.reference is not None:
+            rois, image = self.reference.masks.cells, self.reference.template
+            self.stored_field = StoredField(rois, image)
+        self._processor = self._building = None
+
+    def make_labels(self) -> Array:
+        """Return uint16 (lines, pixels): 0 = background, k = the k-th neuron."""
+        if self.reference:
+            return make_label_image(self.reference.masks.cells)
+        return make_label_image(self.stored_field.rois)
+
+    def make_view(self, step_px: int) -> Array:
+        """Return the newest registered image as uint8, every `step_px`-th pixel."""
+        assert self._processor is not None
+        low, span = self._contrast
+        image = self._processor.registered_image[::step_px, ::step_px]
+        return np.clip((image - low) * (255 / span), 0, 255).astype(np.uint8)
+
+    def _calibrate(self, is_ending: bool) -> None:
+        if self._building is None:
+            self._start_building(is_ending)
+        elif self._building.done():
+            building, self._building = self._building, None
+            try:
+                self.use_reference(building.result())
+                self._notices += building.result().notices
+            except ValueError as error:
+                self._drop_tried_frames(str(error))
+
+    def _start_building(self, is_ending: bool) -> None:
+        template_frames = self._settings.registration.template_frames
+        # Frames so large that no more fit into the queue.
+        n_needed = min(template_frames, self._max_queued)
+        if len(self._queue) >= n_needed or (is_ending and self._queue):
+            frames = [frame for frame, _ in islice(self._queue, n_needed)]
+            self._n_tried = len(frames)
+            self._building = self._background.submit(
+                build_reference,
+                [frame.registration_image for frame in frames],
+                self.stored_field,
+                self._settings,
+                [frame.signal_image for frame in frames],
+            )
+
+    def _drop_tried_frames(self, reason: str) -> None:
+        for _ in range(self._n_tried):
+            self._drop_oldest_frame()
+        self._notices.append(f"{reason} The next {self._n_tried} frames are tried")
+
+    def _drop_oldest_frame(self) -> None:
+        frame, _ = self._queue.popleft()
+        self.n_unusable += frame.n_images
+
+    def _process(
+        self, processor: FrameProcessor, frame: PlaneFrame, is_late: bool
+    ) -> ProcessedFrame:
+        traces = processor.process_frame(frame.signal_image, frame.registration_image)
+        self._lagging.append(frame)
+        samples: list[EncoderSample] = []
+        oldest = self._lagging[0]
+        if len(self._lagging) == self._lagging.maxlen:
+            # Deconvolution uses later frames: its activity belongs to the oldest one.
+            message = oldest.message
+            samples = self._aligner.add_activity(
+                message.t, message.frame, traces.activity
+            )
+        self._notices += processor.take_notices()
+        depth = processor.depth_estimate
+        return ProcessedFrame(frame, traces, samples, oldest, is_late, depth)

@@ -1,0 +1,143 @@
+"""All planes of a session as one: their progress, references and saved state."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from rtrecon.config import Settings
+from rtrecon.core.errors import UserError
+from rtrecon.core.types import Array
+from rtrecon.daemon.field_neurons import FieldNeurons
+from rtrecon.daemon.image_plane import ImagePlane
+from rtrecon.daemon.plane import Plane, PlaneFrame, ProcessedFrame
+from rtrecon.daemon.spike_plane import SpikePlane
+from rtrecon.daemon.state_checkpointer import StateCheckpointer
+from rtrecon.imaging.reference import StoredField
+from rtrecon.protocol import messages
+
+
+class PlaneSet:
+    """The planes of one session; references are built in one background thread."""
+
+    def __init__(
+        self, start: messages.SessionStart, field: FieldNeurons, settings: Settings
+    ) -> None:
+        self._background = ThreadPoolExecutor(1, "reference")
+        self._checkpointer = StateCheckpointer(settings, self._background)
+        self._resumed_t0_s: float | None = None
+        self._notices: list[str] = []
+        self._image_planes: list[ImagePlane] = []
+        self._planes: list[Plane] = []
+        rate_hz = start.rate_hz
+        if not start.has_unit_rates:
+            self._image_planes = [
+                ImagePlane(stored, rate_hz, settings, self._background)
+                for stored in _split_by_plane(field)
+            ]
+            self._planes += self._image_planes
+        else:
+            encoder_rate_hz = settings.timing.encoder_rate_hz
+            self._planes.append(SpikePlane(field.rois, rate_hz, encoder_rate_hz))
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    @property
+    def is_calibrating(self) -> bool:
+        """Whether any plane collects frames for its reference."""
+        return any(plane.is_calibrating for plane in self._planes)
+
+    @property
+    def is_building_reference(self) -> bool:
+        """Whether the reference of any plane is being built."""
+        return any(plane.is_building_reference for plane in self._planes)
+
+    @property
+    def n_queued(self) -> int:
+        """Number of frames that were received but not processed yet."""
+        return sum(plane.n_queued for plane in self._planes)
+
+    @property
+    def n_queued_images(self) -> int:
+        """Number of images of these frames: a frame has one or two."""
+        return sum(plane.n_queued_images for plane in self._planes)
+
+    @property
+    def is_queue_full(self) -> bool:
+        """Whether the next frame could make a plane drop its oldest one."""
+        return any(plane.is_queue_full for plane in self._planes)
+
+    @property
+    def n_unusable(self) -> int:
+        """Number of images from which no reference could be built."""
+        return sum(plane.n_unusable for plane in self._planes)
+
+    def start_session(self, first_frame_s: float) -> float:
+        """Start with the first received frame; return t0 of the session (s)."""
+        resumed_s = self._resumed_t0_s
+        t0_s = first_frame_s if resumed_s is None else resumed_s
+        for plane in self._planes:
+            plane.start_session(t0_s, first_frame_s)
+        return t0_s
+
+    def add_frame(self, number: int, frame: PlaneFrame) -> list[ProcessedFrame]:
+        """Give a plane one frame; return what it could process, oldest first."""
+        return self._planes[number].add_frame(frame)
+
+    def process_pending(self, number: int, is_ending: bool) -> list[ProcessedFrame]:
+        """Let a plane process some of its queued frames, if it has any."""
+        plane = self._planes[number]
+        return plane.process_pending(is_ending=is_ending) if plane.n_queued else []
+
+    def save_if_due(self, folder: Path, now_s: float) -> None:
+        """Save what a restart needs, in the background, when it is due."""
+        self._checkpointer.save_if_due(folder, self._image_planes, now_s)
+
+    def resume(self, folder: Path) -> None:
+        """Continue from the state that an earlier daemon saved in `folder`."""
+        try:
+            starts_s = [
+                plane.resume(folder, number)
+                for number, plane in enumerate(self._image_planes)
+            ]
+        except UserError as error:
+            self.renew_references()
+            self._notices.append(str(error))
+            return
+        self._resumed_t0_s = starts_s[0]
+        self._notices.append(f"the session continues from {folder.name}")
+
+    def renew_references(self) -> None:
+        """Build new references from the next frames."""
+        for plane in self._planes:
+            plane.renew_reference()
+
+    def take_notices(self) -> list[str]:
+        """Return the sentences for the user since the last call."""
+        notices, self._notices = self._notices, []
+        notices += self._checkpointer.take_notices()
+        for plane in self._planes:
+            notices += plane.take_notices()
+        return notices
+
+    def make_labels(self) -> Array:
+        """Return uint16 (planes, lines, pixels): 0 = background, k = k-th neuron."""
+        return np.stack([plane.make_labels() for plane in self._planes])
+
+    def make_view(self, number: int, step_px: int) -> Array:
+        """Return a plane's newest image as uint8, every `step_px`-th pixel."""
+        return self._planes[number].make_view(step_px)
+
+    def close(self) -> None:
+        """Cancel the work in the background."""
+        self._background.shutdown(wait=False, cancel_futures=True)
+
+
+def _split_by_plane(field: FieldNeurons) -> list[StoredField]:
+    return [
+        StoredField(field.rois.select_neurons(field.plane_indices(plane)), image)
+        for plane, image in enumerate(field.stored_images)
+    ]

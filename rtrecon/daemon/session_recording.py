@@ -1,0 +1,124 @@
+"""The recording of the current session, as the daemon controls it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+from rtrecon import config
+from rtrecon.config import Settings
+from rtrecon.core.types import Array
+from rtrecon.daemon.field_neurons import FieldNeurons, get_rate_unit
+from rtrecon.daemon.report_writer import ReportWriter
+from rtrecon.imaging.registration.frame_quality import RejectionReason
+from rtrecon.protocol import messages
+from rtrecon.session.about import About
+from rtrecon.session.recorder import Recorder
+
+REJECTION_REASONS = [reason.value for reason in RejectionReason]
+
+
+class SessionRecording:
+    """Starts and stops recordings; at most one is open.
+
+    is_enabled: whether sessions are recorded. recorder: the open recording, if any.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.is_enabled = settings.recording.enabled
+        self.recorder: Recorder | None = None
+        self._settings = settings
+        self._folder = Path(settings.recording.folder)
+        self._reports = ReportWriter(settings.recording)
+        self._is_failure_reported = False
+
+    def start(self, start: messages.SessionStart, field: FieldNeurons) -> None:
+        """Open a recording of this session, if recording is enabled."""
+        if not self.is_enabled or self.recorder is not None:
+            return
+        self._is_failure_reported = False
+        self.recorder = Recorder(
+            self._folder,
+            _describe_session(start, field, self._settings),
+            raw_messages=self._settings.recording.raw_messages,
+        )
+        # A replay needs the session's start, also where the recording began later.
+        unit_ids = field.rois.ids if start.has_unit_rates else b""
+        parts = messages.encode_incoming(start, unit_ids)
+        self.recorder.add_raw_message(parts, time.time())
+
+    def stop(self) -> None:
+        """Close the recording in the background, as its disk may be slow."""
+        recorder, self.recorder = self.recorder, None
+        if recorder:
+            arguments = (recorder,)
+            name = "close recording"
+            threading.Thread(target=self._finish, args=arguments, name=name).start()
+
+    def close(self) -> None:
+        """Close the recording, and wait until it is written."""
+        if self.recorder:
+            self._finish(self.recorder)
+
+    def write_report_when_idle(self, is_idle: bool, now_s: float) -> None:
+        """Write the session's report when no frame has come for some seconds."""
+        self._reports.write_when_idle(self.recorder, is_idle, now_s)
+
+    def record_result(
+        self, message: messages.PublishedMessage, payload: Array | None = None
+    ) -> None:
+        """Record a message that was published; payload: of a movie."""
+        recorder = self.recorder
+        if recorder is None:
+            return
+        if isinstance(message, messages.Movie) and payload is not None:
+            recorder.add_movie(message, payload)
+        elif isinstance(message, messages.Quality):
+            recorder.add_quality(message)
+        elif isinstance(message, messages.Health):
+            recorder.add_health(message)
+        elif isinstance(message, messages.Event):
+            recorder.add_event(message)
+
+    def take_failure(self) -> str | None:
+        """Return once why the open recording has failed; None if it has not."""
+        failure = self.recorder.failure if self.recorder else None
+        if failure is None or self._is_failure_reported:
+            return None
+        self._is_failure_reported = True
+        return failure
+
+    def get_free_disk_gb(self) -> float | None:
+        """Return the free space for recordings in GB; None if nothing is recorded."""
+        if not self._settings.recording.enabled or not self._folder.exists():
+            return None
+        return shutil.disk_usage(self._folder).free / 2**30
+
+    def _finish(self, recorder: Recorder) -> None:
+        recorder.close()
+        self._reports.write_report(recorder)
+
+
+def _describe_session(
+    start: messages.SessionStart, field: FieldNeurons, settings: Settings
+) -> About:
+    ids = field.rois.ids.tolist()
+    return About(
+        session=start.session,
+        roi_ids=ids,
+        neuron_ids=ids,
+        rejection_reasons=REJECTION_REASONS,
+        roi_planes=field.rois.planes.tolist() if len(start.planes) > 1 else [],
+        rate_unit=get_rate_unit(start),
+        rate_hz=start.rate_hz,
+        encoder_rate_hz=settings.timing.encoder_rate_hz,
+        hop_frames=settings.inversion.hop_frames,
+        window_frames=settings.inversion.window_frames,
+        chunk_s=settings.recording.chunk_s,
+        has_movie=settings.recording.movie,
+        settings=json.loads(config.dump(settings)),
+        meta={"source": start.source, **start.meta},
+    )

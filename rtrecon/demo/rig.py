@@ -1,0 +1,84 @@
+"""The settings of the demo's daemon, and the session that its mouse experiences."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import numpy as np
+
+from rtrecon.config import (
+    EncoderSettings,
+    NetworkSettings,
+    RecordingSettings,
+    RegistrationSettings,
+    Settings,
+    SubjectSettings,
+)
+from rtrecon.core.types import Array
+from rtrecon.encoder.card import find_checkpoint, read_card
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import (
+    SimulatedSession,
+    make_imaged_mouse,
+    simulate_session,
+)
+
+_ENCODER = "demo"
+_MOVIE_SEED = 5000  # no training uses it
+_TEMPLATE_FRAMES = 30  # one second: the user of a demo wants to see the movie soon
+
+
+def make_settings(output_folder: Path) -> Settings:
+    """Return settings on free ports of this computer, recording into the folder."""
+    frames, publish, control, results = (
+        f"tcp://127.0.0.1:{port}" for port in _find_free_ports(4)
+    )
+    return Settings(
+        network=NetworkSettings(
+            frames=frames,
+            tcp="off",
+            publish=publish,
+            control=control,
+            results=results,
+        ),
+        registration=RegistrationSettings(template_frames=_TEMPLATE_FRAMES),
+        encoder=EncoderSettings(checkpoint=_ENCODER),
+        subject=SubjectSettings(subject_id="simulated", species="Mus musculus"),
+        recording=RecordingSettings(
+            folder=str(output_folder.resolve() / "session"), report=False
+        ),
+    )
+
+
+def make_session(
+    seconds: float, seed: int, clip: Array | None, clip_name: str
+) -> SimulatedSession:
+    """Simulate the session. clip: uint8 (T, 36, 64) to show; None: a natural movie."""
+    mouse = read_card(find_checkpoint(_ENCODER)).metadata["simulated"]
+    imaged = make_imaged_mouse(
+        mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"]
+    )
+    n_frames = round(seconds * RATE_HZ)
+    seed = _MOVIE_SEED + seed
+    if clip is None:
+        movie = make_natural_movie(n_frames, seed)
+    else:
+        movie = _repeat_clip(clip, n_frames)
+    return simulate_session(imaged, movie, clip_name, seed)
+
+
+def _repeat_clip(clip: Array, n_frames: int) -> Array:
+    n_repeats = -(-n_frames // len(clip))
+    return np.concatenate([clip] * n_repeats)[:n_frames]
+
+
+def _find_free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return [int(bound.getsockname()[1]) for bound in sockets]
+    finally:
+        for bound in sockets:
+            bound.close()

@@ -1,0 +1,160 @@
+"""Runs the demo: starts the processes, streams the session, collects the results."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtrecon import config
+from rtrecon.config import Settings
+from rtrecon.core.errors import UserError
+from rtrecon.core.process import lower_priority
+from rtrecon.demo.child_processes import ChildProcesses, child_processes
+from rtrecon.demo.results import summarize_demo, write_results
+from rtrecon.demo.rig import make_session, make_settings
+from rtrecon.session.session import Session
+from rtrecon.simulate.session import (
+    SimulatedSession,
+    start_message_fields,
+    stream_session,
+)
+from rtrecon.sources.video import read_clip
+from rtrecon.transport.rpc import RpcError, call_daemon
+from rtrecon.transport.senders import SessionSender
+
+_START_TIMEOUT_S = 60.0
+_LINGER_S = 1.5  # after the last frame, so that the inverter finishes its last hops
+_MEASURE_EVERY_FRAMES = 30
+_ASK_EVERY_S = 0.1
+_CHECK_EVERY_S = 1.0
+_MIN_SECONDS = 3.0
+
+Notify = Callable[[str], None]
+OnFrame = Callable[[int, int], None]  # frames sent, frames in total
+
+
+@dataclass(frozen=True)
+class DemoRequest:
+    """What to show, and the folder for the results."""
+
+    seconds: float
+    headless: bool
+    output_folder: Path
+    video: Path | None = None
+    seed: int = 1
+
+
+def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[str, Any]:
+    """Run the demo and return its figures, which are also in `summary.json`.
+
+    Raises UserError.
+    """
+    start_s = time.time()
+    if request.seconds < _MIN_SECONDS:
+        raise UserError(
+            f"seconds = {request.seconds:g} is too short; give {_MIN_SECONDS:g} or more"
+        )
+    # Before anything starts: the file may be no video.
+    clip = read_clip(request.video) if request.video else None
+    clip_name = request.video.stem if request.video else "leaves"
+    settings = make_settings(request.output_folder)
+    with child_processes() as children:
+        _start_processes(request, settings, children)
+        notify("Simulating the mouse and its session")
+        simulated = make_session(request.seconds, request.seed, clip, clip_name)
+        lower_priority()  # a real microscope does not use the daemon's processor
+        sender = SessionSender(
+            settings.network.frames, None, **start_message_fields(simulated)
+        )
+        try:
+            path = _stream(simulated, sender, children, settings, on_frame)
+        finally:
+            sender.close()
+    notify("Computing the figures, writing the movie and the report")
+    session = Session(path)
+    measured = {
+        "frames_sent": sender.n_sent,
+        "frames_dropped_by_sender": sender.n_dropped,
+        "peak_memory_mb": {"display": children.peak_mb.get("display")},
+    }
+    summary = summarize_demo(session, start_s, measured)
+    write_results(request.output_folder, session, summary)
+    return summary
+
+
+def _start_processes(
+    request: DemoRequest, settings: Settings, children: ChildProcesses
+) -> None:
+    folder = request.output_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "settings.json"
+    file.write_text(config.dump(settings), encoding="utf-8")
+    children.start("daemon", "run", str(file))
+    snapshot = folder / "live.png"
+    snapshot.unlink(missing_ok=True)  # an old one would look like this session's
+    network = settings.network
+    arguments = ["display", "--publish", network.publish, "--control", network.control]
+    arguments += ["--close-with-daemon", "--snapshot", str(snapshot)]
+    if request.headless or not _has_screen():
+        arguments.append("--headless")
+    children.start("display", *arguments)
+
+
+def _stream(
+    session: SimulatedSession,
+    sender: SessionSender,
+    children: ChildProcesses,
+    settings: Settings,
+    on_frame: OnFrame,
+) -> Path:
+    """Stream the session and stop the daemon; return the folder of the recording."""
+    _wait_for_daemon(children, sender)
+    _wait_for_inverter(children, settings)
+
+    def report_frame(index: int) -> None:
+        on_frame(index + 1, len(session))
+        if index % _MEASURE_EVERY_FRAMES == 0:
+            children.measure_memory()
+            if not children.is_running("daemon"):
+                raise UserError("the daemon exited; its messages above say why")
+
+    stream_session(session, sender, report_frame)
+    time.sleep(_LINGER_S)
+    try:
+        status = call_daemon(settings.network.control, "status")
+        call_daemon(settings.network.control, "stop")
+    except RpcError as error:
+        raise UserError(f"the daemon was lost before the end: {error}") from None
+    children.wait_for_exit()
+    return Path(status["recording"])
+
+
+def _wait_for_daemon(children: ChildProcesses, sender: SessionSender) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline and children.is_running("daemon"):
+        if sender.wait_for_daemon(_CHECK_EVERY_S):
+            return
+    raise UserError("the daemon did not start; its messages above say why")
+
+
+def _wait_for_inverter(children: ChildProcesses, settings: Settings) -> None:
+    """Wait until the inverter runs, because the session may be short."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline and children.is_running("daemon"):
+        with suppress(RpcError):  # the daemon is still warming up
+            if call_daemon(settings.network.control, "status")["inverting"]:
+                return
+        time.sleep(_ASK_EVERY_S)
+    raise UserError("the inverter did not start; its messages above say why")
+
+
+def _has_screen() -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,1 @@
+"""The panels in the lower row of the window, one file each; see `registry`."""

@@ -1,0 +1,205 @@
+"""Held-out panel: activity predicted from the movie against recorded activity.
+
+The inversion does not use the held-out neurons. The movie predicts their activity, and
+the panel shows the prediction beside the activity that was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtGui import QFont
+from scipy.ndimage import gaussian_filter1d
+
+from rtrecon.core.types import Array
+from rtrecon.display import theme
+from rtrecon.display.panels.panel import (
+    PLOT_MARGIN_PX,
+    Panel,
+    add_line,
+    make_label,
+    make_time_plot,
+)
+from rtrecon.display.playback import ENCODER_RATE_HZ
+from rtrecon.display.ring_buffers import ColumnRing
+from rtrecon.display.state import PanelState
+from rtrecon.metrics.similarity import neuron_correlations
+from rtrecon.protocol.messages import (
+    Activity,
+    HeldOutPrediction,
+    PublishedMessage,
+    Quality,
+)
+
+N_COLUMNS = 600  # encoder frames: 20 s at 30 Hz, as long as quality is averaged over
+DURATION_S = N_COLUMNS / ENCODER_RATE_HZ
+MIN_FRAMES = 90  # with fewer frames r means nothing
+RANKS = (1.0, 0.75, 0.5, 0.25)  # fraction of the neurons with a smaller or equal r
+_RANK_INTERVAL_FRAMES = 150  # neurons that change rows all the time cannot be followed
+_SMOOTHING_S = 0.2
+_ROW_PITCH = 1.5  # a trace spans 1; the rest is for its name
+_TOOL_TIP = (
+    "Neurons that the reconstruction does not use: their recorded activity, and the "
+    "activity that the movie\npredicts, both smoothed by "
+    f"{_SMOOTHING_S:g} s and scaled to their own range. r: correlation of the two "
+    f"over\n{DURATION_S:.0f} s, before smoothing. From top to bottom: the neuron with "
+    "the highest r, and the neurons at\nthree, two and one quarter of the ranking. "
+    "0 s: the newest frame with a prediction."
+)
+
+
+class NeuronTrace(NamedTuple):
+    """One neuron: (N_COLUMNS,) recorded and predicted, NaN where unknown, and r."""
+
+    neuron: int
+    r: float
+    recorded: Array
+    predicted: Array
+
+
+class HeldOutTraces:
+    """Recorded and predicted activity of the held-out neurons that are published."""
+
+    def __init__(self, neurons: Sequence[int]) -> None:
+        self.neurons = list(neurons)
+        self._recorded = ColumnRing(len(neurons), N_COLUMNS)
+        self._predicted = ColumnRing(len(neurons), N_COLUMNS)
+        self._shown_rows: list[int] = []
+        self._ranked_index = 0
+
+    def add_activity(self, index: int, activity: Array) -> None:
+        """Store the recorded activity (n_neurons,) of all neurons at a frame."""
+        if max(self.neurons, default=-1) < len(activity):
+            self._recorded.put(index, activity[self.neurons])
+
+    def add_prediction(self, prediction: HeldOutPrediction) -> None:
+        """Store predictions of frames that have none yet."""
+        for index, column in enumerate(prediction.predicted, prediction.index):
+            if index > self._predicted.newest_index:
+                self._predicted.put(index, np.asarray(column, np.float32))
+
+    def ranked_traces(self) -> list[NeuronTrace]:
+        """Return one neuron per rank of `RANKS`; none before there are enough frames.
+
+        The ranking is renewed every few seconds; r is always up to date.
+        """
+        newest = self._predicted.newest_index
+        recorded = self._recorded.columns_until(newest)
+        predicted = self._predicted.columns_until(newest)
+        n_frames = np.isfinite(recorded + predicted).sum(1)
+        candidates = np.flatnonzero(n_frames >= MIN_FRAMES)
+        if not len(candidates):
+            return []
+        r = np.nan_to_num(neuron_correlations(recorded.T, predicted.T))
+        if not self._shown_rows or newest - self._ranked_index >= _RANK_INTERVAL_FRAMES:
+            self._ranked_index = newest
+            self._shown_rows = _select_by_rank(candidates, r)
+        return [
+            NeuronTrace(self.neurons[row], float(r[row]), recorded[row], predicted[row])
+            for row in self._shown_rows
+        ]
+
+
+class HeldOutState(PanelState):
+    """The held-out neurons of the session; None before the first prediction."""
+
+    message_types = (Activity, Quality)
+
+    def __init__(self) -> None:
+        self.traces: HeldOutTraces | None = None
+
+    def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
+        """Store recorded activity, or a prediction: only this one changes the plot."""
+        if isinstance(message, Activity):
+            if self.traces is not None:
+                self.traces.add_activity(message.index, payload)
+            return False
+        assert isinstance(message, Quality)
+        prediction = message.held_out
+        if prediction is None:
+            return False
+        if self.traces is None or self.traces.neurons != prediction.neurons:
+            self.traces = HeldOutTraces(prediction.neurons)
+        self.traces.add_prediction(prediction)
+        return True
+
+
+class HeldOutPanel(Panel[HeldOutState]):
+    """One neuron per row: recorded as an area, predicted as a line, and their r."""
+
+    title = "Held-out neurons"
+    width_share = 310
+    state_type = HeldOutState
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setToolTip(_TOOL_TIP)
+        self.body.addWidget(
+            make_label(
+                f'<span style="color:{theme.MUTED}">▇</span> recorded &nbsp; '
+                f'<span style="color:{theme.SKY}">━</span> predicted from movie'
+            )
+        )
+        self._plot = make_time_plot(DURATION_S, (0, _ROW_PITCH * len(RANKS)))
+        self._plot.hideAxis("left")
+        ends = [(-DURATION_S, f"-{DURATION_S:.0f} s"), (0, "0 s")]
+        self._plot.getAxis("bottom").setTicks([ends])
+        self._plot.getPlotItem().setContentsMargins(
+            PLOT_MARGIN_PX, 0, PLOT_MARGIN_PX, 0
+        )
+        self._rows = [self._add_row(row) for row in range(len(RANKS))]
+        self.body.addWidget(self._plot, 1)
+
+    def draw(self, state: HeldOutState, now_s: float) -> None:
+        """Show one neuron per rank, or empty rows if there are no traces yet."""
+        traces = [] if state.traces is None else state.traces.ranked_traces()
+        self.note.show_text("" if traces else "none yet")
+        t_s = np.arange(1 - N_COLUMNS, 1) / ENCODER_RATE_HZ
+        empty: Array = np.full(N_COLUMNS, np.nan)
+        for row, (recorded_line, predicted_line, name) in enumerate(self._rows):
+            trace = traces[row] if traces else None
+            recorded = empty if trace is None else _scale_trace(trace.recorded)
+            predicted = empty if trace is None else _scale_trace(trace.predicted)
+            base = _row_base(row)
+            recorded_line.setData(t_s, base + recorded, connect="finite")
+            predicted_line.setData(t_s, base + predicted, connect="finite")
+            name.setVisible(trace is not None)
+            if trace is not None:
+                name.setText(f"neuron {trace.neuron}   r = {trace.r:.2f}")
+
+    def _add_row(self, row: int) -> tuple[Any, Any, Any]:
+        recorded = add_line(self._plot, theme.FAINT, 1)
+        recorded.setFillLevel(_row_base(row))
+        recorded.setBrush(theme.FAINT)
+        predicted = add_line(self._plot, theme.SKY, 2)
+        name = pg.TextItem(anchor=(0, 0), color=theme.TEXT)
+        font = QFont()
+        font.setPixelSize(theme.AXIS_PX)
+        name.setFont(font)
+        name.setPos(-DURATION_S, _row_base(row) + _ROW_PITCH)
+        self._plot.addItem(name)
+        return recorded, predicted, name
+
+
+def _row_base(row: int) -> float:
+    """Return the y of a row's baseline; row 0 is at the top."""
+    return _ROW_PITCH * (len(RANKS) - 1 - row)
+
+
+def _select_by_rank(candidates: Array, r: Array) -> list[int]:
+    """Return the row, one of `candidates`, that has each of the `RANKS` by r."""
+    by_r = candidates[np.argsort(r[candidates])]
+    return [int(by_r[round(rank * (len(by_r) - 1))]) for rank in RANKS]
+
+
+def _scale_trace(trace: Array) -> Array:
+    """Return the trace smoothed and scaled to 0..1."""
+    is_known = np.isfinite(trace)
+    filled = np.where(is_known, trace, 0.0)
+    smooth = gaussian_filter1d(filled, _SMOOTHING_S * ENCODER_RATE_HZ)
+    low, high = smooth[is_known].min(), smooth[is_known].max()
+    scaled = (smooth - low) / max(high - low, 1e-9)
+    return np.where(is_known, scaled, np.nan)

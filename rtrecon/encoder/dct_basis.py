@@ -1,0 +1,65 @@
+"""Movies as low spatial frequencies: coefficients of the two-dimensional DCT.
+
+Neurons of mouse visual cortex respond to almost nothing above a quarter cycle per pixel
+of a 36 x 64 screen. Encoder and inversion therefore use about 470 coefficients per
+frame in place of 2304 pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.fft import dct
+
+IMAGE_SHAPE = (36, 64)  # height and width of a stimulus frame, px
+GRAY_LEVEL, CONTRAST_LEVELS = 127.0, 60.0  # a pixel enters as (value - 127) / 60
+CUTOFF_CYCLES_PER_PX = 0.25
+
+
+@dataclass(frozen=True)
+class DctBasis:
+    """Orthonormal basis of the DCT coefficients below a cutoff frequency.
+
+    vectors: (n_coef, 2304) float32, one row per coefficient, lowest frequency first.
+    cycles_per_px: (n_coef,) spatial frequency of each row.
+    """
+
+    vectors: torch.Tensor
+    cycles_per_px: torch.Tensor
+
+    @property
+    def n_coef(self) -> int:
+        """Number of coefficients per frame."""
+        return len(self.vectors)
+
+    def from_pixels(self, frames: np.ndarray) -> torch.Tensor:
+        """Return coefficients (T, n_coef) of frames (T, 36, 64), uint8 or float."""
+        pixels = torch.from_numpy(np.ascontiguousarray(frames, np.float32))
+        contrast = (pixels.reshape(len(frames), -1) - GRAY_LEVEL) / CONTRAST_LEVELS
+        return contrast @ self.vectors.T
+
+    def to_pixels(self, coef: torch.Tensor) -> np.ndarray:
+        """Return float32 frames (T, 36, 64), clipped to 0..255, of (T, n_coef)."""
+        flat = (coef @ self.vectors) * CONTRAST_LEVELS + GRAY_LEVEL
+        frames = flat.clamp(0, 255).reshape(-1, *IMAGE_SHAPE)
+        return np.asarray(frames.numpy(), np.float32)
+
+
+def make_dct_basis(cutoff_cycles_per_px: float = CUTOFF_CYCLES_PER_PX) -> DctBasis:
+    """Return the basis of all frequencies below a cutoff."""
+    height, width = IMAGE_SHAPE
+    rows = dct(np.eye(height), axis=0, norm="ortho")
+    cols = dct(np.eye(width), axis=0, norm="ortho")
+    fy = np.arange(height) / (2 * height)
+    fx = np.arange(width) / (2 * width)
+    cycles_per_px = np.hypot(fy[:, None], fx[None])
+    order = np.argsort(cycles_per_px, axis=None, kind="stable")
+    selected = order[cycles_per_px.ravel()[order] < cutoff_cycles_per_px]
+    ky, kx = np.unravel_index(selected, IMAGE_SHAPE)
+    vectors = rows[ky][:, :, None] * cols[kx][:, None, :]
+    return DctBasis(
+        torch.from_numpy(vectors.reshape(len(selected), -1).astype(np.float32)),
+        torch.from_numpy(cycles_per_px[ky, kx].astype(np.float32)),
+    )

@@ -1,0 +1,124 @@
+"""Builds and sends the inverter's messages: movie, quality, health and notices."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from rtrecon.config import InversionSettings
+from rtrecon.core.types import Array
+from rtrecon.inversion.live.backlog import Backlog
+from rtrecon.inversion.live.hop_statistics import HopStatistics
+from rtrecon.inversion.live.quality import LiveQuality, WindowEstimate
+from rtrecon.metrics.memory import MemoryMeter
+from rtrecon.protocol import messages
+from rtrecon.transport.publisher import Publisher
+
+QUALITY_EVERY_HOPS = 3
+_MAP_EVERY_HOPS = 24  # a multiple of the one above
+_MAX_HELD_OUT = 16  # held-out neurons whose predictions are published
+
+
+class ResultPublisher:
+    """Publishes what the inverter found.
+
+    identifiability: float32 (36, 64), the map that goes with the quality message.
+    held_out: (n,) bool.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        settings: InversionSettings,
+        encoder_rate_hz: float,
+        identifiability: Array,
+        held_out: Array,
+    ) -> None:
+        self._publisher = publisher
+        self._settings = settings
+        self._rate_hz = encoder_rate_hz
+        self._identifiability = identifiability
+        self._neurons = np.flatnonzero(held_out)[:_MAX_HELD_OUT]
+        self._memory = MemoryMeter()
+
+    def send_movie(
+        self,
+        newest: messages.Activity,
+        movie: Array,
+        information: Tensor,
+        n_steps: int,
+    ) -> None:
+        """Send the window's movie (W, 36, 64), whose newest frame has this header."""
+        pixels = np.rint(movie).astype(np.uint8)
+        self._publisher.publish(
+            messages.Movie,
+            pixels,
+            index=newest.index,
+            n_final=self._settings.hop_frames,
+            lag_s=(len(movie) - self._settings.hop_frames) / self._rate_hz,
+            shape=pixels.shape,
+            n_steps=n_steps,
+            t_frame=newest.t_frame,
+            information_fraction=information.double().numpy().round(3).tolist(),
+        )
+
+    def send_quality(
+        self, window: WindowEstimate, quality: LiveQuality, n_hops: int
+    ) -> None:
+        """Send the metrics, and the map now and then. n_hops: done before this one."""
+        has_map = n_hops % _MAP_EVERY_HOPS == 0
+        self._publisher.publish(
+            messages.Quality,
+            self._identifiability if has_map else b"",
+            index=window.index,
+            lag_s=self._settings.window_frames / self._rate_hz,
+            metrics=quality.values(),
+            metrics_by_lag=self._values_by_lag(quality),
+            evidence_age_s=self._evidence_age_s(quality),
+            held_out=self._held_out_prediction(window),
+            shape=self._identifiability.shape if has_map else None,
+        )
+
+    def send_health(self, statistics: HopStatistics, backlog: Backlog) -> None:
+        """Send counters, latencies and memory."""
+        memory_mb = self._memory.measure_mb()
+        self._publisher.publish(
+            messages.Health,
+            process="inverter",
+            state="running" if statistics.n_hops else "waiting",
+            latency_ms={k: v.percentiles() for k, v in statistics.latency.items()},
+            queue_depth={"activity": len(backlog)},
+            lost={"activity": backlog.skipped, "results": self._publisher.n_lost},
+            deadline_misses=statistics.deadline_misses,
+            steps_per_hop=statistics.steps_per_hop,
+            memory_mb=memory_mb,
+            peak_memory_mb=self._memory.peak_mb,
+        )
+
+    def send_notices(self, notices: list[tuple[str, str]]) -> None:
+        """Send each notice as an event: its name and its sentence."""
+        for name, sentence in notices:
+            self._publisher.publish(messages.Event, name=name, message=sentence)
+
+    def _values_by_lag(self, quality: LiveQuality) -> dict[str, dict[str, float]]:
+        hop_s = self._settings.hop_frames / self._rate_hz
+        return {
+            name: {f"{(age + 1) * hop_s:.2f}": value for age, value in by_age.items()}
+            for name, by_age in quality.values_by_age().items()
+        }
+
+    def _evidence_age_s(self, quality: LiveQuality) -> float | None:
+        age_frames = quality.evidence_age_frames
+        return None if age_frames is None else age_frames / self._rate_hz
+
+    def _held_out_prediction(
+        self, window: WindowEstimate
+    ) -> messages.HeldOutPrediction:
+        """Return the oldest frames: as many as became final since the last message."""
+        count = QUALITY_EVERY_HOPS * self._settings.hop_frames
+        predicted = window.predicted[:count, self._neurons].astype(float)
+        return messages.HeldOutPrediction(
+            index=window.index - len(window.predicted) + 1,
+            neurons=self._neurons.tolist(),
+            predicted=predicted.round(3).tolist(),
+        )

@@ -1,0 +1,304 @@
+"""Headers of the messages that the daemon publishes.
+
+Socket: PUB, three parts [topic][header][payload]; the topic is the header's `type`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from rtrecon.protocol.behavior import NO_BEHAVIOR, BehaviorValues
+from rtrecon.protocol.fields import Count, MessageHeader, describe
+
+ProcessName = Literal["daemon", "inverter", "closed_loop"]
+
+
+class PublishedHeader(MessageHeader, frozen=True):
+    """Fields of every published header."""
+
+    session: Annotated[
+        str,
+        msgspec.Meta(max_length=64),
+        describe("Id of the session; empty before the first one."),
+    ]
+    t: Annotated[float, describe("Time of publishing, the daemon's wall clock.", "s")]
+
+
+class FieldImage(PublishedHeader, frozen=True, tag="field"):
+    """The registered field of view, downsampled: payload uint8 [lines, pixels]."""
+
+    frame: Annotated[int, describe("The microscope's counter of this frame.")]
+    shape: Annotated[tuple[int, int], describe("Size of the payload.", "px")]
+    shift_px: Annotated[
+        tuple[float, float],
+        describe("[y, x] displacement of the frame from the template.", "camera px"),
+    ]
+    confidence: Annotated[
+        float, describe("Height of the registration's correlation peak.")
+    ]
+    downsampling: Annotated[
+        int, describe("Camera pixels per pixel of the payload, along each side.", "px")
+    ] = 1
+    plane: Annotated[int, describe("Index of the plane, from 0.")] = 0
+    rejection_reason: Annotated[
+        str, describe("Why the frame was rejected; empty if it was accepted.")
+    ] = ""
+    z_offset: Annotated[
+        float | None,
+        describe(
+            "How much deeper than the reference the frame lies; null without a stack.",
+            "um, or planes of the stack if its spacing is unknown",
+        ),
+    ] = None
+    z_offset_sd: Annotated[
+        float | None,
+        describe("Standard deviation of `z_offset`; null without a stack.", "same"),
+    ] = None
+
+
+class Activity(PublishedHeader, frozen=True, tag="activity"):
+    """Activity at one encoder frame: payload float32 [neurons], NaN where missing."""
+
+    index: Annotated[
+        int, describe("Encoder frame since the session's first microscope frame.")
+    ]
+    frame: Annotated[int, describe("Newest microscope frame in this encoder frame.")]
+    t_frame: Annotated[
+        float,
+        describe("When `frame` was received, on the daemon's wall clock.", "s"),
+    ]
+    behavior: Annotated[
+        BehaviorValues,
+        describe(
+            "[pupil dilation, running speed, pupil x, pupil y]; null where not "
+            "measured.",
+            "as in training",
+        ),
+    ] = NO_BEHAVIOR
+    is_backlog: Annotated[
+        bool,
+        describe(
+            "Whether the frame was queued until a reference existed; its latency then "
+            "means nothing."
+        ),
+    ] = False
+    t_newest_frame: Annotated[
+        float | None,
+        describe(
+            "When the newest frame used was received. Deconvolution looks ahead, so "
+            "this can be later than `t_frame`.",
+            "s",
+        ),
+    ] = None
+
+
+class Movie(PublishedHeader, frozen=True, tag="movie"):
+    """Reconstructed frames, newest last: payload uint8 [n, height, width]."""
+
+    index: Annotated[int, describe("Encoder frame of the newest image.")]
+    n_final: Annotated[
+        int, describe("How many of the first images will not change again.", "images")
+    ]
+    lag_s: Annotated[float, describe("Age of the newest final image.", "s")]
+    shape: Annotated[
+        tuple[int, int, int], describe("Size of the payload: [n, height, width].")
+    ]
+    n_steps: Annotated[int, describe("Optimiser steps done in this hop.", "steps")]
+    t_frame: Annotated[
+        float,
+        describe(
+            "When the newest microscope frame used was received, on the daemon's wall "
+            "clock.",
+            "s",
+        ),
+    ]
+    information_fraction: Annotated[
+        list[float] | None,
+        describe(
+            "For each image, the share of the evidence that is present, 0 to 1. It is "
+            "lower for the newest images and where activity was lost."
+        ),
+    ] = None
+
+
+class AlignedStimulus(PublishedHeader, frozen=True, tag="aligned_stimulus"):
+    """The stimulus at one encoder frame: payload uint8 [height, width]."""
+
+    index: Annotated[int, describe("Encoder frame.")]
+    clip: Annotated[str, describe("Name of the stimulus movie.")]
+    shape: Annotated[tuple[int, int], describe("Size of the payload.", "px")]
+
+
+class HeldOutPrediction(msgspec.Struct, frozen=True):
+    """Activity of some held-out neurons as the reconstructed movie predicts it."""
+
+    index: Annotated[int, describe("Encoder frame of the first row of `predicted`.")]
+    neurons: Annotated[
+        list[Count], describe("Indices of the neurons in the activity payload.")
+    ]
+    predicted: Annotated[
+        list[list[float]],
+        describe("Per encoder frame, a value per neuron.", "as the activity"),
+    ]
+
+
+class Quality(PublishedHeader, frozen=True, tag="quality"):
+    """Quality of the reconstruction: payload float32 identifiability map, or empty."""
+
+    index: Annotated[int, describe("Newest encoder frame judged.")]
+    lag_s: Annotated[float, describe("Age of the frames judged.", "s")]
+    metrics: Annotated[
+        dict[str, float],
+        describe(
+            "Value of each live metric by name, and of its null as `null_<name>` (the "
+            "same inversion with permuted neurons); a value that is unknown is left "
+            "out. `activity_correlation`: predicted and recorded activity of held-out "
+            "neurons; `pixel_correlation`: movie and stimulus."
+        ),
+    ] = msgspec.field(default_factory=dict)
+    metrics_by_lag: Annotated[
+        dict[str, dict[str, float]],
+        describe("For some metrics, the value by age of the images.", "keys: age in s"),
+    ] = msgspec.field(default_factory=dict)
+    evidence_age_s: Annotated[
+        float | None,
+        describe(
+            "Age of the newest finite activity of a held-out neuron that entered the "
+            "metrics; 0 while activity arrives, null before the first.",
+            "s",
+        ),
+    ] = None
+    held_out: Annotated[
+        HeldOutPrediction | None,
+        describe("Predicted activity of some of the held-out neurons."),
+    ] = None
+    shape: Annotated[
+        tuple[int, int] | None,
+        describe("Size of the payload [height, width]; null without a map.", "px"),
+    ] = None
+
+
+class LatencyPercentiles(msgspec.Struct, frozen=True):
+    """Distribution of a latency."""
+
+    p50: Annotated[float, describe("Median.", "ms")]
+    p95: Annotated[float, describe("95th percentile.", "ms")]
+    p99: Annotated[float, describe("99th percentile.", "ms")]
+    max: Annotated[float, describe("Maximum.", "ms")]
+    n: Annotated[int, describe("Number of samples.")]
+
+
+class GapCounts(msgspec.Struct, frozen=True):
+    """What was lost, by the place where it was lost."""
+
+    network: Annotated[
+        int, describe("Messages lost on the way: gaps in `seq`.", "messages")
+    ] = 0
+    source: Annotated[
+        int,
+        describe(
+            "Frames lost before they were sent: gaps in `frame`, none in `seq`.",
+            "frames",
+        ),
+    ] = 0
+    repeated: Annotated[
+        int,
+        describe("Frames with a repeated number (fast-z flyback), ignored.", "frames"),
+    ] = 0
+
+
+class Health(PublishedHeader, frozen=True, tag="health"):
+    """State of one process, about once a second."""
+
+    process: Annotated[ProcessName, describe("The process that reports.")]
+    state: Annotated[
+        str, describe("One word, such as waiting, calibrating, running or idle.")
+    ]
+    rate_hz: Annotated[float, describe("Frames processed per second.", "Hz")] = 0.0
+    frames_received: Annotated[int, describe("In this session.", "frames")] = 0
+    frames_processed: Annotated[int, describe("In this session.", "frames")] = 0
+    rejected_messages: Annotated[
+        int, describe("Messages that break the protocol.", "messages")
+    ] = 0
+    gaps: Annotated[GapCounts, describe("Losses on the way to the daemon.")] = (
+        GapCounts()
+    )
+    latency_ms: Annotated[
+        dict[str, LatencyPercentiles], describe("Latencies by name.", "ms")
+    ] = msgspec.field(default_factory=dict)
+    queue_depth: Annotated[
+        dict[str, int], describe("Messages queued, by queue.", "messages")
+    ] = msgspec.field(default_factory=dict)
+    lost: Annotated[
+        dict[str, int], describe("Messages dropped, by place.", "messages")
+    ] = msgspec.field(default_factory=dict)
+    rejected_frames: Annotated[
+        dict[str, int],
+        describe("Frames rejected by quality control, by reason.", "frames"),
+    ] = msgspec.field(default_factory=dict)
+    deadline_misses: Annotated[
+        int, describe("Hops that ended after their deadline.", "hops")
+    ] = 0
+    steps_per_hop: Annotated[
+        float, describe("Mean number of optimiser steps per hop.", "steps")
+    ] = 0.0
+    realtime_factor: Annotated[
+        float, describe("Speed of processing over that of acquisition; 1 keeps up.")
+    ] = 0.0
+    memory_mb: Annotated[float, describe("Resident memory now.", "MB")] = 0.0
+    peak_memory_mb: Annotated[float, describe("Resident memory at most.", "MB")] = 0.0
+    disk_free_gb: Annotated[
+        float | None,
+        describe("Free space where recordings go; null if not recording.", "GB"),
+    ] = None
+    has_inverter: Annotated[
+        bool,
+        describe("Whether this daemon has an encoder, and so publishes a movie."),
+    ] = True
+    conditions: Annotated[
+        dict[str, str],
+        describe(
+            "What is wrong now and until it is over: a sentence by name. Names: "
+            "`no-go`, `not recording`, `stimulus gone`, `pupil gone`, `running gone`, "
+            "`field lost`, `frames lost`."
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+
+class Event(PublishedHeader, frozen=True, tag="event"):
+    """Something happened that a person or a program may act on."""
+
+    name: Annotated[str, describe("Kind of event, one word.")]
+    message: Annotated[str, describe("What happened, a sentence.")] = ""
+    rule: Annotated[
+        str, describe("Name of the closed-loop rule; empty for other events.")
+    ] = ""
+    value: Annotated[
+        float | None, describe("The value that the rule compared; else null.")
+    ] = None
+    frame: Annotated[
+        int | None, describe("The microscope frame concerned; else null.")
+    ] = None
+    t_frame: Annotated[
+        float | None,
+        describe("When the newest frame known to the rule was received.", "s"),
+    ] = None
+    dry_run: Annotated[
+        bool, describe("Whether the rule only reports and drives no output.")
+    ] = False
+
+
+PublishedMessage = (
+    FieldImage | Activity | Movie | AlignedStimulus | Quality | Health | Event
+)
+TOPICS = (
+    "field",
+    "activity",
+    "movie",
+    "aligned_stimulus",
+    "quality",
+    "health",
+    "event",
+)

@@ -1,0 +1,98 @@
+"""The constants of a recorded session, stored in `about.json`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+
+from rtrecon.protocol.fields import describe
+from rtrecon.session.provenance import Machine
+
+FORMAT_VERSION = 1
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """Constants of one session, in JSON beside its arrays.
+
+    The recorder fills in `started`, `version`, `libraries`, `machine` and
+    `checkpoint_sha256`.
+    """
+
+    session: Annotated[str, describe("Id of the session, as the sender gave it.")]
+    roi_ids: Annotated[list[int], describe("Id of each ROI, in the order of traces.")]
+    neuron_ids: Annotated[
+        list[int],
+        describe(
+            "Id of each neuron, in the order of `activity`: the encoder's order, which "
+            "may differ from that of `roi_ids`."
+        ),
+    ]
+    roi_planes: Annotated[
+        list[int], describe("Plane of each ROI, from 0; empty for a single plane.")
+    ] = msgspec.field(default_factory=list)
+    rejection_reasons: Annotated[
+        list[str],
+        describe("Sentences that `frames.rejection_reason` is an index into."),
+    ] = msgspec.field(default_factory=list)
+    rate_unit: Annotated[
+        str | None,
+        describe("Unit of recorded firing rates; null if images were recorded."),
+    ] = None
+    rate_hz: Annotated[
+        float, describe("Microscope frames per second, of each plane.", "Hz")
+    ] = 30.0
+    encoder_rate_hz: Annotated[float, describe("Encoder frames per second.", "Hz")] = (
+        30.0
+    )
+    hop_frames: Annotated[
+        int,
+        describe("Encoder frames between two reconstructions.", "encoder frames"),
+    ] = 5
+    window_frames: Annotated[
+        int, describe("Images in one reconstruction.", "encoder frames")
+    ] = 35
+    image_shape: Annotated[
+        tuple[int, int],
+        describe("[height, width] of stimulus and movie.", "px"),
+    ] = (36, 64)
+    chunk_s: Annotated[
+        float, describe("Duration of one chunk of every array on disk.", "s")
+    ] = 1.0
+    settings: Annotated[
+        dict[str, Any], describe("All settings that the session was recorded with.")
+    ] = msgspec.field(default_factory=dict)
+    meta: Annotated[
+        dict[str, Any], describe("What the sender said about the session, free JSON.")
+    ] = msgspec.field(default_factory=dict)
+    has_movie: Annotated[bool, describe("Whether reconstructions are recorded.")] = True
+    started: Annotated[
+        str, describe("When recording began, with time zone.", "ISO 8601")
+    ] = ""
+    version: Annotated[str, describe("Version of rtrecon.")] = ""
+    libraries: Annotated[
+        dict[str, str], describe("Versions of Python and the required libraries.")
+    ] = msgspec.field(default_factory=dict)
+    machine: Annotated[
+        Machine, describe("Operating system, processor, cores and memory.")
+    ] = Machine()
+    checkpoint_sha256: Annotated[
+        str | None, describe("SHA-256 of the encoder's file; null without one.")
+    ] = None
+    format: Annotated[int, describe("Version of this format.")] = FORMAT_VERSION
+
+
+class Clip(msgspec.Struct, frozen=True):
+    """Start of a stimulus clip."""
+
+    encoder_frame: Annotated[int, describe("First encoder frame of the clip.")]
+    name: Annotated[str, describe("Name of the clip, as the stimulus program sent it.")]
+
+
+def shorten_session_id(session: str) -> str:
+    """Return the part of a session's id that its folder is named after.
+
+    The id comes from outside: only its letters and digits reach a path.
+    """
+    return re.sub("[^0-9A-Za-z]", "", session)[:8]

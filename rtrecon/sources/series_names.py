@@ -1,0 +1,154 @@
+"""Names of the files of one recording: which belong together, and in which order.
+
+ScanImage writes name_00001_00002.tif (acquisition, part), PrairieView (Bruker)
+name_Cycle00001_Ch2_000001.ome.tif, Micro-Manager name_MMStack_Pos0_1.ome.tif and
+ThorImage ChanA_001_001_002_003.tif (plane, time).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtrecon.sources.recording import RecordingError
+
+_MAX_LISTED = 5  # names in an error message
+
+_PRAIRIE_VIEW = re.compile(
+    r"(?P<name>.+)_Cycle(?P<cycle>\d+)_Ch(?P<channel>\d+)_(?P<number>\d+)"
+)
+_THOR = re.compile(
+    r"Chan(?P<letter>[A-D])_(?P<name>\d{3,}_\d{3,})_(?P<plane>\d{3,})_(?P<number>\d{3,})"
+)
+_MICRO_MANAGER = re.compile(
+    r"(?P<name>.+_(?:NDTiffStack|MMStack(?:_(?:[^_]*Pos(?:_?\d{3}_\d{3}|\d+)|Default))?))"
+    r"(?:_(?P<number>\d+))?"
+)
+# A number after "_" counts files, as do two of ScanImage's; a word may follow them.
+_NUMBERED = re.compile(
+    r"(?P<name>.*?)(?P<number>(?:_\d{5}_|_)(?!20\d{6}$)\d+)(?P<word>_[^\W\d_]+)?"
+)
+# img0001 counts files; mouse12 and a date do not.
+_NUMBERED_DIRECTLY = re.compile(r"(?P<name>.*?)(?P<number>(?!20\d{6}$)\d{3,})")
+
+
+@dataclass(frozen=True)
+class SeriesFile:
+    """A file of a series and what its name tells.
+
+    name: of the series. counters: its place among the files, as numbers. channel: from
+    1; None if the name does not tell. plane: from 1; None likewise.
+    """
+
+    path: Path
+    name: str
+    counters: tuple[int, ...] = ()
+    channel: int | None = None
+    plane: int | None = None
+
+
+def find_series_files(
+    folder: Path, pattern: str, is_explicit: bool = False
+) -> list[SeriesFile]:
+    """Return the files that match, in the order of their numbers.
+
+    Upper and lower case are the same; hidden files, such as the "._" copies of macOS,
+    are left out. is_explicit: the user wrote the pattern, and all files that match it
+    are one series. Raises `RecordingError` if there is no file, or if a folder holds
+    more than one series.
+    """
+    found = folder.glob(pattern, case_sensitive=False)
+    paths = [p for p in found if p.is_file() and not p.name.startswith(".")]
+    if not paths:
+        raise RecordingError(f"no file {pattern} is in {folder}")
+    files = sorted(map(parse_file_name, paths), key=_sort_key)
+    by_name = defaultdict(list)
+    for file in files:
+        by_name[file.name].append(file.path)
+    if len(by_name) > 1 and not is_explicit:
+        raise RecordingError(
+            f"{folder} holds {len(by_name)} recordings: {_list_names(by_name)}; name "
+            f"the files of one, such as '{_make_pattern(next(iter(by_name.values())))}'"
+        )
+    return files
+
+
+def parse_file_name(path: Path) -> SeriesFile:
+    """Return what the name of a file tells about its place in a series."""
+    stem = re.sub(r"\.ome$", "", path.stem, flags=re.I)
+    if found := _PRAIRIE_VIEW.fullmatch(stem):
+        counters = int(found["cycle"]), int(found["number"])
+        return SeriesFile(path, found["name"], counters, int(found["channel"]))
+    if found := _THOR.fullmatch(stem):
+        channel = "ABCD".index(found["letter"]) + 1
+        counters = (int(found["number"]),)
+        return SeriesFile(path, found["name"], counters, channel, int(found["plane"]))
+    if found := _MICRO_MANAGER.fullmatch(stem):
+        return SeriesFile(path, found["name"], (int(found["number"] or 0),))
+    found = _NUMBERED.fullmatch(stem) or _NUMBERED_DIRECTLY.fullmatch(stem)
+    if found is None:
+        return SeriesFile(path, stem)
+    word = found.groupdict().get("word") or ""
+    counters = tuple(int(n) for n in re.findall(r"\d+", found["number"]))
+    return SeriesFile(path, found["name"] + word, counters)
+
+
+def count_missing_files(files: list[SeriesFile]) -> list[int]:
+    """Return for each file how many are missing between the file before and it.
+
+    All 0 if the numbers are not a count of files, such as the time of day.
+    """
+    steps = [
+        _count_between(before.counters, after.counters)
+        for before, after in zip(files, files[1:], strict=False)
+    ]
+    return [0, *steps] if sum(steps) < len(files) else [0] * len(files)
+
+
+def list_next_paths(path: Path) -> list[Path]:
+    """Return possible names of the next file: the next part, or acquisition."""
+    found = re.fullmatch(r"(.*?)_(\d{5})(?:_(\d{5}))?", path.stem)
+    if found is None:
+        return []
+    stem, acquisition, part = found[1], int(found[2]), found[3]
+    if part is None:
+        return [path.with_stem(f"{stem}_{acquisition + 1:05d}")]
+    return [
+        path.with_stem(f"{stem}_{acquisition:05d}_{int(part) + 1:05d}"),
+        path.with_stem(f"{stem}_{acquisition + 1:05d}_00001"),
+    ]
+
+
+def _sort_key(file: SeriesFile) -> tuple[object, ...]:
+    # In a name, "mouse9" comes before "mouse12".
+    name = [
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"(\d+)", file.name)
+    ]
+    return name, file.counters, file.plane or 0, file.channel or 0, file.path.name
+
+
+def _count_between(before: tuple[int, ...], after: tuple[int, ...]) -> int:
+    if not before or len(before) != len(after) or before[:-1] != after[:-1]:
+        return 0
+    return max(0, after[-1] - before[-1] - 1)
+
+
+def _list_names(by_name: dict[str, list[Path]]) -> str:
+    names = [name or paths[0].stem for name, paths in by_name.items()]
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(names[:_MAX_LISTED]) + more
+
+
+def _make_pattern(paths: list[Path]) -> str:
+    """Return a pattern that matches these files of one series, and few others."""
+    first, suffix = paths[0].name, paths[0].suffix
+    if len(paths) == 1:
+        return f"{first.removesuffix(suffix)}*{suffix}"
+    common = 0
+    while all(len(p.name) > common and p.name[common] == first[common] for p in paths):
+        common += 1
+    prefix = first[:common].rstrip("0123456789")
+    return f"{prefix}*{suffix}"

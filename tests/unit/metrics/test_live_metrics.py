@@ -1,0 +1,141 @@
+"""The table of live metrics: what follows from an entry."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from rtrecon.metrics.live_metrics import (
+    LIVE_METRICS,
+    MAX_EVIDENCE_AGE_FRAMES,
+    MIN_FRAMES,
+    HeldOutCorrelation,
+    HopEvidence,
+    LiveMetric,
+    StimulusCorrelation,
+    quality_field,
+    quality_field_names,
+    quality_series,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def evidence(n_frames, stimulus=True, recorded=None):
+    movie = RNG.normal(100, 10, (n_frames, 4, 6))
+    predicted = RNG.gamma(1.0, 1.0, (n_frames, 3))
+    return HopEvidence(
+        movie=movie,
+        stimulus=list(movie) if stimulus else [None] * n_frames,
+        predicted=predicted,
+        recorded=predicted if recorded is None else recorded,
+    )
+
+
+def test_names_are_unique_and_usable_in_rules():
+    names = [series.name for series in quality_series()]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z][a-z_]*", name) for name in names)
+
+
+def test_every_metric_with_a_null_has_a_second_series():
+    for metric in LIVE_METRICS:
+        own = [series for series in quality_series() if series.metric is metric]
+        names = [metric.name] + [metric.null_name] * metric.has_null
+        assert [series.name for series in own] == names
+        assert [series.is_null for series in own] == [
+            name != metric.name for name in names
+        ]
+
+
+def test_a_metric_without_a_null_has_one_series():
+    metric = LiveMetric(
+        "brightness", "gray", "d", StimulusCorrelation, 2, has_null=False
+    )
+    assert [series.name for series in quality_series([metric])] == ["brightness"]
+
+
+def test_rule_names_lead_to_the_field_of_the_message():
+    assert quality_field("pixel_correlation") == ("metrics", "pixel_correlation")
+    assert quality_field("pixel_correlation_by_lag", ("0.17",)) == (
+        "metrics_by_lag",
+        "pixel_correlation",
+        "0.17",
+    )
+    assert quality_field("lag_s") == ("lag_s",)
+    for name in quality_field_names():
+        assert quality_field(name)[0] in {"metrics", "metrics_by_lag"}
+
+
+def test_the_stimulus_correlation_needs_enough_frames_with_a_stimulus():
+    correlation = StimulusCorrelation()
+    correlation.add_hop(evidence(MIN_FRAMES - 1))
+    correlation.add_hop(evidence(5, stimulus=False))
+    assert correlation.value() is None
+    correlation.add_hop(evidence(1))
+    # r of a movie with itself: float64 sums of 90 frames leave errors near 1e-15.
+    assert abs(correlation.value() - 1) < 1e-12
+
+
+def test_the_held_out_correlation_needs_enough_finite_frames():
+    correlation = HeldOutCorrelation(3)
+    lost = np.full((MIN_FRAMES, 3), np.nan)
+    correlation.add_hop(evidence(MIN_FRAMES, recorded=lost))
+    assert correlation.value() is None
+    correlation.add_hop(evidence(MIN_FRAMES))
+    assert abs(correlation.value() - 1) < 1e-12
+
+
+def with_lost_neurons(n_frames, *neurons):
+    """A hop in which these neurons have no activity."""
+    hop = evidence(n_frames)
+    recorded = hop.recorded.copy()
+    recorded[:, neurons] = np.nan
+    return replace(hop, recorded=recorded)
+
+
+def test_a_held_out_neuron_outside_the_image_does_not_silence_the_others():
+    correlation = HeldOutCorrelation(3)
+    correlation.add_hop(with_lost_neurons(MIN_FRAMES, 1))
+    assert abs(correlation.value() - 1) < 1e-12
+
+
+def test_a_neuron_with_few_values_does_not_count():
+    correlation = HeldOutCorrelation(3)
+    hop = with_lost_neurons(MIN_FRAMES, 2)
+    # Neuron 2 has two values; its correlation over these is exactly -1.
+    hop.recorded[:2, 2] = -hop.predicted[:2, 2]
+    correlation.add_hop(hop)
+    assert abs(correlation.value() - 1) < 1e-12
+
+
+def test_a_correlation_expires_two_seconds_after_its_newest_activity():
+    correlation = HeldOutCorrelation(3)
+    correlation.add_hop(evidence(MIN_FRAMES))
+    correlation.add_hop(with_lost_neurons(MAX_EVIDENCE_AGE_FRAMES, 0, 1, 2))
+    assert correlation.value() is not None
+    correlation.add_hop(with_lost_neurons(1, 0, 1, 2))
+    assert correlation.value() is None
+    correlation.add_hop(evidence(1))
+    assert correlation.value() is not None
+
+
+def test_a_neuron_that_left_the_image_stops_counting():
+    correlation = HeldOutCorrelation(3)
+    hop = evidence(MIN_FRAMES)
+    hop = replace(hop, recorded=hop.predicted * [1, 1, -1])
+    correlation.add_hop(hop)
+    assert abs(correlation.value() - 1 / 3) < 1e-12
+    correlation.add_hop(with_lost_neurons(MAX_EVIDENCE_AGE_FRAMES + 1, 2))
+    assert abs(correlation.value() - 1) < 1e-12
+
+
+def test_the_stimulus_correlation_expires_when_the_stimulus_stops():
+    correlation = StimulusCorrelation()
+    correlation.add_hop(evidence(MIN_FRAMES))
+    correlation.add_hop(evidence(MAX_EVIDENCE_AGE_FRAMES, stimulus=False))
+    assert correlation.value() is not None
+    correlation.add_hop(evidence(1, stimulus=False))
+    assert correlation.value() is None
