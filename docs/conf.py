@@ -44,6 +44,7 @@ napoleon_google_docstring = True
 sphinx_gallery_conf: dict[str, Any] = {
     "examples_dirs": "tutorials",
     "gallery_dirs": "auto_tutorials",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"/\d_",
     "abort_on_example_error": True,
     "download_all_examples": False,
