@@ -25,8 +25,9 @@ import scaling  # noqa: E402
 import traces  # noqa: E402
 from loop import RESULTS, machine  # noqa: E402
 from registration import MethodResult  # noqa: E402
+from test_data import TEST_DATA  # noqa: E402
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "twophoton"
+DATA = TEST_DATA / "twophoton"
 RECIPE = "OpenCV recipe (2x, blur)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -74,7 +75,7 @@ def _running(contexts: weakref.WeakSet[zmq.Context]) -> Iterator[str]:
     for thread in threading.enumerate():
         if not thread.name.startswith(LIBRARY_THREADS):
             yield f"thread {thread.name} ({thread.ident})"
-    for child in psutil.Process().children(recursive=True):
+    for child in _list_children():
         with contextlib.suppress(psutil.NoSuchProcess):
             # multiprocessing keeps one helper for as long as Python runs.
             if "resource_tracker" not in " ".join(command := child.cmdline()):
@@ -82,6 +83,16 @@ def _running(contexts: weakref.WeakSet[zmq.Context]) -> Iterator[str]:
     for context in contexts:
         if not context.closed:
             yield f"ZeroMQ context {id(context):#x}"
+
+
+def _list_children() -> list[psutil.Process]:
+    """Child processes and theirs; psutil reads all processes, so only if any exist."""
+    if hasattr(os, "waitid"):
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return []
+    return psutil.Process().children(recursive=True)
 
 
 @pytest.fixture(scope="session")

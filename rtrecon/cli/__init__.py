@@ -55,6 +55,8 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Recorded sessions": (
         session.report,
         session.export,
+        session.rules,
+        session.pack,
         session.wipe,
     ),
 }

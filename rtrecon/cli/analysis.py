@@ -44,6 +44,9 @@ def rois(
     rate_hz: sources.RateHz = None,
     shape: sources.ImageSize = None,
     field: sources.FieldName = None,
+    n_channels: sources.NChannels = None,
+    n_planes: sources.NPlanes = None,
+    axes: sources.DatasetAxes = "",
 ) -> None:
     """Find neurons in a recording; write masks and a picture of them."""
     from rtrecon.detection.find_rois import DetectionRequest, find_rois
@@ -56,13 +59,21 @@ def rois(
         method=method,
         diameter_px=diameter_px,
         diameter_um=diameter_um,
-        hints=RecordingHints(channel, rate_hz, sources.parse_size(shape), field),
+        hints=RecordingHints(
+            channel,
+            rate_hz,
+            sources.parse_size(shape),
+            field,
+            axes=axes,
+            n_channels=n_channels,
+            n_planes=n_planes,
+        ),
         plane=plane,
     )
     with progress_bars("%") as progress:
         result = find_rois(request, ProgressReporter(progress))
     if result.notice:
-        terminal.stderr.print(result.notice)
+        terminal.stderr.print(result.notice, markup=False, soft_wrap=True)
     notify(f"{result.describe()}; written to {out} and {request.picture}")
 
 
@@ -80,9 +91,16 @@ def evaluate(
     video: Annotated[
         Path | None, typer.Option(help="Video file to show in a simulated session.")
     ] = None,
+    start_s: Annotated[
+        float, typer.Option(help="Start in a recorded session, in seconds.")
+    ] = 0.0,
     seconds: Annotated[
-        float, typer.Option(help="Length of a simulated session in seconds.")
-    ] = 60.0,
+        float | None,
+        typer.Option(
+            help="Length in seconds. Default: to the end of a recorded session; a "
+            "simulated one lasts 60."
+        ),
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option(help="Score also inside this mask of `rtrecon mask` (.npy)."),
@@ -90,6 +108,17 @@ def evaluate(
     controls: Annotated[
         bool, typer.Option(help="Run controls and unusual stimuli as well.")
     ] = True,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough",
+            help="Evaluate all clips and controls. Default: as many as about ten "
+            "minutes allow.",
+        ),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted evaluation.")
+    ] = False,
     seed: Annotated[
         int, typer.Option(help="Seed of held-out neurons, nulls and noise.")
     ] = 1,
@@ -101,16 +130,25 @@ def evaluate(
         raise UserError("give the folder of a recorded session, or --simulate")
     if video is not None and not simulate:
         raise UserError("--video is shown in a simulated session; add --simulate")
+    simulation = evaluation.SimulationRequest(
+        60.0 if seconds is None else seconds, video
+    )
     request = evaluation.EvaluationRequest(
-        session=session or evaluation.SimulationRequest(seconds, video),
+        session=session or simulation,
         output_folder=out,
-        encoders=encoder or [Path("demo")],
+        encoders=encoder or [],
         mask=mask,
         with_controls=controls,
         seed=seed,
+        thorough=thorough,
+        resume=resume,
+        start_s=start_s,
+        seconds=seconds,
     )
     with progress_bars("%") as progress:
-        result = evaluation.evaluate_session(request, ProgressReporter(progress))
+        result = evaluation.evaluate_session(
+            request, ProgressReporter(progress), notify
+        )
     terminal.stdout.print(evaluation.make_terminal_table(result))
     for note in result.notes:
         notify(note)

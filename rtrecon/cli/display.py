@@ -7,18 +7,30 @@ from typing import Annotated
 
 import typer
 
+from rtrecon import config
 from rtrecon.cli import terminal
 from rtrecon.cli.options import Headless, KeyFolder
 from rtrecon.cli.terminal import notify, progress_bars
 
 
 def display(
+    settings: Annotated[
+        Path | None,
+        typer.Argument(help="Settings file of the daemon: its addresses and keys."),
+    ] = None,
     publish: Annotated[
-        str, typer.Option(help="Address at which the daemon publishes.")
-    ] = "tcp://127.0.0.1:5562",
+        str | None,
+        typer.Option(
+            help="Address at which the daemon publishes. Default: that of the settings."
+        ),
+    ] = None,
     control: Annotated[
-        str, typer.Option(help="Address at which the daemon takes requests.")
-    ] = "tcp://127.0.0.1:5563",
+        str | None,
+        typer.Option(
+            help="Address at which the daemon takes requests. Default: that of the "
+            "settings."
+        ),
+    ] = None,
     keys: KeyFolder = None,
     snapshot: Annotated[
         Path | None, typer.Option(help="PNG file of the window, always up to date.")
@@ -32,13 +44,14 @@ def display(
     ] = False,
 ) -> None:
     """Show the live movie; connects to a running daemon at any time."""
+    network = (config.load(settings) if settings else config.Settings()).network
     from rtrecon.display import DisplayOptions, run_display
-    from rtrecon.transport.keys import read_client_keys
+    from rtrecon.transport.keys import get_client_keys, read_client_keys
 
     options = DisplayOptions(
-        publish=publish,
-        control=control,
-        keys=read_client_keys(keys) if keys else None,
+        publish=publish or network.publish,
+        control=control or network.control,
+        keys=read_client_keys(keys) if keys else get_client_keys(network),
         snapshot=snapshot,
         folder=folder,
         headless=headless,

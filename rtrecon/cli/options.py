@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from rtrecon.transport.keys import ClientKeys
 
 SettingsFile = Annotated[Path, typer.Argument(help="Settings file (TOML).")]
 SessionFolder = Annotated[Path, typer.Argument(help="Folder of a recorded session.")]
@@ -14,7 +18,10 @@ KeyFolder = Annotated[
 ]
 EncoderFiles = Annotated[
     list[Path] | None,
-    typer.Option(help="Encoder; repeat it for an ensemble. Default: demo."),
+    typer.Option(
+        help="Encoder; repeat it for an ensemble. Default: the session's own; demo to "
+        "simulate."
+    ),
 ]
 MouseName = Annotated[
     str | None,
@@ -27,3 +34,21 @@ Device = Annotated[
     typer.Option(help="Where a published encoder runs; compact encoders use the CPU."),
 ]
 Headless = Annotated[bool, typer.Option(help="Draw without a screen.")]
+
+
+@dataclass(frozen=True)
+class DaemonAddress:
+    """Where a daemon receives frames and requests, and the folder of its keys.
+
+    control: where it says whether it takes a session; None = do not ask.
+    """
+
+    frames: str
+    control: str | None
+    key_folder: Path | None
+
+    def read_keys(self) -> ClientKeys | None:
+        """Return the client's keys, if the daemon requires keys."""
+        from rtrecon.transport.keys import read_client_keys
+
+        return read_client_keys(self.key_folder) if self.key_folder else None

@@ -44,7 +44,11 @@ def reconstruct(
     device: Device = "cpu",
 ) -> None:
     """Reconstruct part of a recorded session; resumes an interrupted run."""
-    from rtrecon.inversion.offline.clips import select_segment
+    from rtrecon.inversion.offline.clips import (
+        find_session_encoder,
+        list_damage_notices,
+        select_segment,
+    )
     from rtrecon.inversion.offline.command import (
         ReconstructionRequest,
         run_reconstruction,
@@ -53,7 +57,7 @@ def reconstruct(
     request = ReconstructionRequest(
         source=select_segment(session, start_s, seconds),
         output_folder=out,
-        encoders=encoder or [Path("demo")],
+        encoders=encoder or [find_session_encoder(session)],
         method=method,
         steps=steps,
         mask=mask,
@@ -63,6 +67,8 @@ def reconstruct(
     )
     with progress_bars("%") as progress:
         result = run_reconstruction(request, ProgressReporter(progress))
+    for notice in list_damage_notices(session):
+        notify(notice)
     notify(f"{result.summary_sentence()}; written to {out}")
 
 

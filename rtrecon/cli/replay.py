@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtrecon.cli import sources, terminal
-from rtrecon.cli.options import KeyFolder
+from rtrecon.cli.options import DaemonAddress, KeyFolder
 from rtrecon.cli.terminal import notify, progress_bars
 from rtrecon.sources.registry import describe_formats
 
@@ -41,12 +41,22 @@ def replay(
     rate_hz: sources.RateHz = None,
     shape: sources.ImageSize = None,
     field: sources.FieldName = None,
+    n_channels: sources.NChannels = None,
+    n_planes: sources.NPlanes = None,
+    axes: sources.DatasetAxes = "",
     follow: Annotated[
         bool,
         typer.Option("--follow", help="Follow a TIFF that is still being written."),
     ] = False,
     timeout: sources.Timeout = 10.0,
     keys: KeyFolder = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            help="Address at which the daemon takes requests; needed if its ports are "
+            "not the default ones."
+        ),
+    ] = None,
     frames: Annotated[
         Path | None,
         typer.Option(help="Recording with the images of a session without images."),
@@ -63,20 +73,30 @@ def replay(
     ] = None,
 ) -> None:
     """Stream a recording to the daemon as if the microscope were running."""
+    from rtrecon.replay.client import guess_control_address
+
+    daemon = DaemonAddress(to, control or guess_control_address(to), keys)
     if is_session_folder(file):
-        return replay_session_folder(file, to, speed, frames, keys)
+        return replay_session_folder(file, daemon, speed, frames)
     if is_sensorium_folder(file):
         from rtrecon.replay.sensorium import TrialSelection
 
         selection = TrialSelection(tier, tuple(trial or ()))
-        return replay_sensorium_folder(file, to, selection, (speed, loops), keys)
+        return replay_sensorium_folder(file, daemon, selection, (speed, loops))
     from rtrecon.replay.recording import replay_recording
     from rtrecon.sources.recording import RecordingHints
-    from rtrecon.transport.keys import read_client_keys
 
-    hints = RecordingHints(channel, rate_hz, sources.parse_size(shape), field)
+    hints = RecordingHints(
+        channel,
+        rate_hz,
+        sources.parse_size(shape),
+        field,
+        axes=axes,
+        n_channels=n_channels,
+        n_planes=n_planes,
+    )
     if follow:
-        return sources.follow_tiff(file, hints, timeout, (to, keys))
+        return sources.follow_tiff(file, hints, timeout, daemon)
     with show_frame_count() as on_progress:
         report = replay_recording(
             file,
@@ -84,7 +104,8 @@ def replay(
             speed=speed or None,
             loops=loops or None,
             hints=hints,
-            keys=read_client_keys(keys) if keys else None,
+            keys=daemon.read_keys(),
+            control=daemon.control,
             on_progress=on_progress,
         )
     sources.print_report(report)
@@ -105,21 +126,21 @@ def is_sensorium_folder(path: Path) -> bool:
 
 
 def replay_session_folder(
-    folder: Path, to: str, speed: float, frames: Path | None, keys: Path | None
+    folder: Path, daemon: DaemonAddress, speed: float, frames: Path | None
 ) -> None:
     """Send a session to the daemon. frames: a file with its images, if it has none."""
     from rtrecon.replay.session import replay_session
     from rtrecon.sources import open_recording
-    from rtrecon.transport.keys import read_client_keys
 
     with ExitStack() as stack, show_frame_count() as on_progress:
         images = stack.enter_context(open_recording(frames)) if frames else None
         report = replay_session(
             folder,
-            to,
+            daemon.frames,
             speed=speed or None,
             images=images,
-            keys=read_client_keys(keys) if keys else None,
+            keys=daemon.read_keys(),
+            control=daemon.control,
             on_progress=on_progress,
         )
     _print_report(report)
@@ -127,24 +148,23 @@ def replay_session_folder(
 
 def replay_sensorium_folder(
     folder: Path,
-    to: str,
+    daemon: DaemonAddress,
     selection: TrialSelection,
     pace: tuple[float, int],
-    keys: Path | None,
 ) -> None:
     """Send trials of a folder to the daemon. pace: speed and number of loops."""
     from rtrecon.replay.sensorium import replay_sensorium
-    from rtrecon.transport.keys import read_client_keys
 
     speed, loops = pace
     with show_frame_count() as on_progress:
         report = replay_sensorium(
             folder,
-            to,
+            daemon.frames,
             selection=selection,
             speed=speed or None,
             loops=loops or None,
-            keys=read_client_keys(keys) if keys else None,
+            keys=daemon.read_keys(),
+            control=daemon.control,
             on_progress=on_progress,
         )
     _print_report(report)

@@ -1,4 +1,4 @@
-"""Commands on recorded sessions: export, report, wipe."""
+"""Commands on recorded sessions: export, report, rules, pack, wipe."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def export(
     settings: Annotated[
         Path | None,
         typer.Option(
-            help="Settings file with [subject] and [experiment] to use in place of "
-            "those of the session."
+            help="Settings file whose sections subject and experiment replace those "
+            "of the session."
         ),
     ] = None,
 ) -> None:
@@ -65,13 +65,51 @@ def report(
     notify(f"{write_report(session, out)} written")
 
 
+def rules(
+    session: SessionFolder,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="Settings file with the rules. Default: the session's."),
+    ] = None,
+) -> None:
+    """Try closed-loop rules on a session: how often would each have fired?"""
+    from rtrecon.replay.rule_trial import try_rules
+
+    for trial in try_rules(session, settings):
+        terminal.stdout.print(
+            trial.describe(), markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def pack(
+    session: SessionFolder,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write (.zip); default: beside the folder."),
+    ] = None,
+    without_movie: Annotated[
+        bool,
+        typer.Option(
+            "--without-movie", help="Leave out the reconstructions and the report."
+        ),
+    ] = False,
+) -> None:
+    """Pack a session into one file to share; any zip program unpacks it."""
+    from rtrecon.session.pack import pack_session
+
+    packed = pack_session(session, out, with_movie=not without_movie)
+    notify(f"{packed.path} written: {packed.size_mb:.1f} MB")
+    if packed.left_out:
+        notify(f"Left out: {', '.join(packed.left_out)}")
+
+
 def wipe(
     sessions: Annotated[
         list[Path], typer.Argument(help="Folders of recorded sessions.")
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete recorded sessions with everything in their folders."""
+    """Delete recorded sessions: all that rtrecon has written into their folders."""
     from rtrecon.session.wipe import plan_wipe, wipe_session
 
     plans = [plan_wipe(session) for session in sessions]
@@ -81,5 +119,8 @@ def wipe(
         typer.confirm("Delete all of this permanently?", abort=True)
     for plan in plans:
         wipe_session(plan)
-        notify(f"{plan.folder} is deleted: {plan.n_files} files, {plan.size_mb:.1f} MB")
+        notify(
+            f"{plan.folder} is deleted: {plan.n_files} files, {plan.size_mb:.1f} MB"
+            f"{plan.describe_others()}"
+        )
     notify("Exports and evaluations in other folders still exist")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtrecon.cli import terminal
-from rtrecon.cli.options import KeyFolder
+from rtrecon.cli.options import DaemonAddress, KeyFolder
 from rtrecon.cli.terminal import notify, progress_bars
 from rtrecon.core.errors import UserError
 
@@ -28,6 +28,18 @@ ImageSize = Annotated[
 ]
 FieldName = Annotated[
     str | None, typer.Option(help="Name of the scan field to read; default: the first.")
+]
+NChannels = Annotated[
+    int | None,
+    typer.Option(help="Channels that alternate in a TIFF, if it does not tell."),
+]
+NPlanes = Annotated[
+    int | None,
+    typer.Option(help="Planes of a volume in a TIFF, if it does not tell."),
+]
+DatasetAxes = Annotated[
+    str,
+    typer.Option(help="Axes of an HDF5 dataset: yxt if frames are last; z for planes."),
 ]
 Timeout = Annotated[
     float, typer.Option(help="End after this many seconds without a frame.")
@@ -81,7 +93,7 @@ def scanimage(
         receive_messages(address, timeout),
         RecordingHints(channel, rate_hz),
     )
-    print_report(forward_frames(source, to, keys))
+    print_report(forward_frames(source, DaemonAddress(to, None, keys)))
 
 
 def micromanager(
@@ -103,29 +115,27 @@ def micromanager(
     if exposure_ms is not None:
         core.setExposure(exposure_ms)
     camera = MicroManagerCamera(core, RecordingHints(rate_hz=rate_hz))
-    print_report(forward_frames(camera, to, keys))
+    print_report(forward_frames(camera, DaemonAddress(to, None, keys)))
 
 
 def follow_tiff(
-    file: Path, hints: RecordingHints, timeout_s: float, to: tuple[str, Path | None]
+    file: Path, hints: RecordingHints, timeout_s: float, daemon: DaemonAddress
 ) -> None:
-    """Send a TIFF to the daemon (address, key folder) while it is being written."""
+    """Send a TIFF to the daemon while it is being written."""
     from rtrecon.sources.growing_tiff import FollowedTiff
 
-    address, keys = to
     source = FollowedTiff(file, hints, timeout_s)
-    print_report(forward_frames(source, address, keys, may_wait=True))
+    print_report(forward_frames(source, daemon, may_wait=True))
 
 
 def forward_frames(
-    source: Recording, to: str, keys: Path | None, may_wait: bool = False
+    source: Recording, daemon: DaemonAddress, may_wait: bool = False
 ) -> ReplayReport:
     """Send the frames of a live source to the daemon and show how many were sent.
 
     may_wait: wait until the daemon takes a frame, instead of dropping it.
     """
     from rtrecon.replay.recording import forward_live_source
-    from rtrecon.transport.keys import read_client_keys
 
     with progress_bars("frames") as progress:
         task = progress.add_task(source.name, total=None)
@@ -135,8 +145,9 @@ def forward_frames(
 
         return forward_live_source(
             source,
-            to,
-            keys=read_client_keys(keys) if keys else None,
+            daemon.frames,
+            keys=daemon.read_keys(),
+            control=daemon.control,
             may_wait=may_wait,
             on_progress=show_count,
         )
@@ -145,7 +156,7 @@ def forward_frames(
 def print_report(report: ReplayReport) -> None:
     """Print how many frames were sent and dropped."""
     if report.notice:
-        terminal.stderr.print(report.notice)
+        terminal.stderr.print(report.notice, markup=False, soft_wrap=True)
     notify(
         f"{report.frames_sent} frames sent, {report.frames_dropped} dropped, "
         f"{report.wall_s:.1f} s"

@@ -32,7 +32,7 @@ def train(
     ] = 512,
     settings: Annotated[
         Path | None,
-        typer.Option(help="Settings file whose [traces] extract the activity."),
+        typer.Option(help="Settings file whose section traces extracts the activity."),
     ] = None,
     sensorium: Annotated[
         Path | None, typer.Option(help="Train on this Sensorium 2023 folder.")
@@ -104,11 +104,9 @@ def train(
     if context.is_main:
         for notice in made.card.metadata["notices"]:
             notify(notice)
-        notify(
-            f"{out} written: {len(made.card.rois)} neurons, "
-            f"r = {made.card.metadata['validation_r']} on clips that training did not "
-            "see"
-        )
+        notify(f"{out} written: {len(made.card.rois)} neurons")
+        for sentence in training.assess_encoder(made.card.metadata):
+            notify(sentence)
 
 
 @contextmanager
@@ -175,6 +173,7 @@ def adapt(
 ) -> None:
     """Add to published encoders what live inversion and MAP need."""
     from rtrecon.training import adapt as adaptation
+    from rtrecon.training import assess_encoder
 
     if bool(sensorium) == bool(session):
         raise UserError("give one recording: either --sensorium or --session")
@@ -189,7 +188,8 @@ def adapt(
             assert session is not None
             made = adaptation.adapt_to_session(request, session, reporter)
     notify(
-        f"{out} written: {len(made.card.rois)} neurons, "
-        f"r = {made.card.metadata['validation_r']}; it refers to {len(published)} "
+        f"{out} written: {len(made.card.rois)} neurons; it refers to {len(published)} "
         "files: keep them"
     )
+    for sentence in assess_encoder(made.card.metadata):
+        notify(sentence)

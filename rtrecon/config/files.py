@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from rtrecon.config.section import FOLDER_KEY, Section
 from rtrecon.config.settings import Settings
+from rtrecon.config.toml_errors import explain_toml_error
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import read_text
 
 _NESTED_SECTIONS = ("closed_loop",)  # which have tables inside
 
@@ -26,17 +28,23 @@ def load(path: Path) -> Settings:
     `SettingsError` with one sentence per mistake.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise SettingsError(f"settings file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"settings file {path} is not UTF-8 text ({error}); save it as UTF-8 in "
+            "your editor"
+        ) from None
+    except OSError as error:
         raise SettingsError(f"settings file {path} cannot be read: {error}") from None
     if path.suffix == ".json":
         return parse(text)
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"settings file {path} is not TOML: {error}") from None
+        explanation = explain_toml_error(text, error)
+        raise SettingsError(f"settings file {path} {explanation}") from None
     try:
         return Settings.model_validate(raw, context={FOLDER_KEY: path.parent})
     except ValidationError as error:

@@ -190,7 +190,7 @@ class TracesSettings(Section):
         ge=0,
         le=16,
         description="number of later frames that deconvolution uses; each delays the "
-        "activity by one frame",
+        "activity by one frame (at faster microscopes, by one encoder frame)",
     )
 
     @model_validator(mode="after")

@@ -17,8 +17,13 @@ class Section(BaseModel):
 
 
 def _resolve_path(path: Path, info: ValidationInfo) -> Path:
+    if not str(path).isprintable():
+        raise ValueError(
+            "a backslash in double quotes begins an escape sequence, here a tab or a "
+            "new line; write the path in single quotes"
+        )
     folder: Path | None = (info.context or {}).get(FOLDER_KEY)
-    return path if folder is None else folder / path
+    return path if folder is None else folder / path.expanduser()
 
 
 def _resolve_function(name: str, info: ValidationInfo) -> str:

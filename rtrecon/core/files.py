@@ -1,15 +1,29 @@
-"""Atomic file writes: readers see the old file or the complete new one."""
+"""Atomic file writes, and text files as any editor saves them.
+
+After an atomic write, readers see the old file or the complete new one.
+"""
 
 from __future__ import annotations
 
+import codecs
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+# By the first bytes of a file: its encoding. Windows editors write these marks.
+_ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark begins alike
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _MAX_REPLACE_ATTEMPTS = 6
 _REPLACE_RETRY_DELAY_S = 0.05
+_PRIVATE_MODE = 0o600  # of files that some libraries write
 
 
 @contextmanager
@@ -18,7 +32,8 @@ def open_atomically(path: Path) -> Iterator[Path]:
 
     Write the temporary file inside the `with` block. If the block raises, the temporary
     file is deleted and an existing file at `path` stays as it was. The temporary path
-    has the suffix of `path`, for libraries that choose a format by it.
+    has the suffix of `path`, for libraries that choose a format by it. The file gets
+    the permissions of any new file of the user, also if a library made it private.
 
         with open_atomically(Path("movie.npy")) as temporary:
             np.save(temporary, movie)
@@ -26,6 +41,7 @@ def open_atomically(path: Path) -> Iterator[Path]:
     temporary = temporary_path(path)
     try:
         yield temporary
+        _apply_umask(temporary)
         _replace(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -42,9 +58,34 @@ def write_atomically(path: Path, data: Any) -> None:
             temporary.write_bytes(data)
 
 
+def read_text(path: Path) -> str:
+    """Read a text file that a person wrote, with any kind of line ends.
+
+    UTF-8, or UTF-16 and UTF-32 with a byte-order mark. Raises OSError, or
+    UnicodeDecodeError for another encoding.
+    """
+    data = path.read_bytes()
+    encodings = (name for mark, name in _ENCODINGS.items() if data.startswith(mark))
+    text = data.decode(next(encodings, "utf-8"))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def temporary_path(path: Path) -> Path:
     """Return where a file is written before it is moved to `path`."""
     return path.with_name(f".{path.stem}.partial{path.suffix}")
+
+
+def _apply_umask(path: Path) -> None:
+    """Give a private file the permissions that the user's umask gives to new files."""
+    if stat.S_IMODE(path.stat().st_mode) != _PRIVATE_MODE:
+        return
+    # The umask itself cannot be read without changing it for all threads.
+    probe = path.with_name(f"{path.name}.mode")
+    probe.touch()
+    try:
+        path.chmod(stat.S_IMODE(probe.stat().st_mode))
+    finally:
+        probe.unlink()
 
 
 def _replace(temporary: Path, path: Path) -> None:

@@ -35,6 +35,11 @@ class ChannelPairing:
         self._pending: dict[int, ReceivedFrame] = {}  # by plane
 
     @property
+    def n_channels(self) -> int:
+        """Number of images that are used of each frame: 1 or 2."""
+        return len({self._signal, self._registration})
+
+    @property
     def n_pending(self) -> int:
         """Number of images that wait for their other channel."""
         return len(self._pending)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from rtrecon.closed_loop.rules import bind_rules
 from rtrecon.config import Settings
 from rtrecon.daemon.backpressure import Backpressure
+from rtrecon.daemon.error_reporter import ERROR_LOG_FILE, ErrorReporter
 from rtrecon.daemon.event_publisher import EventPublisher, Log
 from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
 from rtrecon.daemon.ingest import Ingest
@@ -27,6 +29,7 @@ class DaemonContext:
     publisher: Publisher
     recording: SessionRecording
     events: EventPublisher
+    errors: ErrorReporter
     workers: WorkerProcesses
     backpressure: Backpressure
     watchdogs: Watchdogs
@@ -41,13 +44,16 @@ class DaemonContext:
         sockets = DaemonSockets.bind_all(settings.network)
         publisher = Publisher(sockets.publish)
         recording = SessionRecording(settings)
+        events = EventPublisher(publisher, recording, log)
+        log_file = Path(settings.recording.folder) / ERROR_LOG_FILE
         return cls(
             settings,
             neurons,
             sockets,
             publisher,
             recording,
-            EventPublisher(publisher, recording, log),
+            events,
+            ErrorReporter(events, log_file),
             WorkerProcesses(settings, has_inverter, has_rules),
             Backpressure(settings.inversion, has_inverter),
             Watchdogs(settings.network.stall_timeout_s),

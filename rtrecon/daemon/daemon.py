@@ -9,10 +9,12 @@ requests, `HealthReporter` publishes the counters.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from rtrecon.config import Settings
 from rtrecon.core.process import call_on_signals
 from rtrecon.daemon.context import DaemonContext
+from rtrecon.daemon.end_reporter import EndReporter
 from rtrecon.daemon.event_publisher import Log
 from rtrecon.daemon.health import HealthReporter
 from rtrecon.daemon.message_intake import MessageIntake
@@ -39,9 +41,14 @@ class Daemon:
         self._sessions = SessionManager(self._context, self._results.receive_results)
         self._intake = MessageIntake(self._context, self._sessions)
         self._health = HealthReporter(self._context, self._sessions)
+        self._end_reporter = EndReporter(
+            self._context, self._sessions, self._health.publish_health
+        )
+        self._sessions.on_session_end = self._end_reporter.report_end
         api = DaemonApi(self._context, self._sessions, self.stop)
         self._rpc = RpcServer(self._context.sockets.control, api.make_handlers())
         self._is_stopping = False
+        self._tasks = self._list_tasks()
 
     def run(self) -> None:
         """Warm up, then serve until asked to stop."""
@@ -66,18 +73,29 @@ class Daemon:
         self._context.sockets.close()
 
     def _run_once(self, now_s: float) -> None:
-        context, sessions = self._context, self._sessions
-        for refusal in context.sockets.poll_authentication():
-            context.events.report_refusal(refusal)
-        self._intake.receive_messages()
-        sessions.process_pending()
-        self._results.receive_results()
-        self._rpc.answer_pending()
-        self._report_worker_exits(now_s)
-        sessions.check_silence(now_s)
-        context.recording.write_report_when_idle(sessions.state == "idle", now_s)
-        sessions.check_stalls(now_s)
-        self._health.publish_if_due(now_s)
+        for task, run in self._tasks.items():
+            with self._context.errors.catch(task):
+                run(now_s)
+
+    def _list_tasks(self) -> dict[str, Callable[[float], None]]:
+        """Return what each pass of the loop does; each is given the time in s."""
+        sessions = self._sessions
+        return {
+            "checking clients": lambda _: self._report_refused_clients(),
+            "receiving messages": lambda _: self._intake.receive_messages(),
+            "processing frames": lambda _: sessions.process_pending(),
+            "receiving results": lambda _: self._results.receive_results(),
+            "answering requests": lambda _: self._rpc.answer_pending(),
+            "watching the worker processes": self._report_worker_exits,
+            "checking for silence": sessions.check_silence,
+            "reporting the end of a session": self._end_reporter.report_when_idle,
+            "checking for stalls": sessions.check_stalls,
+            "publishing the health": self._health.publish_if_due,
+        }
+
+    def _report_refused_clients(self) -> None:
+        for refusal in self._context.sockets.poll_authentication():
+            self._context.events.report_refusal(refusal)
 
     def _report_worker_exits(self, now_s: float) -> None:
         context = self._context
@@ -89,13 +107,19 @@ class Daemon:
                     context.backpressure.remove_inverter()
 
     def _finish(self) -> None:
-        self._sessions.catch_up()
+        errors = self._context.errors
+        with errors.catch("processing the last frames"):
+            self._intake.receive_messages()  # those that have arrived already
+            self._sessions.catch_up()
         self._sessions.state = "stopped"
-        self._health.publish_health()
+        with errors.catch("reporting the end of the session"):
+            self._end_reporter.report_end()
         self._context.events.publish_event("shutdown", "the daemon stops")
         self._context.workers.stop()
-        self._results.receive_results()
+        with errors.catch("receiving results"):
+            self._results.receive_results()
         self._context.recording.close()
+        self._sessions.close()
 
 
 def run(settings: Settings, log: Log) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from rtrecon.daemon.ingest import IngestResult
+from rtrecon.daemon.loss_monitor import LossMonitor
 from rtrecon.daemon.rate_limits import Throttle
 from rtrecon.daemon.session_recording import SessionRecording
 from rtrecon.protocol import messages
@@ -17,7 +18,8 @@ Log = Callable[[str], None]
 class EventPublisher:
     """Sends each event to subscribers, the recording and the log.
 
-    Refusals of the same kind are reported at most once a second.
+    Refusals of the same kind are reported at most once a second. losses: what is lost
+    before the daemon, joined into episodes.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class EventPublisher:
         self._recording = recording
         self._log = log
         self._throttle = Throttle()
+        self.losses = LossMonitor()
 
     def publish_event(
         self, name: str, sentence: str, value: float | None = None
@@ -44,13 +47,14 @@ class EventPublisher:
             self.publish_event("refused", sentence)
 
     def report_losses(self, result: IngestResult) -> None:
-        """Report what was lost before a message, if anything was."""
-        if count := result.lost_in_network:
-            text = f"{count} messages were lost in the network"
-            self.publish_event("gap", text, value=count)
-        if count := result.lost_at_source:
-            text = f"{count} frames were lost before the sender"
-            self.publish_event("gap", text, value=count)
+        """Report the first losses before a message, if there were any."""
+        for sentence, count in self.losses.count_message(result, time.monotonic()):
+            self.publish_event("gap", sentence, value=count)
+
+    def report_ended_losses(self, now_s: float) -> None:
+        """Report each episode of losses that is over, in one sentence."""
+        for sentence, count in self.losses.take_ended(now_s):
+            self.publish_event("gap", sentence, value=count)
 
     def log(self, sentence: str) -> None:
         """Write a sentence to the log only."""

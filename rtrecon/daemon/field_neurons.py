@@ -19,7 +19,11 @@ from rtrecon.encoder.card import (
     require_same_neurons,
 )
 from rtrecon.protocol.messages import SessionStart
-from rtrecon.rois.readers.registry import describe_formats, load_rois
+from rtrecon.rois.readers.registry import (
+    describe_formats,
+    load_rois,
+    split_table,
+)
 from rtrecon.rois.roi_set import RoiSet, build_unit_roi_set
 
 
@@ -128,7 +132,7 @@ def _require_same_unit(card: Card, rate_unit: str | None) -> None:
 def read_neuron_source(settings: Settings) -> NeuronSource:
     """Read the card and check the masks of the settings; raises UserError."""
     path = settings.rois.path
-    if path is not None and not path.exists():
+    if path is not None and not split_table(path)[0].exists():
         raise SettingsError(f"rois.path = {path} does not exist")
     if settings.encoder.checkpoint is None:
         if path is None and not settings.rois.unit_rates:

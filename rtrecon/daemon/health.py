@@ -8,6 +8,7 @@ from typing import Any
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.pipeline import Pipeline
 from rtrecon.daemon.session_manager import SessionManager
+from rtrecon.daemon.standing_conditions import list_conditions
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.protocol import messages
 
@@ -29,27 +30,32 @@ class HealthReporter:
             self._due_s = now_s + _INTERVAL_S
             self.publish_health()
 
-    def publish_health(self) -> None:
-        """Publish and record the health, and report a recording that has failed."""
+    def publish_health(self) -> messages.Health:
+        """Publish, record and return the health; report a recording that has failed."""
         context = self._context
-        health = context.publisher.publish(
+        health: messages.Health = context.publisher.publish(
             messages.Health,
             process="daemon",
             state=self._sessions.state,
             lost=self._count_lost(),
+            queue_depth=self._count_queued(),
             memory_mb=self._memory.measure_mb(),
             peak_memory_mb=self._memory.peak_mb,
             disk_free_gb=context.recording.get_free_disk_gb(),
+            has_inverter=context.workers.inverter is not None,
+            conditions=list_conditions(context, self._sessions, monotonic()),
             **self._count_received(),
             **_measure_pipeline(self._sessions.pipeline),
         )
         context.recording.record_result(health)
         if failure := context.recording.take_failure():
             context.events.publish_event("recording", failure)
+        return health
 
     def _count_received(self) -> dict[str, Any]:
         counts = self._context.ingest.counts
         return {
+            "frames_sent": counts.frames_sent,
             "frames_received": counts.frames_received,
             "rejected_messages": counts.rejected_messages,
             "gaps": counts.gaps,
@@ -58,14 +64,25 @@ class HealthReporter:
     def _count_lost(self) -> dict[str, int]:
         """Return how many messages or frames were lost where; all should be 0."""
         recorder, pipeline = self._context.recording.recorder, self._sessions.pipeline
+        counts = self._context.ingest.counts
+        # Without a pipeline, the session itself was refused.
+        n_refused = counts.frames_refused if pipeline else counts.frames_received
         return {
-            "sender": self._context.ingest.counts.frames_dropped,
+            "sender": counts.frames_dropped,
+            "refused": n_refused,
             "record": recorder.n_lost if recorder else 0,
             "incoming": recorder.n_raw_messages_lost if recorder else 0,
             "reference": pipeline.planes.n_unusable if pipeline else 0,
             "unpaired": pipeline.pairing.n_unpaired if pipeline else 0,
+            "unprocessed": self._sessions.n_unprocessed,
+            "failed": self._context.errors.n_failed,
             "publish": self._context.publisher.n_lost,
         }
+
+    def _count_queued(self) -> dict[str, int]:
+        """Return how many frames are not processed yet, but can still be."""
+        n_queued = self._sessions.count_queued_images()
+        return {"frames": n_queued - self._sessions.n_unprocessed}
 
 
 def _measure_pipeline(pipeline: Pipeline | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,13 @@ import numpy as np
 
 from rtrecon.config import Settings
 from rtrecon.core.types import Array
-from rtrecon.daemon.plane import PlaneFrame, ProcessedFrame, make_label_image
+from rtrecon.daemon.plane import (
+    OnError,
+    PlaneFrame,
+    ProcessedFrame,
+    make_label_image,
+)
+from rtrecon.daemon.queue_limits import QueueLimits
 from rtrecon.imaging.frame_processor import FrameProcessor, TraceQuality
 from rtrecon.imaging.reference import (
     PlaneReference,
@@ -29,9 +36,6 @@ from rtrecon.session.resume_state import (
     load_state,
 )
 
-# Images that are queued until there is a reference. Beyond it the oldest are dropped,
-# unless the sender can wait.
-_MAX_QUEUED_BYTES = 256 * 2**20
 # Queued frames processed per call, so that new frames are not held up behind them.
 _MAX_FRAMES_PER_CALL = 4
 
@@ -51,6 +55,8 @@ class ImagePlane:
         rate_hz: float,
         settings: Settings,
         background: Executor,
+        limits: QueueLimits,
+        on_error: OnError,
     ) -> None:
         self.stored_field = stored_field
         self.reference: PlaneReference | None = None
@@ -58,19 +64,23 @@ class ImagePlane:
         self._rate_hz = rate_hz
         self._settings = settings
         self._background = background
+        self._limits = limits
+        self._on_error = on_error
+        self._n_dropped = 0  # frames that the queue had no space for
         self._building: Future[PlaneReference] | None = None
+        self._newest_failure = ""  # why no reference could be made, as reported
         self._n_tried = 0  # frames from which the reference is being built
         self._processor: FrameProcessor | None = None
         self._notices: list[str] = []
         self._queue: deque[tuple[PlaneFrame, bool]] = deque()  # frame, is_late
-        self._max_queued = 2  # frames; known with the first one
         self._aligner = Aligner(settings.timing.encoder_rate_hz)
-        lag = settings.traces.deconvolution_lag_frames
-        self._lagging: deque[PlaneFrame] = deque(maxlen=lag + 1)
+        self._lagging = self._make_lagging()  # back to the frame whose activity is due
         self._contrast = 0.0, 1.0  # value shown as black, and range to white
         self._t0_s = 0.0
         if stored_field.stored_image is not None and not settings.field_match.enabled:
-            self.use_reference(build_stored_reference(stored_field, settings))
+            reference = build_stored_reference(stored_field, settings)
+            self.use_reference(reference)
+            self._notices += reference.notices
 
     @property
     def is_calibrating(self) -> bool:
@@ -95,12 +105,20 @@ class ImagePlane:
     @property
     def is_queue_full(self) -> bool:
         """Whether the next frame would make the plane drop its oldest one."""
-        return self.is_calibrating and len(self._queue) >= self._max_queued
+        return self.is_calibrating and len(self._queue) >= self._limits.max_queued
 
     def start_session(self, t0_s: float, from_s: float) -> None:
         """Start at from_s in a session whose first frame was at t0_s (s)."""
         self._t0_s = t0_s
-        self._aligner.start_session(t0_s, self._rate_hz, from_s)
+        rate_hz = self._rate_hz / self._block_frames
+        self._aligner.start_session(t0_s, rate_hz, from_s)
+
+    def set_rate(self, rate_hz: float) -> None:
+        """Process frames of this rate from now on: the announced one was wrong."""
+        self._rate_hz = rate_hz
+        if self._processor and self.reference:
+            state = self._processor.get_state()
+            self.use_reference(self.reference).restore_state(state)
 
     def resume(self, folder: Path, number: int) -> float:
         """Continue from the state that an earlier daemon saved in `folder`.
@@ -132,9 +150,9 @@ class ImagePlane:
 
     def add_frame(self, frame: PlaneFrame) -> list[ProcessedFrame]:
         """Take one frame; return what could be processed now, oldest first."""
-        self._max_queued = max(2, _MAX_QUEUED_BYTES // frame.signal_image.nbytes)
-        if self.is_queue_full:
+        if self.is_queue_full:  # and the sender cannot wait
             self._drop_oldest_frame()
+            self._n_dropped += 1
         is_late = self.is_calibrating or bool(self._queue)
         self._queue.append((frame, is_late))
         return self.process_pending()
@@ -165,6 +183,8 @@ class ImagePlane:
             scan_offset_px=reference.scan_offset_px,
             depth_tracker=tracker,
         )
+        self._aligner.set_microscope_rate(self._rate_hz / self._block_frames)
+        self._lagging = self._make_lagging(self._lagging)
         low, high = np.percentile(reference.template, (1, 99.7))
         self._contrast = float(low), float(max(high - low, 1.0))
         return self._processor
@@ -177,7 +197,7 @@ class ImagePlane:
         self._processor = self._building = None
 
     def make_labels(self) -> Array:
-        """Return uint16 (lines, pixels): 0 = background, k = the k-th neuron."""
+        """Return uint32 (lines, pixels): 0 = background, k = the k-th neuron."""
         if self.reference:
             return make_label_image(self.reference.masks.cells)
         return make_label_image(self.stored_field.rois)
@@ -189,6 +209,15 @@ class ImagePlane:
         image = self._processor.registered_image[::step_px, ::step_px]
         return np.clip((image - low) * (255 / span), 0, 255).astype(np.uint8)
 
+    @property
+    def _block_frames(self) -> int:
+        """Number of frames that are averaged before deconvolution."""
+        return self._processor.block_frames if self._processor else 1
+
+    def _make_lagging(self, frames: Iterable[PlaneFrame] = ()) -> deque[PlaneFrame]:
+        lag = self._settings.traces.deconvolution_lag_frames * self._block_frames
+        return deque(frames, maxlen=lag + 1)
+
     def _calibrate(self, is_ending: bool) -> None:
         if self._building is None:
             self._start_building(is_ending)
@@ -197,13 +226,15 @@ class ImagePlane:
             try:
                 self.use_reference(building.result())
                 self._notices += building.result().notices
+                self._report_dropped_frames()
             except ValueError as error:
                 self._drop_tried_frames(str(error))
+            except Exception as error:
+                self._on_error("making the reference", error)
+                self._drop_tried_frames(f"The reference cannot be made: {error}.")
 
     def _start_building(self, is_ending: bool) -> None:
-        template_frames = self._settings.registration.template_frames
-        # Frames so large that no more fit into the queue.
-        n_needed = min(template_frames, self._max_queued)
+        n_needed = self._limits.n_reference
         if len(self._queue) >= n_needed or (is_ending and self._queue):
             frames = [frame for frame, _ in islice(self._queue, n_needed)]
             self._n_tried = len(frames)
@@ -216,9 +247,22 @@ class ImagePlane:
             )
 
     def _drop_tried_frames(self, reason: str) -> None:
-        for _ in range(self._n_tried):
+        # Some of them may have been dropped already to make space for newer ones.
+        for _ in range(min(self._n_tried, len(self._queue))):
             self._drop_oldest_frame()
-        self._notices.append(f"{reason} The next {self._n_tried} frames are tried")
+        if reason != self._newest_failure:
+            self._newest_failure = reason
+            self._notices.append(
+                f"{reason} The next {self._n_tried} frames are tried, until it succeeds"
+            )
+
+    def _report_dropped_frames(self) -> None:
+        if self._n_dropped:
+            self._notices.append(
+                f"{self._n_dropped} frames were left out: no more than "
+                f"{self._limits.max_queued} can be queued while the reference is made"
+            )
+        self._n_dropped = 0
 
     def _drop_oldest_frame(self) -> None:
         frame, _ = self._queue.popleft()
@@ -227,16 +271,23 @@ class ImagePlane:
     def _process(
         self, processor: FrameProcessor, frame: PlaneFrame, is_late: bool
     ) -> ProcessedFrame:
-        traces = processor.process_frame(frame.signal_image, frame.registration_image)
-        self._lagging.append(frame)
+        traces, error = processor.process_frame_safely(
+            frame.signal_image, frame.registration_image
+        )
+        self._lagging.append(frame.without_pixels())
         samples: list[EncoderSample] = []
         oldest = self._lagging[0]
-        if len(self._lagging) == self._lagging.maxlen:
+        if traces.has_activity and len(self._lagging) == self._lagging.maxlen:
             # Deconvolution uses later frames: its activity belongs to the oldest one.
             message = oldest.message
-            samples = self._aligner.add_activity(
-                message.t, message.frame, traces.activity
-            )
+            try:
+                samples = self._aligner.add_activity(
+                    message.t, message.frame, traces.activity
+                )
+            except Exception as raised:  # the traces of the frame are still recorded
+                error = raised
+        if error:
+            self._on_error("processing a frame", error)
         self._notices += processor.take_notices()
         depth = processor.depth_estimate
         return ProcessedFrame(frame, traces, samples, oldest, is_late, depth)

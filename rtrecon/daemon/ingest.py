@@ -147,7 +147,9 @@ class Ingest:
     def _accept_end(self, end: messages.SessionEnd, lost: int) -> IngestResult:
         if not self._is_current(end):
             return IngestResult(IngestAction.IGNORE, lost_in_network=lost)
-        self.counts.frames_sent = end.frames
+        # A daemon that was started during the session has not seen its first frames.
+        if self.session_start and self.session_start.seq == 0:
+            self.counts.frames_sent = end.frames
         self.counts.frames_dropped = max(self.counts.frames_dropped, end.dropped)
         return IngestResult(IngestAction.END, lost_in_network=lost)
 

@@ -40,7 +40,8 @@ class MessageIntake:
                 parts = self._context.sockets.frames.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            self._accept_message(parts, time.time())
+            with self._context.errors.catch("receiving a message"):
+                self._accept_message(parts, time.time())
 
     def _accept_message(self, parts: list[Any], t_received: float) -> None:
         ingest, events = self._context.ingest, self._context.events
@@ -50,14 +51,18 @@ class MessageIntake:
             events.report_refusal(ingest.count_undecodable(str(error)).reason)
             return
         if excess := self._limits.check_message(message, time.monotonic()):
-            events.report_refusal(ingest.count_refused(message, excess).reason)
+            self._refuse(message, ingest.count_refused(message, excess).reason)
             return
+        if isinstance(message, messages.SessionStart) and ingest.is_new_session(
+            message
+        ):
+            self._sessions.finish_session()
         result = ingest.accept_message(message)
         self._sessions.mark_message()
         self._record(result, parts, t_received)
         events.report_losses(result)
         if result.action is IngestAction.REFUSED:
-            events.report_refusal(result.reason)
+            self._refuse(message, result.reason)
         elif isinstance(message, messages.SessionStart):
             if result.action is IngestAction.SESSION:
                 self._sessions.begin_session(message, payload)
@@ -66,6 +71,11 @@ class MessageIntake:
                 self._sessions.end_session(message)
         elif result.action is not IngestAction.IGNORE:
             self._sessions.add_message(message, payload, t_received)
+
+    def _refuse(self, message: messages.IncomingMessage, reason: str) -> None:
+        self._context.events.report_refusal(reason)
+        if isinstance(message, messages.SessionStart):
+            self._sessions.remember_refusal(message, reason)
 
     def _record(
         self, result: IngestResult, parts: list[Any], t_received: float

@@ -13,10 +13,12 @@ from math import ceil
 from rtrecon.config import Settings
 from rtrecon.daemon.auxiliary_alignment import AuxiliaryAlignment
 from rtrecon.daemon.channel_pairing import ChannelPairing, ReceivedFrame
+from rtrecon.daemon.error_reporter import ErrorReporter
 from rtrecon.daemon.field_neurons import FieldNeurons
-from rtrecon.daemon.pipeline_output import VIEW_STEP_PX, PipelineOutput
+from rtrecon.daemon.pipeline_output import PipelineOutput, choose_view_step
 from rtrecon.daemon.plane import ProcessedFrame
 from rtrecon.daemon.plane_set import PlaneSet
+from rtrecon.daemon.rejection_monitor import RejectionMonitor
 from rtrecon.daemon.session_recording import SessionRecording
 from rtrecon.imaging.timing.volume import Volume, VolumeSample
 from rtrecon.protocol import messages
@@ -40,19 +42,29 @@ class Pipeline:
         settings: Settings,
         publisher: Publisher,
         recording: SessionRecording,
+        errors: ErrorReporter,
     ) -> None:
         self.start = start
         self.field = field
         self.recording = recording
+        self._errors = errors
         encoder_rate_hz = settings.timing.encoder_rate_hz
         history_frames = settings.inversion.window_frames
         self.output = PipelineOutput(publisher, recording, history_frames)
+        self.rejections = RejectionMonitor(start.rate_hz * len(start.planes))
         self.pairing = ChannelPairing(start, settings)
-        self.planes = PlaneSet(start, field, settings)
-        self.auxiliary = AuxiliaryAlignment(encoder_rate_hz, self.output)
-        max_wait = ceil(_MAX_SILENT_PERIODS * encoder_rate_hz / start.rate_hz)
+        n_channels = self.pairing.n_channels
+        self.planes = PlaneSet(start, field, settings, errors.report, n_channels)
+        # In a deterministic run frames wait, so arrival says nothing about clocks.
+        self.auxiliary = AuxiliaryAlignment(
+            encoder_rate_hz,
+            self.output,
+            corrects_clocks=not settings.inversion.deterministic,
+        )
+        self._view_step_px = choose_view_step(max(start.shape))
+        self._encoder_rate_hz = encoder_rate_hz
         indices = [field.plane_indices(plane) for plane in range(len(self.planes))]
-        self._volume = Volume(indices, max_wait)
+        self._volume = Volume(indices, self._max_wait_frames())
         self._first: ReceivedFrame | None = None
         self._newest: ReceivedFrame | None = None
 
@@ -63,7 +75,8 @@ class Pipeline:
             t0_s = self.planes.start_session(received.message.t)
             self.auxiliary.start_session(t0_s, self.start.rate_hz)
         self._newest = received
-        self.auxiliary.add_frame(received.message)
+        with self._errors.catch("following the senders' clocks"):
+            self.auxiliary.add_frame(received.message, time.monotonic())
         if not self.pairing.is_used(received):
             self.output.n_processed += 1
             return
@@ -74,6 +87,7 @@ class Pipeline:
             return
         plane = received.message.plane
         processed = self.planes.add_frame(plane, frame)
+        self._volume.max_wait_frames = self._max_wait_frames()
         self._send_results(plane, processed)
         if processed and not processed[-1].is_late:
             self._measure_latency(received)
@@ -82,9 +96,21 @@ class Pipeline:
         """Process queued frames; is_ending: no further frame is expected."""
         recorder = self.recording.recorder
         if recorder and not recorder.failure:
-            self.planes.save_if_due(recorder.path, now_s)
+            with self._errors.catch("saving the state for a restart"):
+                self.planes.save_if_due(recorder.path, now_s)
+        with self._errors.catch("aligning stimulus and behavior"):
+            self.auxiliary.release_held(now_s, is_ending=is_ending)
         for plane in range(len(self.planes)):
-            self._send_results(plane, self.planes.process_pending(plane, is_ending))
+            with self._errors.catch(f"processing the frames of plane {plane}"):
+                results = self.planes.process_pending(plane, is_ending)
+                self._send_results(plane, results)
+
+    @property
+    def duration_s(self) -> float:
+        """Time from the first to the newest frame on the microscope's clock, in s."""
+        if self._first is None or self._newest is None:
+            return 0.0
+        return self._newest.message.t - self._first.message.t
 
     def realtime_factor(self) -> float:
         """Return the seconds of recording received per second since the first frame."""
@@ -98,6 +124,11 @@ class Pipeline:
         """Cancel the work in the background."""
         self.planes.close()
 
+    def _max_wait_frames(self) -> int:
+        """Return how many encoder frames a silent plane is waited for."""
+        periods = _MAX_SILENT_PERIODS / self.planes.rate_hz
+        return ceil(periods * self._encoder_rate_hz)
+
     def _measure_latency(self, received: ReceivedFrame) -> None:
         sent_s = received.t_received - received.message.t_send
         latency = self.output.latency
@@ -109,12 +140,17 @@ class Pipeline:
         for number, processed in enumerate(results, 1):
             # Results that are processed but not sent yet are waited for, too.
             is_catching_up = self.planes.n_queued > 0 or number < len(results)
-            self._send_activity(plane, processed, is_catching_up)
+            with self._errors.catch("publishing the activity of a frame"):
+                self._send_activity(plane, processed, is_catching_up)
             self.output.count_frame(processed)
-            self.output.record_frame(plane, processed)
+            reason = processed.traces.shift.rejection_reason
+            self.rejections.add_frame(reason, time.monotonic())
+            with self._errors.catch("recording a frame"):
+                self.output.record_frame(plane, processed)
             if self.output.is_view_due(plane):
-                view = self.planes.make_view(plane, VIEW_STEP_PX)
-                self.output.send_view(plane, processed, view)
+                with self._errors.catch("publishing the field of view"):
+                    view = self.planes.make_view(plane, self._view_step_px)
+                    self.output.send_view(plane, processed, view, self._view_step_px)
 
     def _send_activity(
         self, plane: int, processed: ProcessedFrame, is_catching_up: bool

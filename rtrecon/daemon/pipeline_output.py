@@ -19,7 +19,7 @@ from rtrecon.protocol.behavior import BehaviorValues
 from rtrecon.session.tables import ActivityRow, FrameRow
 from rtrecon.transport.publisher import Publisher
 
-VIEW_STEP_PX = 2  # camera pixels per published pixel of the field image
+_MIN_VIEW_STEP_PX, _MAX_VIEW_SIDE_PX = 2, 512
 _VIEW_INTERVAL_S = 0.2
 _RATE_WINDOW_S = 2.0
 
@@ -112,8 +112,13 @@ class PipelineOutput:
         self._view_due_s[plane] = now_s + _VIEW_INTERVAL_S
         return True
 
-    def send_view(self, plane: int, processed: ProcessedFrame, image: Array) -> None:
-        """Publish the registered field of view; image: uint8 (lines, pixels)."""
+    def send_view(
+        self, plane: int, processed: ProcessedFrame, image: Array, step_px: int
+    ) -> None:
+        """Publish the registered field of view; image: uint8 (lines, pixels).
+
+        step_px: camera pixels per pixel of the image.
+        """
         if not image.size:
             return
         shift, depth = processed.traces.shift, processed.depth
@@ -124,7 +129,7 @@ class PipelineOutput:
             shape=(image.shape[0], image.shape[1]),
             shift_px=(shift.y_px, shift.x_px),
             confidence=shift.confidence,
-            downsampling=VIEW_STEP_PX,
+            downsampling=step_px,
             plane=plane,
             rejection_reason=shift.rejection_reason,
             z_offset=_none_if_nan(depth.z),
@@ -149,6 +154,15 @@ class PipelineOutput:
         """Record an edge of a digital line."""
         if recorder := self._recording.recorder:
             recorder.add_sync_edge(message)
+
+
+def choose_view_step(side_px: int) -> int:
+    """Return how many camera pixels make a pixel of the published field image.
+
+    side_px: of the camera. Published images stay small whatever the camera: subscribers
+    that are busy have a queue of them.
+    """
+    return max(_MIN_VIEW_STEP_PX, -(-side_px // _MAX_VIEW_SIDE_PX))
 
 
 def _none_if_nan(value: float) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,9 @@ from rtrecon.imaging.timing.aligner import EncoderSample
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import NO_BEHAVIOR, BehaviorValues
 from rtrecon.rois.roi_set import RoiSet
+
+OnError = Callable[[str, Exception], None]  # what failed, and why
+_NO_PIXELS = np.empty((0, 0), np.int16)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,10 @@ class PlaneFrame:
     t_received_s: float
     n_images: int = 1
     behavior: BehaviorValues = NO_BEHAVIOR
+
+    def without_pixels(self) -> PlaneFrame:
+        """Return the frame without its images, to be held for longer."""
+        return replace(self, signal_image=_NO_PIXELS, registration_image=_NO_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,10 @@ class Plane(Protocol):
         """Start at from_s in a session whose first frame was at t0_s (s)."""
         ...
 
+    def set_rate(self, rate_hz: float) -> None:
+        """Expect this many frames per second from now on."""
+        ...
+
     def add_frame(self, frame: PlaneFrame) -> list[ProcessedFrame]:
         """Take one frame; return what could be processed now, oldest first."""
         ...
@@ -105,7 +117,7 @@ class Plane(Protocol):
         ...
 
     def make_labels(self) -> Array:
-        """Return uint16 (lines, pixels): 0 = background, k = the k-th neuron."""
+        """Return uint32 (lines, pixels): 0 = background, k = the k-th neuron."""
         ...
 
     def make_view(self, step_px: int) -> Array:
@@ -114,8 +126,8 @@ class Plane(Protocol):
 
 
 def make_label_image(rois: RoiSet) -> Array:
-    """Return uint16 (lines, pixels): 0 = background, k = the k-th region."""
-    labels = np.zeros(rois.shape, np.uint16)
-    numbers = np.arange(1, 1 + len(rois), dtype=np.uint16)
+    """Return uint32 (lines, pixels): 0 = background, k = the k-th region."""
+    labels = np.zeros(rois.shape, np.uint32)
+    numbers = np.arange(1, 1 + len(rois), dtype=np.uint32)
     labels[rois.rows, rois.cols] = numbers.repeat(np.diff(rois.indptr))
     return labels

@@ -10,20 +10,32 @@ import numpy as np
 from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.daemon.field_neurons import FieldNeurons
+from rtrecon.daemon.field_neurons import FieldNeurons, get_rate_unit
 from rtrecon.daemon.image_plane import ImagePlane
-from rtrecon.daemon.plane import Plane, PlaneFrame, ProcessedFrame
+from rtrecon.daemon.plane import OnError, Plane, PlaneFrame, ProcessedFrame
+from rtrecon.daemon.queue_limits import QueueLimits
 from rtrecon.daemon.spike_plane import SpikePlane
 from rtrecon.daemon.state_checkpointer import StateCheckpointer
+from rtrecon.encoder.card import RATE_UNITS
 from rtrecon.imaging.reference import StoredField
+from rtrecon.imaging.timing.frame_rate import FrameRateMeter
 from rtrecon.protocol import messages
 
 
 class PlaneSet:
-    """The planes of one session; references are built in one background thread."""
+    """The planes of one session; references are built in one background thread.
+
+    on_error: called with an exception that a plane survives. n_channels: images that
+    are used of each frame.
+    """
 
     def __init__(
-        self, start: messages.SessionStart, field: FieldNeurons, settings: Settings
+        self,
+        start: messages.SessionStart,
+        field: FieldNeurons,
+        settings: Settings,
+        on_error: OnError,
+        n_channels: int = 1,
     ) -> None:
         self._background = ThreadPoolExecutor(1, "reference")
         self._checkpointer = StateCheckpointer(settings, self._background)
@@ -32,18 +44,32 @@ class PlaneSet:
         self._image_planes: list[ImagePlane] = []
         self._planes: list[Plane] = []
         rate_hz = start.rate_hz
+        self._rate_meter = FrameRateMeter(rate_hz)
         if not start.has_unit_rates:
+            limits = QueueLimits.for_session(start, n_channels, settings)
             self._image_planes = [
-                ImagePlane(stored, rate_hz, settings, self._background)
+                ImagePlane(
+                    stored, rate_hz, settings, self._background, limits, on_error
+                )
                 for stored in _split_by_plane(field)
             ]
             self._planes += self._image_planes
+            shortage = limits.describe_shortage(start)
+            if shortage and self.is_calibrating:
+                self._notices.append(shortage)
         else:
             encoder_rate_hz = settings.timing.encoder_rate_hz
-            self._planes.append(SpikePlane(field.rois, rate_hz, encoder_rate_hz))
+            is_count = get_rate_unit(start) == RATE_UNITS
+            rates_hz = rate_hz, encoder_rate_hz
+            self._planes.append(SpikePlane(field.rois, *rates_hz, is_count=is_count))
 
     def __len__(self) -> int:
         return len(self._planes)
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames of each plane per second: as announced, until they were measured."""
+        return self._rate_meter.rate_hz
 
     @property
     def is_calibrating(self) -> bool:
@@ -85,6 +111,10 @@ class PlaneSet:
 
     def add_frame(self, number: int, frame: PlaneFrame) -> list[ProcessedFrame]:
         """Give a plane one frame; return what it could process, oldest first."""
+        message = frame.message
+        if number == 0 and self._rate_meter.add_frame(message.frame, message.t):
+            for plane in self._planes:
+                plane.set_rate(self.rate_hz)
         return self._planes[number].add_frame(frame)
 
     def process_pending(self, number: int, is_ending: bool) -> list[ProcessedFrame]:
@@ -118,13 +148,22 @@ class PlaneSet:
     def take_notices(self) -> list[str]:
         """Return the sentences for the user since the last call."""
         notices, self._notices = self._notices, []
+        notices += self._rate_meter.take_notices()
         notices += self._checkpointer.take_notices()
         for plane in self._planes:
             notices += plane.take_notices()
         return notices
 
+    def find_no_go(self) -> str:
+        """Return why today's field is not the stored one; "" if it is."""
+        for plane in self._image_planes:
+            report = plane.reference.field_report if plane.reference else None
+            if report and not report.is_go:
+                return report.summary
+        return ""
+
     def make_labels(self) -> Array:
-        """Return uint16 (planes, lines, pixels): 0 = background, k = k-th neuron."""
+        """Return uint32 (planes, lines, pixels): 0 = background, k = k-th neuron."""
         return np.stack([plane.make_labels() for plane in self._planes])
 
     def make_view(self, number: int, step_px: int) -> Array:

@@ -27,18 +27,28 @@ class ReportWriter:
 
     def write_when_idle(
         self, recorder: Recorder | None, is_idle: bool, now_s: float
-    ) -> None:
-        """Write the report of an open recording when its session has been idle."""
+    ) -> Path | None:
+        """Write the report of an open recording when its session has been idle.
+
+        Returns the session's folder when it starts to write.
+        """
         if not is_idle or recorder is None:
             self._idle_since_s = self._written = None
         elif self._idle_since_s is None:
             self._idle_since_s = now_s
-        elif now_s - self._idle_since_s > _IDLE_S:
+        elif now_s - self._idle_since_s > _IDLE_S and self.is_due(recorder):
             self.write_report(recorder)
+            return recorder.path
+        return None
+
+    def is_due(self, recorder: Recorder) -> bool:
+        """Return whether a report is to be written, and is not written yet."""
+        is_written = self._written == recorder.path
+        return self._is_enabled and not recorder.failure and not is_written
 
     def write_report(self, recorder: Recorder) -> None:
         """Write the report, unless it exists or the recording has failed."""
-        if not self._is_enabled or recorder.failure or self._written == recorder.path:
+        if not self.is_due(recorder):
             return
         self._written = recorder.path
         command = [sys.executable, "-m", "rtrecon", "report", str(recorder.path)]

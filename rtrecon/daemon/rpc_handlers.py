@@ -32,6 +32,7 @@ class DaemonApi:
         """Return the function that answers each request, by its `op`."""
         return {
             "status": lambda _: self._describe_status(),
+            "session": self._describe_session,
             "mark": self._add_mark,
             "record": self._switch_recording,
             "reference": lambda _: self._ask_pipeline(_renew_reference),
@@ -59,6 +60,18 @@ class DaemonApi:
             "inverter_pid": inverter.pid if inverter else None,
             "inverter_restarts": inverter.restarts if inverter else 0,
             "sentence": f"{self._sessions.state}, {n_processed} frames processed",
+        }
+
+    def _describe_session(self, request: RpcRequest) -> Reply:
+        """Return whether the session `request.session` is refused, and why."""
+        current = self._context.publisher.session
+        refusal = self._sessions.find_refusal(request.session)
+        is_current = request.session == current
+        return {
+            "is_refused": bool(refusal),
+            "is_current": is_current,
+            "sentence": refusal
+            or f"the session is{'' if is_current else ' not'} current",
         }
 
     def _add_mark(self, request: RpcRequest) -> Reply:
@@ -93,10 +106,11 @@ def _list_neurons(pipeline: Pipeline) -> Reply:
 
 
 def _get_masks(pipeline: Pipeline) -> Reply:
-    """Return the label images of today's field, little-endian uint16."""
+    """Return the label images of today's field, little-endian uint32."""
     labels = pipeline.planes.make_labels()
     return {
         "sentence": f"masks of {len(labels)} planes",
         "masks": labels.shape,
-        "attached": [labels.astype("<u2").tobytes()],
+        # One part per plane: the size of a part is limited.
+        "attached": [plane.astype("<u4").tobytes() for plane in labels],
     }

@@ -13,6 +13,7 @@ from rtrecon.daemon.pipeline import Pipeline
 from rtrecon.protocol import messages
 from rtrecon.session.resume_state import find_resumable_session
 
+_MAX_REFUSALS = 64  # refused sessions that are remembered
 _MAX_CATCH_UP_S = 20.0  # queued frames may delay the end of a session by this time
 _ACTIVE_STATES = ("running", "calibrating", "stalled")  # in which frames are expected
 
@@ -22,7 +23,9 @@ class SessionManager:
 
     state: one word for users (starting, waiting, calibrating, running, stalled, idle,
     refused, stopped). pipeline: of the current session. is_ending: no further frame is
-    expected for a while.
+    expected for a while. n_unprocessed: images that were still queued when the session
+    had to end. on_session_end: called at the end of a session or its recording, with
+    complete counts.
     """
 
     def __init__(
@@ -31,20 +34,23 @@ class SessionManager:
         self.state = "starting"
         self.pipeline: Pipeline | None = None
         self.is_ending = False
+        self.n_unprocessed = 0
+        self.on_session_end: Callable[[], None] = lambda: None
         self._context = context
         self._receive_results = receive_results
         self._last_message_s = 0.0
+        self._refusals: dict[str, str] = {}  # why sessions were refused, by their id
 
     # -- messages of a session -----------------------------------------------------
 
     def begin_session(self, start: messages.SessionStart, unit_ids: Array) -> None:
-        """End the present session and begin this one.
+        """Begin this session; `finish_session` has ended the one before.
 
         unit_ids: the payload of the start, see `messages.SessionStart`.
         """
         context = self._context
-        self.catch_up()
         self._end_pipeline()
+        self.n_unprocessed = context.errors.n_failed = 0
         context.publisher.begin_session(start.session)
         context.watchdogs.begin_session(start.rate_hz)
         context.backpressure.begin_session()
@@ -53,17 +59,42 @@ class SessionManager:
         try:
             field = context.neurons.select_for_session(start, unit_ids)
             self.pipeline = Pipeline(
-                start, field, context.settings, context.publisher, context.recording
+                start,
+                field,
+                context.settings,
+                context.publisher,
+                context.recording,
+                context.errors,
             )
-        except ValueError as error:
+        except Exception as error:
+            if not isinstance(error, ValueError):
+                context.errors.report("beginning a session", error)
             self.state = "refused"
             sentence = f"session from {start.source}, {layout}: {error}"
             context.events.publish_event("refused", sentence)
+            self.remember_refusal(start, str(error))
             return
-        self._resume(self.pipeline)
+        with context.errors.catch("resuming the session"):
+            self._resume(self.pipeline)
         context.recording.start(start, field)
         sentence = f"session from {start.source}: {layout}, {len(field.rois)} neurons"
         context.events.publish_event("session", sentence)
+
+    def finish_session(self) -> None:
+        """Process what the present session has queued, and report its last counts."""
+        self.catch_up()
+        if self.pipeline:
+            self.on_session_end()
+
+    def remember_refusal(self, start: messages.SessionStart, sentence: str) -> None:
+        """Remember why this session was refused, for a sender that asks."""
+        if len(self._refusals) >= _MAX_REFUSALS:
+            del self._refusals[next(iter(self._refusals))]
+        self._refusals[start.session] = sentence
+
+    def find_refusal(self, session: str) -> str:
+        """Return why this session was refused; empty if it was not."""
+        return self._refusals.get(session, "")
 
     def end_session(self, message: messages.SessionEnd) -> None:
         """Learn that the sender has ended the session; frames may still follow."""
@@ -81,15 +112,22 @@ class SessionManager:
         pipeline, refusal = self.pipeline, None
         if pipeline is None:
             return
+        self._context.watchdogs.mark_message(message, time.monotonic())
         if isinstance(message, messages.Frame):
             self.is_ending = False
-            self._context.watchdogs.mark_frame(time.monotonic())
-            pipeline.add_frame(ReceivedFrame(message, payload, t_received))
+            with self._context.errors.catch("processing a frame", n_failed=1):
+                pipeline.add_frame(ReceivedFrame(message, payload, t_received))
+            self._context.watchdogs.set_frame_rate(pipeline.planes.rate_hz)
             self.state = "calibrating"  # until `process_pending` finds otherwise
         elif isinstance(message, messages.SyncEdge):
-            pipeline.auxiliary.add_sync_edge(message, t_received)
+            with self._context.errors.catch("using a sync message"):
+                pipeline.auxiliary.add_sync_edge(message, t_received)
         elif isinstance(message, messages.BehaviorSample | messages.StimulusFrame):
-            refusal = pipeline.auxiliary.add_timed_message(message, payload)
+            kind = messages.message_type(message)
+            with self._context.errors.catch(f"using a {kind} message"):
+                refusal = pipeline.auxiliary.add_timed_message(
+                    message, payload, time.monotonic()
+                )
         if refusal:
             self._context.events.report_refusal(refusal)
 
@@ -100,12 +138,34 @@ class SessionManager:
     def mark_frames_held_back(self) -> None:
         """Learn that frames wait at the daemon: neither silence nor a stall."""
         self.mark_message()
-        self._context.watchdogs.mark_frame(self._last_message_s)
+        self._context.watchdogs.mark_frames_held_back(self._last_message_s)
 
     # -- progress ------------------------------------------------------------------
 
     def should_hold_frames(self) -> bool:
-        """Return whether frames should wait at the socket (deterministic runs only)."""
+        """Return whether frames should wait at the socket.
+
+        They do where a queue is full and the sender can wait, and in deterministic
+        runs.
+        """
+        if self.pipeline is None:
+            return False
+        is_full = self.pipeline.start.can_wait and self.pipeline.planes.is_queue_full
+        return (
+            is_full or self._must_wait_for_recorder() or self._must_wait_for_inverter()
+        )
+
+    def count_queued_images(self) -> int:
+        """Return how many images were received but not processed yet."""
+        if self.pipeline is None:
+            return 0
+        return self.pipeline.planes.n_queued_images + self.pipeline.pairing.n_pending
+
+    def _must_wait_for_recorder(self) -> bool:
+        can_wait = self.pipeline is not None and self.pipeline.start.can_wait
+        return can_wait and self._context.recording.is_behind
+
+    def _must_wait_for_inverter(self) -> bool:
         if self.pipeline is None:
             return False
         is_building = self.pipeline.planes.is_building_reference
@@ -122,10 +182,13 @@ class SessionManager:
         if self.pipeline is None:
             return
         planes = self.pipeline.planes
-        if planes.is_building_reference or not self.should_hold_frames():
+        may_process = planes.is_building_reference or not self._must_wait_for_inverter()
+        if may_process and not self._must_wait_for_recorder():
             self.pipeline.process_pending(time.monotonic(), is_ending=self.is_ending)
         for notice in planes.take_notices():
             self._context.events.publish_event("reference", notice)
+        for notice in self.pipeline.auxiliary.take_notices():
+            self._context.events.publish_event("clock", notice)
         if self.is_ending and not planes.n_queued:
             self.state = "idle"
         elif self.state == "calibrating" and not planes.is_calibrating:
@@ -139,7 +202,16 @@ class SessionManager:
             self.process_pending()
             self._receive_results()  # frames may wait for the inverter
             if time.monotonic() > deadline_s:
+                self._report_unprocessed()
                 return
+
+    def _report_unprocessed(self) -> None:
+        self.n_unprocessed = self.count_queued_images()
+        sentence = (
+            f"the session had to end with {self.n_unprocessed} frames that were not "
+            f"processed within {_MAX_CATCH_UP_S:g} s"
+        )
+        self._context.events.publish_event("gap", sentence, value=self.n_unprocessed)
 
     def check_silence(self, now_s: float) -> None:
         """End the session when nothing has arrived for `network.idle_timeout_s`."""
@@ -151,12 +223,16 @@ class SessionManager:
             self._context.events.publish_event("silence", sentence)
 
     def check_stalls(self, now_s: float) -> None:
-        """Report frames or an inverter that stalled or resumed."""
-        watchdogs = self._context.watchdogs
+        """Report what stalled, resumed or was lost, and a lost field."""
+        watchdogs, events = self._context.watchdogs, self._context.events
         if self.is_ending:
-            watchdogs.frames.pause()
+            watchdogs.pause_session()
         for name, sentence in watchdogs.take_notices(now_s):
-            self._context.events.publish_event(name, sentence)
+            events.publish_event(name, sentence)
+        if self.pipeline:
+            for sentence in self.pipeline.rejections.take_notices():
+                events.publish_event("field", sentence)
+        events.report_ended_losses(now_s)
         if watchdogs.frames.is_reported:
             self.state = "stalled"
 
@@ -167,6 +243,7 @@ class SessionManager:
         recording = self._context.recording
         recording.is_enabled = is_enabled
         if not is_enabled:
+            self.on_session_end()
             recording.stop()
         elif self.pipeline:
             recording.start(self.pipeline.start, self.pipeline.field)
@@ -178,11 +255,15 @@ class SessionManager:
         if earlier is not None:
             pipeline.planes.resume(earlier)
 
-    def _end_pipeline(self) -> None:
-        self._context.recording.stop()
+    def close(self) -> None:
+        """Cancel the work in the background; there will be no further session."""
         if self.pipeline:
             self.pipeline.close()
         self.pipeline = None
+
+    def _end_pipeline(self) -> None:
+        self._context.recording.stop()
+        self.close()
 
 
 def _describe_layout(start: messages.SessionStart) -> str:

@@ -35,6 +35,11 @@ class SessionRecording:
         self._reports = ReportWriter(settings.recording)
         self._is_failure_reported = False
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the disk is so far behind that rows could soon be dropped."""
+        return self.recorder is not None and self.recorder.is_behind
+
     def start(self, start: messages.SessionStart, field: FieldNeurons) -> None:
         """Open a recording of this session, if recording is enabled."""
         if not self.is_enabled or self.recorder is not None:
@@ -63,9 +68,17 @@ class SessionRecording:
         if self.recorder:
             self._finish(self.recorder)
 
-    def write_report_when_idle(self, is_idle: bool, now_s: float) -> None:
-        """Write the session's report when no frame has come for some seconds."""
-        self._reports.write_when_idle(self.recorder, is_idle, now_s)
+    @property
+    def will_write_report(self) -> bool:
+        """Whether the session's report is written when the recording is closed."""
+        return self.recorder is not None and self._reports.is_due(self.recorder)
+
+    def write_report_when_idle(self, is_idle: bool, now_s: float) -> Path | None:
+        """Write the session's report when no frame has come for some seconds.
+
+        Returns the session's folder when it starts to write.
+        """
+        return self._reports.write_when_idle(self.recorder, is_idle, now_s)
 
     def record_result(
         self, message: messages.PublishedMessage, payload: Array | None = None
@@ -93,9 +106,12 @@ class SessionRecording:
 
     def get_free_disk_gb(self) -> float | None:
         """Return the free space for recordings in GB; None if nothing is recorded."""
-        if not self._settings.recording.enabled or not self._folder.exists():
+        if not self.is_enabled:
             return None
-        return shutil.disk_usage(self._folder).free / 2**30
+        try:
+            return shutil.disk_usage(self._folder).free / 2**30
+        except OSError:  # there is no such folder, or its disk is gone
+            return None
 
     def _finish(self, recorder: Recorder) -> None:
         recorder.close()

@@ -27,8 +27,8 @@ _SAVE_INTERVAL_S = 5.0  # a restart loses at most the state of this time
 class StateCheckpointer:
     """Saves the references and the state of a session's planes into its folder.
 
-    One save runs at a time, in the background. After a failure it stops and reports the
-    failure once in `notices`.
+    One save runs at a time, in the background. After a failure it stops until there is
+    another recording, and reports the failure once in `notices`.
     """
 
     def __init__(self, settings: Settings, background: Executor) -> None:
@@ -36,6 +36,7 @@ class StateCheckpointer:
         self._background = background
         self._notices: list[str] = []
         self._saving: Future[None] | None = None
+        self._folder: Path | None = None  # of the newest save
         self._has_failed = False
         self._saved: dict[tuple[Path, int], PlaneReference] = {}
         self._due_s = 0.0
@@ -49,7 +50,11 @@ class StateCheckpointer:
         self, folder: Path, planes: Sequence[ImagePlane], now_s: float
     ) -> None:
         """Start to save a new reference, or the state when it is due; call it often."""
-        if self._is_saving() or self._has_failed:
+        if self._is_saving():
+            return
+        if folder != self._folder:
+            self._folder, self._has_failed = folder, False
+        if self._has_failed:
             return
         for number, plane in enumerate(planes):
             reference = plane.reference

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rtrecon import config
@@ -69,8 +70,9 @@ class ChildProcess:
         command += ["--daemon-pid", str(os.getpid())]
         process = subprocess.Popen(command, stdin=subprocess.PIPE)
         assert process.stdin is not None
-        process.stdin.write(config.dump(self._settings).encode())
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it has exited: `poll_exit` reports it
+            process.stdin.write(config.dump(self._settings).encode())
+            process.stdin.close()
         if self._spec.has_low_priority:
             lower_priority(process.pid)
         self._process, self._ready_s, self._restart_due_s = process, None, None

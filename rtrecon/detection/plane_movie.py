@@ -47,17 +47,20 @@ def open_plane_movie(
                 "from 0"
             )
         hints = replace(hints, channel=recording.channels[0])
+        n_frames = recording.n_frames
+        if n_channels > 1 and n_frames is not None:  # channels may differ in length
+            with open_recording(path, hints) as single_channel:
+                n_frames = single_channel.n_frames
 
         def read_frames() -> Iterator[Array]:
             return _read_plane_frames(path, hints, plane)
 
-        n_frames = recording.n_frames
         return PlaneMovie(
             shape=recording.shape,
             n_frames=(
                 sum(1 for _ in read_frames())
                 if n_frames is None
-                else ceil(n_frames / (n_channels * n_planes))
+                else ceil(n_frames / n_planes)
             ),
             frames=read_frames,
             rate_hz=None if isnan(recording.rate_hz) else recording.rate_hz,

@@ -18,6 +18,7 @@ from rtrecon.config import NetworkSettings
 from rtrecon.daemon.ingest import Ingest, IngestAction
 from rtrecon.daemon.rate_limits import Throttle
 from rtrecon.daemon.sockets import open_tcp_server
+from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage
 from rtrecon.protocol import messages
 from rtrecon.transport import sockets
 from rtrecon.transport.authenticator import CurveAuthenticator
@@ -47,9 +48,13 @@ def report_incoming(settings: NetworkSettings, seconds: float | None) -> Iterato
 
 
 class TransportMonitor:
-    """Counts the messages of one transport since the last summary."""
+    """Counts the messages of one transport since the last summary.
 
-    def __init__(self, transport: str, socket: Socket) -> None:
+    clocks: those of all senders, also of the other transport.
+    """
+
+    def __init__(self, transport: str, socket: Socket, clocks: ArrivalClocks) -> None:
+        self._clocks = clocks
         self._transport = transport
         self._socket = socket
         self._ingest = Ingest()
@@ -91,6 +96,9 @@ class TransportMonitor:
         self._counts[messages.message_type(message)] += 1
         if isinstance(message, messages.Frame):
             self._latencies_ms.append(1e3 * (t_received - message.t_send))
+            self._clocks.add_frame(message, time.monotonic())
+        elif isinstance(message, TimedMessage):
+            self._clocks.add_message(message, time.monotonic())
         is_new_session = result.action is IngestAction.SESSION
         if isinstance(message, messages.SessionStart) and is_new_session:
             yield _format_start(message)
@@ -116,13 +124,14 @@ class TransportMonitor:
 
 @dataclass(frozen=True)
 class IncomingMonitor:
-    """Both transports, rejected clients, and a notice about the addresses."""
+    """Both transports, rejected clients, clocks, a notice about the addresses."""
 
     address_notice: str
     transports: tuple[TransportMonitor, ...]
     tcp: TcpServer | None
     authenticator: CurveAuthenticator | None
     poller: zmq.Poller
+    clocks: ArrivalClocks
 
     def poll(self) -> Iterator[str]:
         """Wait a moment; yield notices about what has arrived."""
@@ -139,6 +148,9 @@ class IncomingMonitor:
         """Return a summary for each transport that has a session."""
         summaries = [transport.summarize(span_s) for transport in self.transports]
         known = [summary for summary in summaries if summary]
+        if errors := self.clocks.describe_errors():
+            text = ", ".join(errors)
+            known.append(f"clocks, compared with the microscope's computer: {text}")
         return known or ["nothing yet: is the sender on, and is this its address?"]
 
 
@@ -163,14 +175,15 @@ def _open_monitor(settings: NetworkSettings) -> Iterator[IncomingMonitor]:
             stack.callback(tcp.close)
         for socket in (frames, tcp_frames):
             poller.register(socket, zmq.POLLIN)
+        clocks = ArrivalClocks()
         transports = (
-            TransportMonitor("ZeroMQ", frames),
-            TransportMonitor("framed TCP", tcp_frames),
+            TransportMonitor("ZeroMQ", frames, clocks),
+            TransportMonitor("framed TCP", tcp_frames, clocks),
         )
         with_keys = "with keys" if keys else "without keys"
         addresses = f"{settings.frames} and, framed TCP, {settings.tcp}"
         notice = f"listening at {addresses}; {with_keys}"
-        yield IncomingMonitor(notice, transports, tcp, authenticator, poller)
+        yield IncomingMonitor(notice, transports, tcp, authenticator, poller, clocks)
 
 
 def _format_start(start: messages.SessionStart) -> str:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from rtrecon.closed_loop.rules import bind_rules
-from rtrecon.config import NetworkSettings, RecordingSettings, Settings
-from rtrecon.core.errors import UserError
+from rtrecon.config import NetworkSettings, Settings
 from rtrecon.core.types import Array
 from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
 from rtrecon.daemon.sockets import DaemonSockets
+from rtrecon.diagnostics.recording_space import DEFAULT_SHAPE, check_recording_folder
 from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.imaging.frame_processor import FrameProcessor
 from rtrecon.imaging.traces.neuropil import make_cell_masks
 from rtrecon.inversion.live.backlog import missing_activity
 from rtrecon.inversion.live.inversion_pair import InversionPair
+from rtrecon.rois.readers.registry import load_rois_of_any_field
 
-_DEFAULT_SHAPE = (512, 512)  # timed if no file gives the size of the field
+_LOAD_INTERVAL_S = 0.5
+_MAX_LOAD = 0.25  # of all cores, by other programs
 _N_TIMED_FRAMES = 150
 _N_WARM_UP_FRAMES = 20
 _N_TIMED_HOPS = 6
@@ -33,7 +37,8 @@ def run_preflight(settings: Settings) -> Iterator[str]:
     yield _describe_neurons(neurons)
     yield from _check_rules(settings)
     yield from _check_ports(settings.network)
-    yield _check_recording_folder(settings.recording)
+    yield check_recording_folder(settings, neurons)
+    yield _measure_load()
     if not neurons.has_unit_rates:
         yield _time_frame_processing(settings, neurons)
     if neurons.card is not None:
@@ -72,24 +77,17 @@ def _check_ports(network: NetworkSettings) -> Iterator[str]:
     yield f"keys: {network.keys}" if network.keys else "keys: none, this computer only"
 
 
-def _check_recording_folder(recording: RecordingSettings) -> str:
-    if not recording.enabled:
-        return "recording: off"
-    folder = Path(recording.folder)
-    probe = folder / ".rtrecon-check"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise UserError(
-            f"recording.folder = {folder} cannot be written: {error}; choose another"
-        ) from None
-    return f"recording: {folder.resolve()} can be written"
+def _measure_load() -> str:
+    """Return what other programs use of the processor; this one does nothing now."""
+    share = psutil.cpu_percent(interval=_LOAD_INTERVAL_S) / 100
+    sentence = f"computer: other programs use {share:.0%} of {os.cpu_count()} cores"
+    if share > _MAX_LOAD:
+        return f"{sentence}; close them, or the speeds below are too low"
+    return sentence
 
 
 def _time_frame_processing(settings: Settings, neurons: NeuronSource) -> str:
-    images = neurons.card.mean_image if neurons.card else _make_texture()[None]
+    images = neurons.card.mean_image if neurons.card else _make_textures(neurons)
     planes, lines, pixels = images.shape
     field = neurons.select_for_images((lines, pixels), planes)
     template, rois = images[0], field.rois.select_neurons(field.plane_indices(0))
@@ -114,10 +112,17 @@ def _time_frame_processing(settings: Settings, neurons: NeuronSource) -> str:
     )
 
 
-def _make_texture() -> Array:
-    y, x = np.mgrid[: _DEFAULT_SHAPE[0], : _DEFAULT_SHAPE[1]]
+def _make_textures(neurons: NeuronSource) -> Array:
+    """Return images (planes, lines, pixels) of a field that fits the masks."""
+    shape, n_planes = DEFAULT_SHAPE, 1
+    if neurons.masks_path is not None:
+        rois = load_rois_of_any_field(
+            neurons.masks_path, neurons.settings, DEFAULT_SHAPE
+        )
+        shape, n_planes = rois.shape, int(rois.planes.max(initial=0)) + 1
+    y, x = np.mgrid[: shape[0], : shape[1]]
     texture = 200 + 50 * np.sin(y / 9.0) * np.cos(x / 7.0)
-    return np.asarray(texture, np.float32)
+    return np.tile(np.asarray(texture, np.float32), (n_planes, 1, 1))
 
 
 def _time_inversion(settings: Settings, path: Path) -> str:

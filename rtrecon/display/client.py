@@ -138,14 +138,14 @@ class DisplayClient:
 
 
 def read_masks(answer: Answer) -> Array | None:
-    """Return the masks in an answer: uint16 (planes, lines, pixels), 0 = no neuron.
+    """Return the masks in an answer: uint32 (planes, lines, pixels), 0 = no neuron.
 
     None if the answer has no masks, as from a daemon without a session.
     """
     try:
         shape = tuple(int(side) for side in answer.fields["masks"])
         planes, lines, pixels = shape
-        labels = np.frombuffer(answer.attachments[0], "<u2")
+        labels = np.frombuffer(b"".join(answer.attachments), "<u4")
         return labels.reshape(planes, lines, pixels)
     except (KeyError, TypeError, ValueError, IndexError):
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QByteArray, QSettings, Qt
@@ -39,9 +40,10 @@ class PictureFrame(TitledFrame):
 class WindowLayout(QWidget):
     """All widgets of the window in their places; `Window` fills them.
 
-    From top to bottom: reconstruction and stimulus, the timeline, the panels, the
-    health line, the note (hidden until needed), and the status sentence. The key help
-    lies over all of it and is hidden until needed.
+    From top to bottom: the banner (hidden while nothing is wrong), reconstruction and
+    stimulus, the timeline, the panels, the health line, the note (hidden until needed),
+    and the status sentence. The key help lies over all of it and is hidden until
+    needed.
     """
 
     def __init__(self, panel_types: Sequence[type[Panel[Any]]]) -> None:
@@ -54,6 +56,9 @@ class WindowLayout(QWidget):
         self.panels = [panel_type() for panel_type in panel_types]
         self.health_line, self.sentence = HealthLine(), ElidedLabel()
         self.process_states = make_label("? keys", "note")
+        self.banner = make_label("", "banner")
+        self.banner.setWordWrap(True)
+        self.banner.hide()
         self.note = QLineEdit()
         self.note.setPlaceholderText(
             "Note for the recording: Enter sends it, Esc discards it"
@@ -74,6 +79,15 @@ class WindowLayout(QWidget):
     def notify(self, sentence: str) -> None:
         """Show a sentence at the bottom of the window."""
         self.sentence.show_text(sentence)
+
+    def show_conditions(self, conditions: Mapping[str, str]) -> None:
+        """Show a banner with what is wrong, a sentence by name; hide it if empty."""
+        lines = [
+            f"<b>{escape(name.upper())}</b> &nbsp; {escape(sentence)}"
+            for name, sentence in conditions.items()
+        ]
+        self.banner.setText("<br>".join(lines))
+        self.banner.setVisible(bool(lines))
 
     def dim_panels(self, is_dimmed: bool) -> None:
         """Dim the panels while their content may be out of date."""
@@ -128,6 +142,7 @@ class WindowLayout(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 10, 10, 8)
         layout.setSpacing(8)
+        layout.addWidget(self.banner)
         layout.addWidget(
             make_splitter("rows", vertical, [(upper, 470), (panels, 330)]), 1
         )

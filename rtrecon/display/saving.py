@@ -14,9 +14,7 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.files import open_atomically
 from rtrecon.core.types import Array
 from rtrecon.display.playback import ENCODER_RATE_HZ
-from rtrecon.sources.video import write_movie
-
-_GAP_PX = 2  # between reconstruction and stimulus, in pixels of the movie
+from rtrecon.sources.video import join_side_by_side, write_movie
 
 FramePair = tuple[Array, Array | None]  # reconstruction and, where known, stimulus
 
@@ -89,12 +87,12 @@ def _write_clip(path: Path, pairs: Sequence[FramePair]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open_atomically(path) as temporary:
-            write_movie(temporary, join_side_by_side(pairs), rate_hz=ENCODER_RATE_HZ)
+            write_movie(temporary, make_clip(pairs), rate_hz=ENCODER_RATE_HZ)
     except OSError as error:
         raise UserError(f"Clip {path} cannot be written: {error}") from None
 
 
-def join_side_by_side(pairs: Sequence[FramePair]) -> Array:
+def make_clip(pairs: Sequence[FramePair]) -> Array:
     """Return uint8 (n, height, width): reconstruction, a gap, stimulus.
 
     An unknown stimulus is black. If no stimulus is known, or none has the shape of the
@@ -110,5 +108,4 @@ def join_side_by_side(pairs: Sequence[FramePair]) -> Array:
         return movie
     black = np.zeros(shape, np.uint8)
     right = np.stack([black if stimulus is None else stimulus for stimulus in stimuli])
-    gap = np.zeros((len(movie), shape[0], _GAP_PX), np.uint8)
-    return np.concatenate([movie, gap, right], axis=2)
+    return join_side_by_side(movie, right)

@@ -19,11 +19,13 @@ from typing import ClassVar, TypeVar
 
 from rtrecon.core.types import Array
 from rtrecon.display.playback import Playback
+from rtrecon.display.session_contents import SessionContents
 from rtrecon.protocol import messages
 from rtrecon.protocol.messages import PublishedMessage
 
 MAX_SILENCE_S = 2.0
 _NEVER = -math.inf
+_NOT_YET = {"activity": "No activity yet", "movie": "No movie yet"}
 _PROCESS_STATES = {  # (process, state) that one word does not explain
     ("daemon", "waiting"): "The daemon is ready for the first frame.",
     (
@@ -77,6 +79,7 @@ class DisplayState:
     def _begin_session(self, session: str) -> None:
         self.session = session
         self.playback = Playback()
+        self.contents = SessionContents()
         self.identifiability: Array | None = None  # float32 (height, width), 0..1
         self.has_field = False
         self._panels = {kind: kind() for kind in self._panel_types}
@@ -116,9 +119,24 @@ class DisplayState:
             )
         if now_s - self._activity_s > MAX_SILENCE_S:
             return self._missing("activity", self._activity_s, "daemon", now_s)
+        if self.is_without_encoder:
+            return f"{self._recording_headline()}\n{self.contents.describe()}"
         if now_s - self._movie_s > MAX_SILENCE_S:
             return self._missing("movie", self._movie_s, "inverter", now_s)
         return ""
+
+    @property
+    def is_without_encoder(self) -> bool:
+        """Whether the daemon has no encoder, so that there is never a movie."""
+        daemon = self.health.get("daemon")
+        return daemon is not None and not daemon.has_inverter
+
+    def conditions(self, now_s: float) -> dict[str, str]:
+        """Return what is wrong now, a sentence by name; empty if nobody knows."""
+        daemon = self.health.get("daemon")
+        if daemon is None or self.daemon_stopped or self.is_daemon_silent(now_s):
+            return {}
+        return daemon.conditions
 
     def is_daemon_silent(self, now_s: float) -> bool:
         """Return whether no message of any kind was received for too long."""
@@ -152,6 +170,7 @@ class DisplayState:
         self, message: PublishedMessage, payload: Array, now_s: float
     ) -> None:
         self.daemon_stopped = False
+        self.contents.update(message, payload)
         match message:
             case messages.FieldImage():
                 self.has_field = True
@@ -183,12 +202,24 @@ class DisplayState:
             "address with --publish."
         )
 
+    def _recording_headline(self) -> str:
+        daemon = self.health["daemon"]
+        is_recording = daemon.disk_free_gb is not None
+        is_recording &= "not recording" not in daemon.conditions
+        if is_recording:
+            return "Recording, without an encoder"
+        return "Not recording, without an encoder"
+
     def _missing(self, what: str, last_s: float, process: str, now_s: float) -> str:
-        """Say what is missing, since when, and what the process behind it does."""
-        since = " yet" if last_s == _NEVER else f" for {now_s - last_s:.0f} s"
+        """Return what is missing, since when, and what the process behind it does."""
+        headline = _NOT_YET[what]
+        if last_s != _NEVER:
+            headline = f"No {what} for {now_s - last_s:.0f} s"
         health = self.health.get(process)
+        if process == "inverter" and health is None and self.health:
+            return f"{headline}\nThe inverter loads the encoder."
         if health is None or health.state == "running":
-            return f"No {what}{since}"
+            return headline
         state = f"The {process} reports: {health.state}."
         explained = _PROCESS_STATES.get((process, health.state), state)
-        return f"No {what}{since}\n{explained}"
+        return f"{headline}\n{explained}"

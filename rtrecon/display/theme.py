@@ -39,6 +39,8 @@ QLabel#word {{ font-size: 54px; font-weight: bold; }}
 QLabel#label {{ font-size: {LABEL_PX}px; color: {MUTED}; }}
 QLabel#value {{ font-size: 23px; font-weight: bold; }}
 QLabel#value[alarm="true"] {{ color: {ALARM}; }}
+QLabel#banner {{ background: {VERMILLION}; color: {BACKGROUND}; font-size: 24px;
+    border-radius: 6px; padding: 8px 14px; }}
 QLabel#help {{ background: {PANEL}; border: 2px solid {MUTED}; border-radius: 8px;
     padding: 18px 26px; font-size: 18px; }}
 QLineEdit {{ background: {PANEL}; border: 2px solid {SKY}; border-radius: 4px;

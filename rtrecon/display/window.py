@@ -138,6 +138,7 @@ class Window(layout.WindowLayout):
     def _update_snapshot(self) -> None:
         """Save a snapshot, but do not replace one of a running movie by a notice."""
         is_running = not self.state.notice(time.monotonic())
+        is_running |= self.state.is_without_encoder
         path = self._options.snapshot
         if path is not None and (is_running or not path.exists()):
             self.save_snapshot()
@@ -161,7 +162,11 @@ class Window(layout.WindowLayout):
         notice = "" if hides_notice else self.state.notice(now_s)
         if moment is None:
             self.movie.picture.draw(None, notice)
-            self.stimulus.picture.draw(None)
+            # Without an encoder, the stimulus is all there is to see.
+            newest = self.state.contents.newest_stimulus
+            self.stimulus.picture.draw(
+                newest if self.state.is_without_encoder else None
+            )
             return
         self.movie.picture.draw(
             moment.reconstruction, notice, self._movie_style(moment)
@@ -205,6 +210,7 @@ class Window(layout.WindowLayout):
                 panel.needs_redraw = False
                 panel.draw(panel_state, now_s)
         is_silent = state.is_daemon_silent(now_s)
+        self.show_conditions(state.conditions(now_s))
         if "health" in changed or is_silent != self._is_daemon_silent:
             self._is_daemon_silent = is_silent
             self.dim_panels(is_silent)

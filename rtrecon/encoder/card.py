@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
+from rtrecon.encoder.file_kinds import describe_foreign_file
 from rtrecon.rois.roi_set import RoiSet
 
 FORMAT_VERSION = 1
@@ -60,6 +61,8 @@ def read_card(path: Path) -> Card:
         raise CheckpointError(
             f"checkpoint {path} does not exist; train one with `rtrecon train`"
         )
+    if problem := describe_foreign_file(path):
+        raise CheckpointError(f"checkpoint {path} {problem}")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = _parse_metadata(path, file.metadata() or {})

@@ -6,6 +6,7 @@ on exactly the activity that it gets in a session.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,12 +14,13 @@ import numpy as np
 
 from rtrecon.config import RegistrationSettings, Settings
 from rtrecon.core.types import Array
+from rtrecon.imaging.registration.fixed_registrar import is_too_small, make_registrar
 from rtrecon.imaging.registration.frame_quality import RejectionReason
 from rtrecon.imaging.registration.registrar import FrameShift, Registrar
 from rtrecon.imaging.registration.template_drift import AdaptiveTemplate
 from rtrecon.imaging.registration.z_drift import DepthEstimate, DepthTracker
+from rtrecon.imaging.traces.activity_estimator import ActivityEstimator
 from rtrecon.imaging.traces.baseline import DffCalculator
-from rtrecon.imaging.traces.deconvolution import make_deconvolver
 from rtrecon.imaging.traces.extraction import TraceExtractor
 from rtrecon.imaging.traces.neuropil import CellMasks, make_cell_masks
 from rtrecon.imaging.traces.noise import RunningSnr
@@ -31,15 +33,17 @@ class FrameTraces:
     """The values of all n neurons in one frame; (n,) float32 arrays of its own.
 
     All are NaN where the frame is rejected: nothing was measured. activity belongs to
-    the frame `deconvolution_lag_frames` earlier, and is NaN where that frame had no
-    values.
+    the block of frames `deconvolution_lag_frames` blocks earlier, and is NaN where that
+    block had no values. A block is one frame, or several of a microscope that is faster
+    than the encoder; has_activity is False in frames that do not end a block.
     """
 
     shift: FrameShift
     cell: Array  # counts
     neuropil: Array  # counts
     dff: Array
-    activity: Array  # dF/F per frame, >= 0
+    activity: Array  # dF/F per block, >= 0
+    has_activity: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,14 @@ class FrameProcessor:
                 f"has {template.shape}: they belong to another field or zoom"
             )
         self._n = len(cells)
+        self._n_completed = 0  # frames whose traces are complete
         self._settings = settings
         registration, traces = settings.registration, settings.traces
-        self._registrar = Registrar(
+        self._registrar = make_registrar(
             template, registration, scan_offset_px=scan_offset_px
         )
-        drift_s = registration.template_drift_s
+        can_move = isinstance(self._registrar, Registrar)
+        drift_s = registration.template_drift_s if can_move else None
         self._adaptive = (
             AdaptiveTemplate(template, rate_hz, drift_s) if drift_s else None
         )
@@ -97,9 +103,8 @@ class FrameProcessor:
         self._extractor = TraceExtractor(cells, masks.neuropil)
         self._demixer = CellDemixer(cells) if traces.overlap == "demix" else None
         self._dff = DffCalculator(self._n, rate_hz, traces, detector_offset_counts)
-        rise_s = traces.indicator_rise_s
-        self._deconvolver = make_deconvolver(self._n, rate_hz, traces, rise_s)
-        self._snr = RunningSnr(self._n, rate_hz, traces, rise_s)
+        self._activity = ActivityEstimator(self._n, rate_hz, settings)
+        self._snr = RunningSnr(self._n, rate_hz, traces, traces.indicator_rise_s)
         self.registered_image = np.zeros(template.shape, np.float32)
 
     def process_frame(
@@ -123,10 +128,46 @@ class FrameProcessor:
             self._extractor.extract_traces(self.registered_image, cell, neuropil)
             if self._demixer is not None:
                 self._demixer.demix_cells(cell, neuropil)
+        return self._complete_traces(shift, cell, neuropil, dff, activity)
+
+    def process_frame_safely(
+        self, frame: Array, registration_frame: Array
+    ) -> tuple[FrameTraces, Exception | None]:
+        """Like `process_frame`; where it raises, return a rejected frame and the error.
+
+        The frame counts as lost, so that all later ones keep their place in time.
+        """
+        n_before = self._n_completed
+        try:
+            return self.process_frame(frame, registration_frame), None
+        except Exception as error:  # no frame may end a live session
+            shift = FrameShift(0.0, 0.0, 0.0, False, RejectionReason.FAILED)
+            missing = np.full((4, self._n), np.nan, np.float32)
+            if self._n_completed == n_before:
+                with suppress(Exception):  # of the same cause
+                    return self._complete_traces(shift, *missing), error
+            missing = np.full((4, self._n), np.nan, np.float32)
+            return FrameTraces(shift, *missing), error
+
+    def _complete_traces(
+        self,
+        shift: FrameShift,
+        cell: Array,
+        neuropil: Array,
+        dff: Array,
+        activity: Array,
+    ) -> FrameTraces:
+        """Compute dF/F and activity of a frame whose cells are read, or NaN."""
         self._dff.compute_dff(cell, neuropil, dff)
         self._snr.add_values(dff)
-        self._deconvolver.deconvolve_frame(dff, activity)
-        return FrameTraces(shift, cell, neuropil, dff, activity)
+        has_activity = self._activity.add_frame(dff, activity)
+        self._n_completed += 1
+        return FrameTraces(shift, cell, neuropil, dff, activity, has_activity)
+
+    @property
+    def block_frames(self) -> int:
+        """Number of frames that are averaged before deconvolution."""
+        return self._activity.block_frames
 
     @property
     def depth_estimate(self) -> DepthEstimate:
@@ -159,7 +200,7 @@ class FrameProcessor:
         """Renew the template and the depth, with a frame that was moved back."""
         adaptive = self._adaptive
         if adaptive and shift.is_accepted and adaptive.add_frame(image, shift):
-            self._registrar.replace_template(adaptive.pyramid)
+            self._use_adapted_template(adaptive)
         if self._depth_tracker:
             # The depth is of interest just for frames that are out of plane.
             is_out_of_plane = shift.rejection_reason == RejectionReason.OUT_OF_PLANE
@@ -169,7 +210,8 @@ class FrameProcessor:
     def warm_up(self) -> None:
         """Compile every kernel that is used, on dummy data; nothing here changes."""
         scene = np.random.default_rng(0).integers(0, 200, self.registered_image.shape)
-        line = np.arange(2), np.arange(2), np.ones(2, np.float32)
+        rows = np.minimum(np.arange(2), len(scene) - 1)
+        line = rows, np.arange(2), np.ones(2, np.float32)
         dot = np.arange(1), np.arange(1), np.ones(1, np.float32)  # on the line
         rois = build_roi_set(np.arange(2), scene.shape, [line, dot])
         # Defaults except for what runs at all, so that the scene is accepted.
@@ -184,6 +226,8 @@ class FrameProcessor:
             )
             for dtype in (np.int16, np.uint16):
                 processor.process_frame(scene.astype(dtype))
+        if is_too_small(scene.shape):
+            return
         still = FrameShift(0.0, 0.0, 1.0, True)
         adaptive = AdaptiveTemplate(template, 1.0, 10.0)
         adaptive.add_frame(processor.registered_image, still)
@@ -208,13 +252,17 @@ class FrameProcessor:
                 }
             )
         if self._adaptive:
-            self._registrar.replace_template(self._adaptive.pyramid)
+            self._use_adapted_template(self._adaptive)
+
+    def _use_adapted_template(self, adaptive: AdaptiveTemplate) -> None:
+        assert isinstance(self._registrar, Registrar)  # others have no such template
+        self._registrar.replace_template(adaptive.pyramid)
 
     def _stateful_parts(self) -> dict[str, _Stateful]:
         parts: dict[str, _Stateful] = {
             "registration": self._registrar,
             "dff": self._dff,
-            "deconvolution": self._deconvolver,
+            "deconvolution": self._activity,
             "snr": self._snr,
         }
         return parts | ({"template_drift": self._adaptive} if self._adaptive else {})

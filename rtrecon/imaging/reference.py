@@ -15,11 +15,20 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.imaging.field_match.comparison import FieldReport, compare_fields
 from rtrecon.imaging.field_match.mask_orientation import check_transposition
+from rtrecon.imaging.field_match.match import is_too_small_to_match
+from rtrecon.imaging.registration.fixed_registrar import (
+    average_frames,
+    describe_too_small,
+    is_too_small,
+)
 from rtrecon.imaging.registration.registrar import make_template
 from rtrecon.imaging.registration.scan_phase import estimate_scan_offset
 from rtrecon.imaging.registration.z_drift import DepthStack, prepare_depth_stack
-from rtrecon.imaging.traces.detector_offset import estimate_detector_offset
 from rtrecon.imaging.traces.neuropil import CellMasks, make_cell_masks
+from rtrecon.imaging.traces.offset_choice import (
+    choose_detector_offset,
+    describe_neurons_at_offset,
+)
 from rtrecon.rois.roi_set import RoiSet
 from rtrecon.sources.reference_stack import read_stack
 
@@ -85,27 +94,33 @@ def build_reference(
     offset_px = 0.0
     if settings.registration.scan_phase == "auto":
         offset_px = estimate_scan_offset(frames).px
-    template = make_template(
-        np.stack(frames), settings.registration, scan_offset_px=offset_px
-    )
-    signal_frames = frames if signal_frames is None else signal_frames
+    if is_too_small(frames[0].shape):
+        template = average_frames(frames, offset_px)
+    else:
+        template = make_template(
+            np.stack(frames), settings.registration, scan_offset_px=offset_px
+        )
     reference = _locate_neurons(template, stored_field, settings)
     reference = _add_depth_reference(reference, settings.registration)
-    reference = _add_detector_offset(reference, signal_frames, settings.traces)
+    signal_image = reference.template
+    if signal_frames is None:
+        signal_frames = frames
+    elif signal_frames[0] is not frames[0]:
+        signal_image = np.mean(signal_frames, axis=0, dtype=np.float32)
+    reference = _add_detector_offset(
+        reference, signal_frames, signal_image, settings.traces
+    )
     return replace(reference, scan_offset_px=offset_px)
 
 
 def build_stored_reference(
-    stored_field: StoredField, settings: Settings, report: FieldReport | None = None
+    stored_field: StoredField, settings: Settings
 ) -> PlaneReference:
     """Return the image on which the neurons were drawn as the reference, unchanged."""
-    assert stored_field.stored_image is not None
-    offset = settings.traces.detector_offset_counts
-    reference = _make_reference(
-        stored_field.stored_image, stored_field.rois, settings, report
-    )
-    counts = 0.0 if offset == "auto" else offset
-    return replace(reference, detector_offset_counts=counts)
+    image = stored_field.stored_image
+    assert image is not None
+    reference = _make_reference(image, stored_field.rois, settings)
+    return _add_detector_offset(reference, [image], image, settings.traces)
 
 
 def _locate_neurons(
@@ -114,31 +129,35 @@ def _locate_neurons(
     stored_image, rois = stored_field.stored_image, stored_field.rois
     if stored_image is None:
         return _make_reference(template, rois, settings)
+    if is_too_small_to_match(template.shape):
+        reference = _make_reference(stored_image, rois, settings)
+        notice = (
+            f"the field of {template.shape[0]} x {template.shape[1]} pixels is too "
+            "small to be found again; the masks are used where they were drawn"
+        )
+        return replace(reference, notices=(*reference.notices, notice))
     report = compare_fields(template, stored_image, rois, settings.field_match)
     if not report.match.is_found:
-        return build_stored_reference(stored_field, settings, report)
+        return _make_reference(stored_image, rois, settings, report)
     return _make_reference(template, report.moved_rois, settings, report)
 
 
 def _add_detector_offset(
-    reference: PlaneReference, frames: list[Array], settings: TracesSettings
+    reference: PlaneReference,
+    frames: list[Array],
+    signal_image: Array,
+    settings: TracesSettings,
 ) -> PlaneReference:
-    """Add the detector offset: that of the settings, or an estimate from frames."""
-    if settings.detector_offset_counts != "auto":
-        counts = settings.detector_offset_counts
-        return replace(reference, detector_offset_counts=counts)
-    offset = estimate_detector_offset(frames)
-    if offset is None:
-        notice = (
-            "the detector offset cannot be estimated from these frames; 0 counts are "
-            "used"
-        )
-    else:
-        notice = f"the detector offset is {offset.counts:.0f} counts"
+    """Add the detector offset: that of the settings, or an estimate from frames.
+
+    frames: of the signal channel, or one image of it. signal_image: their mean.
+    """
+    offset = choose_detector_offset(frames, settings)
+    dark = describe_neurons_at_offset(signal_image, reference.masks, offset.counts)
     return replace(
         reference,
-        detector_offset_counts=offset.counts if offset else 0.0,
-        notices=(*reference.notices, notice),
+        detector_offset_counts=offset.counts,
+        notices=(*reference.notices, *offset.notices, *([dark] if dark else [])),
     )
 
 
@@ -166,6 +185,7 @@ def _make_reference(
 ) -> PlaneReference:
     masks = make_cell_masks(rois, settings.traces)
     notices = [
+        describe_too_small(template.shape),
         report.summary if report else None,
         check_transposition(rois, template) if report is None else None,
         _describe_hidden_cells(masks),

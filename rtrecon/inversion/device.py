@@ -1,10 +1,15 @@
-"""Configures torch for a GPU: bit-for-bit repeatable, or as fast as possible."""
+"""Configures torch: repeatable or as fast as possible on a GPU; threads on a CPU."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+from rtrecon.encoder.base import LiveEncoder
+from rtrecon.encoder.compact import CompactEncoder
 
 
 def configure_torch(*, repeatable: bool) -> None:
@@ -15,3 +20,19 @@ def configure_torch(*, repeatable: bool) -> None:
     if repeatable:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA requires it
         torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextmanager
+def limit_threads(encoder: LiveEncoder) -> Iterator[None]:
+    """Invert a compact encoder with one thread; restore the number afterwards.
+
+    Its matrices are small: several threads wait for each other, and where other
+    programs run, a step takes up to eight times as long.
+    """
+    n_threads = torch.get_num_threads()
+    if isinstance(encoder, CompactEncoder):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

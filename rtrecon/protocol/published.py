@@ -217,6 +217,10 @@ class Health(PublishedHeader, frozen=True, tag="health"):
         str, describe("One word, such as waiting, calibrating, running or idle.")
     ]
     rate_hz: Annotated[float, describe("Frames processed per second.", "Hz")] = 0.0
+    frames_sent: Annotated[
+        int | None,
+        describe("As the sender counts them; null until it has ended.", "frames"),
+    ] = None
     frames_received: Annotated[int, describe("In this session.", "frames")] = 0
     frames_processed: Annotated[int, describe("In this session.", "frames")] = 0
     rejected_messages: Annotated[

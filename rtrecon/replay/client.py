@@ -8,13 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from rtrecon.config import NetworkSettings
 from rtrecon.core.errors import UserError
 from rtrecon.sources.recording import RecordedFrame, Recording
 from rtrecon.transport.keys import ClientKeys
+from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
+from rtrecon.transport.sockets import split_address
 
 DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there, and to take what is queued
-QUEUE_TIMEOUT_S = 120.0  # for a daemon that waits for its inverter before it continues
+QUEUE_TIMEOUT_S = 120.0  # for a daemon whose queues are full before it continues
+ANSWER_TIMEOUT_S = 25.0  # for a daemon that still processes the session before
+_ANSWER_INTERVAL_S = 0.02
 END_TIMEOUT_S = 1.0  # for the daemon to take the last message, which is only a hint
 
 T = TypeVar("T")
@@ -94,30 +99,70 @@ class ReplayClient:
     timeout_s: for a daemon to be there, and to take what is queued in the end.
     queue_timeout_s: for each frame to be taken, else `ReplayError`; 0 = a frame that is
     not taken at once is dropped and counted. keys: a client's, if the daemon requires
-    keys.
+    keys. control: the daemon's control address, at which it says whether it refuses
+    the session; None = do not ask.
     """
 
     address: str
     keys: ClientKeys | None
     timeout_s: float
     queue_timeout_s: float = 0.0
+    control: str | None = None
 
     @contextmanager
     def open_session(self, **start: object) -> Iterator[SessionSender]:
         """Start a session with a daemon; end it in any case.
 
-        start: fields of the start message. Raises `ReplayError` if there is no daemon.
+        start: arguments of `SessionSender`. Raises `ReplayError` if there is no daemon,
+        or with the daemon's sentence if it refuses the session.
         """
-        sender = SessionSender(self.address, self.keys, **start)
+        can_wait = self.queue_timeout_s > 0
+        sender = SessionSender(self.address, self.keys, can_wait=can_wait, **start)
         try:
             if not sender.wait_for_daemon(self.timeout_s):
                 raise ReplayError(sender.explain_missing_daemon())
+            if self.control:
+                require_accepted(self.control, sender.session, self.keys)
             sender.queue_timeout_s = self.queue_timeout_s
             yield sender
         finally:
             sender.queue_timeout_s = END_TIMEOUT_S
             sender.send_end("replay over")
             sender.close(self.timeout_s)
+
+
+def require_accepted(control: str, session: str, keys: ClientKeys | None) -> None:
+    """Wait until the daemon at `control` has begun the session.
+
+    Raises `ReplayError` with the daemon's sentence if it refuses the session. Returns
+    also if no daemon answers there, or none that receives this session: then it is not
+    known.
+    """
+    deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        try:
+            answer = call_daemon(control, "session", keys, session=session)
+        except RpcError:
+            return
+        if answer["is_refused"]:
+            raise ReplayError(f"the daemon refuses the session: {answer['sentence']}")
+        if answer["is_current"]:
+            return
+        time.sleep(_ANSWER_INTERVAL_S)
+
+
+def guess_control_address(frames: str) -> str | None:
+    """Return the control address of the daemon that receives frames at `frames`.
+
+    None if the port is not the default one: then the control port is another, too.
+    """
+    defaults = NetworkSettings()
+    _, default_port = split_address(defaults.frames)
+    host, port = split_address(frames)
+    if port != default_port:
+        return None
+    _, control_port = split_address(defaults.control)
+    return f"tcp://{f'[{host}]' if ':' in host else host}:{control_port}"
 
 
 def require_valid_pace(speed: float | None, loops: int | None = 1) -> None:

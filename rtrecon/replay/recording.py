@@ -14,6 +14,7 @@ from typing import TypeVar
 from rtrecon import sources
 from rtrecon.replay.client import (
     DAEMON_TIMEOUT_S,
+    QUEUE_TIMEOUT_S,
     FrameCountCallback,
     Pacing,
     ReplayClient,
@@ -39,22 +40,23 @@ def replay_recording(
     loops: int | None = 1,
     hints: RecordingHints | None = None,
     keys: ClientKeys | None = None,
+    control: str | None = None,
     timeout_s: float = DAEMON_TIMEOUT_S,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send a recording to the daemon at `address`, as a microscope would.
 
-    speed: frames leave at their recorded times divided by it, and frames that the
-    daemon does not take in time are dropped and counted. None: each frame waits until
-    it is taken, and none is lost. loops: how often the file is sent, None = without
-    end; frame numbers and times continue from one loop to the next. hints: what the
-    file does not say, and what of it to send. keys: a client's, if the daemon requires
-    keys. timeout_s: for a daemon to be there, and for each frame to be taken.
-    on_progress: called after each frame. Raises `ReplayError` if no daemon takes
+    speed: frames leave at their recorded times divided by it; None: as soon as they
+    are taken. No frame is dropped: if the daemon is slower, the rest is late. loops:
+    how often the file is sent, None = without end; frame numbers and times continue
+    from one loop to the next. hints: what the file does not say, and what of it to
+    send. keys: a client's, if the daemon requires keys. control: address at which the
+    daemon says whether it takes the session. timeout_s: for a daemon to be there.
+    on_progress: called after each frame. Raises `ReplayError` if no daemon takes the
     frames, `RecordingError` for a file that cannot be read.
     """
     require_valid_pace(speed, loops)
-    client = ReplayClient(address, keys, timeout_s, timeout_s if speed is None else 0.0)
+    client = ReplayClient(address, keys, timeout_s, QUEUE_TIMEOUT_S, control)
     with sources.open_recording(path, hints) as recording:
         n_frames = recording.n_frames
         total = None if loops is None or n_frames is None else loops * n_frames
@@ -78,6 +80,7 @@ def forward_live_source(
     address: str,
     *,
     keys: ClientKeys | None = None,
+    control: str | None = None,
     may_wait: bool = False,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
@@ -85,11 +88,12 @@ def forward_live_source(
 
     Frames that the daemon does not take are dropped and counted, so that the source
     never waits. may_wait: the source can wait, as a file can, and no frame is dropped.
-    Closes the source. Raises `ReplayError` if no daemon takes frames, `RecordingError`
-    if the source fails.
+    control: address at which the daemon says whether it takes the session. Closes the
+    source. Raises `ReplayError` if no daemon takes frames, `RecordingError` if the
+    source fails.
     """
-    queue_timeout_s = DAEMON_TIMEOUT_S if may_wait else 0.0
-    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, queue_timeout_s)
+    queue_timeout_s = QUEUE_TIMEOUT_S if may_wait else 0.0
+    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, queue_timeout_s, control)
     with recording, client.open_session(**describe_recording(recording)) as sender:
         report = send_paced(
             recording.frames(),

@@ -106,18 +106,20 @@ def replay_sensorium(
     speed: float | None = 1.0,
     loops: int | None = 1,
     keys: ClientKeys | None = None,
+    control: str | None = None,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send trials of a folder to the daemon at `address`, as one session.
 
-    choice: which trials. speed: frames leave at their times divided by it; None: as
+    selection: which trials. speed: frames leave at their times divided by it; None: as
     soon as they are taken. No frame is dropped: if the daemon is slower, the rest is
-    late. loops: how often the trials are sent, None = without end. Raises UserError for
-    a folder that cannot be read, `ReplayError` if no daemon takes the messages.
+    late. loops: how often the trials are sent, None = without end. control: address at
+    which the daemon says whether it takes the session. Raises UserError for a folder
+    that cannot be read, `ReplayError` if no daemon takes the session.
     """
     require_valid_pace(speed, loops)
     folder = SensoriumFolder(path)
-    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, QUEUE_TIMEOUT_S)
+    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, QUEUE_TIMEOUT_S, control)
     with client.open_session(**make_start_fields(folder)) as sender:
         return send_paced(
             iterate_trial_frames(folder, selection or TrialSelection(), loops),

@@ -19,6 +19,7 @@ from rtrecon.replay.client import (
     Pacing,
     ReplayError,
     ReplayReport,
+    require_accepted,
     require_valid_pace,
     send_paced,
 )
@@ -44,14 +45,16 @@ def replay_session(
     speed: float | None = 1.0,
     images: Recording | None = None,
     keys: ClientKeys | None = None,
+    control: str | None = None,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send a recorded session to the daemon at `address`.
 
     Messages leave at their times divided by `speed`; None: as soon as they are taken.
     No message is dropped: if the daemon is slower, the rest is late. images: the frames
-    of a session that was recorded without raw messages. Raises `NotASessionError`,
-    `NothingToReplayError`, or `ReplayError` if no daemon takes the messages.
+    of a session that was recorded without raw messages. control: address at which the
+    daemon says whether it takes the session. Raises `NotASessionError`,
+    `NothingToReplayError`, or `ReplayError` if no daemon takes the session.
     """
     require_valid_pace(speed)
     session = Session(folder)
@@ -59,7 +62,7 @@ def replay_session(
         timed_messages = rebuild_from_tables(session, images)
     else:
         timed_messages = read_logged_session(session)
-    with _LoggedMessageSender(address, keys) as sender:
+    with _LoggedMessageSender(address, keys, control) as sender:
         report = send_paced(
             _renew_messages(timed_messages),
             Pacing(lambda message: message.due_s, speed),
@@ -89,6 +92,8 @@ def _renew_messages(timed_messages: Iterator[TimedMessage]) -> Iterator[TimedMes
         t_send = getattr(message, "t_send", None)
         if t_send is not None:
             message = replace(message, t_send=t_send + shift_s)
+        if isinstance(message, messages.SessionStart):
+            message = replace(message, can_wait=True)
         yield TimedMessage(timed.due_s, message, timed.payload)
 
 
@@ -98,10 +103,12 @@ class _LoggedMessageSender:
     n_sent counts frames.
     """
 
-    def __init__(self, address: str, keys: ClientKeys | None) -> None:
+    def __init__(
+        self, address: str, keys: ClientKeys | None, control: str | None
+    ) -> None:
         self.n_sent = 0
         self.n_dropped = 0
-        self._address = address
+        self._address, self._keys, self._control = address, keys, control
         self._timeout_s = DAEMON_TIMEOUT_S
         self._context: sockets.Context = zmq.Context()
         self._monitored = MonitoredSocket(self._context, zmq.PUSH, address, keys)
@@ -114,7 +121,10 @@ class _LoggedMessageSender:
         self._context.term()
 
     def send(self, timed: TimedMessage) -> None:
-        """Send a message as soon as there is space; `ReplayError` after the timeout."""
+        """Send a message as soon as there is space.
+
+        Raises `ReplayError` after the timeout, or if the daemon refuses the session.
+        """
         if not self._monitored.wait_ready(zmq.POLLOUT, self._timeout_s):
             raise ReplayError(
                 self._monitored.read_refusal()
@@ -125,3 +135,6 @@ class _LoggedMessageSender:
         parts = messages.encode_incoming(timed.message, timed.payload)
         self._monitored.socket.send_multipart(parts)
         self.n_sent += isinstance(timed.message, messages.Frame)
+        if self._control and isinstance(timed.message, messages.SessionStart):
+            require_accepted(self._control, timed.message.session, self._keys)
+            self._control = None  # starts are repeated

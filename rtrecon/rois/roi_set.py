@@ -63,9 +63,17 @@ class RoiSet:
 
 def build_unit_roi_set(ids: Array) -> RoiSet:
     """Build a set for units, which have no masks: each gets one pixel of one line."""
-    line, weight = np.zeros(1, np.int32), np.ones(1, np.float32)
-    pixels = [(line, np.array([col]), weight) for col in range(len(ids))]
-    return build_roi_set(ids, (1, len(ids)), pixels)
+    _require_distinct(ids)
+    n_units = len(ids)
+    return RoiSet(
+        ids=np.asarray(ids, np.int64),
+        shape=(1, n_units),
+        indptr=np.arange(n_units + 1, dtype=np.int64),
+        rows=np.zeros(n_units, np.int32),
+        cols=np.arange(n_units, dtype=np.int32),
+        weights=np.ones(n_units, np.float32),
+        planes=np.zeros(n_units, np.int32),
+    )
 
 
 def build_roi_set(
@@ -131,7 +139,7 @@ def _require_weights(roi_id: int, counts: tuple[int, int], weights: Array) -> No
     if len(weights) and not 0 < total < np.inf:  # also False for NaN
         raise UserError(
             f"ROI {roi_id} has weights that sum to {total:g}; the sum must be a number "
-            "above 0"
+            "above 0: correct it, remove it or mark it as no cell"
         )
 
 

@@ -54,6 +54,11 @@ class MessageLog:
         )
         self._thread.start()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the queue is half full, because the disk is slow."""
+        return not self._has_failed and self._queued_bytes > MAX_QUEUED_BYTES // 2
+
     def append(self, parts: list[Any], t_received_s: float) -> None:
         """Queue a message's two parts; they are not copied and must not change."""
         header, payload = parts
@@ -81,7 +86,7 @@ class MessageLog:
                     while message := self._take_next():
                         _write_message(file, message)
                     file.flush()
-        except OSError as error:
+        except Exception as error:  # the daemon must go on
             self._has_failed = True
             self._on_failure(error)
 

@@ -35,7 +35,10 @@ from rtrecon.session.tables import (
 )
 from rtrecon.session.writer import SessionWriter
 
-MAX_QUEUED_ITEMS = 2048  # rows and messages: about fifteen seconds of a blocked disk
+# Rows and messages of a session of 30 Hz: about fifteen seconds of a blocked disk.
+MAX_QUEUED_ITEMS = 2048
+_USUAL_ROWS_HZ = 140.0  # of such a session; a faster one may queue more
+MAX_QUEUED_BYTES = 512 * 2**20
 POLL_INTERVAL_S = 0.1
 
 
@@ -58,6 +61,7 @@ class Recorder:
         now = datetime.now().astimezone()
         self._about = msgspec.structs.replace(about, started=now.isoformat())
         self._specs = tables.make_table_specs(about)
+        self._queue_scale = find_queue_scale(self._specs)
         self._clip = ""
         self._queue: deque[tuple[str, Any, Any]] = deque()
         self._stop = threading.Event()
@@ -71,6 +75,19 @@ class Recorder:
             self._thread.start()
             if raw_messages:
                 self._log = MessageLog(self.path / tables.RAW_MESSAGES_FILE, self._fail)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a queue is half full, because the disk is slow."""
+        if self.failure:
+            return False
+        is_log_behind = self._log is not None and self._log.is_behind
+        return is_log_behind or len(self._queue) > self._max_queued // 2
+
+    @property
+    def _max_queued(self) -> int:
+        """Number of rows and messages that may be queued."""
+        return int(MAX_QUEUED_ITEMS * self._queue_scale)
 
     @property
     def n_raw_messages_lost(self) -> int:
@@ -187,7 +204,7 @@ class Recorder:
         return padded
 
     def _put(self, kind: str, item: Any, values: Any = None) -> None:
-        if self.failure or self._stop.is_set() or len(self._queue) >= MAX_QUEUED_ITEMS:
+        if self.failure or self._stop.is_set() or len(self._queue) >= self._max_queued:
             self.n_lost += 1
         else:
             self._queue.append((kind, item, values))
@@ -217,6 +234,24 @@ class Recorder:
         )
         self.n_lost += len(self._queue)
         self._queue.clear()
+
+
+def find_queue_scale(specs: dict[str, tables.TableSpec]) -> float:
+    """Return how many times `MAX_QUEUED_ITEMS` may be queued, at least 1.
+
+    In proportion to the rows per second, unless their values need too much memory.
+    """
+    rows_hz = sum(spec.rate_hz for spec in specs.values())
+    bytes_hz = sum(
+        spec.rate_hz
+        * math.prod(spec.values.shape)
+        * np.dtype(spec.values.dtype).itemsize
+        for spec in specs.values()
+        if spec.values
+    )
+    max_seconds = MAX_QUEUED_BYTES / max(bytes_hz, 1.0)
+    max_scale = max_seconds * rows_hz / MAX_QUEUED_ITEMS
+    return max(1.0, min(rows_hz / _USUAL_ROWS_HZ, max_scale))
 
 
 def _average(values: list[float]) -> float:

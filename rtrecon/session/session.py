@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
+from zipfile import is_zipfile
 
 import msgspec
 import numpy as np
@@ -147,6 +148,11 @@ def list_sessions(folder: Path) -> list[Path]:
 
 
 def _load_about(path: Path) -> About:
+    if is_zipfile(path):
+        raise NotASessionError(
+            f"{path} is a packed session; unpack it first (python -m zipfile -e "
+            f"{path.name} .), then give the folder that this makes"
+        )
     try:
         about = msgspec.json.decode((path / tables.ABOUT_FILE).read_bytes(), type=About)
     except OSError:

@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rtrecon.core.types import Array
 from rtrecon.metrics.live_metrics import PIXEL_CORRELATION, quality_series
 from rtrecon.protocol import messages
+from rtrecon.session.frame_balance import balance_frames
 from rtrecon.session.movie_pairs import MoviePairs
 from rtrecon.session.movie_reader import select_final_frames, select_frames_at_lag
 from rtrecon.session.session import Session
@@ -31,10 +32,12 @@ def summarize_session(session: Session, extra: Summary | None = None) -> Summary
     """
     daemon = [health for health in session.health if health.process == "daemon"]
     inverter = [health for health in session.health if health.process == "inverter"]
+    balance = balance_frames(daemon[-1]) if daemon else None
     summary: Summary = {
-        "frames_sent": None,
+        "frames_sent": balance.n_sent if balance else None,
         "frames_received": _find_last(health.frames_received for health in daemon),
         "frames_processed": _find_last(health.frames_processed for health in daemon),
+        "frames_lost": balance.losses if balance else None,
         "gaps": _find_last(msgspec.structs.asdict(health.gaps) for health in daemon),
         "latency_ms": _summarize_latencies(session),
         "realtime_factor": _find_last(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
 from rtrecon.protocol.fields import describe
 from rtrecon.session.about import About
@@ -180,6 +181,11 @@ class ValuesSpec:
     unit: str
     description: str
 
+    @property
+    def row_bytes(self) -> int:
+        """Memory of one row's values."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
 
 @dataclass(frozen=True)
 class TableSpec:
@@ -245,7 +251,7 @@ def _make_activity_spec(about: About) -> ValuesSpec | None:
         (len(about.neuron_ids),),
         "<f4",
         ("neuron",),
-        about.rate_unit or "dF/F per microscope frame",
+        about.rate_unit or "dF/F per encoder frame",
         "Activity of each neuron: deconvolved dF/F, or rates if units were recorded. "
         "NaN where it was lost.",
     )

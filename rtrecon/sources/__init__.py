@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+_SESSION_FILES = ("about.json", "arrays.zarr")  # of a session that rtrecon recorded
+
+
 def open_recording(path: Path | str, hints: RecordingHints | None = None) -> Recording:
     """Open a recording of any accepted format; frames are read one after the other.
 
@@ -42,8 +45,8 @@ def open_recording(path: Path | str, hints: RecordingHints | None = None) -> Rec
     hints = hints or RecordingHints()
     path, dataset = _split_dataset(str(path))
     hints = replace(hints, dataset=dataset or hints.dataset)
-    if "*" in path.name:
-        return _open_series(path.parent, path.name, hints)
+    if "*" in path.name or ("?" in path.name and not path.exists()):
+        return _open_series(path.parent, path.name, hints, is_explicit=True)
     if path.is_dir():
         return _open_folder(path, hints)
     if not path.is_file():
@@ -72,16 +75,29 @@ def _split_dataset(text: str) -> tuple[Path, str]:
 
 
 def _open_folder(folder: Path, hints: RecordingHints) -> Recording:
+    if all((folder / name).exists() for name in _SESSION_FILES):
+        raise RecordingError(
+            f"{folder} is a session that rtrecon recorded, not a recording of the "
+            "microscope; give the file that the microscope's own program saved"
+        )
     for name in (name for entry in registry.FORMATS for name in entry.folder_files):
         if (folder / name).is_file():
             return open_recording(folder / name, hints)
     return _open_series(folder, "*.tif*", hints)
 
 
-def _open_series(folder: Path, pattern: str, hints: RecordingHints) -> Recording:
-    from rtrecon.sources.recording_series import RecordingSeries, find_series_files
+def _open_series(
+    folder: Path, pattern: str, hints: RecordingHints, is_explicit: bool = False
+) -> Recording:
+    from rtrecon.sources.recording_series import RecordingSeries
+    from rtrecon.sources.series_names import find_series_files
+    from rtrecon.sources.tiff_series import open_tiff_series
 
-    paths = find_series_files(folder, pattern)
-    if len(paths) == 1:
-        return open_recording(paths[0], hints)
-    return RecordingSeries(paths, lambda path: open_recording(path, hints))
+    files = find_series_files(folder, pattern, is_explicit)
+    if len(files) == 1:
+        return open_recording(files[0].path, hints)
+    try:
+        movie = open_tiff_series(files, hints)
+    except RecordingError as error:
+        raise RecordingError(f"{folder / pattern} cannot be opened: {error}") from None
+    return movie or RecordingSeries(files, lambda path: open_recording(path, hints))

@@ -44,8 +44,8 @@ class FrameRenumbering:
     ) -> Iterator[RecordedFrame]:
         """Yield the frames of the next file, renumbered if necessary.
 
-        n_missing: how many frames (volumes) are missing before this file; they are left
-        out of the count if the file's counter or clock restarts.
+        n_missing: how many frames (volumes) are missing before this file; the count
+        leaves a gap for them if the file's counter or clock restarts.
         """
         is_first = True
         for frame in frames:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rtrecon.core.types import Array
+from rtrecon.sources.frame_renumbering import FrameRenumbering
 from rtrecon.sources.growing_tiff_pages import GrowingTiffReader, TiffPage
 from rtrecon.sources.recording import (
     RecordedFrame,
@@ -15,14 +16,11 @@ from rtrecon.sources.recording import (
     RecordingError,
     RecordingHints,
 )
-from rtrecon.sources.recording_series import (
-    FrameRenumbering,
-    list_next_paths,
-    require_same_layout,
-)
+from rtrecon.sources.recording_series import require_same_layout
 from rtrecon.sources.scanimage_header import ScanImageHeader
 from rtrecon.sources.scanimage_pages import FrameAssembler
 from rtrecon.sources.scanimage_tiff import read_tiff_header
+from rtrecon.sources.series_names import list_next_paths
 from rtrecon.sources.tiff_file import is_scanimage, open_tiff
 
 POLL_S = 0.005  # between two looks at the file: a sixth of a frame at 30 Hz
@@ -108,6 +106,9 @@ class FollowedTiff(Recording):
         renumbering = FrameRenumbering(self.rate_hz)
         while True:
             yield from renumbering.renumber(self._read_current_file())
+            self.notice = "; ".join(
+                filter(None, [self._current.notice, renumbering.notice])
+            )
             next_file = self._open_next_file()
             if next_file is None:
                 return
@@ -181,5 +182,10 @@ def _read_header(path: Path, hints: RecordingHints) -> ScanImageHeader:
     with open_tiff(path) as tiff:
         if is_scanimage(tiff):
             return read_tiff_header(tiff)
-    rate_hz = hints.resolve_rate_hz(None)
-    return ScanImageHeader((1,), rate_hz, n_requested=None, has_stamps=False)
+    return ScanImageHeader(
+        channels=tuple(range(1, (hints.n_channels or 1) + 1)),
+        rate_hz=hints.resolve_rate_hz(None),
+        n_requested=None,
+        has_stamps=False,
+        planes=tuple(map(float, range(hints.n_planes or 1))),
+    )

@@ -88,10 +88,6 @@ def _read_imagej(tiff: tifffile.TiffFile, n_images: int) -> ImageCoordinates | N
         return None
     names = {"C": "channels", "Z": "slices", "T": "frames"}
     n_each = {axis: int(metadata.get(name, 1)) for axis, name in names.items()}
-    if n_images % math.prod([n_each["C"], n_each["Z"]]) and math.prod(
-        n_each.values()
-    ) not in (n_images, 1):
-        return None  # channels and slices that do not fit: of a file that was changed
     order = str(metadata.get("order", "czt")).upper()[::-1]
     axes = order if sorted(order) == sorted(_AXES) else "TZC"
     indices = list_coordinates(axes, [n_each[axis] for axis in axes], n_images)
@@ -142,17 +138,17 @@ def _read_ndtiff(tiff: tifffile.TiffFile, n_images: int) -> ImageCoordinates | N
         known = names.setdefault(name, {})  # channels may have names
         return known.setdefault(value, len(known))
 
+    # Names and depths are numbered in all files of the movie alike.
     axis_names = ("time", "z", "channel", "position")
-    found = [
-        [get_index(entry[0], name) for name in axis_names]
-        for entry in entries
-        if entry[1] == tiff.filename
-    ]
-    if len(found) != n_images:
+    indices = np.array(
+        [[get_index(entry[0], name) for name in axis_names] for entry in entries],
+        np.int64,
+    ).reshape(-1, len(axis_names))
+    indices[:, 1] -= indices[:, 1].min(initial=0)  # z is counted from the middle
+    here = indices[[entry[1] == tiff.filename for entry in entries]]
+    if len(here) != n_images:
         return None
-    indices = np.array(found, np.int64)
-    indices[:, 1] -= indices[:, 1].min()  # z is counted from the middle of a stack
-    return _select_position(indices[:, :3], indices[:, 3])
+    return _select_position(here[:, :3], here[:, 3])
 
 
 def _select_position(

@@ -10,6 +10,8 @@ import numpy as np
 
 from rtrecon.core.types import Array
 
+_MAX_CHANNELS = 4  # detectors of a microscope
+
 
 @dataclass(frozen=True)
 class ImageCoordinates:
@@ -32,7 +34,8 @@ class ImageTable:
 
     files: paths. locations: (times, planes, channels, 2) int, the index of the file and
     of the image in the file, from 0; -1 if the image does not exist. channels: numbers
-    from 1. planes: depths in um. rate_hz, notice: see `ImageCoordinates`.
+    from 1. planes: depths in um. um_per_px: size of a pixel; None if unknown. rate_hz,
+    notice: see `ImageCoordinates`.
     """
 
     files: tuple[Path, ...]
@@ -40,6 +43,7 @@ class ImageTable:
     channels: tuple[int, ...]
     planes: tuple[float, ...]
     rate_hz: float | None = None
+    um_per_px: float | None = None
     notice: str = ""
 
     def count_frames(self, channels: Sequence[int]) -> int:
@@ -71,31 +75,42 @@ def build_image_table(
     locations[tuple(images[:, :3].T)] = images[:, 3:]
     if np.count_nonzero(locations[..., 0] >= 0) < len(images):
         return None
+    # A file of a series may hold one channel of several.
+    (present,) = np.nonzero((locations[..., 0] >= 0).any(axis=(0, 1)))
     notices = dict.fromkeys(part.notice for _, part in files if part.notice)
     step_um = first.plane_step_um or 1.0
     table = ImageTable(
         files=tuple(path for path, _ in files),
-        locations=locations,
-        channels=tuple(range(1, shape[2] + 1)),
+        locations=locations[:, :, present],
+        channels=tuple(int(k) + 1 for k in present),
         planes=tuple(k * step_um for k in range(shape[1])),
         rate_hz=first.rate_hz,
         notice="; ".join(notices),
     )
-    return _read_planes_as_times(table) if shape[0] == 1 < shape[1] else table
+    if shape[0] > 1:
+        return table
+    if shape[1] > 1:
+        return _read_as_times(table, axis=1, name="planes (slices)")
+    if shape[2] > _MAX_CHANNELS:
+        return _read_as_times(table, axis=2, name="channels")
+    return table
 
 
-def _read_planes_as_times(table: ImageTable) -> ImageTable:
-    """Exchange planes and times: a single stack is no movie, so its planes are times.
+def _read_as_times(table: ImageTable, axis: int, name: str) -> ImageTable:
+    """Exchange an axis and the times: images of a single time are no movie.
 
-    ImageJ calls the images of any stack slices, unless it is told that they are times.
+    Unless they are told the axes, ImageJ calls the images of a stack slices, and
+    tifffile calls them channels in OME-XML.
     """
+    n_images = table.locations.shape[axis]
     assumption = (
-        f"the file calls its {len(table.planes)} images slices, but has only one time; "
-        "they are read as times of one plane"
+        f"the file calls its images {n_images} {name} of one time; they are read as "
+        "times"
     )
     return replace(
         table,
-        locations=table.locations.swapaxes(0, 1),
+        locations=table.locations.swapaxes(0, axis),
         planes=(0.0,),
+        channels=table.channels if axis == 1 else (1,),
         notice="; ".join(filter(None, [table.notice, assumption])),
     )

@@ -38,6 +38,8 @@ def read_ome_coordinates(text: str, path: Path, n_images: int) -> ImageCoordinat
         sizes = [int(pixels.get(f"Size{axis}", 1)) for axis in order]
         blocks = _list_blocks(pixels, order, sizes, path)
         indices = _place_images(blocks, order, sizes, n_images)
+    except RecordingError:
+        raise
     except (KeyError, ValueError) as error:
         raise RecordingError(f"its OME-XML cannot be read: {error}") from None
     notice = ""
@@ -93,8 +95,8 @@ def _list_blocks(
     found = [b for b, f in zip(blocks, file_names, strict=True) if f.lower() == name]
     if not found:
         raise RecordingError(
-            f"its OME-XML describes {len(set(file_names))} files, but not this one; was "
-            "it renamed? Give --n-channels and --n-planes"
+            f"its OME-XML describes {len(set(file_names))} files, but not this one; "
+            "was it renamed? Give --n-channels and --n-planes"
         )
     return found
 

@@ -1,13 +1,14 @@
-"""Reader for TIFF files of other programs than ScanImage: one image per page."""
+"""Reader for TIFF files of other programs than ScanImage: `TiffStack`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rtrecon.core.types import Array
+from rtrecon.sources.image_coordinates import read_coordinates
+from rtrecon.sources.image_table import ImageTable, build_image_table
 from rtrecon.sources.pixels import choose_pixel_type, convert_pixels
 from rtrecon.sources.recording import (
     RecordedFrame,
@@ -15,79 +16,163 @@ from rtrecon.sources.recording import (
     RecordingError,
     RecordingHints,
 )
-from rtrecon.sources.tiff_file import open_tiff
+from rtrecon.sources.tiff_file import explain_decoding_error, open_tiff
+
+_MAX_OPEN_FILES = 16  # a volume of several planes and channels may need one for each
 
 
-class PlainTiff(Recording):
-    """A stack of images in the order of its pages; the hints must give the rate.
+def open_plain_tiff(path: Path, hints: RecordingHints) -> Recording:
+    """Open a file that tells what its images show, or is told by the hints.
 
-    ImageJ writes more than 4 GB as one block of images behind a single page; such a
-    block is read too. Raises `RecordingError`.
+    Without both, its images are times of one channel and plane, and the notice says so.
+    Raises `RecordingError`.
+    """
+    with TiffImages(path) as images:
+        coordinates = read_coordinates(images.tiff, images.n_images, hints)
+    table = build_image_table([(path, coordinates)])
+    if table is None:
+        raise RecordingError("it describes several images of one time, plane, channel")
+    return TiffStack(table, hints)
+
+
+class TiffStack(Recording):
+    """Images of one or several TIFF files, in the order of their times.
+
+    Frames are numbered from 1 by their times. The hints give the rate if the table has
+    none. Raises `RecordingError`.
     """
 
     n_frames: int
 
-    def __init__(self, path: Path, hints: RecordingHints) -> None:
-        self.name = path.name
-        self._path = path
+    def __init__(self, table: ImageTable, hints: RecordingHints) -> None:
+        self._table = table
+        self._open_files: dict[int, TiffImages] = {}  # oldest first
+        n_more = len(table.files) - 1
+        self.name = table.files[0].name + (f" and {n_more} more" if n_more else "")
         self.rate_hz = self._resolve_rate_hz(hints)
-        self.channels = hints.select_channels((1,))
-        with ExitStack() as stack:
-            self._tiff = stack.enter_context(open_tiff(path))
-            self._block = self._find_single_block()
-            first = self._read_image(0)
-            if first.ndim != 2:
-                raise RecordingError(
-                    f"its pages are {list(first.shape)}; grey images (lines, pixels) "
-                    "can be read"
-                )
-            self.shape = (first.shape[0], first.shape[1])
-            self.dtype = choose_pixel_type(first.dtype, first)
-            self.n_frames = self._block[0] if self._block else len(self._tiff.pages)
-            stack.pop_all()
+        self.channels = hints.select_channels(table.channels)
+        self.planes, self.notice = table.planes, table.notice
+        self.um_per_px, self._is_closed = table.um_per_px, False
+        self.n_frames = table.count_frames(self.channels)
+        if not self.n_frames:
+            raise RecordingError("it contains no complete frame")
+        try:
+            first = self._read_first_image()
+        except RecordingError:
+            self.close()
+            raise
+        self.shape = (first.shape[0], first.shape[1])
+        self.dtype = choose_pixel_type(first.dtype, first)
 
     def frames(self) -> Iterator[RecordedFrame]:
-        """Yield the images in the order of the file."""
-        for index in range(self.n_frames):
-            image = self._read_image(index)
-            name = f"{self._path}: frame {index + 1}"
-            if image.shape != self.shape:
+        """Yield the images: all channels of a plane, all planes of a time."""
+        for time, plane, channel, file, image in self._list_images():
+            pixels = self._read_image(file, image)
+            name = f"{self._table.files[file]}: frame {image + 1}"
+            if pixels.shape != self.shape:
                 raise RecordingError(
-                    f"{name} is {list(image.shape)}, the first was {list(self.shape)}"
+                    f"{name} is {list(pixels.shape)}, the first was {list(self.shape)}"
                 )
-            pixels = convert_pixels(image, self.dtype, name)
-            yield RecordedFrame(index + 1, index / self.rate_hz, pixels)
+            converted = convert_pixels(pixels, self.dtype, name)
+            t_s = time / self.rate_hz
+            yield RecordedFrame(time + 1, t_s, converted, plane, channel)
 
     def close(self) -> None:
-        """Close the file."""
-        self._tiff.close()
+        """Close the files; frames cannot be read afterwards."""
+        self._is_closed = True
+        while self._open_files:
+            self._open_files.popitem()[1].close()
+
+    def _list_images(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """Yield (time, plane, channel, file, image) of each image that exists."""
+        columns = [(c, self._table.channels.index(c)) for c in self.channels]
+        for time, volume in enumerate(self._table.locations):
+            for plane in range(len(self.planes)):
+                for channel, column in columns:
+                    file, image = volume[plane, column].tolist()
+                    if file >= 0:
+                        yield time, plane, channel, file, image
+
+    def _read_first_image(self) -> Array:
+        *_, file, image = next(self._list_images())
+        first = self._read_image(file, image)
+        if first.ndim != 2:
+            raise RecordingError(
+                f"its pages are {list(first.shape)}; grey images (lines, pixels) can "
+                "be read"
+            )
+        return first
+
+    def _read_image(self, file: int, image: int) -> Array:
+        if self._is_closed:
+            raise RecordingError(f"{self.name} is closed")
+        images = self._open_files.pop(file, None)
+        if images is None:
+            if len(self._open_files) >= _MAX_OPEN_FILES:
+                self._open_files.pop(next(iter(self._open_files))).close()
+            images = TiffImages(self._table.files[file])
+        self._open_files[file] = images
+        return images.read_image(image)
 
     def _resolve_rate_hz(self, hints: RecordingHints) -> float:
         try:
-            return hints.resolve_rate_hz(None)
+            return hints.resolve_rate_hz(self._table.rate_hz)
         except RecordingError as error:
             raise RecordingError(f"ScanImage did not write it, and {error}") from None
 
+
+class TiffImages:
+    """The images of one TIFF file, by their index from 0; a context manager.
+
+    ImageJ writes more than 4 GB as one block of images behind a single page; such a
+    block is read too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.tiff = open_tiff(path)
+        try:
+            self._block = self._find_single_block()
+            self.n_images = self._block[0] if self._block else len(self.tiff.pages)
+        except Exception as error:  # damaged files break tifffile in many ways
+            self.close()
+            raise RecordingError(
+                f"{path} is not a readable TIFF file: {error}"
+            ) from None
+
+    def __enter__(self) -> TiffImages:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.tiff.close()
+
+    def read_image(self, index: int) -> Array:
+        """Return an image, (lines, pixels); raises `RecordingError`."""
+        try:
+            if self._block is None:
+                return self.tiff.pages[index].asarray()
+            page: Any = self.tiff.pages.first
+            dtype = page.dtype.newbyteorder(self.tiff.byteorder)
+            offset = self._block[1] + index * page.size * dtype.itemsize
+            image: Array = self.tiff.filehandle.read_array(dtype, page.size, offset)
+            return image.reshape(page.shape)
+        except Exception as error:  # decoders raise exceptions of many types
+            raise RecordingError(
+                f"{self._path}: frame {index + 1} cannot be read: "
+                f"{explain_decoding_error(error)}"
+            ) from None
+
     def _find_single_block(self) -> tuple[int, int] | None:
         """Return (number of images, offset) of a block behind a single page, if any."""
-        if len(self._tiff.pages) > 1:
+        # Of OME-XML, tifffile would open all files of the series.
+        if self.tiff.is_ome or len(self.tiff.pages) > 1:
             return None
-        series = self._tiff.series[0]  # tifffile lists all pages for this: slow if many
+        series = self.tiff.series[0]  # tifffile lists all pages for this: slow if many
         n_images = series.size // series.keyframe.size
         if n_images == 1 or series.dataoffset is None:
             return None
         return n_images, series.dataoffset
-
-    def _read_image(self, index: int) -> Array:
-        try:
-            if self._block is None:
-                return self._tiff.pages[index].asarray()
-            page: Any = self._tiff.pages.first
-            dtype = page.dtype.newbyteorder(self._tiff.byteorder)
-            offset = self._block[1] + index * page.size * dtype.itemsize
-            image: Array = self._tiff.filehandle.read_array(dtype, page.size, offset)
-            return image.reshape(page.shape)
-        except Exception as error:  # decoders raise exceptions of many types
-            raise RecordingError(
-                f"{self._path}: frame {index + 1} cannot be read: {error}"
-            ) from None

@@ -25,6 +25,7 @@ class RawLayout:
 
     shape: (lines, pixels). rate_hz: of volumes; None if unknown. channels: from 1, in
     the order of the file: image after image or, if is_interleaved, pixel after pixel.
+    blank_channels: those of them that hold no image, because they were not enabled.
     planes: depths in um. n_flyback: images after the last plane of each volume, which
     show no plane. is_inverted: the brightest pixel is 0.
     """
@@ -37,12 +38,18 @@ class RawLayout:
     n_flyback: int = 0
     is_interleaved: bool = False
     is_inverted: bool = False
+    blank_channels: tuple[int, ...] = ()
 
     @property
     def image_bytes(self) -> int:
         """Size in bytes of an image of all channels."""
         lines, pixels = self.shape
         return len(self.channels) * lines * pixels * np.dtype(self.dtype).itemsize
+
+    @property
+    def recorded_channels(self) -> tuple[int, ...]:
+        """The channels that hold images."""
+        return tuple(c for c in self.channels if c not in self.blank_channels)
 
     @property
     def images_per_volume(self) -> int:
@@ -75,7 +82,7 @@ class RawMovie(Recording):
             )
         self.name = path.name
         self.shape = layout.shape
-        self.channels = hints.select_channels(layout.channels)
+        self.channels = hints.select_channels(layout.recorded_channels)
         self.planes = layout.planes
         self.rate_hz = hints.resolve_rate_hz(layout.rate_hz)
         self._path = path

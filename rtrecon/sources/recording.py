@@ -90,7 +90,9 @@ class RecordingHints:
 
     channel: read this channel only, from 1; None = all. rate_hz: replaces the rate in
     the file. shape: (lines, pixels), for files of bare pixels. field: name of the scan
-    field to read; None = the first. dataset: path of the dataset in an HDF5 file.
+    field to read; None = the first. dataset: path of the dataset in an HDF5 file. axes:
+    of that dataset, such as "yxt". n_channels, n_planes: how many alternate in a TIFF
+    file, whatever it tells: the channels of a plane first, then the planes of a volume.
     is_rate_required: if False, a file without a rate opens with the rate NaN, and the
     times of its frames are NaN. A format ignores hints that it has no use for.
     """
@@ -101,6 +103,9 @@ class RecordingHints:
     field: str | None = None
     dataset: str = ""
     is_rate_required: bool = True
+    axes: str = ""
+    n_channels: int | None = None
+    n_planes: int | None = None
 
     def resolve_rate_hz(self, stored_rate_hz: float | None) -> float:
         """Return the rate of the hints, else the one stored in the file.

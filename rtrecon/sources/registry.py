@@ -60,11 +60,11 @@ FORMATS = (
         test="rtrecon.sources.tiff_file:is_scanimage_file",
     ),
     RecordingFormat(
-        "another TIFF with one image per page",
+        "another TIFF (ImageJ, OME, Micro-Manager, ...)",
         _TIFF,
-        "rtrecon.sources.plain_tiff:PlainTiff",
+        "rtrecon.sources.plain_tiff:open_plain_tiff",
         "stack.tif",
-        needs="`--rate-hz`",
+        needs="`--rate-hz`, unless it stores a frame interval",
     ),
     RecordingFormat(
         "Suite2p's data.bin or its folder",
@@ -111,11 +111,23 @@ FORMATS = (
 )
 
 
+# Formats that no reader here supports -> what the user can do.
+_EXPORT_HINTS = {
+    ".mesc": "MESc of Femtonics wrote it; export the measurement from MESc as a TIFF",
+    ".czi": "ZEN of Zeiss wrote it; save it with Fiji as a TIFF",
+    ".lif": "LAS X of Leica wrote it; save it with Fiji as a TIFF",
+    ".oir": "FluoView of Olympus wrote it; save it with Fiji as a TIFF",
+}
+
+
 def find_format(path: Path) -> RecordingFormat:
     """Return the format of the file at `path`; raises `RecordingError`."""
     for candidate in FORMATS:
         if candidate.matches(path):
             return candidate
+    if path.suffix.lower() in _EXPORT_HINTS:
+        hint = _EXPORT_HINTS[path.suffix.lower()]
+        raise RecordingError(f"{path} cannot be opened: {hint}")
     raise RecordingError(
         f"{path} cannot be opened: its format is unknown. A recording can be "
         f"{describe_formats()}"

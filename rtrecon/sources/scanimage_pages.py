@@ -160,7 +160,9 @@ class FrameAssembler:
 
     def _read_stamp(self, pages: PageReader, image: int) -> tuple[int, float]:
         if not self.header.has_stamps:
-            return image + 1, image / self.header.rate_hz
+            volume = image // self.header.images_per_volume
+            t_s = image / self.header.images_per_volume / self.header.rate_hz
+            return volume + 1, t_s
         page = self._page_index(image, self.channels[0])
         number, t_s = parse_frame_stamp(pages.read_description(page))
         return (number - 1) // self.header.images_per_volume + 1, t_s

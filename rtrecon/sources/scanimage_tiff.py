@@ -10,6 +10,7 @@ from typing import Any
 import tifffile
 
 from rtrecon.core.types import Array
+from rtrecon.sources.frame_renumbering import FrameRenumbering
 from rtrecon.sources.recording import (
     RecordedFrame,
     Recording,
@@ -23,7 +24,11 @@ from rtrecon.sources.scanimage_pages import (
     MismatchedFrameError,
     PageReader,
 )
-from rtrecon.sources.tiff_file import count_whole_pages, open_tiff
+from rtrecon.sources.tiff_file import (
+    count_whole_pages,
+    explain_decoding_error,
+    open_tiff,
+)
 
 
 def open_scanimage_tiff(path: Path, hints: RecordingHints) -> Recording:
@@ -82,7 +87,16 @@ class ScanImageTiff(Recording):
             self._pages = None
 
     def frames(self) -> Iterator[RecordedFrame]:
-        """Yield the frames in order; the channels of an image follow each other."""
+        """Yield the frames in order; the channels of an image follow each other.
+
+        Numbers and times increase: `notice` tells if those in the file do not.
+        """
+        renumbering = FrameRenumbering(self.rate_hz)
+        yield from renumbering.renumber(self._read_recorded_frames())
+        if renumbering.notice and renumbering.notice not in self.notice:
+            self.notice = "; ".join(filter(None, [self.notice, renumbering.notice]))
+
+    def _read_recorded_frames(self) -> Iterator[RecordedFrame]:
         for image_index in range(self._n_images):
             try:
                 yield from self._assembler.read_frames(
@@ -138,7 +152,9 @@ class _TifffilePages:
         try:
             pixels: Array = self._tiff.pages[page].asarray()
         except Exception as error:  # decoders raise exceptions of many types
-            raise RecordingError(f"page {page} cannot be decoded: {error}") from None
+            raise RecordingError(
+                f"page {page} cannot be decoded: {explain_decoding_error(error)}"
+            ) from None
         return pixels
 
     def read_description(self, page: int) -> str:

@@ -1,15 +1,19 @@
 """Names of the files of one recording: which belong together, and in which order.
 
 ScanImage writes name_00001_00002.tif (acquisition, part), PrairieView (Bruker)
-name_Cycle00001_Ch2_000001.ome.tif, Micro-Manager name_MMStack_Pos0_1.ome.tif and
-ThorImage ChanA_001_001_002_003.tif (plane, time).
+name_Cycle00001_Ch2_000001.ome.tif, Micro-Manager name_MMStack_Pos0_1.ome.tif or
+img_channel000_position000_time000000000_z000.tif, and ThorImage
+ChanA_001_001_002_003.tif (plane, time).
 """
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from rtrecon.sources.recording import RecordingError
@@ -25,6 +29,10 @@ _THOR = re.compile(
 _MICRO_MANAGER = re.compile(
     r"(?P<name>.+_(?:NDTiffStack|MMStack(?:_(?:[^_]*Pos(?:_?\d{3}_\d{3}|\d+)|Default))?))"
     r"(?:_(?P<number>\d+))?"
+)
+_MM_SINGLE_IMAGES = re.compile(
+    r"(?P<name>.*)img_channel(?P<channel>\d+)_position(?P<position>\d+)"
+    r"_time(?P<number>\d+)_z(?P<plane>\d+)"
 )
 # A number after "_" counts files, as do two of ScanImage's; a word may follow them.
 _NUMBERED = re.compile(
@@ -59,8 +67,14 @@ def find_series_files(
     are one series. Raises `RecordingError` if there is no file, or if a folder holds
     more than one series.
     """
-    found = folder.glob(pattern, case_sensitive=False)
-    paths = [p for p in found if p.is_file() and not p.name.startswith(".")]
+    matches_pattern = re.compile(fnmatch.translate(pattern), re.I).match
+    paths = [
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if matches_pattern(path.name)
+        and path.is_file()
+        and not path.name.startswith(".")
+    ]
     if not paths:
         raise RecordingError(f"no file {pattern} is in {folder}")
     files = sorted(map(parse_file_name, paths), key=_sort_key)
@@ -68,9 +82,11 @@ def find_series_files(
     for file in files:
         by_name[file.name].append(file.path)
     if len(by_name) > 1 and not is_explicit:
+        one, *others = by_name.values()
+        example = _make_pattern(one, [path for paths in others for path in paths])
         raise RecordingError(
             f"{folder} holds {len(by_name)} recordings: {_list_names(by_name)}; name "
-            f"the files of one, such as '{_make_pattern(next(iter(by_name.values())))}'"
+            f"the files of one, such as '{example}'"
         )
     return files
 
@@ -87,6 +103,10 @@ def parse_file_name(path: Path) -> SeriesFile:
         return SeriesFile(path, found["name"], counters, channel, int(found["plane"]))
     if found := _MICRO_MANAGER.fullmatch(stem):
         return SeriesFile(path, found["name"], (int(found["number"] or 0),))
+    if found := _MM_SINGLE_IMAGES.fullmatch(stem):
+        channel, plane = int(found["channel"]) + 1, int(found["plane"]) + 1
+        name = f"{found['name']}position{found['position']}"
+        return SeriesFile(path, name, (int(found["number"]),), channel, plane)
     found = _NUMBERED.fullmatch(stem) or _NUMBERED_DIRECTLY.fullmatch(stem)
     if found is None:
         return SeriesFile(path, stem)
@@ -95,15 +115,12 @@ def parse_file_name(path: Path) -> SeriesFile:
     return SeriesFile(path, found["name"] + word, counters)
 
 
-def count_missing_files(files: list[SeriesFile]) -> list[int]:
+def count_missing_files(files: Sequence[SeriesFile]) -> list[int]:
     """Return for each file how many are missing between the file before and it.
 
     All 0 if the numbers are not a count of files, such as the time of day.
     """
-    steps = [
-        _count_between(before.counters, after.counters)
-        for before, after in zip(files, files[1:], strict=False)
-    ]
+    steps = [_count_between(a.counters, b.counters) for a, b in pairwise(files)]
     return [0, *steps] if sum(steps) < len(files) else [0] * len(files)
 
 
@@ -142,13 +159,15 @@ def _list_names(by_name: dict[str, list[Path]]) -> str:
     return ", ".join(names[:_MAX_LISTED]) + more
 
 
-def _make_pattern(paths: list[Path]) -> str:
-    """Return a pattern that matches these files of one series, and few others."""
-    first, suffix = paths[0].name, paths[0].suffix
-    if len(paths) == 1:
-        return f"{first.removesuffix(suffix)}*{suffix}"
-    common = 0
-    while all(len(p.name) > common and p.name[common] == first[common] for p in paths):
-        common += 1
-    prefix = first[:common].rstrip("0123456789")
-    return f"{prefix}*{suffix}"
+def _make_pattern(paths: list[Path], others: list[Path]) -> str:
+    """Return a pattern that matches these files of one series, and no others."""
+    names = [path.name for path in paths]
+    first, suffix = names[0], paths[0].suffix
+    columns = zip(*names, strict=False)
+    differing = (k for k, letters in enumerate(columns) if len({*letters}) > 1)
+    prefix = first[: next(differing, len(first))]
+    stem = prefix.removesuffix(suffix).rstrip("0123456789" if len(paths) > 1 else "")
+    pattern = f"{stem}*{suffix}"
+    if not any(fnmatch.fnmatch(path.name, pattern) for path in others):
+        return pattern
+    return prefix + "?" * (len(first) - len(prefix) - len(suffix)) + suffix

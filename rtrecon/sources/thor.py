@@ -6,6 +6,7 @@ microscope.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,26 +15,49 @@ from rtrecon.sources.raw import RawLayout, RawMovie
 from rtrecon.sources.recording import Recording, RecordingError, RecordingHints
 
 SETTINGS_FILE = "Experiment.xml"
+_MAX_CHANNELS = 4  # ChanA to ChanD
+_N_BLANK_IMAGES = 8  # looked at, to find channels that were not enabled
 
 
 def open_thor(path: Path, hints: RecordingHints) -> Recording:
     """Open a raw file of uint16 images; raises `RecordingError`.
 
     The file holds the images of all enabled channels, then those of the next plane,
-    then the flyback images, which are left out, then the next volume.
+    then the flyback images, which are left out, then the next volume. If ThorImage was
+    told to save all channels, those that were not enabled are blank and are left out.
     """
-    settings_path = path.with_name(SETTINGS_FILE)
+    settings = _read_settings(path.with_name(SETTINGS_FILE))
+    layout = _read_layout(path.with_name(SETTINGS_FILE))
+    if _saves_all_channels(settings):
+        layout = _add_blank_channels(path, layout)
+    return RawMovie(path, layout, hints)
+
+
+def read_thor_rate_hz(settings_path: Path) -> float | None:
+    """Return the rate in an `Experiment.xml`; `RecordingError` if it has none."""
+    return _read_layout(settings_path).rate_hz
+
+
+def _read_settings(settings_path: Path) -> ElementTree.Element:
     if not settings_path.is_file():
         raise RecordingError(
             f"{SETTINGS_FILE}, which describes its layout, is not beside it"
         )
     try:
-        layout = _build_layout(ElementTree.parse(settings_path).getroot())
-    except (ElementTree.ParseError, OSError, KeyError, TypeError, ValueError) as error:
+        return ElementTree.parse(settings_path).getroot()
+    except (ElementTree.ParseError, OSError) as error:
         raise RecordingError(
             f"{settings_path} does not describe its layout: {error!r}"
         ) from None
-    return RawMovie(path, layout, hints)
+
+
+def _read_layout(settings_path: Path) -> RawLayout:
+    try:
+        return _build_layout(_read_settings(settings_path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(
+            f"{settings_path} does not describe its layout: {error!r}"
+        ) from None
 
 
 def _build_layout(settings: ElementTree.Element) -> RawLayout:
@@ -53,6 +77,46 @@ def _build_layout(settings: ElementTree.Element) -> RawLayout:
         channels=_read_channels(settings),
         planes=tuple(k * step_um for k in range(n_planes)),
         n_flyback=n_flyback,
+    )
+
+
+def _saves_all_channels(settings: ElementTree.Element) -> bool:
+    raw_data = settings.find("RawData")
+    return raw_data is not None and raw_data.get("onlyEnabledChannels") == "0"
+
+
+def _add_blank_channels(path: Path, layout: RawLayout) -> RawLayout:
+    """Return the layout with the channels that the file holds without an image.
+
+    The settings do not tell how many channels the microscope has: it is the largest
+    number with which the images of all other channels are blank.
+    """
+    for n_channels in range(_MAX_CHANNELS, 1, -1):
+        channels = tuple(range(1, n_channels + 1))
+        blank = tuple(c for c in channels if c not in layout.channels)
+        if max(layout.channels) > n_channels or not blank:
+            continue
+        whole = replace(layout, channels=channels, blank_channels=blank)
+        if _are_channels_blank(path, whole):
+            return whole
+    return layout
+
+
+def _are_channels_blank(path: Path, layout: RawLayout) -> bool:
+    """Return whether the first images have no pixel in the blank channels alone."""
+    n_images = min(_N_BLANK_IMAGES, path.stat().st_size // layout.image_bytes)
+    with path.open("rb") as file:
+        images = [file.read(layout.image_bytes) for _ in range(n_images)]
+
+    def has_pixels(channels: tuple[int, ...]) -> bool:
+        return any(
+            layout.extract_channel(image, channel).any()
+            for image in images
+            for channel in channels
+        )
+
+    return has_pixels(layout.recorded_channels) and not has_pixels(
+        layout.blank_channels
     )
 
 

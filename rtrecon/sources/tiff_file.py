@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import tifffile
@@ -44,6 +45,17 @@ def is_scanimage_file(path: Path) -> bool:
     """Return whether ScanImage wrote the TIFF file at `path`."""
     with open_tiff(path) as tiff:
         return is_scanimage(tiff)
+
+
+def explain_decoding_error(error: Exception) -> str:
+    """Return why a page cannot be decoded, and what to install if a decoder lacks."""
+    compression = re.search(r"COMPRESSION\.(\w+)", str(error))
+    if "imagecodecs" not in str(error) or compression is None:
+        return str(error)
+    return (
+        f"it is compressed with {compression[1]}, which needs another package; "
+        "pip install imagecodecs"
+    )
 
 
 def count_whole_pages(tiff: tifffile.TiffFile) -> tuple[int, bool]:

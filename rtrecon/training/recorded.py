@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rtrecon.core.types import Array
 from rtrecon.encoder.card import DFF_UNITS
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE
+from rtrecon.imaging.reference import PlaneReference
 from rtrecon.rois import roi_set
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import NotASessionError, Session
@@ -60,10 +62,16 @@ def read_training_data(path: Path) -> TrainingData:
     segments = list(_read_segments(session))
     n_frames = sum(map(len, segments))
     first, last = split_last(segments, count_validation_frames(n_frames))
+    damage = [*session.activity.notices, *session.stimulus.notices]
+    reasons = f" ({'; '.join(damage)})" if damage else ""
     if not first:
         raise UserError(
-            f"{path} has a known stimulus in {n_frames} frames, too few to train on; "
-            "record some minutes, and send the stimulus"
+            f"{path} has a known stimulus in {n_frames} frames, too few to train on"
+            f"{reasons}; record some minutes, and send the stimulus"
+        )
+    if not any(np.isfinite(segment.activity).any() for segment in first):
+        raise UserError(
+            f"{path} has no activity to train on{reasons}; choose another session"
         )
     data = assemble(
         SegmentSource(first, n_frames),
@@ -72,7 +80,7 @@ def read_training_data(path: Path) -> TrainingData:
     )
     about = session.about
     return add_metadata(
-        data,
+        replace(data, notices=(*damage, *data.notices)),
         None,
         units=about.rate_unit or DFF_UNITS,
         rate_hz=about.encoder_rate_hz,
@@ -135,7 +143,7 @@ def _read_neurons(session: Session) -> TrainedNeurons:
     settings = config.parse(json.dumps(session.about.settings))
     n_planes = 1 + max(session.about.roi_planes, default=0)
     references = [
-        load_reference(get_reference_path(session.path, plane), settings)[0]
+        _load_reference(get_reference_path(session.path, plane), settings)
         for plane in range(n_planes)
     ]
     pixels, planes = {}, {}
@@ -161,3 +169,13 @@ def _read_neurons(session: Session) -> TrainedNeurons:
     return TrainedNeurons(
         masks, np.stack([reference.template for reference in references])
     )
+
+
+def _load_reference(path: Path, settings: config.Settings) -> PlaneReference:
+    try:
+        return load_reference(path, settings)[0]
+    except UserError as error:
+        raise UserError(
+            f"{error}; training needs the masks in this file: copy it from a backup, "
+            "or choose another session"
+        ) from None

@@ -9,11 +9,11 @@ from typing import Any
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
-from rtrecon.core.types import Array
 from rtrecon.core.version import __version__
 from rtrecon.encoder.card import FORMAT_VERSION, Card, prepare_output_path
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rtrecon.encoder.prior import fit_prior
+from rtrecon.inversion.device import limit_threads
 from rtrecon.training.calibration import calibrate_inversion
 from rtrecon.training.compact import fit
 from rtrecon.training.compact.core import extract_core
@@ -72,18 +72,19 @@ def train_encoder(
         return load_checkpoint(path)
     # The fitted encoder is on the CPU, where calibration inverts.
     prior = known.prior if known else fit_prior(data.prior_clips, data.clip_frames)
-    calibration = calibrate_inversion(fitted.encoder, prior, data, on_progress)
+    with limit_threads(fitted.encoder):
+        calibration = calibrate_inversion(fitted.encoder, prior, data, on_progress)
     r = compute_correlation(fitted.encoder, data.validation)
+    scores = TrainingScores(fitted.history, r, data.ceiling, tuple(reporter.notices))
     card = Card(
         path=path,
         rois=data.neurons.rois,
         mean_image=data.neurons.mean_image,
-        metadata=_make_metadata(data, r, options) | {"notices": reporter.notices},
+        metadata=_make_metadata(data, scores, options),
     )
     checkpoint = Checkpoint(card, fitted.encoder, prior, calibration)
     save_checkpoint(checkpoint)
-    notices = tuple(reporter.notices)
-    write_report(path, TrainingScores(fitted.history, r, data.ceiling, notices))
+    write_report(path, scores)
     training_state_path(path).unlink(missing_ok=True)
     options.context.barrier()
     return checkpoint
@@ -155,7 +156,7 @@ def _fit_encoder(job: fit.FitJob, reporter: _ProgressReporter) -> fit.FitResult:
 
 
 def _make_metadata(
-    data: TrainingData, r: Array, options: TrainingOptions
+    data: TrainingData, scores: TrainingScores, options: TrainingOptions
 ) -> dict[str, Any]:
     core = options.core_checkpoint
     return {
@@ -163,8 +164,10 @@ def _make_metadata(
         "version": __version__,
         "command": " ".join(["rtrecon", *sys.argv[1:]]),
         "hardware": str(options.context),
-        "validation_r": round(average_correlation(r), 4),
+        "validation_r": round(average_correlation(scores.r), 4),
+        "fraction_of_ceiling": scores.fraction_of_ceiling,
         "n_training_frames": len(data.training),
         **data.metadata,
         **({"core_checkpoint": str(core)} if core else {}),
+        "notices": list(scores.notices),
     }

@@ -28,6 +28,7 @@ class RpcRequest(msgspec.Struct, frozen=True):
 
     op: str
     note: str = ""
+    session: str = ""
     on: bool = True
 
 

@@ -109,6 +109,9 @@ class TcpServer:
         except (OSError, EOFError):
             self._remove_sender(sender)
             sender.connection.close()
+        except MemoryError:
+            self._remove_sender(sender)
+            self._reject_sender(sender, "there is no memory for its message")
 
     def _forward_messages(self, sender: TcpConnection) -> None:
         with suppress(zmq.Again):

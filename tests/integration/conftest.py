@@ -1,4 +1,4 @@
-"""A daemon that several modules share, because starting one takes seconds."""
+"""A daemon that several modules share, and a check of every daemon's frame counts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from rtrecon.protocol import messages
+from rtrecon.session.frame_balance import balance_frames
 from rtrecon.testing.daemon_process import DaemonProcess
 from rtrecon.testing.simulated_microscope import make_small_settings
 
@@ -16,3 +18,28 @@ def small_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonPro
     folder = tmp_path_factory.mktemp("small_daemon")
     with DaemonProcess(folder, make_small_settings(folder)) as daemon:
         yield daemon
+
+
+@pytest.fixture(autouse=True)
+def _every_frame_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which a daemon lost a frame that is in none of its counts.
+
+    In each health of each daemon: received = processed + queued + each kind of loss.
+    """
+    receive = DaemonProcess.receive
+    unexplained: list[messages.Health] = []
+
+    def receive_and_check(daemon: DaemonProcess, wait_s: float = 0.0) -> None:
+        n_before = len(daemon.received)
+        receive(daemon, wait_s)
+        unexplained.extend(
+            message
+            for message, _ in daemon.received[n_before:]
+            if isinstance(message, messages.Health)
+            and message.process == "daemon"
+            and balance_frames(message).n_unexplained
+        )
+
+    monkeypatch.setattr(DaemonProcess, "receive", receive_and_check)
+    yield
+    assert not unexplained, f"frames without a count: {unexplained[0]}"

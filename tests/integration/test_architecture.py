@@ -22,6 +22,8 @@ MODULES = sorted(
 FORBIDDEN = {
     "rtrecon.display": ("torch", "numba"),
     "rtrecon.imaging": ("torch", "PySide6", "pyqtgraph"),
+    # Only the picture of a comparison is drawn.
+    "rtrecon.imaging.field_match.comparison": ("matplotlib",),
     # Slow to import: a daemon that is started again is soon there.
     "rtrecon.daemon": ("torch", "PySide6", "scipy.stats", "av", "matplotlib"),
     "rtrecon.metrics": ("torch", "PySide6", "pyqtgraph"),

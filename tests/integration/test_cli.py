@@ -1,33 +1,26 @@
-"""The commands as a user types them; what he gets wrong is answered in a sentence."""
+"""Commands as a user types them; each mistake is answered with one sentence."""
 
 from __future__ import annotations
 
-import io
-import json
 import re
 import socket
-import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from subprocess import CompletedProcess
 from unittest.mock import patch
 
 import pytest
-from PySide6.QtGui import QImage
 from typer.main import get_command
 
 from rtrecon import config
-from rtrecon.cli import app, main
+from rtrecon.cli import app
 from rtrecon.config import EncoderSettings, NetworkSettings, Settings
-from rtrecon.session.session import Session as Record
-from rtrecon.session.session import list_sessions
-from rtrecon.sources.video import read_clip
 from rtrecon.testing.daemon_process import BackgroundProcess, make_settings, run_command
 from rtrecon.testing.scanimage_file import make_pages, write_scanimage
 from rtrecon.testing.simulated_microscope import make_small_settings
+from rtrecon.transport.keys import make_keys, read_client_keys
+from tests.support.command_line import run_here
 
-# command -> options that a user's guide relies on
+# Command -> options that the documentation relies on.
 OPTIONS = {
     "run": (),
     "display": ("--publish", "--control", "--snapshot", "--headless"),
@@ -43,127 +36,143 @@ OPTIONS = {
     "train": ("--out", "--minutes", "--neurons", "--epochs", "--settings"),
     "demo": ("--seconds", "--headless", "--out", "--video", "--seed"),
     "check": (),
+    "evaluate": ("--encoder", "--start-s", "--resume", "--thorough"),
 }
-# Answered by a process of its own, as a user gets it; all others are answered in this
-# one, for what takes a process its time is importing.
-AS_PROCESSES = {"no settings file", "an address that is none", "replay"}
+# Run in a process of their own, as a user runs them; all others run in this process,
+# because a process spends most of its time on imports.
+IN_OWN_PROCESS = {"no settings file", "an address that is none", "replay"}
+
+Arguments = Callable[[Path], list[object]]  # makes files in a folder, returns arguments
 
 
-def toml(text: str) -> Callable[[Path], list[object]]:
-    def arguments(folder: Path) -> list[object]:
+def run_with_toml(text: str) -> Arguments:
+    def make_arguments(folder: Path) -> list[object]:
         (folder / "mistake.toml").write_text(text, encoding="utf-8")
         return ["run", folder / "mistake.toml"]
 
-    return arguments
+    return make_arguments
 
 
-def tiff(name: str, content: Callable[[Path], object]):
-    def arguments(folder: Path) -> list[object]:
-        content(folder / name)
+def replay_tiff(name: str, write: Callable[[Path], object]) -> Arguments:
+    def make_arguments(folder: Path) -> list[object]:
+        write(folder / name)
         return ["replay", folder / name]
 
-    return arguments
+    return make_arguments
 
 
-def configured(command: str, change: Callable[[Settings, Path], Settings]):
-    def arguments(folder: Path) -> list[object]:
+def run_with_settings(
+    command: str, change: Callable[[Settings, Path], Settings]
+) -> Arguments:
+    def make_arguments(folder: Path) -> list[object]:
         settings = change(make_small_settings(folder), folder)
-        (folder / "settings.json").write_text(config.dump(settings), encoding="utf-8")
-        return [command, folder / "settings.json"]
+        return [command, write_settings(settings, folder)]
 
-    return arguments
+    return make_arguments
 
 
-def cut(path: Path) -> None:
+def write_settings(settings: Settings, folder: Path) -> Path:
+    file = folder / "settings.json"
+    file.write_text(config.dump(settings), encoding="utf-8")
+    return file
+
+
+def write_truncated_tiff(path: Path) -> None:
     write_scanimage(path, make_pages(1))
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def no_settings(path: Path) -> None:
+def write_tiff_of_another_program(path: Path) -> None:
     write_scanimage(path, make_pages(1))
     path.write_bytes(path.read_bytes().replace(b"SI.", b"XY."))
 
 
-def widen(settings: Settings, _: Path) -> Settings:
-    wire = NetworkSettings(frames="tcp://0.0.0.0:5560")
-    return settings.model_copy(update={"network": wire})
+def listen_to_other_machines(settings: Settings, _: Path) -> Settings:
+    network = NetworkSettings(frames="tcp://0.0.0.0:5560")
+    return settings.model_copy(update={"network": network})
 
 
-def other_neurons(settings: Settings, _: Path) -> Settings:
+def use_encoder_of_other_neurons(settings: Settings, _: Path) -> Settings:
     return settings.model_copy(update={"encoder": EncoderSettings(checkpoint="demo")})
 
 
-def not_an_encoder(settings: Settings, folder: Path) -> Settings:
+def use_text_as_encoder(settings: Settings, folder: Path) -> Settings:
     path = folder / "mine.safetensors"
-    path.write_text("weights, honestly")
+    path.write_text("not weights")
     encoder = EncoderSettings(checkpoint=str(path))
     return settings.model_copy(update={"encoder": encoder})
 
 
-def masks_too_far_out(settings: Settings, _: Path) -> Settings:
-    Path(settings.rois.path).write_text('[{"coordinates": [[700, 3]]}]')
+def use_masks_with_negative_coordinates(settings: Settings, _: Path) -> Settings:
+    Path(settings.rois.path).write_text('[{"coordinates": [[-7, 3]]}]')
     return settings
 
 
-# what is wrong -> the arguments that a folder is made to hold, words of the sentence
+# Name of a mistake -> its arguments, and a pattern that the sentence matches.
 MISTAKES = {
     "no settings file": (
         lambda folder: ["run", folder / "none.toml"],
         r"settings file .*none\.toml does not exist",
     ),
     "unknown key": (
-        toml("[registration]\nspeed = 3"),
+        run_with_toml("[registration]\nspeed = 3"),
         "unknown key 'registration.speed'; known here: .*max_shift_px, min_confidence",
     ),
     "wrong type": (
-        toml('[timing]\nencoder_rate_hz = "fast"'),
+        run_with_toml('[timing]\nencoder_rate_hz = "fast"'),
         "'timing.encoder_rate_hz' = 'fast': Input should be a valid number",
     ),
-    "not TOML": (toml("register:"), "is not TOML"),
-    "no neurons": (toml(""), r"no neurons: set rois\.path .* or encoder\.checkpoint"),
+    "not TOML": (run_with_toml("register:"), "is not TOML"),
+    "no neurons": (
+        run_with_toml(""),
+        r"no neurons: set rois\.path .* or encoder\.checkpoint",
+    ),
     "no masks": (
-        toml('[rois]\npath = "gone.npy"'),
+        run_with_toml('[rois]\npath = "gone.npy"'),
         r"rois\.path = .*gone\.npy does not exist",
     ),
     "masks that do not fit": (
-        configured("check", masks_too_far_out),
-        "ROI 0 reaches pixel .*outside the field of 512 lines",
+        run_with_settings("check", use_masks_with_negative_coordinates),
+        r"ROI 0 reaches pixel \(-7, 3\), outside the field",
     ),
     "no checkpoint": (
-        toml('[encoder]\ncheckpoint = "gone.safetensors"'),
+        run_with_toml('[encoder]\ncheckpoint = "gone.safetensors"'),
         r"checkpoint .*gone\.safetensors does not exist; train one with",
     ),
     "a checkpoint that is none": (
-        configured("run", not_an_encoder),
-        r"mine\.safetensors is not one of rtrecon",
+        run_with_settings("run", use_text_as_encoder),
+        r"mine\.safetensors is a text that begins with 'not weights'",
     ),
     "a checkpoint for other neurons": (
-        configured("run", other_neurons),
-        "was trained on 1000 neurons, but there are 18 masks; use the masks of its field",
+        run_with_settings("run", use_encoder_of_other_neurons),
+        "was trained on 1000 neurons, but there are 18 masks; use the masks of its",
     ),
-    "an open door": (
-        configured("run", widen),
+    "an address open to other machines": (
+        run_with_settings("run", listen_to_other_machines),
         r"tcp://0\.0\.0\.0:5560 would listen to other machines without encryption",
     ),
     "no recording": (
-        tiff("none.tif", lambda path: None),
+        replay_tiff("none.tif", lambda path: None),
         r"none\.tif does not exist",
     ),
     "an empty recording": (
-        tiff("empty.tif", lambda path: path.write_bytes(b"")),
+        replay_tiff("empty.tif", lambda path: path.write_bytes(b"")),
         r"empty\.tif .*empty",
     ),
     "no TIFF": (
-        tiff("notes.tif", lambda path: path.write_text("mouse 7, day 3")),
+        replay_tiff("notes.tif", lambda path: path.write_text("mouse 7, day 3")),
         r"notes\.tif is not a readable TIFF file",
     ),
-    "not of ScanImage": (tiff("other.tif", no_settings), r"other\.tif .*ScanImage"),
+    "not of ScanImage": (
+        replay_tiff("other.tif", write_tiff_of_another_program),
+        r"other\.tif .*ScanImage",
+    ),
     "cut within its first frame": (
-        tiff("cut.tif", cut),
+        replay_tiff("cut.tif", write_truncated_tiff),
         r"cut\.tif .*no complete frame",
     ),
     "compressed by what is not known": (
-        tiff(
+        replay_tiff(
             "jpeg.tif", lambda path: write_scanimage(path, make_pages(2), compression=7)
         ),
         r"jpeg\.tif .*page 0 cannot be decoded",
@@ -203,9 +212,9 @@ MISTAKES = {
 
 
 @pytest.fixture(scope="module")
-def replay_to_nobody(tmp_path_factory):
+def replay_without_daemon(tmp_path_factory):
     """A replay that finds no daemon; it waits for one while the other tests run."""
-    folder = tmp_path_factory.mktemp("nobody")
+    folder = tmp_path_factory.mktemp("no-daemon")
     file = write_scanimage(folder / "a.tif", make_pages(2))
     address = make_settings(folder).network.frames
     with BackgroundProcess(
@@ -215,63 +224,42 @@ def replay_to_nobody(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory, replay_to_nobody):
-    """What each mistake, and each request for help, is answered with."""
-    asked = {command: [command, "--help"] for command in OPTIONS}
-    for place, (case, (arguments, _)) in enumerate(MISTAKES.items()):
-        asked[case] = arguments(tmp_path_factory.mktemp(f"mistake{place}"))
+def outputs(tmp_path_factory, replay_without_daemon):
+    """Run every mistake, and every request for help; return what each prints."""
+    arguments = {command: [command, "--help"] for command in OPTIONS}
+    for index, (case, (make_arguments, _)) in enumerate(MISTAKES.items()):
+        arguments[case] = make_arguments(tmp_path_factory.mktemp(f"mistake{index}"))
     return {
-        case: run_command(*given) if case in AS_PROCESSES else answered_here(*given)
-        for case, given in asked.items()
+        case: run_command(*args) if case in IN_OWN_PROCESS else run_here(*args)
+        for case, args in arguments.items()
     }
 
 
-def answered_here(*arguments: object) -> CompletedProcess[str]:
-    """What `rtrecon` would answer, without a process."""
-    given = ["rtrecon", *map(str, arguments)]
-    said, complained = io.StringIO(), io.StringIO()
-    with (
-        redirect_stdout(said),
-        redirect_stderr(complained),
-        patch.object(sys, "argv", given),
-    ):
-        code = ended_with(main)
-    return CompletedProcess(given, code, said.getvalue(), complained.getvalue())
-
-
-def ended_with(command: Callable[[], None]) -> int:
-    try:
-        command()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
-
-
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_user_mistake_prints_a_sentence_and_no_traceback(answers, case):
-    answer, words = answers[case], MISTAKES[case][1]
-    assert answer.returncode == 2
-    # Before it there may be a bar that had no progress to show.
-    sentence = answer.stderr.strip().splitlines()[-1]
-    assert re.search(words, sentence)
-    assert "Traceback" not in answer.stderr + answer.stdout
+def test_a_user_mistake_prints_a_sentence_and_no_traceback(outputs, case):
+    output, pattern = outputs[case], MISTAKES[case][1]
+    assert output.returncode == 2
+    # An empty progress bar may come before it.
+    sentence = output.stderr.strip().splitlines()[-1]
+    assert re.search(pattern, sentence)
+    assert "Traceback" not in output.stderr + output.stdout
 
 
 @pytest.mark.parametrize("command", OPTIONS)
-def test_every_command_has_help(answers, command):
-    answer = answers[command]
-    assert (answer.returncode, answer.stderr) == (0, "")
-    about, options = answer.stdout.split(" Options ", 1)
+def test_every_command_has_help(outputs, command):
+    output = outputs[command]
+    assert (output.returncode, output.stderr) == (0, "")
+    about, options = output.stdout.split(" Options ", 1)
     assert f"rtrecon {command}" in about
     assert re.search(r"[A-Z][a-z ,:;]+\.", about.partition(command)[2])
-    named = set(re.findall(r"--([a-z-]+) ", options))
-    assert {option.lstrip("-") for option in OPTIONS[command]} <= named
+    listed = set(re.findall(r"--([a-z-]+) ", options))
+    assert {option.lstrip("-") for option in OPTIONS[command]} <= listed
 
 
 def test_help_lists_every_public_command():
-    said = run_command("--help").stdout
-    assert all(re.search(rf"\b{command} +[A-Z]", said) for command in OPTIONS)
-    assert "inverter" not in said
+    text = run_here("--help").stdout
+    assert all(re.search(rf"\b{command} +[A-Z]", text) for command in OPTIONS)
+    assert "inverter" not in text
 
 
 def test_every_option_has_a_help_text():
@@ -280,30 +268,39 @@ def test_every_option_has_a_help_text():
             assert option.help, f"{name} {option.name}"
 
 
+def test_no_help_text_has_brackets_that_the_terminal_would_take_for_markup():
+    for name, command in get_command(app).commands.items():
+        texts = [command.help, *(option.help for option in command.params)]
+        assert not [text for text in texts if "[" in (text or "")], name
+
+
+def test_help_shows_the_names_of_sections():
+    assert "sections subject and experiment" in " ".join(
+        re.sub("[^a-z ]+", " ", run_here("export", "--help").stdout).split()
+    )
+
+
 def test_a_port_in_use_is_named(tmp_path):
     settings = make_small_settings(tmp_path)
-    file = tmp_path / "settings.json"
-    file.write_text(config.dump(settings), encoding="utf-8")
+    port = int(settings.network.control.rpartition(":")[2])
     with socket.socket() as occupant:
-        occupant.bind(("127.0.0.1", int(settings.network.control.rpartition(":")[2])))
+        occupant.bind(("127.0.0.1", port))
         occupant.listen()
-        answer = run_command("run", file)
-    assert answer.returncode == 2
-    assert answer.stderr.strip() == (
+        output = run_command("run", write_settings(settings, tmp_path))
+    assert output.returncode == 2
+    assert output.stderr.strip() == (
         f"{settings.network.control} is in use, probably by another rtrecon; "
         "stop that one or choose another port in the settings file"
     )
 
 
-def test_check_reports_files_ports_and_speed(tmp_path, small_checkpoint):
+def test_check_reports_files_ports_space_load_and_speed(tmp_path, small_checkpoint):
     encoder = EncoderSettings(checkpoint=str(small_checkpoint))
     settings = make_settings(tmp_path, encoder=encoder)
-    file = tmp_path / "settings.json"
-    file.write_text(config.dump(settings), encoding="utf-8")
-    answer = run_command("check", file)
-    assert (answer.returncode, answer.stderr) == (0, "")
-    for line, expected in zip(
-        answer.stdout.splitlines(),
+    output = run_here("check", write_settings(settings, tmp_path))
+    assert (output.returncode, output.stderr) == (0, "")
+    for line, pattern in zip(
+        output.stdout.splitlines(),
         [
             rf"encoder: {small_checkpoint.name}, 60 neurons, validation r 0\.\d+",
             rf"port: {settings.network.frames} is free",
@@ -312,43 +309,34 @@ def test_check_reports_files_ports_and_speed(tmp_path, small_checkpoint):
             rf"port: {settings.network.control} is free",
             rf"port: {settings.network.results} is free",
             r"keys: none, this computer only",
-            rf"recording: {settings.recording.folder} can be written",
+            rf"recording: {settings.recording.folder} can be written, .* left, about",
+            r"computer: other programs use \d+% of \d+ cores",
             r"daemon: .* ms .* for 128 x 128 and 60 neurons: sustains \d+ frames per",
             r"inverter: \d+ steps in each hop of 167 ms on cpu",
         ],
         strict=True,
     ):
-        assert re.search(expected, line)
+        assert re.search(pattern, line)
 
 
-def test_the_demo_writes_summary_video_picture_and_session(tmp_path):
-    out = tmp_path / "out"
-    answer = run_command("demo", "--seconds", 12, "--headless", "--out", out)
-    assert answer.returncode == 0, answer.stderr
-    summary = json.loads((out / "summary.json").read_text())
-    n_sent = summary["frames_sent"]
-    assert n_sent + summary["frames_dropped_by_sender"] == 12 * 30
-    assert summary["frames_received"] == summary["frames_processed"] == n_sent
-    assert all(summary["peak_memory_mb"].values())
-    # Of a movie that the encoder was never trained on.
-    r = summary["pixel_correlation"]["final"]
-    # Little, where others keep this machine busy: there are few steps then.
-    assert r > 0.2
-    # Unknown, where they keep it busier still: the null gets what time is left.
-    assert r > (summary["null_pixel_correlation"] or 0.0) + 0.1
-    assert all(name in answer.stdout for name in ("frames_sent", "pixel_correlation"))
-    clip = read_clip(out / "reconstruction.mp4")
-    assert len(clip) > 60
-    assert clip.std() > 10
-    assert (out / "report.html").stat().st_size > 100_000
-    picture = QImage(str(out / "live.png"))
-    assert (picture.width(), picture.height()) == (1440, 900)
-    (path,) = list_sessions(out / "session")
-    assert len(Record(path).frames) == n_sent
+def test_display_takes_addresses_and_keys_from_the_settings(tmp_path):
+    make_keys(tmp_path / "keys")
+    network = NetworkSettings(
+        publish="tcp://127.0.0.1:6002",
+        control="tcp://127.0.0.1:6003",
+        keys=tmp_path / "keys",
+    )
+    file = write_settings(Settings(network=network), tmp_path)
+    with patch("rtrecon.display.run_display", return_value=0) as run_display:
+        assert run_here("display", file, "--control", "tcp://a:1").returncode == 0
+    (options,) = run_display.call_args.args
+    assert options.publish == network.publish
+    assert options.control == "tcp://a:1"  # an option replaces the file's address
+    assert options.keys == read_client_keys(tmp_path / "keys")
 
 
-def test_a_replay_without_a_daemon_says_how_to_start_one(replay_to_nobody):
-    program, address = replay_to_nobody
+def test_a_replay_without_a_daemon_says_how_to_start_one(replay_without_daemon):
+    program, address = replay_without_daemon
     assert program.process.wait(60) == 2
     sentence = program.output.strip().splitlines()[-1]
     expected = f"no daemon listens at {address}; start one with 'rtrecon run'"

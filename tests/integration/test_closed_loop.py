@@ -17,16 +17,17 @@ import pytest
 from rtrecon import config
 from rtrecon.config import ClosedLoopSettings, RoiSettings
 from rtrecon.protocol import messages
+from rtrecon.replay.rule_trial import RuleTrial, try_rules
 from rtrecon.testing.daemon_process import (
     START_TIMEOUT_S,
     DaemonProcess,
     make_settings,
-    run_command,
 )
 from rtrecon.testing.simulated_microscope import (
     SimulatedMicroscope,
     make_small_settings,
 )
+from tests.support.command_line import run_here
 
 CALLBACK_FILE = """
     import json
@@ -210,6 +211,33 @@ def test_events_are_numbered_without_gaps_and_recorded(microscope):
     )
 
 
+def test_rules_tried_on_the_recording_fire_as_they_did_live(microscope):
+    for speed in (20.0, 0.0, 20.0, 0.0):
+        set_running_speed(microscope, speed)
+        name = "rule_fired" if speed else "rule_released"
+        n_before = len(rule_events(microscope, "running", name))
+        microscope.send_frames_until(
+            lambda name=name, n=n_before: (
+                len(rule_events(microscope, "running", name)) > n
+            )
+        )
+    events = rule_events(microscope, "running")
+
+    def try_recorded() -> dict[str, RuleTrial]:
+        [recording] = microscope.daemon.recordings(microscope.session)
+        return {trial.rule.name: trial for trial in try_rules(recording.path)}
+
+    # The recording is written twice a second.
+    microscope.send_frames_until(lambda: len(try_recorded()["running"].fired_s) == 2)
+    trials = try_recorded()
+    [recording] = microscope.daemon.recordings(microscope.session)
+    start_s = recording.frames["t_received_s"].min()
+    fired_s = [event.t - start_s for event in events]
+    assert trials["running"].fired_s == pytest.approx(fired_s, abs=0.2)
+    assert len(trials["active"].fired_s) == 1
+    assert trials["missing neuron"].missing_ids == [9999]
+
+
 def test_a_mistake_in_a_rule_is_reported_before_the_daemon_starts(tmp_path):
     closed_loop = ClosedLoopSettings.model_validate(
         {"rules": [{"name": "x", "when": "quality.correlation < 1"}]}
@@ -219,7 +247,7 @@ def test_a_mistake_in_a_rule_is_reported_before_the_daemon_starts(tmp_path):
     )
     file = tmp_path / "settings.json"
     file.write_text(config.dump(settings))
-    answer = run_command("run", file)
+    answer = run_here("run", file)
     assert answer.returncode == 2
     assert "rule 'x': quality has no 'correlation' there" in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -107,7 +107,7 @@ def test_receiving_without_a_daemon_returns_nothing_and_does_not_block(subscribe
     subscriber = subscribe(NO_DAEMON)
     began_s = time.monotonic()
     assert [subscriber.receive_pending() for _ in range(100)] == [[]] * 100
-    assert time.monotonic() - began_s < 1.0
+    assert time.monotonic() - began_s < 5.0  # a wait of 50 ms each would take longer
 
 
 def test_lost_messages_are_counted(subscribe):
@@ -290,7 +290,7 @@ def test_an_invalid_address_is_refused_with_a_sentence():
                 make(context, "localhost")
 
 
-LABELS = np.arange(6, dtype="<u2").tobytes()
+LABELS = np.arange(6, dtype="<u4").tobytes()
 NO_MASKS = {  # fields of the answer, its attachments
     "a daemon without a session": ({"ok": False}, []),
     "no attachment": ({"masks": [1, 2, 3]}, []),

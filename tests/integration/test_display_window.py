@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import time
@@ -430,7 +431,7 @@ def test_neurons_are_outlined_on_the_field(window_for, control: zmq.Socket):
     window.receive(START_S + SECONDS)
     *route, request = control.recv_multipart()
     assert json.loads(request) == {"op": "masks"}
-    labels = np.zeros((1, 64, 64), "<u2")
+    labels = np.zeros((1, 64, 64), "<u4")
     labels[0, 20:40, 20:40] = 1
     answer = b'{"ok": true, "sentence": "1 neuron", "masks": [1, 64, 64]}'
     control.send_multipart([*route, answer, labels.tobytes()])
@@ -505,3 +506,46 @@ def test_a_snapshot_that_cannot_be_written_is_reported(window_for, tmp_path: Pat
     window = window_for(snapshot=tmp_path / "file" / "live.png")
     window.save_snapshot()
     assert "cannot be written" in window.sentence.toolTip()
+
+
+CONDITIONS = {
+    "no-go": "the stored field is not in today's image (r = 0.04): another field",
+    "frames lost": "72 frames (9.1%) were lost before the sender within 71 s",
+    "pupil gone": "no pupil size for <50> s: does the program of the eye camera run?",
+}
+
+
+def send_health(window: Window, t_s: float, **fields: object) -> None:
+    """Give the window the daemon's health at this time."""
+    health = messages.Health(
+        session="session-1", seq=9, t=0.0, process="daemon", state="running", **fields
+    )
+    window.state.update(health, np.empty(0), t_s)
+    window.draw(t_s)
+
+
+def test_what_is_wrong_stands_over_the_window_until_it_is_over(window_for):
+    window = show_experiment(window_for(), 0.85)
+    assert window.banner.isHidden()
+    send_health(window, START_S + SECONDS, conditions=CONDITIONS)
+    assert window.banner.isVisible()
+    text = window.banner.text()
+    for name, sentence in CONDITIONS.items():
+        assert name.upper() in text
+        assert html.escape(sentence) in text
+    assert mean_gray(window.grab(window.banner.geometry()).toImage()) > 80
+    send_health(window, START_S + SECONDS + 1)
+    assert window.banner.isHidden()
+
+
+def test_without_an_encoder_the_stimulus_and_the_recording_are_shown(window_for):
+    window = window_for()
+    for t_s, message, payload in experiment_messages(0.85):
+        if isinstance(message, messages.Activity | messages.AlignedStimulus):
+            window.state.update(message, payload, START_S + t_s)
+    send_health(window, START_S + SECONDS, has_inverter=False, disk_free_gb=100.0)
+    assert window.movie.picture.notice == (
+        "Recording, without an encoder\n"
+        "0.1 min, 900 neurons\n1 clip, no pupil, no running"
+    )
+    assert window.stimulus.picture.pixels is not None

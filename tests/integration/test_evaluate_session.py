@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +25,14 @@ from rtrecon.analysis.evaluation import (
     evaluate_session,
     make_terminal_table,
 )
+from rtrecon.analysis.evaluation.clips import load_clips
 from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ignore_progress
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.metrics.similarity import video_correlation
 from rtrecon.session.recorder import Recorder
-from rtrecon.session.tables import ActivityRow
+from rtrecon.session.tables import ARRAYS_FOLDER, ActivityRow
 from tests.support import inversion_world as world
 from tests.support import session_tables
 
@@ -36,24 +40,24 @@ CLIP_FRAMES, N_CLIPS = 75, 3
 TABLES = {"quality", "lag", "neurons", "steps", "behavior", "controls", "encoders"}
 MISTAKES = {
     "no encoder": (
-        lambda evaluation_request: replace(evaluation_request, encoders=[]),
-        "no encoder",
+        lambda request: replace(request, encoders=[]),
+        "no encoder; name one",
     ),
     "short clips": (
-        lambda evaluation_request: replace(evaluation_request, clip_frames=3),
+        lambda request: replace(request, clip_frames=3),
         "3 frames are too few",
     ),
     "short session": (
-        lambda evaluation_request: replace(evaluation_request, clip_frames=999),
+        lambda request: replace(request, clip_frames=999),
         "longer session",
     ),
     "no session": (
-        lambda evaluation_request: replace(evaluation_request, session=Path("x")),
+        lambda request: replace(request, session=Path("x")),
         "not a recorded session",
     ),
     "no checkpoint": (
-        lambda evaluation_request: replace(evaluation_request, encoders=[Path("x")]),
-        "not exist",
+        lambda request: replace(request, encoders=[Path("x")]),
+        "cannot be read",
     ),
 }
 
@@ -92,15 +96,18 @@ def evaluation_request(session, encoders, tmp_path_factory) -> EvaluationRequest
 
 
 @pytest.fixture(scope="module")
-def found(evaluation_request):
+def result(evaluation_request):
     torch.set_num_threads(1)
     return evaluate_session(evaluation_request)
 
 
-def without_stimulus(clip: Clip, folder: Path) -> Path:
-    recorder = Recorder(
-        folder, session_tables.make_about(neuron_ids=clip.neuron_ids.tolist())
+def record_without_stimulus(clip: Clip, folder: Path, encoder: Path) -> Path:
+    """Record activity only, as a daemon does whose settings name this encoder."""
+    about = session_tables.make_about(
+        neuron_ids=clip.neuron_ids.tolist(),
+        settings={"encoder": {"checkpoint": str(encoder)}},
     )
+    recorder = Recorder(folder, about)
     for index, activity in enumerate(clip.target.activity):
         row = ActivityRow(index, index, *clip.target.behavior[index].tolist())
         recorder.add_activity(row, activity)
@@ -108,19 +115,23 @@ def without_stimulus(clip: Clip, folder: Path) -> Path:
     return recorder.path
 
 
-def means(found, table: str, name: str = "video_r") -> list[float]:
-    return [row[name].mean for row in found.tables[table].values()]
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_every_table_has_values(found):
-    assert set(found.tables) == TABLES
-    for table in found.tables.values():
+def means(result, table: str, name: str = "video_r") -> list[float]:
+    return [row[name].mean for row in result.tables[table].values()]
+
+
+def test_every_table_has_values(result):
+    assert set(result.tables) == TABLES
+    for table in result.tables.values():
         for row in table.values():
             assert row["video_r"].n_clips > 0
 
 
-def test_the_reconstruction_beats_the_null(found):
-    live, null = found.tables["quality"]["live"], found.tables["quality"]["null"]
+def test_the_reconstruction_beats_the_null(result):
+    live, null = result.tables["quality"]["live"], result.tables["quality"]["null"]
     assert live["video_r"].mean > 0.6 > 0.3 > abs(null["video_r"].mean)
     # Of three clips: by chance, the null's may be 0.1.
     assert live["held_out_r"].mean > 0.25 > 0.2 > abs(null["held_out_r"].mean)
@@ -129,74 +140,70 @@ def test_the_reconstruction_beats_the_null(found):
     assert abs(live["peak_delay_ms"].mean) < 40
 
 
-def test_scores_inside_the_mask_are_reported(found):
+def test_scores_inside_the_mask_are_reported(result):
     settled = slice(30, None)
     left = np.s_[settled, :, :32]
-    best = max(clip["video_r"] for clip in found.clips)
-    (known,) = (clip for clip in found.clips if clip["video_r"] == best)
-    r = video_correlation(found.best.movie[left], found.best.clip.stimulus[left])
+    best = max(clip["video_r"] for clip in result.clips)
+    (known,) = (clip for clip in result.clips if clip["video_r"] == best)
+    r = video_correlation(result.best.movie[left], result.best.clip.stimulus[left])
     assert known["video_r_in_mask"] == pytest.approx(r, abs=1e-4)
     assert known["frame_r_in_mask"] != known["frame_r"]
 
 
-def test_more_neurons_steps_and_lag_improve_the_scores(found):
+def test_more_neurons_steps_and_lag_improve_the_scores(result):
     for table in ("neurons", "steps", "lag"):
-        r = means(found, table)
+        r = means(result, table)
         assert r[0] < r[-1], table
-    assert means(found, "neurons") == sorted(means(found, "neurons"))
+    assert means(result, "neurons") == sorted(means(result, "neurons"))
 
 
-def test_the_last_point_of_each_curve_is_the_unchanged_reconstruction(found):
-    live = found.tables["quality"]["live"]["video_r"]
+def test_the_last_point_of_each_curve_is_the_unchanged_reconstruction(result):
+    live = result.tables["quality"]["live"]["video_r"]
     for table in ("neurons", "steps", "lag"):
-        assert list(found.tables[table].values())[-1]["video_r"] == live
+        assert list(result.tables[table].values())[-1]["video_r"] == live
 
 
-def test_scrambled_frames_recover_only_what_stood_still(found):
+def test_scrambled_frames_recover_only_what_stood_still(result):
     within, between = (
-        found.tables["controls"][f"frames scrambled {where} clips"]["video_r"].mean
+        result.tables["controls"][f"frames scrambled {where} clips"]["video_r"].mean
         for where in ("within", "between")
     )
-    assert found.tables["quality"]["live"]["video_r"].mean > within > 0.3
+    assert result.tables["quality"]["live"]["video_r"].mean > within > 0.3
     assert abs(between) < 0.2
 
 
-def test_a_wrong_encoder_makes_the_ensemble_worse(found):
-    alone, together = means(found, "encoders")
+def test_a_wrong_encoder_makes_the_ensemble_worse(result):
+    alone, together = means(result, "encoders")
     assert together < alone
 
 
-def test_behavior_states_score_only_their_own_frames(found):
-    behavior = found.tables["behavior"]
+def test_behavior_states_score_only_their_own_frames(result):
+    behavior = result.tables["behavior"]
     assert behavior["running"]["video_r"].n_clips == N_CLIPS - 1
     assert behavior["still"]["video_r"].n_clips == 1
     assert behavior["pupil large"]["video_r"].n_clips == N_CLIPS
 
 
-def test_the_json_file_holds_the_result(found, evaluation_request):
-    document = json.loads(
-        (evaluation_request.output_folder / "evaluation.json").read_text(
-            encoding="utf-8"
-        )
-    )
-    assert document == json.loads(found.to_json())
+def test_the_json_file_holds_the_result(result, evaluation_request):
+    document = read_json(evaluation_request.output_folder / "evaluation.json")
+    assert document == json.loads(result.to_json())
     assert document["clips_judged"] == len(document["clips"]) == N_CLIPS
     assert np.shape(document["identifiability"]["map"]) == (36, 64)
     page = QImage(str(evaluation_request.output_folder / "evaluation.png"))
     assert page.height() > page.width() > 1000
 
 
-def test_the_terminal_table_fits_80_columns(found):
+def test_the_terminal_table_fits_80_columns(result):
     console = Console(width=80, file=io.StringIO())
-    console.print(make_terminal_table(found))
+    console.print(make_terminal_table(result))
     printed = console.file.getvalue()
     assert "…" not in printed
-    first_table = next(iter(found.tables.values()))
+    first_table = next(iter(result.tables.values()))
     whole = next(iter(first_table.values()))["video_r"]
     assert f"{whole.mean:.2f} ± {whole.sd:.2f}" in printed
 
 
-def test_the_html_page_needs_no_other_file(found, evaluation_request):
+def test_the_html_page_needs_no_other_file(result, evaluation_request):
     class Links(HTMLParser):
         def handle_starttag(self, tag, attrs):
             tags.append(tag)
@@ -214,34 +221,84 @@ def test_the_html_page_needs_no_other_file(found, evaluation_request):
     assert all(source.startswith("data:image/png;base64,") for source in sources)
 
 
-def test_the_same_request_gives_the_same_result(found, evaluation_request, tmp_path):
-    """One clip of it does, alone: clips know nothing of each other."""
-    quick = replace(
-        evaluation_request, output_folder=tmp_path, with_controls=False, max_clips=1
+def test_an_interrupted_evaluation_resumes_to_the_same_result(
+    result, evaluation_request, tmp_path
+):
+    request = replace(
+        evaluation_request,
+        output_folder=tmp_path,
+        encoders=evaluation_request.encoders[:1],
+        with_controls=False,
+        max_clips=1,
     )
-    again = evaluate_session(replace(quick, encoders=evaluation_request.encoders[:1]))
-    assert again.clips == found.clips[:1]
+
+    def interrupt(_stage: str, _fraction: float, detail: str) -> None:
+        if detail.startswith("50.0% of the neurons"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_session(request, interrupt)
+    partial = read_json(tmp_path / "evaluation-partial.json")
+    assert not partial["complete"]
+    assert set(partial["tables"]) == {"quality", "lag", "behavior"}
+    with pytest.raises(UserError, match="continue it with --resume"):
+        evaluate_session(request)
+
+    replayed: list[str] = []
+    resumed = evaluate_session(
+        replace(request, resume=True),
+        lambda _stage, _fraction, detail: replayed.append(detail.partition(",")[0]),
+    )
+    assert replayed[0] == "50.0% of the neurons"
+    assert "null" not in replayed
+    assert resumed.clips == result.clips[:1]  # a clip's scores need no other clip
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"evaluation.{kind}" for kind in ("json", "png", "html")}
 
 
-def test_an_evaluation_without_stimulus_says_what_is_missing(clip, encoders, tmp_path):
-    found = evaluate_session(
+def test_only_the_requested_part_of_a_session_is_evaluated(session, encoders, tmp_path):
+    request = EvaluationRequest(
+        session, tmp_path, encoders[:1], clip_frames=CLIP_FRAMES, start_s=2.5
+    )
+    clips = load_clips(request, ignore_progress).clips
+    first_frames = [clip.name[-6:] for clip in clips]
+    assert first_frames == [f"{75 + k * CLIP_FRAMES:06d}" for k in range(N_CLIPS - 1)]
+    short = replace(request, seconds=CLIP_FRAMES / 30)
+    assert len(load_clips(short, ignore_progress).clips) == 1
+    with pytest.raises(UserError, match="no segment that starts at 99 s"):
+        load_clips(replace(request, start_s=99.0), ignore_progress)
+
+
+def test_a_session_without_stimulus_is_evaluated_with_its_own_encoder(
+    clip, encoders, tmp_path
+):
+    result = evaluate_session(
         EvaluationRequest(
-            session=without_stimulus(clip, tmp_path),
+            session=record_without_stimulus(clip, tmp_path, encoders[0]),
             output_folder=tmp_path,
-            encoders=encoders[:1],
             with_controls=False,
             clip_frames=CLIP_FRAMES,
             max_clips=1,
         )
     )
-    live = found.tables["quality"]["live"]
+    assert list(result.about["encoders"]) == [str(encoders[0])]
+    live = result.tables["quality"]["live"]
     assert live["video_r"].mean is None
     assert "stimulus is not known" in live["video_r"].missing_reason
     assert live["held_out_r"].mean > 0.2
-    assert "held-out" in found.summarize()
-    assert any("stimulus is not known" in note for note in found.notes)
-    assert "1 of 3 clips" in found.notes[0]
+    assert "held-out" in result.summarize()
+    assert any("stimulus is not known" in note for note in result.notes)
+    assert "1 of 3 clips" in result.notes[0]
     assert "no mask" in live["video_r_in_mask"].missing_reason
+
+
+def test_damage_in_a_session_is_a_note(session, encoders, tmp_path):
+    damaged = Path(shutil.copytree(session, tmp_path / session.name))
+    chunk = damaged / ARRAYS_FOLDER / "activity" / "values" / "c.1.0"
+    chunk.write_bytes(b"")
+    request = EvaluationRequest(damaged, tmp_path, encoders[:1])
+    loaded = load_clips(replace(request, clip_frames=CLIP_FRAMES), ignore_progress)
+    assert loaded.notes[0].startswith("activity: values of 0.8 s (24 of 235 rows)")
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

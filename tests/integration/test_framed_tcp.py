@@ -17,7 +17,6 @@ from rtrecon.testing.simulated_microscope import (
     RATE_HZ,
     SHAPE,
     make_small_frames,
-    make_small_settings,
 )
 from rtrecon.testing.tcp_sender import TIMEOUT_S, TcpSender
 from rtrecon.transport import framing, sockets, tcp_connection
@@ -236,13 +235,6 @@ def test_a_port_in_use_is_reported(received):
 # -- a daemon --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("framed")
-    with DaemonProcess(folder, make_small_settings(folder)) as daemon:
-        yield daemon
-
-
 def scan(sender: TcpSender, numbers: range) -> None:
     frames = make_small_frames()
     for number in numbers:
@@ -251,7 +243,8 @@ def scan(sender: TcpSender, numbers: range) -> None:
         assert sender.send_frame(pixels, number, (number - 1) / RATE_HZ)
 
 
-def test_a_sender_that_reconnects_continues_its_session(daemon):
+def test_a_sender_that_reconnects_continues_its_session(small_daemon):
+    daemon = small_daemon
     address = daemon.settings.network.tcp
     with TcpSender(address) as sender:
         sender.send_start(SHAPE)
@@ -274,7 +267,8 @@ def numbers(daemon: DaemonProcess, sender: TcpSender) -> list[float]:
     return record.frames["frame"].tolist()
 
 
-def test_the_daemon_reports_disconnected_senders(daemon):
+def test_the_daemon_reports_disconnected_senders(small_daemon):
+    daemon = small_daemon
     address = sockets.split_address(daemon.settings.network.tcp)
     with socket.create_connection(address, TIMEOUT_S) as other:
         other.sendall(b"GET / HTTP/1.1\r\n\r\n")

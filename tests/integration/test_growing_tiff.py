@@ -16,10 +16,10 @@ from rtrecon.protocol import messages
 from rtrecon.replay.recording import forward_live_source
 from rtrecon.sources import RecordingHints
 from rtrecon.sources.growing_tiff import FollowedTiff, GrowingTiff
-from rtrecon.testing.daemon_process import run_command
 from rtrecon.testing.frame_receiver import FrameReceiver
 from rtrecon.testing.scanimage_file import make_pages, write_scanimage
 from tests.support import tiff_writer
+from tests.support.command_line import run_here
 from tests.support.tiff_writer import FORMATS, N_FRAMES, RATE_HZ, SHAPE, make_frames
 
 WRITER = Path(tiff_writer.__file__)
@@ -84,9 +84,7 @@ def test_the_replay_command_follows_a_file(tmp_path, free_address):
     path = write_scanimage(tmp_path / "a.tif", make_pages(3))
     address = free_address()
     with FrameReceiver(address) as receiver:
-        done = run_command(
-            "replay", path, "--to", address, "--follow", "--timeout", 0.5
-        )
+        done = run_here("replay", path, "--to", address, "--follow", "--timeout", 0.5)
     assert done.returncode == 0, done.stderr
     assert "3 frames sent, 0 dropped" in done.stdout
     assert len(receiver.frames()) == 3

@@ -34,7 +34,7 @@ from rtrecon.testing.simulated_microscope import (
 from rtrecon.transport.senders import SessionSender
 from tests.support.trained_encoder import make_new_session, rebuild_world
 
-LOAD_MARGIN_S = 1.0  # that a loaded machine may add
+LOAD_MARGIN_S = 10.0  # that a loaded machine may add
 
 
 @pytest.fixture(scope="module")

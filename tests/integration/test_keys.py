@@ -16,7 +16,7 @@ from rtrecon.daemon.sockets import DaemonSockets
 from rtrecon.display.client import DisplaySubscriber
 from rtrecon.protocol import messages
 from rtrecon.replay.client import ReplayClient, ReplayError
-from rtrecon.testing.daemon_process import START_TIMEOUT_S, DaemonProcess, run_command
+from rtrecon.testing.daemon_process import START_TIMEOUT_S, DaemonProcess
 from rtrecon.testing.simulated_microscope import (
     RATE_HZ,
     SHAPE,
@@ -30,6 +30,7 @@ from rtrecon.transport import keys, sockets
 from rtrecon.transport.keys import ClientKeys
 from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
+from tests.support.command_line import run_here
 
 COMPUTER = "microscope-pc"
 QUIET_S = 1.0  # how long a test waits for what must not happen
@@ -42,11 +43,11 @@ def folder(tmp_path):
 
 
 def test_the_keys_command_explains_each_file(tmp_path):
-    done = run_command("keys", tmp_path / "keys", COMPUTER)
+    done = run_here("keys", tmp_path / "keys", COMPUTER)
     assert done.returncode == 0
     assert f"write keys = '{tmp_path / 'keys'}' under [network]" in done.stdout
     assert "move it there by a safe way" in done.stdout
-    again = run_command("keys", tmp_path / "keys", COMPUTER)
+    again = run_here("keys", tmp_path / "keys", COMPUTER)
     assert (again.returncode, "Traceback" in again.stderr) == (2, False)
 
 
@@ -280,7 +281,7 @@ def test_a_deleted_key_is_refused_at_the_next_connection(daemon, home):
 
 def test_display_and_replay_accept_a_key_folder(daemon, home):
     for command in ("display", "replay"):
-        assert "--keys" in run_command(command, "--help").stdout
-    none = run_command("replay", "no.tif", "--keys", home / "nothing")
+        assert "--keys" in run_here(command, "--help").stdout
+    none = run_here("replay", "no.tif", "--keys", home / "nothing")
     assert none.returncode == 2
     assert "cannot be read" in none.stderr

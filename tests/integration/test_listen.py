@@ -18,7 +18,7 @@ from rtrecon.protocol import messages
 from rtrecon.testing.daemon_process import make_settings, run_command
 from rtrecon.testing.tcp_sender import TcpSender
 from rtrecon.transport import keys, sockets
-from rtrecon.transport.senders import SessionSender
+from rtrecon.transport.senders import AuxiliarySender, SessionSender
 
 SHAPE = (6, 8)
 PIXELS = np.zeros(SHAPE, np.int16)
@@ -119,6 +119,27 @@ def test_a_tcp_sender_is_described(report, wire_settings):
             messages.SessionEnd(session=sender.session, seq=sender.seq, reason="enough")
         )
         report.until("the sender ended: enough")
+
+
+def test_the_clock_of_another_sender_is_compared_with_the_microscopes(
+    report, wire_settings
+):
+    start = {"source": "scope", "rate_hz": 30.0, "shape": SHAPE}
+    scope = SessionSender(wire_settings.frames, **start)
+    camera = AuxiliarySender(wire_settings.frames)
+
+    def send(number: int) -> None:
+        scope.send_frame(PIXELS, number, number / 30.0)
+        t_send = time.time() + 12.3
+        camera.send(messages.BehaviorSample, t_send=t_send, pupil_dilation=1.0)
+
+    with Sending(send):
+        report.until(
+            "clocks, compared with the microscope's computer: "
+            "behavior clock 12.3 s ahead"
+        )
+    scope.close()
+    camera.close()
 
 
 def test_invalid_messages_are_reported(report, wire_settings):

@@ -16,9 +16,9 @@ from rtrecon.replay.recording import forward_live_source
 from rtrecon.sources import RecordingError, RecordingHints
 from rtrecon.sources.message_capture import read_capture
 from rtrecon.sources.scanimage_stream import ScanImageStream, receive_messages
-from rtrecon.testing.daemon_process import run_command
 from rtrecon.testing.frame_receiver import FrameReceiver
 from rtrecon.transport.sockets import AddressError
+from tests.support.command_line import run_here
 from tests.support.scanimage_messages import RATE_HZ, SHAPE, make_image, make_message
 
 TIMEOUT_S = 10.0
@@ -89,7 +89,7 @@ def test_an_invalid_address_is_refused():
 def test_the_capture_command_writes_published_messages(tmp_path, free_address):
     address, out = free_address(), tmp_path / "a.rtrcap"
     with publish_frames(address):
-        done = run_command("capture", address, "--out", out, "--messages", 5)
+        done = run_here("capture", address, "--out", out, "--messages", 5)
     assert done.returncode == 0, done.stderr
     assert f"5 messages of {address} written to" in done.stdout
     numbers = [json.loads(parts[1])["frameNumbers"] for _, parts in read_capture(out)]
@@ -98,7 +98,7 @@ def test_the_capture_command_writes_published_messages(tmp_path, free_address):
 
 def test_the_capture_command_reports_a_silent_publisher(tmp_path, free_address):
     address, out = free_address(), tmp_path / "a.rtrcap"
-    done = run_command("capture", address, "--out", out, "--timeout", 0.2)
+    done = run_here("capture", address, "--out", out, "--timeout", 0.2)
     assert done.returncode == 2
     assert "published nothing for 0.2 s; is it acquiring?" in done.stderr
 
@@ -174,6 +174,6 @@ def test_the_camera_stops_when_the_source_is_closed(core):
 
 def test_a_missing_configuration_is_reported(tmp_path):
     pytest.importorskip("pymmcore_plus", reason="pymmcore-plus is not installed")
-    done = run_command("micromanager", tmp_path / "none.cfg")
+    done = run_here("micromanager", tmp_path / "none.cfg")
     assert done.returncode == 2
     assert "none.cfg does not exist" in done.stderr.replace("\n", "")

@@ -194,7 +194,7 @@ def test_the_recording_holds_what_was_published(loop):
         message for message, _ in loop.received(messages.Quality)
     ]
     names = [event.name for event in recording.events]
-    assert names == ["session", "reference", "end", "shutdown"]
+    assert names == ["session", "reference", "end", "recorded", "shutdown"]
     assert {health.process for health in recording.health} == {"daemon", "inverter"}
     assert recording.about.neuron_ids == list(range(N_NEURONS))
 

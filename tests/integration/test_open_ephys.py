@@ -141,8 +141,7 @@ def test_a_movie_is_reconstructed_from_spikes(tmp_path):
     settings = make_settings(
         tmp_path, encoder=EncoderSettings(checkpoint=str(encoder)), inversion=FAST
     )
-    start_of_units = {"shape": (1, 40), "dtype": "float32", "units": ids}
-    layout = {"source": "test", "rate_hz": RATE_HZ, **start_of_units}
+    layout = {"source": "test", "rate_hz": RATE_HZ, "unit_ids": ids}
     spikes = np.random.default_rng(0).poisson(0.1, (4 * N_BINS, 1, 40))
     with (
         DaemonProcess(tmp_path, settings) as daemon,

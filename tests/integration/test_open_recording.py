@@ -12,9 +12,9 @@ import tifffile
 from rtrecon.cli import analysis
 from rtrecon.rois.readers.registry import load_rois
 from rtrecon.sources import RecordingHints, open_recording
-from rtrecon.testing.daemon_process import run_command
 from rtrecon.testing.frame_receiver import FrameReceiver
 from rtrecon.testing.scanimage_file import make_pages
+from tests.support.command_line import run_here
 
 
 def test_a_long_recording_takes_no_more_memory_than_a_short_one(tmp_path):
@@ -39,9 +39,7 @@ def test_the_replay_command_sends_a_tiff_stack_at_the_given_rate(
     pixels, path, address = make_pages(6), tmp_path / "a.tif", free_address()
     tifffile.imwrite(path, pixels, photometric="minisblack")
     with FrameReceiver(address) as receiver:
-        done = run_command(
-            "replay", path, "--to", address, "--rate-hz", 50, "--speed", 0
-        )
+        done = run_here("replay", path, "--to", address, "--rate-hz", 50, "--speed", 0)
     assert done.returncode == 0, done.stderr
     start = receiver.received[0][0]
     assert (start.source, start.rate_hz) == ("replay of a.tif", 50.0)

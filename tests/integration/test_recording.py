@@ -27,6 +27,12 @@ def daemon(tmp_path_factory) -> Iterator[DaemonProcess]:
         yield daemon
 
 
+def sentences(daemon: DaemonProcess, name: str, session: str) -> list[str]:
+    """The messages of a session's events of this name."""
+    events = daemon.events_named(name)
+    return [event.message for event in events if event.session == session]
+
+
 def reports(daemon: DaemonProcess) -> list[Path]:
     return sorted(Path(daemon.settings.recording.folder).glob("*/report.html"))
 
@@ -40,6 +46,14 @@ def test_a_report_is_written_when_the_recording_stops(daemon):
         (record,) = daemon.recordings(microscope.session)
         daemon.call("record", on=True)
     assert reports(daemon) == [record.path / "report.html"]
+    # Without an encoder, training comes next.
+    assert sentences(daemon, "recorded", microscope.session) == [
+        f"the session is recorded in {record.path}: 2 s, nothing lost; "
+        f"next: rtrecon train --session {record.path}"
+    ]
+    assert sentences(daemon, "report", microscope.session) == [
+        f"the report {record.path / 'report.html'} is being written"
+    ]
     assert record.about.libraries
     assert record.about.machine.cores
 
@@ -56,7 +70,13 @@ def test_a_report_is_written_when_the_session_is_idle(daemon):
         return daemon.recordings(microscope.session)
 
     daemon.wait_until(written, START_TIMEOUT_S)
-    assert daemon.call("status")["recording"] == str(records()[-1].path)
+    path = records()[-1].path
+    assert daemon.call("status")["recording"] == str(path)
+    [recorded] = sentences(daemon, "recorded", microscope.session)
+    assert recorded.startswith(f"the session is recorded in {path}: ")
+    assert sentences(daemon, "report", microscope.session) == [
+        f"the report {path / 'report.html'} is being written"
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux can set")
@@ -71,6 +91,8 @@ def test_a_full_disk_is_reported_and_frames_are_still_processed(daemon):
         )
         microscope.send_frames(N_FRAMES)
         health = microscope.wait_until_processed()
+    daemon.wait_until(lambda: "not recording" in daemon.newest_health().conditions)
+    assert "Free disk space" in daemon.newest_health().conditions["not recording"]
     assert "Free disk space" in daemon.events_named("recording")[-1].message
     assert health.frames_processed >= 2 * N_FRAMES
     assert health.lost["record"] > 0

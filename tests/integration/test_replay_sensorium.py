@@ -21,7 +21,6 @@ from rtrecon.replay.sensorium import (
     GAP_FRAMES,
     TrialSelection,
     iterate_trial_frames,
-    make_start_fields,
     replay_sensorium,
 )
 from rtrecon.testing.daemon_process import (
@@ -29,9 +28,9 @@ from rtrecon.testing.daemon_process import (
     BackgroundProcess,
     DaemonProcess,
     make_settings,
-    run_command,
 )
 from tests.support import trained_encoder
+from tests.support.command_line import run_here
 
 IDS, LONGEST = [1, 4, 90, 91, 8900], 40
 # tier and frames of each trial
@@ -136,17 +135,8 @@ def test_invalid_speed_and_loops_are_refused(path, asked, words):
 
 def test_a_folder_that_lacks_files_is_an_error_sentence(tmp_path):
     (tmp_path / "meta" / "trials").mkdir(parents=True)
-    done = run_command("replay", tmp_path)
+    done = run_here("replay", tmp_path)
     assert (done.returncode, "lacks meta/trials/tiers.npy" in done.stderr) == (2, True)
-
-
-def test_the_start_message_of_the_largest_mouse_fits_a_header(path):
-    fields = make_start_fields(SensoriumFolder(path))
-    ids = list(range(1000, 9372))
-    start = messages.SessionStart(
-        session="s", seq=0, **(fields | {"units": ids, "shape": (1, len(ids))})
-    )
-    assert messages.decode_incoming(messages.encode_incoming(start))[0].units == ids
 
 
 # -- end to end ------------------------------------------------------------------------

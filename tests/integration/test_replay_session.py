@@ -29,6 +29,7 @@ from rtrecon.testing.daemon_process import (
 )
 from rtrecon.transport.senders import SessionSender
 from tests.support import session_tables
+from tests.support.command_line import run_here
 from tests.support.trained_encoder import make_new_session, rebuild_world
 
 SECONDS = 4.0
@@ -181,6 +182,6 @@ def test_a_replay_has_a_session_id_of_its_own(recorded, replayed):
 def test_a_session_without_images_is_an_error_sentence(tmp_path):
     recorder = Recorder(tmp_path, session_tables.make_about())
     recorder.close()
-    done = run_command("replay", recorder.path, "--to", "tcp://127.0.0.1:9")
+    done = run_here("replay", recorder.path, "--to", "tcp://127.0.0.1:9")
     assert done.returncode == 2
     assert "recording.raw_messages was off" in done.stderr

@@ -20,10 +20,11 @@ from rtrecon.analysis.report.scenes import (
 from rtrecon.core.errors import UserError
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.session import Session
+from rtrecon.session.tables import ActivityRow
 from rtrecon.sources.video import read_clip
-from rtrecon.testing.daemon_process import run_command
 from tests.support import recorded_session as world
 from tests.support import session_tables
+from tests.support.command_line import run_here
 
 SCENE_FRAMES = round(SCENE_S * world.RATE_HZ)
 
@@ -53,7 +54,7 @@ def session(tmp_path_factory) -> Session:
 
 @pytest.fixture(scope="module")
 def blind(tmp_path_factory) -> Session:
-    """The same, of a stimulus that nobody told."""
+    """The same, without a recorded stimulus."""
     folder = tmp_path_factory.mktemp("blind")
     return Session(world.record_session(folder, stimulus=False))
 
@@ -153,7 +154,27 @@ def test_the_report_of_a_session_without_stimulus_says_so(blind, tmp_path):
     page = Page(write_report(blind.path, tmp_path / "a.html"))
     assert "Held-out neurons correlate" in page.words
     assert "correlates with the stimulus" not in page.words
+    assert "No stimulus was recorded." in page.words
     assert page.tags.count("video") == 2
+
+
+def test_the_report_of_a_session_without_an_encoder_shows_what_was_recorded(tmp_path):
+    recorder = Recorder(tmp_path, session_tables.make_about())
+    for i in range(90):
+        recorder.add_frame(
+            session_tables.make_frame_row(i), session_tables.make_traces(i)
+        )
+        row = ActivityRow(i, i, pupil_dilation=40.0 if i < 45 else np.nan)
+        recorder.add_activity(row, np.zeros(session_tables.N_NEURON, np.float32))
+        stimulus = session_tables.make_stimulus(i)
+        recorder.add_stimulus(i, stimulus, "bars" if i // 30 == 1 else "noise")
+    recorder.close()
+    page = Page(write_report(recorder.path))
+    assert "recorded without an encoder: there is no movie" in page.words
+    assert "Stimulus: 3.0 s, 3 clips (2 different)." in page.words
+    assert "pupil in 50% of the encoder frames, no running" in page.words
+    assert "stimulus not known" not in page.words
+    assert "Quality" not in page.words
 
 
 def test_a_session_without_frames_has_a_report(tmp_path):
@@ -172,12 +193,20 @@ def test_text_from_a_session_is_escaped(tmp_path):
     assert "alert(1)" in page.words
 
 
-def test_an_unwritable_report_path_is_an_error_sentence(blind, tmp_path):
+@pytest.fixture
+def empty(tmp_path) -> Path:
+    """A session without frames."""
+    recorder = Recorder(tmp_path, session_tables.make_about())
+    recorder.close()
+    return recorder.path
+
+
+def test_an_unwritable_report_path_is_an_error_sentence(empty, tmp_path):
     with pytest.raises(UserError, match=r"a\.html cannot be written"):
-        write_report(blind.path, tmp_path / "nowhere" / "a.html")
+        write_report(empty, tmp_path / "nowhere" / "a.html")
 
 
-def test_the_report_command_writes_to_the_given_path(blind, tmp_path):
-    done = run_command("report", blind.path, "--out", tmp_path / "a.html")
+def test_the_report_command_writes_to_the_given_path(empty, tmp_path):
+    done = run_here("report", empty, "--out", tmp_path / "a.html")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.html").is_file()

@@ -134,7 +134,9 @@ def test_a_volume_is_sent_plane_by_plane_without_flyback(script, network):
     settings["hStackManager"] |= {
         "enable": True,
         "stackMode": "fast",
-        "numSlices": 3,
+        "numSlices": 11,  # of an earlier stack
+        "actualNumSlices": 3,
+        "numFramesPerVolume": 3,
         "zs": [-20.0, 0.0, 20.0],
         "numFramesPerVolumeWithFlyback": 4,
     }
@@ -161,6 +163,31 @@ def test_a_volume_is_sent_plane_by_plane_without_flyback(script, network):
     assert np.array_equal([pixels for _, pixels in collector.frames()], shown)
     assert "9 frames sent, 0 dropped, 0 repeats and 3 without an image" in output
     require_all_accepted(collector, 9)
+
+
+def test_of_several_frames_of_a_plane_in_a_volume_the_first_is_sent(script, network):
+    script.settings["hStackManager"] |= {
+        "enable": True,
+        "stackMode": "fast",
+        "actualNumSlices": 2,
+        "zs": [0.0, 15.0],
+        "numFramesPerVolume": 4,
+        "numFramesPerVolumeWithFlyback": 4,
+    }
+    shown = images(8)
+    script.add_event("acqModeStart")
+    for k, image in enumerate(shown):
+        z = [15.0 * (k % 4 // 2)]
+        script.add_frame(k + 1, k / 30, make_scan_field(image[None], zs=z))
+    script.add_event("acqModeDone")
+
+    collector, output = run_script(script, network)
+
+    placed = [(m.frame, m.plane) for m, _ in collector.frames()]
+    assert placed == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert np.array_equal([pixels for _, pixels in collector.frames()], shown[::2])
+    assert "each volume has 2 frames of each plane; the first of them is sent" in output
+    require_all_accepted(collector, 4)
 
 
 @pytest.mark.parametrize(

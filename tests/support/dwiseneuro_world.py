@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import io
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -64,16 +67,27 @@ def make_author_layout(
 
 def write_author_file(path: Path, seed: int = 0) -> Path:
     """Write a file of the published layout."""
-    torch.save(make_author_layout(make_network(seed)), path)
+    path.write_bytes(_make_author_file(seed))
     return path
 
 
-def read_mouse_models(
-    folder: Path, mouse: int = 0, seeds: Sequence[int] = (0,)
-) -> list[MouseModel]:
-    """Models of one mouse, read from author files."""
-    files = [write_author_file(folder / f"model-{seed}.pth", seed) for seed in seeds]
-    return [read_author_file(file, mouse) for file in files]
+@functools.cache
+def _make_author_file(seed: int) -> bytes:
+    file = io.BytesIO()
+    torch.save(make_author_layout(make_network(seed)), file)
+    return file.getvalue()
+
+
+def read_mouse_models(mouse: int = 0, seeds: Sequence[int] = (0,)) -> list[MouseModel]:
+    """Models of one mouse, read from author files; the same object at every call."""
+    return [_read_mouse_model(mouse, seed) for seed in seeds]
+
+
+@functools.cache
+def _read_mouse_model(mouse: int, seed: int) -> MouseModel:
+    with tempfile.TemporaryDirectory() as folder:
+        file = write_author_file(Path(folder) / f"model-{seed}.pth", seed)
+        return read_author_file(file, mouse)
 
 
 def make_trial(n_frames: int, *movies: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 import torch
 
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.training.compact import gabor_initialization
 from rtrecon.training.compact.encoder_data import EncoderData
 
 LOW = make_dct_basis()
@@ -49,6 +55,7 @@ def compute_drive(kind, pair):
             return np.hypot(now[0] + before[1], now[1] - before[0])
 
 
+@functools.cache
 def make_fit_data(n_frames, seed, turn=0.0):
     """Data with noise of neurons of each kind at each of the centers.
 
@@ -56,16 +63,23 @@ def make_fit_data(n_frames, seed, turn=0.0):
     """
     rng = np.random.default_rng(seed)
     coef = make_movie(n_frames, seed)
+    pixels = (coef @ LOW.vectors).numpy().T
     activity = np.zeros((n_frames, len(KINDS) * len(CENTERS)), np.float32)
     neurons = [(kind, center) for kind in KINDS for center in CENTERS]
     for i, (kind, center) in enumerate(neurons):
-        pair = (
-            make_gabor_pair(center, angle=0.7 * i + turn)
-            @ (coef @ LOW.vectors).numpy().T
-        )
+        pair = make_gabor_pair(center, angle=0.7 * i + turn) @ pixels
         driven = compute_drive(kind, pair)
         # Activity follows the movie by one frame.
         activity[5:, i] = (driven / driven.mean())[:-1] ** 1.5
     activity *= rng.gamma(8, 1 / 8, activity.shape)
     behavior = torch.zeros(n_frames, len(BEHAVIOR))
     return EncoderData(coef, behavior, torch.from_numpy(activity.astype(np.float32)))
+
+
+@contextlib.contextmanager
+def cache_gabor_pairs() -> Iterator[None]:
+    """Compute the bank of Gabors once; it is the same for every fit."""
+    pairs = functools.cache(gabor_initialization._make_gabor_pairs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gabor_initialization, "_make_gabor_pairs", pairs)
+        yield

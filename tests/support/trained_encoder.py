@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,10 @@ def make_scattered_rois(ids: list[int], shape: tuple[int, int]) -> RoiSet:
 def rebuild_world(checkpoint: Path) -> ImagedMouse:
     """The imaged mouse, made again from the metadata of its checkpoint."""
     mouse = read_card(checkpoint).metadata["simulated"]
-    return make_imaged_mouse(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
+    return _make_mouse(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
+
+
+_make_mouse = functools.cache(make_imaged_mouse)
 
 
 def make_new_session(world: ImagedMouse, seconds: float) -> SimulatedSession:

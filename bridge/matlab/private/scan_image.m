@@ -24,6 +24,7 @@ function plane = plane_of(stripe, scan, field, k)
 plane = find(abs(scan.planes - field.zs(k)) < 1e-3) - 1;
 if ~isscalar(plane)
     plane = mod(stripe.frameNumberAcqMode - 1, scan.per_volume);
+    plane = floor(plane / scan.repeats);
     plane = min(plane, numel(scan.planes) - 1);
 end
 end

@@ -5,11 +5,15 @@ function images = scan_images(stripe, scan)
 %
 %   ScanImage stores an image as pixels x lines, and MATLAB stores columns first, so
 %   that lines follow each other already: do not transpose. The order of the channels is
-%   that of roiData.channels. Flyback has no image.
+%   that of roiData.channels. Flyback has no image. If a volume has several frames of
+%   each plane, the first of them is sent.
 images = struct('frame', {}, 't', {}, 'channel', {}, 'plane', {}, 'roi', {}, ...
                 'shape', {}, 'pixels', {});
 if ~isscalar(stripe.frameNumberAcqMode)
     return  % line scans come in batches without images
+end
+if mod(mod(stripe.frameNumberAcqMode - 1, scan.per_volume), scan.repeats) ~= 0
+    return
 end
 fields = stripe.roiData;
 for i = select_fields(scan.rois, numel(fields))

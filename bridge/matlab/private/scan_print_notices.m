@@ -11,6 +11,10 @@ if sent < fields
     fprintf(['rtrecon: %d of %d scan fields are sent; the argument ''rois'' selects ' ...
              'them\n'], sent, fields);
 end
+if scan.repeats > 1
+    fprintf(['rtrecon: each volume has %d frames of each plane; the first of them is ' ...
+             'sent\n'], scan.repeats);
+end
 if scan.rolling > 1
     fprintf(['rtrecon: the display averages %d frames; frames are sent without ' ...
              'averaging\n'], scan.rolling);

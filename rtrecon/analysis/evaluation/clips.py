@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,25 +14,37 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import find_checkpoint, read_card, require_same_neurons
-from rtrecon.inversion.offline.clips import Clip, cut_session
+from rtrecon.inversion.offline.clips import (
+    Clip,
+    cut_segment,
+    list_damage_notices,
+    select_segment,
+)
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.sources.video import read_clip
 
 _MOVIE_SEED = 6500  # no training uses it
-_MIN_CLIP_FRAMES = 30  # of a clip
+_MIN_CLIP_FRAMES = 30
 
 
 @dataclass(frozen=True)
 class EvaluatedSession:
     """Loaded clips. rig: what simulated them; None for a recorded session.
 
-    notes: sentences about clips that were left out or changed to fit.
+    notes: sentences about clips that were left out or changed to fit, and about what
+    cannot be read. frame_s: measured duration of imaging one simulated frame.
     """
 
     name: str
     clips: list[Clip]
     notes: list[str]
     rig: SimulatedRig | None = None
+    frame_s: float = 0.0
+
+    def select_clips(self, n_clips: int) -> EvaluatedSession:
+        """Return the same session with this many of its clips, spread evenly."""
+        chosen = _spread_evenly(len(self.clips), n_clips)
+        return replace(self, clips=[self.clips[index] for index in chosen])
 
 
 def load_clips(
@@ -49,13 +62,16 @@ def load_clips(
 
 
 def _load_recorded(request: EvaluationRequest, path: Path) -> EvaluatedSession:
-    sources = cut_session(path, request.clip_frames)
+    segment = select_segment(path, request.start_s, request.seconds)
+    sources = cut_segment(segment, request.clip_frames)
     whole = [one for one in sources if one.stop - one.start == request.clip_frames]
     chosen = _spread_evenly(len(whole), request.max_clips)
-    notes = []
+    notes = list_damage_notices(path)
     if len(chosen) < len(whole):
-        notes.append(f"{len(chosen)} of {len(whole)} clips are judged, spread evenly")
-    clips = [whole[place].load() for place in chosen]
+        notes.append(
+            f"{len(chosen)} of {len(whole)} clips are evaluated, spread evenly"
+        )
+    clips = [whole[index].load() for index in chosen]
     with_activity = [clip for clip in clips if np.isfinite(clip.target.activity).any()]
     if len(with_activity) < len(clips):
         notes.append(
@@ -63,10 +79,14 @@ def _load_recorded(request: EvaluationRequest, path: Path) -> EvaluatedSession:
         )
     if not with_activity:
         raise UserError(
-            f"{path} holds no clip of {request.clip_frames} frames with activity; "
-            "give a longer session"
+            f"{path} has no clip of {request.clip_frames} frames with activity"
+            f"{_format_reasons(notes)}; give a longer session"
         )
     return EvaluatedSession(path.name, with_activity, notes)
+
+
+def _format_reasons(notes: list[str]) -> str:
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _simulate_clips(
@@ -86,11 +106,12 @@ def _simulate_clips(
             f"{request.clip_frames / RATE_HZ:g} or more"
         )
     movie, notes = _make_movie(simulation, n_clips * request.clip_frames, request.seed)
-    clips = rig.show_movie(
-        movie, request.clip_frames, report_as_stage(on_progress, "imaging the session")
-    )
+    on_stage = report_as_stage(on_progress, "imaging the session")
+    start_s = time.perf_counter()
+    clips = rig.show_movie(movie, request.clip_frames, on_stage)
+    frame_s = (time.perf_counter() - start_s) / len(movie)
     name = "leaves" if simulation.video is None else simulation.video.stem
-    return EvaluatedSession(f"simulated session, {name}", clips, notes, rig)
+    return EvaluatedSession(f"simulated session, {name}", clips, notes, rig, frame_s)
 
 
 def show_to_another_mouse(
@@ -126,11 +147,12 @@ def _make_movie(
     return np.concatenate([video] * times)[:n_frames], notes
 
 
-def _spread_evenly(count: int, most: int) -> list[int]:
-    """Return at most `most` indices below `count`, evenly spread."""
-    return sorted(set(np.linspace(0, count - 1, min(count, most)).astype(int).tolist()))
+def _spread_evenly(count: int, n_max: int) -> list[int]:
+    """Return at most `n_max` indices below `count`, evenly spread."""
+    indices = np.linspace(0, count - 1, min(count, n_max)).astype(int)
+    return sorted(set(indices.tolist()))
 
 
 def report_as_stage(on_progress: ProgressCallback, stage: str) -> ProgressCallback:
     """Return a callback that reports all progress as this stage."""
-    return lambda _, share, word: on_progress(stage, share, word)
+    return lambda _, fraction, detail: on_progress(stage, fraction, detail)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +22,23 @@ from rtrecon.analysis.evaluation.controls import (
 from rtrecon.analysis.evaluation.experiment import NULL_ROW, Experiment
 from rtrecon.analysis.evaluation.html_page import write_html
 from rtrecon.analysis.evaluation.picture_page import draw_page
+from rtrecon.analysis.evaluation.plan import EvaluationPlan, Workload
+from rtrecon.analysis.evaluation.progress import EvaluationProgress
 from rtrecon.analysis.evaluation.replay_runner import ReplayRunner
-from rtrecon.analysis.evaluation.request import EvaluationRequest
-from rtrecon.analysis.evaluation.result import EvaluationResult
+from rtrecon.analysis.evaluation.request import EvaluationRequest, SimulationRequest
+from rtrecon.analysis.evaluation.result import EvaluationResult, tables_to_json
 from rtrecon.analysis.evaluation.scores import MISSING_REASONS, ClipScorer
 from rtrecon.analysis.evaluation.statistic import StatisticTable
+from rtrecon.analysis.evaluation.unfinished import UnfinishedFiles
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import write_atomically
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
 from rtrecon.core.version import __version__
 from rtrecon.encoder.checkpoint import Checkpoint
+from rtrecon.encoder.device_memory import ignore_notice
+from rtrecon.inversion.device import limit_threads
+from rtrecon.inversion.offline.clips import find_session_encoder
 from rtrecon.inversion.offline.encoder_files import open_checkpoint
 from rtrecon.inversion.offline.jobs import hash_encoder_file
 from rtrecon.inversion.offline.live_and_map import STEPS_PER_HOP
@@ -42,34 +51,68 @@ RESULT_FILE, PAGE_FILE, HTML_FILE = (
     "evaluation.png",
     "evaluation.html",
 )
+PARTIAL_FILE = "evaluation-partial.json"
 
 
 def evaluate_session(
-    request: EvaluationRequest, on_progress: ProgressCallback = ignore_progress
+    request: EvaluationRequest,
+    on_progress: ProgressCallback = ignore_progress,
+    notify: Callable[[str], None] = ignore_notice,
 ) -> EvaluationResult:
-    """Evaluate a session; the same request gives the same figures. Raises UserError.
+    """Evaluate a session; UserError where that is impossible.
 
-    Writes `evaluation.json`, `evaluation.png` and `evaluation.html` into `plan.out`.
+    The same request gives the same figures, if it is thorough or ends in ten minutes.
+    notify: receives sentences before the work starts: what it does and how long it
+    takes. Writes `evaluation.json`, `evaluation.png` and `evaluation.html` into the
+    output folder, and after each table what is known so far as
+    `evaluation-partial.json`.
     """
-    started = time.monotonic()
+    started_s = time.monotonic()
+    request = _choose_encoders(request)
     mask = _check_request(request)
+    files = UnfinishedFiles(
+        request.output_folder, _describe_job(request), resume=request.resume
+    )
     session = load_clips(request, on_progress)
     checkpoints = [open_checkpoint(path, session.clips[0]) for path in request.encoders]
-    runner = ReplayRunner.create(checkpoints[0], request.seed)
-    experiment = Experiment.reconstruct_clips(
-        runner, ClipScorer(runner.held_out, mask), session.clips, on_progress
-    )
-    tables = _make_tables(request, session, experiment, checkpoints[1:])
-    evaluation = _assemble_result(request, session, experiment, tables)
-    evaluation.about["wall_s"] = round(time.monotonic() - started, 1)
+    runner = replace(ReplayRunner.create(checkpoints[0], request.seed), files=files)
+    with limit_threads(checkpoints[0].encoder):
+        workload = _measure_workload(request, session, runner)
+        plan = _choose_plan(request, workload, files, notify)
+        session = session.select_clips(plan.n_clips)
+        progress = EvaluationProgress(workload.count_passes(plan), on_progress)
+        experiment = Experiment.reconstruct_clips(
+            replace(runner, progress=progress),
+            ClipScorer(runner.held_out, mask),
+            session.clips,
+            on_progress,
+        )
+        about = _describe_run(request, session, experiment)
+        tables: dict[str, StatisticTable] = {}
+        for name, table in _iterate_tables(
+            request, session, experiment, checkpoints[1:], plan
+        ):
+            tables[name] = table
+            _write_partial_result(request.output_folder, about, tables)
+    progress.finish()
+    about["wall_s"] = round(time.monotonic() - started_s, 1)
+    evaluation = _assemble_result(about, session, experiment, tables)
     _write_files(request.output_folder, evaluation)
+    files.delete()
     return evaluation
+
+
+def _choose_encoders(request: EvaluationRequest) -> EvaluationRequest:
+    """Return the request with its session's own encoder, if it names none."""
+    if request.encoders:
+        return request
+    if isinstance(request.session, SimulationRequest):
+        return replace(request, encoders=[Path("demo")])
+    return replace(request, encoders=[find_session_encoder(request.session)])
 
 
 def _check_request(request: EvaluationRequest) -> Array | None:
     """Check the request before any long work; return the mask, if it names one."""
-    if not request.encoders:
-        raise UserError("no encoder is given; name one with --encoder")
     create_folder(request.output_folder)
     if request.mask is None:
         return None
@@ -82,56 +125,106 @@ def _check_request(request: EvaluationRequest) -> Array | None:
     return inside
 
 
-def _make_tables(
+def _describe_job(request: EvaluationRequest) -> dict[str, Any]:
+    """Return all that decides the result, to recognize an interrupted evaluation."""
+    return {
+        "version": __version__,
+        "session": str(request.session),
+        "encoders": [hash_encoder_file(path) for path in request.encoders],
+        "seed": request.seed,
+        "controls": request.with_controls,
+        "clip_frames": request.clip_frames,
+        "max_clips": request.max_clips,
+        "start_s": request.start_s,
+        "seconds": request.seconds,
+        "thorough": request.thorough,
+    }
+
+
+def _measure_workload(
+    request: EvaluationRequest, session: EvaluatedSession, runner: ReplayRunner
+) -> Workload:
+    return Workload(
+        n_clips=len(session.clips),
+        clip_frames=request.clip_frames,
+        hop_frames=runner.settings.hop_frames,
+        n_encoders=len(request.encoders),
+        with_controls=request.with_controls,
+        is_simulated=session.rig is not None,
+        pass_s=runner.measure_pass_s(session.clips[0]),
+        frame_s=session.frame_s,
+    )
+
+
+def _choose_plan(
+    request: EvaluationRequest,
+    workload: Workload,
+    files: UnfinishedFiles,
+    notify: Callable[[str], None],
+) -> EvaluationPlan:
+    """Return the plan of the interrupted evaluation, or a new one, and announce it."""
+    if files.plan is not None:
+        notify(workload.describe(files.plan, is_resumed=True))
+        return files.plan
+    plan = workload.make_full_plan() if request.thorough else workload.choose_plan()
+    notify(workload.describe(plan))
+    files.save_plan(plan)
+    return plan
+
+
+def _iterate_tables(
     request: EvaluationRequest,
     session: EvaluatedSession,
     experiment: Experiment,
     others: Sequence[Checkpoint],
-) -> dict[str, StatisticTable]:
-    tables = {
-        "quality": experiment.measure_quality(),
-        "lag": experiment.compare_lags(),
-        "neurons": experiment.compare_neuron_counts(),
-        "steps": experiment.compare_step_counts(),
-        "behavior": score_by_state(experiment.results, experiment.scorer),
-    }
+    plan: EvaluationPlan,
+) -> Iterator[tuple[str, StatisticTable]]:
+    """Compute one table after the other; yield its name and itself."""
+    quality = experiment.measure_quality()
+    yield "quality", quality
+    yield "lag", experiment.compare_lags()
+    yield "behavior", score_by_state(experiment.results, experiment.scorer)
+    yield "neurons", experiment.compare_neuron_counts()
+    yield "steps", experiment.compare_step_counts()
     if others:
-        tables["encoders"] = experiment.compare_encoders(others)
+        yield "encoders", experiment.compare_encoders(others)
     if request.with_controls:
-        tables["controls"] = _run_controls(session, experiment, tables["quality"])
-    return tables
+        yield "controls", _run_controls(session, experiment, quality, plan)
 
 
 def _run_controls(
-    session: EvaluatedSession, experiment: Experiment, quality: StatisticTable
+    session: EvaluatedSession,
+    experiment: Experiment,
+    quality: StatisticTable,
+    plan: EvaluationPlan,
 ) -> StatisticTable:
     table = {"neurons permuted": quality[NULL_ROW], **run_activity_controls(experiment)}
     if session.rig is not None:
-        table |= run_simulated_controls(experiment, session.rig)
+        table |= run_simulated_controls(experiment, session.rig, plan.n_control_clips)
     return table
 
 
 def _assemble_result(
-    request: EvaluationRequest,
+    about: dict[str, Any],
     session: EvaluatedSession,
     experiment: Experiment,
     tables: dict[str, StatisticTable],
 ) -> EvaluationResult:
-    scores = [experiment.scorer.score_fully(made) for made in experiment.results]
-    known = np.array([score["video_r"] for score in scores])
-    if not np.isfinite(known).any():
-        known = np.array([score["held_out_r"] for score in scores])
-    ranked = np.argsort(np.nan_to_num(known, nan=-np.inf), kind="stable")
+    scores = [experiment.scorer.score_fully(result) for result in experiment.results]
+    r = np.array([score["video_r"] for score in scores])
+    if not np.isfinite(r).any():
+        r = np.array([score["held_out_r"] for score in scores])
+    ranked = np.argsort(np.nan_to_num(r, nan=-np.inf), kind="stable")
     identifiability = maps.map_identifiability(experiment.results)
     calibration = experiment.runner.checkpoint.calibration
-    map_of = "the share of each pixel's variance that was recovered in these clips"
+    map_source = "the share of each pixel's variance that was recovered in these clips"
     if identifiability is None:
         identifiability = calibration.identifiability.numpy()
-        map_of = (
+        map_source = (
             "what the training found, because the stimulus of these clips is not known"
         )
     return EvaluationResult(
-        about=_describe_run(request, session, experiment),
+        about=about,
         tables=tables,
         clips=[
             {
@@ -142,7 +235,7 @@ def _assemble_result(
         ],
         notes=[*session.notes, *_list_missing_reasons(tables)],
         identifiability_map=identifiability,
-        map_source=map_of,
+        map_source=map_source,
         state_maps=maps.map_by_state(
             experiment.results, split_by_state(experiment.results)
         ),
@@ -193,7 +286,16 @@ def _to_json_number(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
+def _write_partial_result(
+    folder: Path, about: dict[str, Any], tables: dict[str, StatisticTable]
+) -> None:
+    document = about | {"complete": False, "tables": tables_to_json(tables)}
+    text = json.dumps(document, indent=1, allow_nan=False)
+    write_atomically(folder / PARTIAL_FILE, text + "\n")
+
+
 def _write_files(folder: Path, evaluation: EvaluationResult) -> None:
     (folder / RESULT_FILE).write_text(evaluation.to_json(), encoding="utf-8")
     draw_page(evaluation, folder / PAGE_FILE)
     write_html(evaluation, folder / PAGE_FILE, folder / HTML_FILE)
+    (folder / PARTIAL_FILE).unlink(missing_ok=True)

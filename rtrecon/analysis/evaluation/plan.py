@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rtrecon.analysis.evaluation.stimuli import N_STIMULI
+from rtrecon.core.progress import format_duration
 from rtrecon.inversion.offline.live_and_map import STEPS_PER_HOP
 
 NEURON_FRACTIONS = (0.125, 0.25, 0.5, 1.0)  # of the neurons that are not held out
@@ -85,14 +86,14 @@ class Workload:
                 return plan
         return self._make_plan(min(self.n_clips, _MIN_CLIPS))
 
-    def describe(self, plan: EvaluationPlan, *, is_stored: bool = False) -> str:
+    def describe(self, plan: EvaluationPlan, *, is_resumed: bool = False) -> str:
         """Return a sentence for the user, before the work starts."""
         full = self.make_full_plan()
         unusual = ""
         if plan.n_control_clips:
             unusual = f" and {plan.n_control_clips} of each control stimulus"
         clips = f"{plan.n_clips} of {full.n_clips} clips{unusual}"
-        if is_stored:
+        if is_resumed:
             return f"the interrupted evaluation of {clips} is continued"
         duration = format_duration(self.estimate_s(plan))
         sentence = f"evaluating {clips} takes about {duration} on this computer"
@@ -124,11 +125,3 @@ class Workload:
             yield from [STEPS_PER_HOP] * (2 if plan.n_clips > 1 else 1)
         if self.has_unusual_stimuli:
             yield STEPS_PER_HOP  # another mouse
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as text, in minutes, or in hours and minutes."""
-    minutes = max(1, round(seconds / 60))
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

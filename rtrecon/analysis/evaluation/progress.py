@@ -1,58 +1,27 @@
-"""Progress of an evaluation: what is done, and about how long the rest takes."""
+"""Progress of an evaluation: the share of all its passes that is done."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
-from rtrecon.analysis.evaluation.plan import format_duration
 from rtrecon.core.progress import ProgressCallback
 
 _STAGE = "evaluating"
 
 
 class EvaluationProgress:
-    """Counts passes of the inversion, and reports the share done and the time left.
+    """Counts the passes of all replays, and reports which share of them is done."""
 
-    n_passes: of the whole evaluation. pass_s: duration of one as measured before; the
-    durations of the passes done so far replace it.
-    """
-
-    def __init__(
-        self,
-        n_passes: int,
-        pass_s: float,
-        on_progress: ProgressCallback,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._n_passes, self._pass_s = max(1, n_passes), pass_s
-        self._on_progress, self._clock = on_progress, clock
-        self._n_done = self._n_timed = 0
-        self._timed_s = 0.0
-        self._started_s = clock()
+    def __init__(self, n_passes: int, on_progress: ProgressCallback) -> None:
+        self._n_passes, self._n_done = max(1, n_passes), 0
+        self._on_progress = on_progress
 
     def start_clip(self, detail: str) -> None:
-        """Report what is done next, and the time left."""
-        self._started_s = self._clock()
-        remaining_s = self._pass_s * max(0, self._n_passes - self._n_done)
-        left = f"about {format_duration(remaining_s)} left"
-        self._on_progress(_STAGE, self._fraction_done, f"{detail}; {left}")
+        """Report the share done, and what is done next."""
+        self._on_progress(_STAGE, min(1.0, self._n_done / self._n_passes), detail)
 
-    def finish_clip(self, n_passes: int) -> None:
-        """Count passes that were made since `start_clip`."""
-        self._n_done += n_passes
-        self._n_timed += n_passes
-        self._timed_s += self._clock() - self._started_s
-        self._pass_s = self._timed_s / self._n_timed
-
-    def skip_clip(self, n_passes: int) -> None:
-        """Count passes that an earlier run made."""
+    def add_passes(self, n_passes: int) -> None:
+        """Count passes that were made, now or by an interrupted run."""
         self._n_done += n_passes
 
     def finish(self) -> None:
         """Report that all is done."""
         self._on_progress(_STAGE, 1.0, "done")
-
-    @property
-    def _fraction_done(self) -> float:
-        return min(1.0, self._n_done / self._n_passes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,10 +31,6 @@ TargetChange = Callable[[InversionTarget], InversionTarget]
 
 def _keep_target(target: InversionTarget) -> InversionTarget:
     return target
-
-
-def _make_silent_progress() -> EvaluationProgress:
-    return EvaluationProgress(1, 0.0, ignore_progress)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class ReplayRunner:
     held_out: Array
     exchange: Array
     removal_order: Array
-    progress: EvaluationProgress = field(default_factory=_make_silent_progress)
+    progress: EvaluationProgress
     files: UnfinishedFiles | None = None
 
     @classmethod
@@ -79,7 +75,8 @@ class ReplayRunner:
         held_out[rng.permutation(n)[: round(settings.held_out_fraction * n)]] = True
         exchange = exchange_neurons(held_out, rng.permutation)
         order = rng.permutation(np.flatnonzero(~held_out))
-        return cls(checkpoint, settings, held_out, exchange, order)
+        progress = EvaluationProgress(1, ignore_progress)
+        return cls(checkpoint, settings, held_out, exchange, order, progress)
 
     def with_encoder(self, checkpoint: Checkpoint) -> ReplayRunner:
         """Return the same runner with another encoder of the same neurons."""
@@ -113,11 +110,11 @@ class ReplayRunner:
         n_hops = len(target) // self.settings.hop_frames
         stored = self.files.load_clip(condition.name, index) if self.files else None
         if stored is not None:
-            self.progress.skip_clip(n_hops * condition.steps)
+            self.progress.add_passes(n_hops * condition.steps)
             return _restore_result(replace(clip, target=target), condition, stored)
         self.progress.start_clip(f"{condition.name}, clip {index + 1} of {n_clips}")
         replay = self._reconstruct(target, condition)
-        self.progress.finish_clip(replay.n_passes)
+        self.progress.add_passes(replay.n_passes)
         arrays = {"movie": replay.final, "predicted": replay.predicted_activity}
         arrays |= {f"lag_{lag}": replay.movies[lag] for lag in condition.lags_frames}
         if self.files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +30,10 @@ TABLE_TITLES = {
 class EvaluationResult:
     """Everything that an evaluation found.
 
-    tables: see `TITLES`. clips: one entry per clip, in order of time, JSON. notes:
-    sentences. map: (36, 64) 0..1, identifiability; map_of: where it comes from;
-    state_maps: the same over the frames of one state of the mouse. best, worst: by r
-    with the stimulus, or of held-out neurons where that is unknown.
+    tables: see `TABLE_TITLES`. clips: one entry per clip, in order of time, JSON.
+    notes: sentences. identifiability_map: (36, 64) 0..1; map_source: where it comes
+    from; state_maps: the same over the frames of one state of the mouse. best, worst:
+    by r with the stimulus, or of held-out neurons where that is unknown.
     """
 
     about: dict[str, Any]
@@ -59,13 +60,7 @@ class EvaluationResult:
         """Return tables, clips, map and notes as JSON text."""
         document = {
             **self.about,
-            "tables": {
-                title: {
-                    label: {name: figure.to_dict() for name, figure in row.items()}
-                    for label, row in table.items()
-                }
-                for title, table in self.tables.items()
-            },
+            "tables": tables_to_json(self.tables),
             "clips": self.clips,
             "identifiability": {
                 "of": self.map_source,
@@ -78,6 +73,17 @@ class EvaluationResult:
             "notes": self.notes,
         }
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def tables_to_json(tables: Mapping[str, StatisticTable]) -> dict[str, Any]:
+    """Return tables by name as plain values for JSON."""
+    return {
+        title: {
+            label: {name: figure.to_dict() for name, figure in row.items()}
+            for label, row in table.items()
+        }
+        for title, table in tables.items()
+    }
 
 
 def list_columns(table: StatisticTable) -> list[str]:

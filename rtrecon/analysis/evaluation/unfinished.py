@@ -58,7 +58,7 @@ class UnfinishedFiles:
         if not path.exists():
             return None
         try:
-            with np.load(path) as stored:
+            with path.open("rb") as file, np.load(file) as stored:
                 return dict(stored)
         except _READ_ERRORS:
             return None  # the clip is replayed again

@@ -25,9 +25,9 @@ from rtrecon.analysis.report.scenes import (
 from rtrecon.core.errors import UserError
 from rtrecon.core.files import write_atomically
 from rtrecon.session.session import Session
+from rtrecon.session.session_files import REPORT_FILE
 from rtrecon.session.summary import Summary, format_figures, summarize_session
 
-REPORT_FILE = "report.html"
 _MIN_EXTRAPOLATED_S = 0.05  # less is not worth a sentence
 
 
@@ -45,13 +45,20 @@ def write_report(path: Path, out: Path | None = None) -> Path:
     return out
 
 
+def _has_encoder(session: Session) -> bool:
+    """Return whether the session was recorded with an encoder, and so with a movie."""
+    settings = session.about.settings.get("encoder", {})
+    has_results = bool(len(session.movie) or session.quality)
+    return has_results or settings.get("checkpoint") is not None
+
+
 def _collect_content(session: Session) -> dict[str, Any]:
     summary = summarize_session(session)
     name = session.path.resolve().name
     return {
         "title": f"rtrecon: {name}",
         "name": name,
-        "quality_sentence": _summarize_quality(summary),
+        "quality_sentence": _summarize_quality(session, summary),
         "lines": [*_describe_session(session, summary)],
         "plots": _draw_plots(session, summary),
         "rejections": _count_rejections(session),
@@ -77,13 +84,15 @@ def _describe_session(session: Session, summary: Summary) -> list[str]:
         f"{len(about.neuron_ids)} neurons.",
         _summarize_losses(session, summary),
         _summarize_extrapolated(session),
+        _summarize_stimulus(session),
+        _summarize_behavior(session),
     ]
     summary_line = " ".join(filter(None, sentences))
     lines = [summary_line, *session.notices, _describe_subject(session)]
     return [line for line in lines if line]
 
 
-def _summarize_quality(summary: Summary) -> str:
+def _summarize_quality(session: Session, summary: Summary) -> str:
     pixel_r = (summary["pixel_correlation"] or {}).get("final")
     held_out_r = summary["activity_correlation"]
     sentences = []
@@ -98,7 +107,11 @@ def _summarize_quality(summary: Summary) -> str:
             f"Held-out neurons correlate with the prediction, r = {held_out_r:.2f}"
             f"{null}."
         )
-    return " ".join(sentences) or "The recorded data do not show how good the movie is."
+    if sentences:
+        return " ".join(sentences)
+    if len(session.activity) and not _has_encoder(session):
+        return "This session was recorded without an encoder: there is no movie."
+    return "The recorded data do not show how good the movie is."
 
 
 def _format_null(null: float | None) -> str:
@@ -106,15 +119,24 @@ def _format_null(null: float | None) -> str:
 
 
 def _summarize_losses(session: Session, summary: Summary) -> str:
-    received, processed = summary["frames_received"], summary["frames_processed"]
-    if received is None:
+    """Return how many frames were sent and processed, and each kind of loss."""
+    sent, processed = summary["frames_sent"], summary["frames_processed"]
+    if sent is None:
         return f"{len(session.frames)} frames recorded."
-    gaps = summary["gaps"]
+    n_unrecorded = _count_unrecorded(session)
+    losses = summary["frames_lost"] | {"not written to the recording": n_unrecorded}
+    lost = ", ".join(f"{count} {words}" for words, count in losses.items() if count)
     n_rejected = int(np.sum(session.frames["is_accepted"] == 0))
     return (
-        f"{received} frames received, {processed} processed; {gaps['network']} lost on "
-        f"the network, {gaps['source']} lost before the sender; {n_rejected} rejected."
+        f"{sent} frames sent, {processed} processed; {lost or 'none lost'}; "
+        f"{n_rejected} rejected by quality control."
     )
+
+
+def _count_unrecorded(session: Session) -> int:
+    """Return how many rows the recorder dropped because the disk was too slow."""
+    daemon = [health for health in session.health if health.process == "daemon"]
+    return max((health.lost.get("record", 0) for health in daemon), default=0)
 
 
 def _summarize_extrapolated(session: Session) -> str:
@@ -129,6 +151,33 @@ def _summarize_extrapolated(session: Session) -> str:
     return f"{missing_s:.1f} s of the movie have no supporting activity."
 
 
+def _summarize_stimulus(session: Session) -> str:
+    """Return which stimulus was shown, whether or not there is a movie."""
+    n_frames = len(session.stimulus)
+    if not n_frames:
+        return "No stimulus was recorded."
+    shown = _format_duration(n_frames / session.about.encoder_rate_hz)
+    if not session.clips:
+        return f"Stimulus: {shown}."
+    n_different = len({clip.name for clip in session.clips})
+    return f"Stimulus: {shown}, {len(session.clips)} clips ({n_different} different)."
+
+
+def _summarize_behavior(session: Session) -> str:
+    """Return in which share of the encoder frames behaviour was measured."""
+    if not len(session.activity):
+        return ""
+    shares = {
+        name: float(np.isfinite(session.activity[column]).mean())
+        for name, column in (("pupil", "pupil_dilation"), ("running", "running_speed"))
+    }
+    texts = [
+        f"{name} in {share:.0%} of the encoder frames" if share else f"no {name}"
+        for name, share in shares.items()
+    ]
+    return f"Behaviour: {', '.join(texts)}."
+
+
 def _describe_subject(session: Session) -> str:
     settings = session.about.settings
     values = {**settings.get("subject", {}), **settings.get("experiment", {})}
@@ -140,15 +189,9 @@ def _format_value(value: object) -> str:
 
 
 def _draw_plots(session: Session, summary: Summary) -> list[dict[str, str]]:
-    recovered = map_recovered_variance(session)
+    quality = [_draw_quality(session, summary)] if _has_encoder(session) else []
     return [
-        {
-            "title": "Quality",
-            "url": encode_svg_url(plots.plot_quality(session, summary, recovered)),
-            "alt": "quality over time, by age of the frames, and on the screen",
-            "caption": "Held-out neurons never enter the inversion. Dotted: the null, "
-            "the same inversion with the identities of the neurons exchanged.",
-        },
+        *quality,
         {
             "title": "Latency",
             "url": encode_svg_url(plots.plot_latencies(session)),
@@ -162,6 +205,17 @@ def _draw_plots(session: Session, summary: Summary) -> list[dict[str, str]]:
             "caption": "",
         },
     ]
+
+
+def _draw_quality(session: Session, summary: Summary) -> dict[str, str]:
+    recovered = map_recovered_variance(session)
+    return {
+        "title": "Quality",
+        "url": encode_svg_url(plots.plot_quality(session, summary, recovered)),
+        "alt": "quality over time, by age of the frames, and on the screen",
+        "caption": "Held-out neurons never enter the inversion. Dotted: the null, "
+        "the same inversion with the identities of the neurons exchanged.",
+    }
 
 
 def _count_rejections(session: Session) -> list[tuple[str, str]]:

@@ -27,16 +27,18 @@ _METRIC_COLORS = (VERMILION, BLUE, GREEN, PURPLE)  # by `color_role`
 def plot_quality(session: Session, summary: Summary, recovered: Array | None) -> Figure:
     """Draw quality over time, by the age of frames, and on the screen."""
     figure = _make_figure(2.6)
-    along, lag, place = figure.subplots(1, 3, width_ratios=(2.2, 1.1, 1.2))
+    along, lag, map_axes = figure.subplots(1, 3, width_ratios=(2.2, 1.1, 1.2))
     _draw_quality_series(along, session)
     _draw_lag_curve(lag, session, summary)
-    place.set_axis_off()
+    map_axes.set_axis_off()
     if recovered is None:
-        place.text(0.5, 0.5, "stimulus not known", ha="center", fontsize=8, color=GRAY)
+        map_axes.text(
+            0.5, 0.5, "stimulus not known", ha="center", fontsize=8, color=GRAY
+        )
         return figure
-    image = place.imshow(recovered, vmin=0, vmax=1, cmap="viridis")
-    place.set_title("variance recovered", fontsize=9)
-    bar = place.inset_axes((0.1, -0.18, 0.8, 0.08))
+    image = map_axes.imshow(recovered, vmin=0, vmax=1, cmap="viridis")
+    map_axes.set_title("variance recovered", fontsize=9)
+    bar = map_axes.inset_axes((0.1, -0.18, 0.8, 0.08))
     figure.colorbar(image, cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=7)
     return figure
@@ -98,10 +100,10 @@ def _make_figure(height_inch: float) -> Figure:
 
 def _draw_quality_series(axes: Axes, session: Session) -> None:
     rate_hz = session.about.encoder_rate_hz
-    t_s = np.array([told.index for told in session.quality], float) / rate_hz
+    t_s = np.array([message.index for message in session.quality], float) / rate_hz
     for series in quality_series():
         r = np.array(
-            [told.metrics.get(series.name, np.nan) for told in session.quality]
+            [q.metrics.get(series.name, np.nan) for q in session.quality], np.float64
         )
         if np.isfinite(r).any():
             color = _METRIC_COLORS[series.metric.color_role % len(_METRIC_COLORS)]
@@ -134,10 +136,10 @@ def _draw_lag_curve(axes: Axes, session: Session, summary: Summary) -> None:
 
 def _count_late_frames(session: Session) -> int:
     """Return how many frames waited for a reference; their latency is no latency."""
-    told = [h for h in session.health if h.process == "daemon" and h.latency_ms]
-    if not told or "frame_to_traces" not in told[-1].latency_ms:
+    health = [h for h in session.health if h.process == "daemon" and h.latency_ms]
+    if not health or "frame_to_traces" not in health[-1].latency_ms:
         return 0
-    counted = told[-1].latency_ms["frame_to_traces"].n
+    counted = health[-1].latency_ms["frame_to_traces"].n
     return max(0, len(session.frames) - counted) if counted else 0
 
 
@@ -176,8 +178,8 @@ def _draw_histogram(axes: Axes, values_ms: Array, label: str) -> None:
         axes.annotate(
             name, (value, 0.9), xycoords=("data", "axes fraction"), fontsize=7
         )
-    told = f"p50 {p50:.3g}, p99 {p99:.3g}, max {positive.max():.3g} ms"
-    axes.set_title(told, fontsize=8)
+    title = f"p50 {p50:.3g}, p99 {p99:.3g}, max {positive.max():.3g} ms"
+    axes.set_title(title, fontsize=8)
 
 
 def _draw_envelope(
@@ -185,7 +187,7 @@ def _draw_envelope(
 ) -> None:
     """Draw the mean of few frames as a line, their range as a band."""
     parts = np.array_split(np.arange(len(t_s)), min(len(t_s), _MAX_POINTS))
-    rows = [(t_s[own[0]], *_finite_range(values[own])) for own in parts if len(own)]
+    rows = [(t_s[part[0]], *_finite_range(values[part])) for part in parts if len(part)]
     at, low, mean, high = np.array(rows).T
     axes.fill_between(at, low, high, color=color, alpha=0.25, linewidth=0)
     axes.plot(at, mean, color=color, linewidth=1, label=label)

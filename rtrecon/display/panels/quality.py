@@ -59,7 +59,7 @@ EXPLANATIONS: dict[QualityLabel, str] = {
     "GOOD": "predicts held-out neurons well above chance",
     "FAIR": "predicts held-out neurons just above chance",
     "POOR": "no better than chance: do not trust the movie",
-    "NO DATA": "no null level yet",  # where `explain_no_data` finds no other reason
+    "NO DATA": "",  # the word leaves no room: the reason stands in place of the values
 }
 LABEL_COLORS: dict[QualityLabel, str] = {
     "GOOD": theme.GREEN,
@@ -127,7 +127,7 @@ class QualityState(PanelState):
     def explain_no_data(self, now_s: float) -> str:
         """Return why there is no word for the quality now."""
         if self.first_value_s is None:
-            return "waits for the movie"
+            return "no movie yet"
         evidence_age_s = get_evidence_age_s(self.samples, now_s)
         if evidence_age_s is not None and evidence_age_s > MAX_EVIDENCE_AGE_S:
             return f"no new evidence for {evidence_age_s:.0f} s"
@@ -135,7 +135,7 @@ class QualityState(PanelState):
             return f"first value in {math.ceil(self.first_value_s - now_s)} s"
         if evidence_age_s is None:
             return "no activity of held-out neurons yet"
-        return EXPLANATIONS["NO DATA"]
+        return "no null level yet"
 
 
 def get_evidence_age_s(samples: Sequence[QualitySample], now_s: float) -> float | None:
@@ -202,8 +202,8 @@ class QualityPanel(Panel[QualityState]):
         assessment = assess_quality(state.samples, now_s)
         self.word.setText(assessment.label)
         self.word.setStyleSheet(f"color: {LABEL_COLORS[assessment.label]}")
-        self._explanation.setText(_explain(state, assessment.label, now_s))
-        self._legend.setText(_format_legend(assessment))
+        self._explanation.setText(EXPLANATIONS[assessment.label])
+        self._legend.setText(_describe_values(state, assessment, now_s))
         samples = list(state.samples)
         t_s = np.array([sample.t_s for sample in samples], np.float64)
         for name, line in self._lines.items():
@@ -213,10 +213,11 @@ class QualityPanel(Panel[QualityState]):
         self._draw_bands(assessment.null_level)
 
     def is_outdated(self, state: QualityState, now_s: float) -> bool:
-        """Return whether word or explanation have changed, as without messages."""
-        label = assess_quality(state.samples, now_s).label
-        shown = self.word.text(), self._explanation.text()
-        return (label, _explain(state, label, now_s)) != shown
+        """Return whether time alone has changed the word, or the reason for NO DATA."""
+        assessment = assess_quality(state.samples, now_s)
+        if assessment.label != "NO DATA":
+            return assessment.label != self.word.text()
+        return _describe_values(state, assessment, now_s) != self._legend.text()
 
     def _add_line(self, series: QualitySeries) -> Any:
         if series.is_null:
@@ -234,8 +235,13 @@ class QualityPanel(Panel[QualityState]):
                 band.setRegion((low, high))
 
 
-def _explain(state: QualityState, label: QualityLabel, now_s: float) -> str:
-    return state.explain_no_data(now_s) if label == "NO DATA" else EXPLANATIONS[label]
+def _describe_values(
+    state: QualityState, assessment: QualityAssessment, now_s: float
+) -> str:
+    """Return the newest values, or why there is no word for them."""
+    if assessment.label == "NO DATA":
+        return state.explain_no_data(now_s)
+    return _format_legend(assessment)
 
 
 def _time_to_first_value_s(first: Quality) -> float:

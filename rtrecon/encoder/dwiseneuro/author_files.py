@@ -21,8 +21,10 @@ from torch import Tensor
 from rtrecon.encoder.card import CheckpointError
 from rtrecon.encoder.dwiseneuro.mouse_names import Mouse, choose_mouse, identify_mice
 from rtrecon.encoder.dwiseneuro.network import Architecture, DwiseNeuro, PositiveInt
+from rtrecon.encoder.file_kinds import describe_foreign_file
 from rtrecon.encoder.tensor_files import hash_file, require_finite
 
+_PARALLEL_PREFIX = "module."
 _MAX_NAMED_KEYS = 3  # an error names so many keys and counts the others
 
 Shapes = dict[str, tuple[int, ...]]
@@ -64,6 +66,11 @@ def read_author_file(path: Path, mouse: str | int | None = None) -> MouseModel:
     mouse: index or name, see `choose_mouse`; None where the file has only one.
     """
     content = _open_author_file(path)
+    if _is_state_dict(content):
+        raise CheckpointError(
+            f"checkpoint {path} holds weights only, without the options ('params') of "
+            "their network; give the whole file that the authors published"
+        )
     try:
         saved = msgspec.convert(content, _SavedFile)
         options = saved.params.nn_module[1]
@@ -78,7 +85,7 @@ def read_author_file(path: Path, mouse: str | int | None = None) -> MouseModel:
             f"checkpoint {path} is not in the published layout of DwiseNeuro: {error}; "
             "is it the right file?"
         ) from None
-    weights = saved.nn_state_dict
+    weights = _strip_parallel_prefix(saved.nn_state_dict)
     require_shapes(path, list_tensor_shapes(weights), expected)
     chosen = choose_mouse(path, mice, mouse)
     required = list_network_shapes(architecture, [chosen])
@@ -132,6 +139,8 @@ def require_shapes(path: Path, found: Shapes, expected: Shapes) -> None:
 def _open_author_file(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist; check its path")
+    if problem := describe_foreign_file(path):
+        raise CheckpointError(f"checkpoint {path} {problem}")
     is_zip = zipfile.is_zipfile(path)  # other mice's readouts then stay on disk
     try:
         with warnings.catch_warnings():
@@ -139,9 +148,10 @@ def _open_author_file(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError:
         raise CheckpointError(
-            f"checkpoint {path} holds more than weights and plain values, or is "
-            "damaged; it was not opened, because it could contain a program. Download "
-            "it again, or ask its author to save weights and plain values only"
+            f"checkpoint {path} holds more than weights and plain values (a whole "
+            "model?), or is damaged; it was not opened, because it could contain a "
+            "program. Download it again, or save {'params': ..., 'nn_state_dict': "
+            "model.state_dict()} in place of the model"
         ) from None
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise CheckpointError(
@@ -151,9 +161,25 @@ def _open_author_file(path: Path) -> Any:
         ) from None
 
 
+def _is_state_dict(content: Any) -> bool:
+    is_filled = isinstance(content, dict) and bool(content)
+    return is_filled and all(isinstance(value, Tensor) for value in content.values())
+
+
+def _strip_parallel_prefix(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights under the network's own keys.
+
+    torch.nn.DataParallel saves them under 'module.', and so does its successor.
+    """
+    if not all(key.startswith(_PARALLEL_PREFIX) for key in weights):
+        return weights
+    return {key.removeprefix(_PARALLEL_PREFIX): weights[key] for key in weights}
+
+
 def _copy_tensor(tensor: Tensor) -> Tensor:
-    """Return a copy in memory, independent of the mapped file."""
-    return tensor.clone(memory_format=torch.contiguous_format)
+    """Return a copy in memory, independent of the mapped file; half becomes float32."""
+    copy = tensor.clone(memory_format=torch.contiguous_format)
+    return copy.float() if copy.is_floating_point() else copy
 
 
 def _summarize_keys(keys: list[str]) -> str:

@@ -94,6 +94,11 @@ class FieldMatch:
         return float(longest / shortest - 1)
 
 
+def is_too_small_to_match(shape: tuple[int, ...]) -> bool:
+    """Return whether a field of (lines, pixels) has too few structures to be found."""
+    return min(shape) < MIN_SIDE_PX
+
+
 def match_field(today: Array, stored: Array, limits: FieldMatchSettings) -> FieldMatch:
     """Match (lines, pixels) images of two days; raises ValueError for a blank one."""
     _require_image(today, "today's image")
@@ -140,7 +145,7 @@ def compute_visibility(
 
 
 def _require_image(image: Array, name: str) -> None:
-    if image.ndim != 2 or min(image.shape) < MIN_SIDE_PX:
+    if image.ndim != 2 or is_too_small_to_match(image.shape):
         raise ValueError(
             f"cannot look for the stored field: {name} has shape {image.shape}, but "
             f"at least {MIN_SIDE_PX} lines and pixels are needed"

@@ -10,10 +10,17 @@ import numpy as np
 from rtrecon.config import RegistrationSettings
 from rtrecon.core.types import Array
 from rtrecon.imaging.registration import kernels
-from rtrecon.imaging.registration.rigid import CorrelationPeak, RigidSearch
+from rtrecon.imaging.registration.rigid import (
+    BRIGHT_CONFIDENCE,
+    CorrelationPeak,
+    RigidSearch,
+)
 
 # In standard deviations of the correlation with noise; a few hundred shifts are tried.
 _CHANCE_SD = 5.0
+# The same for frames of a dim field below `min_confidence`. At this limit the shift is
+# known to about 0.6 px (rms).
+_DIM_CHANCE_SD = 6.0
 # Share of lines that may be constant: registered recordings are filled at an edge.
 _MAX_CONSTANT_FRACTION = 0.1
 # The usual confidence is the mean over the newest accepted frames, of which so many
@@ -32,6 +39,7 @@ class RejectionReason(StrEnum):
     INVERTED = "inverted contrast"
     UNMATCHED = "does not match the template"
     OUT_OF_PLANE = "out of plane or blurred"
+    FAILED = "processing failed"  # an exception, see `daemon.error_reporter`
 
 
 class FrameQuality:
@@ -53,8 +61,6 @@ class FrameQuality:
         self._max_constant_lines = template.shape[0] * _MAX_CONSTANT_FRACTION
         self._max_constant_lines += kernels.count_constant_lines(template)
         self._template_line_means = search.levels[-1].template.mean(1)
-        by_chance = _CHANCE_SD / (sqrt(template.size) * search.template_score)
-        self._min_confidence = max(self._settings.min_confidence, by_chance)
 
     def find_rejection_reason(
         self, frame: Array, peak: CorrelationPeak, confidence: float
@@ -69,7 +75,7 @@ class FrameQuality:
             return RejectionReason.MISSING_LINES
         if self._has_light_leak(peak):
             return RejectionReason.LIGHT_LEAK
-        if peak.is_found and confidence >= self._min_confidence:
+        if peak.is_found and self._is_confident(frame, peak, confidence):
             return self._check_match(peak, confidence)
         if peak.is_out_of_range:
             return RejectionReason.OUT_OF_RANGE
@@ -90,6 +96,18 @@ class FrameQuality:
         """Continue from a state."""
         mean_confidence, n_accepted = state["confidence_baseline"].tolist()
         self._mean_confidence, self._n_accepted = mean_confidence, int(n_accepted)
+
+    def _is_confident(
+        self, frame: Array, peak: CorrelationPeak, confidence: float
+    ) -> bool:
+        """Return whether the match is neither chance nor that of another field."""
+        min_confidence = self._settings.min_confidence
+        n_pixels = peak.count_overlap(frame.shape)
+        noise_sd = 1 / (sqrt(n_pixels) * self._search.template_score)
+        if confidence >= min_confidence:
+            return confidence >= _CHANCE_SD * noise_sd
+        dimness = min(1.0, self._search.expect_confidence(frame) / BRIGHT_CONFIDENCE)
+        return confidence >= max(min_confidence * dimness, _DIM_CHANCE_SD * noise_sd)
 
     def _check_match(self, peak: CorrelationPeak, confidence: float) -> RejectionReason:
         if max(abs(peak.y), abs(peak.x)) > self._settings.max_shift_px:

@@ -163,12 +163,7 @@ def make_template(
     any contrast are left out. scan_offset_px: of the frames; the template has none.
     Raises ValueError where all frames are constant.
     """
-    usable = [frame for frame in frames if frame.min() < frame.max()]
-    if not usable:
-        raise ValueError(
-            f"cannot make a template: all {len(frames)} frames are constant; is the "
-            "shutter open and the detector on?"
-        )
+    usable = select_usable_frames(frames)
     template = np.empty(usable[0].shape, np.float32)
     kernels.correct_scan_phase(
         _average_similar_frames(usable), scan_offset_px, template
@@ -179,6 +174,17 @@ def make_template(
         )
         template = _average_best_fits(usable, registrar)
     return template
+
+
+def select_usable_frames(frames: Array | list[Array]) -> list[Array]:
+    """Return the frames that have contrast; ValueError where none has."""
+    usable = [frame for frame in frames if frame.min() < frame.max()]
+    if not usable:
+        raise ValueError(
+            f"cannot make a template: all {len(frames)} frames are constant; is the "
+            "shutter open and the detector on?"
+        )
+    return usable
 
 
 def prepare_frame(frame: Array, shape: tuple[int, int]) -> Array:

@@ -9,8 +9,9 @@ correlate a frame with a band-passed template is to correlate band-passed images
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
-from math import ceil, copysign
+from math import ceil, copysign, sqrt
 
 import numpy as np
 
@@ -31,6 +32,11 @@ _CLIP_PERCENT = (1, 99)
 # The pattern correlates with its own negative, a little aside. The negative counts as
 # the better fit where it exceeds the positive peak by this factor.
 _INVERTED_RATIO = 1.5
+# A frame is dim where its noise alone leaves less than this confidence.
+BRIGHT_CONFIDENCE = 0.3
+# In fields of up to this many pixels, a dim frame whose confidence at the first peak is
+# lower than this is tried at this many peaks.
+_SMALL_FIELD_PX, _DOUBTFUL_CONFIDENCE, _N_CANDIDATES = 2**14, 0.15, 12
 # Correlation on the coarsest level of a frame that fits; other fields stay far below.
 _MIN_FITTING_CORRELATION = 0.3
 
@@ -52,6 +58,13 @@ class CorrelationPeak:
     is_out_of_range: bool = False
     is_constant: bool = False
     is_inverted: bool = False
+
+    def count_overlap(self, shape: tuple[int, ...]) -> float:
+        """Return how many pixels of (lines, pixels) the frame and the template share.
+
+        The fewer they are, the higher is the correlation that noise reaches by chance.
+        """
+        return max(1.0, (shape[0] - abs(self.y)) * (shape[1] - abs(self.x)))
 
 
 class RigidSearch:
@@ -78,6 +91,7 @@ class RigidSearch:
         lowest, highest = np.percentile(deviation, _CLIP_PERCENT).tolist()
         self.clip_range: tuple[float, float] = lowest, highest
         self._scores = np.empty(5)
+        self._is_small = levels[0].template.size <= _SMALL_FIELD_PX
         self.template_score = self._score_template()
 
     def find_peak(self, image: Array) -> CorrelationPeak:
@@ -85,19 +99,68 @@ class RigidSearch:
         self.images = [image, *(level.image for level in self.levels[1:])]
         for finer, coarser in pairwise(self.images):
             kernels.halve_image(finer, coarser)
-        coarse = peak = self._search_coarsest()
-        for image, level in zip(self.images[::-1], self.levels[::-1], strict=True):
-            if not peak.is_found:
-                break
-            factor = 1 if level is self.levels[-1] else 2
-            start = round(factor * peak.y), round(factor * peak.x)
-            peak = self._climb_to_peak(image, level, start)
+        coarse = self._search_coarsest()
+        peak = self._follow_peak(coarse)
+        if self._is_doubtful(peak, image) and not coarse.is_constant:
+            peak = self._follow_best_candidate(peak)
         return replace(
             peak,
             is_out_of_range=coarse.is_out_of_range,
             is_constant=coarse.is_constant,
             is_inverted=coarse.is_inverted,
         )
+
+    def _follow_peak(self, peak: CorrelationPeak) -> CorrelationPeak:
+        """Follow a peak of the coarsest level to the finest."""
+        for image, level in zip(self.images[::-1], self.levels[::-1], strict=True):
+            if not peak.is_found:
+                break
+            factor = 1 if level is self.levels[-1] else 2
+            start = round(factor * peak.y), round(factor * peak.x)
+            peak = self._climb_to_peak(image, level, start)
+        return peak
+
+    def expect_confidence(self, image: Array) -> float:
+        """Return the confidence of the template with as much noise as this image has.
+
+        Noise differs from pixel to pixel; other structure is not counted as noise.
+        """
+        signal_variance, detail_variance = self._template_variances
+        noise = _estimate_detail_variance(image) - detail_variance
+        return 1 / sqrt(1 + max(0.0, noise) / signal_variance)
+
+    @cached_property
+    def _template_variances(self) -> tuple[float, float]:
+        """Variance of the template, and of its details; seldom needed."""
+        template = self.levels[0].template
+        return float(template.var()), _estimate_detail_variance(template)
+
+    def _is_doubtful(self, peak: CorrelationPeak, image: Array) -> bool:
+        """Return whether further peaks of the coarsest level should be tried."""
+        min_score = _DOUBTFUL_CONFIDENCE * self.template_score
+        if not self._is_small or (peak.is_found and peak.score >= min_score):
+            return False
+        return self.expect_confidence(image) < BRIGHT_CONFIDENCE
+
+    def _follow_best_candidate(self, peak: CorrelationPeak) -> CorrelationPeak:
+        """Follow further peaks of the coarsest level; return the best of all.
+
+        In a small field the inner part, which is seen at every shift, is a fraction of
+        the frame, and noise may exceed the peak there. The whole frame decides.
+        """
+        correlations = self._correlations
+        margins = correlations.shape[0] // 2, correlations.shape[1] // 2
+        candidates = [peak]
+        for row, col in _find_highest_peaks(correlations, _N_CANDIDATES):
+            start = CorrelationPeak(row - margins[0], col - margins[1], 0.0, True)
+            candidates.append(self._follow_peak(start))
+        found = [candidate for candidate in candidates if candidate.is_found]
+        shape = self.levels[0].template.shape
+
+        def significance(candidate: CorrelationPeak) -> float:
+            return candidate.score * sqrt(candidate.count_overlap(shape))
+
+        return max(found, key=significance, default=peak)
 
     def _score_template(self) -> float:
         level = self.levels[0]
@@ -146,6 +209,21 @@ class RigidSearch:
             previous = (y, x)
             y, x = y + dy, x + dx
         return CorrelationPeak(y, x, float(scores[0]), is_found=False)
+
+
+def _estimate_detail_variance(image: Array) -> float:
+    """Return half the mean square difference of neighbouring pixels of a line."""
+    return float(np.mean(np.diff(image.astype(np.float32), axis=1) ** 2)) / 2
+
+
+def _find_highest_peaks(correlations: Array, count: int) -> list[tuple[int, int]]:
+    """Return (row, col) of the highest local maxima inside, highest first."""
+    inner = correlations[1:-1, 1:-1]
+    is_peak = (inner >= correlations[:-2, 1:-1]) & (inner >= correlations[2:, 1:-1])
+    is_peak &= (inner >= correlations[1:-1, :-2]) & (inner >= correlations[1:-1, 2:])
+    rows, cols = np.nonzero(is_peak)
+    highest = np.argsort(-inner[rows, cols], kind="stable")[:count]
+    return [(int(rows[k]) + 1, int(cols[k]) + 1) for k in highest]
 
 
 def _refine_peak(y: int, x: int, scores: list[float]) -> CorrelationPeak:

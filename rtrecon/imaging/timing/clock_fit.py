@@ -168,6 +168,10 @@ class ClockRegistry:
             self._record_error(remote.session, error_s)
         self._edges.append(edge)
 
+    def has_edges(self, session: str) -> bool:
+        """Return whether this program's clock is known from edges of a line."""
+        return session in self._program_clocks
+
     def to_microscope_time(self, session: str, t_send: float) -> float | None:
         """Return the microscope's time when a program's clock showed `t_send`.
 

@@ -23,6 +23,11 @@ class FrameIntegral:
         self._sum = np.zeros(0, np.float32)
         self._measured = np.zeros(0, np.float32)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no part was added yet."""
+        return not len(self._sum)
+
     def clear(self) -> None:
         """Forget all parts."""
         self._sum = np.zeros(0, np.float32)

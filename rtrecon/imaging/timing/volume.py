@@ -34,7 +34,7 @@ class Volume:
     def __init__(self, neurons: list[Array], max_wait_frames: int) -> None:
         self._neurons = neurons
         self._n = sum(len(indices) for indices in neurons)
-        self._max_wait_frames = max_wait_frames
+        self.max_wait_frames = max_wait_frames
         self._newest = [-1] * len(neurons)  # encoder frame delivered, by plane
         self._last_sent = -1
         self._pending: dict[int, VolumeSample] = {}
@@ -52,7 +52,7 @@ class Volume:
                 self._join(plane, part)
         last = min(self._newest)
         if not is_catching_up:
-            last = max(last, max(self._newest) - self._max_wait_frames)
+            last = max(last, max(self._newest) - self.max_wait_frames)
         return self._take_until(last)
 
     def _join(self, plane: int, part: VolumeSample) -> None:

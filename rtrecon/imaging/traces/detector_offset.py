@@ -26,6 +26,24 @@ _MIN_CORRELATION = 0.95
 
 
 @dataclass(frozen=True)
+class Brightness:
+    """How bright the darkest and the brightest pixels are over time, in counts.
+
+    Means of the 1/40 of the pixels that is darkest, and of that which is brightest.
+    error_counts: three s.d. of the mean of the darkest.
+    """
+
+    darkest: float
+    brightest: float
+    error_counts: float
+
+    @property
+    def contrast(self) -> float:
+        """Difference of the brightest and the darkest pixels."""
+        return self.brightest - self.darkest
+
+
+@dataclass(frozen=True)
 class DetectorOffset:
     """counts: what a pixel reads without light, to within error_counts (95 %).
 
@@ -46,17 +64,35 @@ def estimate_detector_offset(frames: Array | list[Array]) -> DetectorOffset | No
     """
     if len(frames) < _MIN_FRAMES or frames[0].size < _GROUPS * _MIN_GROUP_PIXELS:
         return None
-    # Pixels are sorted by other frames than those measured; otherwise they would be
-    # sorted by their own noise.
-    order = np.argsort(np.mean(frames[::3], axis=0, dtype=float), axis=None)
-    groups = np.empty(order.size, np.int64)
-    groups[order] = np.arange(order.size) * _GROUPS // order.size
-    light, variance = _measure_light_and_variance(frames, groups)
+    light, variance = _measure_light_and_variance(frames, _group_by_brightness(frames))
     if not np.ptp(light) or not np.ptp(variance):
         return None
     if np.corrcoef(light, variance)[0, 1] < _MIN_CORRELATION:
         return None
     return _extrapolate_to_darkness(light, variance)
+
+
+def measure_brightness(frames: Array | list[Array]) -> Brightness:
+    """Return the brightness of raw frames (n, lines, pixels); few frames are enough."""
+    frames = frames if len(frames) > 2 else [frames[0]] * 3
+    groups = _group_by_brightness(frames)
+    light, variance = _measure_light_and_variance(frames, groups)
+    darkest = int(light.argmin())
+    n_values = np.count_nonzero(groups == darkest) * 2 * (len(frames) // 3)
+    error_counts = 3 * math.sqrt(variance[darkest] / n_values)
+    return Brightness(float(light[darkest]), float(light.max()), error_counts)
+
+
+def _group_by_brightness(frames: Array | list[Array]) -> Array:
+    """Return the group of each pixel, (lines * pixels,), from dark to bright.
+
+    Pixels are sorted by other frames than those measured; otherwise they would be
+    sorted by their own noise.
+    """
+    order = np.argsort(np.mean(frames[::3], axis=0, dtype=float), axis=None)
+    groups = np.empty(order.size, np.int64)
+    groups[order] = np.arange(order.size) * min(_GROUPS, order.size) // order.size
+    return groups
 
 
 def _measure_light_and_variance(

@@ -11,6 +11,7 @@ import numpy as np
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
+from rtrecon.encoder.card import find_checkpoint
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol.behavior import BEHAVIOR
@@ -156,13 +157,12 @@ def find_session_encoder(path: Path) -> Path:
             f"{path} was recorded with no encoder; name one of its neurons with "
             "--encoder"
         )
-    encoder = Path(checkpoint)
-    if checkpoint != DEMO_NAME and not encoder.is_file():
+    if not find_checkpoint(checkpoint).is_file():
         raise UserError(
             f"{path} was recorded with the encoder {checkpoint}, which does not exist "
             "any more; name its file with --encoder"
         )
-    return encoder
+    return Path(checkpoint)
 
 
 def _find_activity_span(session: Session) -> tuple[int, int]:

@@ -41,18 +41,29 @@ def load_caiman(path: Path, shape: tuple[int, int], only_cells: bool) -> RoiSet:
     return build_roi_set(columns, shape, masks)
 
 
-def _require_field(path: Path, file: h5py.File, shape: tuple[int, int]) -> None:
-    found = [
-        dims
+def find_shape(path: Path) -> tuple[int, int] | None:
+    """Return the (lines, pixels) that CaImAn stored; None if it did not."""
+    with open_hdf5(path) as file:
+        shapes = _list_field_shapes(file)
+    return (shapes[0][0], shapes[0][1]) if shapes and len(shapes[0]) == 2 else None
+
+
+def _list_field_shapes(file: h5py.File) -> list[tuple[int, ...]]:
+    return [
+        tuple(dims.tolist())
         for name in _FIELD_SIZE_PATHS
         if (dims := _read_integers(file, name)) is not None
     ]
+
+
+def _require_field(path: Path, file: h5py.File, shape: tuple[int, int]) -> None:
+    found = _list_field_shapes(file)
     if not found:
         raise UserError(
             f"{path} does not store the size of the field (dims); save it again from "
             "CaImAn"
         )
-    made_on = tuple(found[0].tolist())
+    made_on = found[0]
     if made_on != shape:
         raise UserError(
             f"masks in {path} were made on a field of {' x '.join(map(str, made_on))}, "

@@ -11,6 +11,7 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.rois.roi_set import RoiSet, build_roi_set
 from rtrecon.sources.npy import read_numbers
+from rtrecon.sources.tiff_file import explain_decoding_error
 
 
 def load_label_image(
@@ -18,10 +19,11 @@ def load_label_image(
 ) -> RoiSet:
     """Read a TIFF, PNG or .npy image of whole numbers on a field of `shape`.
 
-    Ids are the labels, in ascending order; all pixels of a neuron weigh the same.
+    Ids are the labels, in ascending order; all pixels of a neuron weigh the same. Whole
+    numbers stored as floats, as some programs write them, are read too.
     only_cells has no effect: every label is a cell. Raises UserError.
     """
-    labels = _read_labels(path)
+    labels = _to_integers(_read_labels(path))
     if labels.dtype.kind not in "iu":
         raise UserError(
             f"{path} holds {labels.dtype}; a label image holds whole numbers: 0 for no "
@@ -48,6 +50,20 @@ def load_label_image(
     return build_roi_set(np.array(list(by_label), np.int64), shape, pixels)
 
 
+def find_shape(path: Path) -> tuple[int, int] | None:
+    """Return the (lines, pixels) of the image; None if it has other axes."""
+    shape = _read_labels(path).shape
+    return (shape[0], shape[1]) if len(shape) == 2 else None
+
+
+def _to_integers(labels: Array) -> Array:
+    """Return floats that are all whole as int64, other labels unchanged."""
+    if labels.dtype.kind != "f" or not np.isfinite(labels).all():
+        return labels
+    whole = labels.astype(np.int64)
+    return whole if np.array_equal(whole, labels) else labels
+
+
 def _read_labels(path: Path) -> Array:
     kind = path.suffix.lower()
     if kind == ".npy":
@@ -57,7 +73,9 @@ def _read_labels(path: Path) -> Array:
     except UserError:
         raise
     except Exception as error:  # decoders raise exceptions of many types
-        raise UserError(f"{path} cannot be read as an image: {error}") from None
+        raise UserError(
+            f"{path} cannot be read as an image: {explain_decoding_error(error)}"
+        ) from None
 
 
 def _read_png(path: Path) -> Array:

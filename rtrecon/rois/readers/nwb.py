@@ -21,16 +21,18 @@ _Pixels = list[tuple[Array, Array, Array]]
 
 
 def load_plane_segmentation(
-    path: Path, shape: tuple[int, int], only_cells: bool
+    path: Path, shape: tuple[int, int], only_cells: bool, table_name: str = ""
 ) -> RoiSet:
-    """Read the one `PlaneSegmentation` of an NWB file; ids are those of the table.
+    """Read a `PlaneSegmentation` of an NWB file; ids are those of the table.
+
+    table_name: its path in the file; empty if the file holds only one.
 
     The z of a `voxel_mask` is the number of its plane. An `image_mask` is [x, y] as NWB
     defines it, unless only [row, column] fits the field. only_cells: read the ROIs
     marked in the column `iscell` or `keep`, if there is one. Raises UserError.
     """
     with open_hdf5(path) as file:
-        table = _find_only_table(path, file)
+        table = _find_table(path, file, table_name)
         ids = table["id"][()]
         pixels, planes = _read_masks(path, table, shape)
         is_selected = _read_is_cell(table, len(ids)) | (not only_cells)
@@ -41,7 +43,17 @@ def load_plane_segmentation(
     return build_roi_set(ids[selected], shape, masks, planes[selected])
 
 
-def _find_only_table(path: Path, file: h5py.File) -> h5py.Group:
+def find_shape(path: Path, table_name: str = "") -> tuple[int, int] | None:
+    """Return the (lines, pixels) of image masks, [x, y]; None for masks of pixels."""
+    with open_hdf5(path) as file:
+        images = _find_table(path, file, table_name).get("image_mask")
+        if images is None or images.ndim != 3:
+            return None
+        pixels, lines = images.shape[1:]
+    return int(lines), int(pixels)
+
+
+def _find_table(path: Path, file: h5py.File, name: str) -> h5py.Group:
     found: list[str] = []
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -49,11 +61,21 @@ def _find_only_table(path: Path, file: h5py.File) -> h5py.Group:
             found.append(name)
 
     file.visititems(add)
-    if len(found) != 1:
+    if name:
+        if name.strip("/") not in found:
+            raise UserError(
+                f"{path} holds no PlaneSegmentation {name}; it holds "
+                f"{', '.join(sorted(found)) or 'none'}"
+            )
+        return file[name]
+    if len(found) > 1:
+        names = ", ".join(sorted(found))
         raise UserError(
-            f"{path} must hold exactly one PlaneSegmentation, with the masks to read; "
-            f"it holds {', '.join(sorted(found)) or 'none'}"
+            f"{path} holds {len(found)} PlaneSegmentations: {names}; "
+            f"name one after the file, such as {path.name}:/{min(found)}"
         )
+    if not found:
+        raise UserError(f"{path} holds no PlaneSegmentation, so no masks")
     return file[found[0]]
 
 

@@ -42,6 +42,17 @@ def load_suite2p(path: Path, shape: tuple[int, int], only_cells: bool) -> RoiSet
     return build_roi_set(np.array(ids, np.int64), shape, pixels, np.array(planes, "i4"))
 
 
+def find_shape(path: Path) -> tuple[int, int] | None:
+    """Return the (lines, pixels) that Suite2p stored; None if it did not."""
+    for file in _find_stat_files(path).values():
+        for name in _FIELD_FILES:
+            settings_file = file.with_name(name)
+            settings = _read_settings(settings_file) if settings_file.is_file() else {}
+            if {"Ly", "Lx"} <= settings.keys():
+                return int(settings["Ly"]), int(settings["Lx"])
+    return None
+
+
 def _find_stat_files(path: Path) -> dict[int, Path]:
     """Return each plane's stat.npy by the plane's number, in order of the numbers."""
     if path.is_file():

@@ -39,7 +39,32 @@ MISTAKES = {
         "must be a multiple of hop_",
     ),
     "a value for a section": ("network = 3", "'network' = 3"),
-    "not TOML": ("rate = = 3", "is not TOML"),
+    "no key": ("rate", "is not TOML"),
+    "two equals signs": ("[traces]\nrate = = 3", r"line 2: 'traces\.rate' = = 3: Inv"),
+    "a backslash in double quotes": (
+        '[network]\n\n[rois]\npath = "C:\\Users\\lab\\stat.npy"',
+        r"line 4: 'rois\.path' = .*C:\\Users.*write the text in single quotes",
+    ),
+    "a backslash that TOML reads as a tab": (
+        '[rois]\npath = "D:\\test.npy"',
+        r"'rois\.path' = 'D:\\test\.npy': .*write the path in single quotes",
+    ),
+    "a path without quotes": (
+        "[rois]\npath = masks.npy",
+        r"'rois\.path' = masks\.npy: write text in single quotes",
+    ),
+    "typographic quotes": (
+        "[rois]\npath = “masks.npy”",
+        r"'rois\.path' = “masks\.npy”: .*type plain ones",
+    ),
+    "a decimal comma": (
+        "[traces]\nindicator_decay_s = 0,7",
+        r"'traces\.indicator_decay_s' = 0,7: write a decimal point",
+    ),
+    "a truth value in upper case": (
+        "[registration]\nnonrigid = True",
+        r"'registration\.nonrigid' = True: write true or false in lower case",
+    ),
 }
 
 
@@ -87,9 +112,32 @@ def test_missing_files_folders_and_binary_files_are_refused(tmp_path):
         config.load(tmp_path / "nothing.toml")
     with pytest.raises(SettingsError, match="cannot be read"):
         config.load(tmp_path)
-    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(SettingsError, match="cannot be read"):
+    (tmp_path / "binary.toml").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(SettingsError, match="is not UTF-8 text"):
         config.load(tmp_path / "binary.toml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_files_of_any_editor_are_read(tmp_path, encoding, line_end):
+    path = tmp_path / "settings.toml"
+    text = f"# Größe in µm{line_end}[inversion]{line_end}seed = 3{line_end}"
+    path.write_bytes(text.encode(encoding))
+    assert config.load(path).inversion.seed == 3
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_bytes("# Größe in µm\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"not UTF-8 text .*save it as UTF-8"):
+        config.load(path)
+
+
+def test_a_path_may_begin_at_the_home_folder(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    settings = load(tmp_path, "[rois]\npath = '~/stat.npy'")
+    assert settings.rois.path == tmp_path / "home" / "stat.npy"
 
 
 def test_relative_paths_are_relative_to_the_settings_file(tmp_path):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
+
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from rtrecon.core.files import open_atomically, write_atomically
 
@@ -33,3 +39,19 @@ def test_an_error_leaves_the_older_file_and_no_other(tmp_path):
         temporary.write_text(b"no text")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
+def test_files_get_the_permissions_of_the_users_umask(tmp_path, umask, mode):
+    path = tmp_path / "encoder.safetensors"
+    old_umask = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "text", "text")
+        with open_atomically(path) as temporary:
+            save_file({"weights": np.zeros(2)}, temporary)  # makes it private
+    finally:
+        os.umask(old_umask)
+    for file in (path, tmp_path / "text"):
+        assert stat.S_IMODE(file.stat().st_mode) == mode
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "text"]

@@ -262,3 +262,14 @@ def test_the_memory_for_senders_and_sessions_is_bounded():
         ingest.accept_message(behavior(i, f"sender {i}"))
     assert len(ingest._newest_seq) <= 16
     assert len(ingest._ended_sessions) == MAX_ENDED_SESSIONS
+
+
+@pytest.mark.parametrize(("first_seq", "n_sent"), [(0, 500), (400, None)])
+def test_the_senders_count_is_used_if_the_daemon_saw_the_session_begin(
+    first_seq, n_sent
+):
+    ingest = Ingest()
+    ingest.accept_message(start(seq=first_seq))
+    end = messages.SessionEnd(session="a", seq=501, reason="done", frames=500)
+    ingest.accept_message(end)
+    assert ingest.counts.frames_sent == n_sent

@@ -11,10 +11,22 @@ import zmq
 
 from rtrecon.config import RoiSettings
 from rtrecon.core.types import Array
+from rtrecon.daemon import image_plane
 from rtrecon.daemon.channel_pairing import ReceivedFrame
+from rtrecon.daemon.error_reporter import ErrorReporter
+from rtrecon.daemon.event_publisher import EventPublisher
 from rtrecon.daemon.field_neurons import read_neuron_source
+from rtrecon.daemon.image_plane import ImagePlane
 from rtrecon.daemon.pipeline import Pipeline
+from rtrecon.daemon.pipeline_output import PipelineOutput
 from rtrecon.daemon.session_recording import SessionRecording
+from rtrecon.imaging.registration.frame_quality import RejectionReason
+from rtrecon.imaging.registration.registrar import Registrar
+from rtrecon.imaging.timing.aligner import Aligner
+from rtrecon.imaging.timing.clock_fit import ClockRegistry
+from rtrecon.imaging.timing.volume import Volume
+from rtrecon.imaging.traces.baseline import DffCalculator
+from rtrecon.imaging.traces.extraction import TraceExtractor
 from rtrecon.protocol import messages
 from rtrecon.testing import synthetic_field
 from rtrecon.testing.daemon_process import N_TEMPLATE, make_settings
@@ -32,6 +44,7 @@ START = messages.SessionStart(
     channels=[1],
     planes=[0.0, 40.0],
 )
+NO_UNITS = np.empty(0, np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +55,22 @@ def masks(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, masks: Path):
+def sentences() -> list[str]:
+    """What the daemon logs."""
+    return []
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, masks: Path, sentences: list[str]):
     """A pipeline whose recording is not started."""
     settings = make_settings(tmp_path, rois=RoiSettings(path=masks))
     with zmq.Context() as context, context.socket(zmq.PUB) as socket:
-        field = read_neuron_source(settings).select_for_session(START)
+        field = read_neuron_source(settings).select_for_session(START, NO_UNITS)
         recording = SessionRecording(settings)
-        pipeline = Pipeline(START, field, settings, Publisher(socket), recording)
+        publisher = Publisher(socket)
+        events = EventPublisher(publisher, recording, sentences.append)
+        errors = ErrorReporter(events, tmp_path / "errors.log")
+        pipeline = Pipeline(START, field, settings, publisher, recording, errors)
         yield pipeline
         pipeline.close()
 
@@ -93,3 +115,92 @@ def test_planes_wait_for_each_other_until_all_queued_frames_are_processed(
     activity = read_activity(pipeline)
     assert len(activity) > 2 * n_volumes
     assert np.isfinite(activity).all()
+
+
+@pytest.fixture
+def running(pipeline, sentences):
+    """A pipeline whose planes have references."""
+    for number in range(N_TEMPLATE):
+        send_volume(pipeline, number)
+    while pipeline.planes.is_calibrating or pipeline.planes.n_queued:
+        pipeline.process_pending(time.monotonic())
+    assert not errors_in(sentences)
+    return pipeline
+
+
+def send_volume(pipeline: Pipeline, number: int) -> None:
+    for received in make_volume(number):
+        pipeline.add_frame(received)
+
+
+def errors_in(sentences: list[str]) -> list[str]:
+    return [sentence for sentence in sentences if "the daemon goes on" in sentence]
+
+
+STEPS = {
+    "registration": (Registrar, "estimate_shift"),
+    "extraction": (TraceExtractor, "extract_traces"),
+    "dF/F": (DffCalculator, "compute_dff"),
+    "resampling": (Aligner, "add_activity"),
+    "volume": (Volume, "add_plane_samples"),
+    "recording": (PipelineOutput, "record_frame"),
+    "view": (ImagePlane, "make_view"),
+    "clocks": (ClockRegistry, "add_frame"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_exception_in_any_step_costs_no_frame(
+    running, sentences, monkeypatch, step, tmp_path
+):
+    n_before = running.output.n_processed
+
+    def fail(*_args, **_kwargs):
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*STEPS[step], fail)
+        running.output._view_due_s.clear()
+        for number in range(N_TEMPLATE, N_TEMPLATE + 3):
+            send_volume(running, number)
+    assert running.output.n_processed == n_before + 3 * len(FIELDS)
+    (sentence,) = errors_in(sentences)
+    assert "failed: ZeroDivisionError: a bug" in sentence
+    log = (tmp_path / "errors.log").read_text()
+    assert log.count("Traceback") == 1
+    assert f"{STEPS[step][1]}" in log or "fail" in log
+    # Later frames are processed as if nothing had happened.
+    send_volume(running, N_TEMPLATE + 3)
+    assert len(errors_in(sentences)) == 1
+    assert running.output.n_processed == n_before + 4 * len(FIELDS)
+
+
+def test_a_frame_whose_processing_fails_is_recorded_as_rejected(running, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Registrar, "estimate_shift", lambda *_: 1 / 0)
+        send_volume(running, N_TEMPLATE)
+    assert running.output.n_rejected == {RejectionReason.FAILED: len(FIELDS)}
+    for number in range(N_TEMPLATE + 1, N_TEMPLATE + 8):
+        send_volume(running, number)
+    # Only encoder frames near the lost volume are NaN; later ones keep their place.
+    activity = read_activity(running)
+    assert np.isnan(activity).any()
+    assert np.isfinite(activity[-3:]).all()
+
+
+def test_a_reference_that_cannot_be_made_is_tried_again(
+    pipeline, sentences, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(image_plane, "build_reference", lambda *_: 1 / 0)
+        for number in range(N_TEMPLATE):
+            send_volume(pipeline, number)
+        deadline_s = time.monotonic() + 20.0
+        while not pipeline.planes.n_unusable and time.monotonic() < deadline_s:
+            pipeline.process_pending(time.monotonic())
+    assert "making the reference failed: ZeroDivisionError" in errors_in(sentences)[0]
+    for number in range(N_TEMPLATE, 4 * N_TEMPLATE):
+        send_volume(pipeline, number)
+    while pipeline.planes.is_calibrating and time.monotonic() < deadline_s:
+        pipeline.process_pending(time.monotonic())
+    assert not pipeline.planes.is_calibrating

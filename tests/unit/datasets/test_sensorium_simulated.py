@@ -14,7 +14,7 @@ from rtrecon.datasets.sensorium.simulated import (
     show_program,
     write_simulated_folder,
 )
-from rtrecon.simulate.session import make_imaged_mouse
+from tests.support.small_mouse import make_small_mouse
 
 N_NEURONS, SIDE_PX = 12, 96
 PROGRAM = StimulusProgram(
@@ -24,7 +24,7 @@ PROGRAM = StimulusProgram(
 
 @pytest.fixture(scope="module")
 def mouse():
-    return make_imaged_mouse(N_NEURONS, SIDE_PX, seed=1)
+    return make_small_mouse(N_NEURONS, SIDE_PX, seed=1)
 
 
 @pytest.fixture(scope="module")

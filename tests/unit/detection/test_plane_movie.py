@@ -53,7 +53,8 @@ def read_frames(movie):
 def test_a_plain_tiff_is_read_without_a_rate(tmp_path: Path, layout: str):
     pixels = make_pages(7, dtype=np.uint16)
     path = tmp_path / "movie.tif"
-    tifffile.imwrite(path, pixels, photometric="minisblack", **LAYOUTS[layout])
+    axes = {"metadata": {"axes": "TYX"}}
+    tifffile.imwrite(path, pixels, photometric="minisblack", **axes, **LAYOUTS[layout])
     movie = open_movie(path)
     assert (movie.shape, movie.n_frames) == (pixels.shape[1:], len(pixels))
     assert (movie.rate_hz, movie.um_per_px, movie.notice) == (None, None, "")

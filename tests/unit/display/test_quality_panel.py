@@ -124,7 +124,7 @@ def quality_message(index: int, evidence_age_s: float | None) -> messages.Qualit
 
 def test_the_time_until_the_first_value_is_counted_down():
     state = QualityState()
-    assert state.explain_no_data(10.0) == "waits for the movie"
+    assert state.explain_no_data(10.0) == "no movie yet"
     # 36 frames of the window and 90 final frames are needed, of which 6 are there.
     state.update(quality_message(5, None), np.empty(0), 10.0)
     assert state.explain_no_data(10.0) == "first value in 4 s"

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtGui import QImage, QPixmap
 from pytestqt.qtbot import QtBot
 
-from rtrecon.display.saving import FileSaver, join_side_by_side
+from rtrecon.display.saving import FileSaver, make_clip
 from rtrecon.sources.video import read_clip
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -89,7 +89,7 @@ PAIRS = {
 
 @pytest.mark.parametrize(("pairs", "width", "right"), PAIRS.values(), ids=PAIRS)
 def test_reconstruction_and_stimulus_are_joined_side_by_side(pairs, width, right):
-    frames = join_side_by_side(pairs)
+    frames = make_clip(pairs)
     assert frames.shape == (len(pairs), 36, width)
     assert (frames[:, :, :64] == 200).all()
     if right is not None:

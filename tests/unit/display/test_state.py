@@ -204,3 +204,66 @@ def test_the_quality_history_is_bounded_whatever_arrives():
     for i in range(MAX_SAMPLES + 2000):
         state.update(quality, np.empty(0), START_S + i)
     assert len(state.panel(QualityState).samples) == MAX_SAMPLES
+
+
+def daemon_health(**fields) -> messages.Health:
+    return messages.Health(**BASE, process="daemon", state="running", **fields)
+
+
+def test_what_is_wrong_stands_until_the_daemon_says_that_it_is_over():
+    state = run_experiment(SimulatedExperiment(seconds=SECONDS))
+    now_s = START_S + SECONDS
+    conditions = {"stimulus gone": "no stimulus for 14.0 s"}
+    state.update(daemon_health(conditions=conditions), np.empty(0), now_s)
+    assert state.conditions(now_s + 1) == conditions
+    state.update(daemon_health(), np.empty(0), now_s + 1)
+    assert state.conditions(now_s + 1) == {}
+
+
+def test_nobody_knows_what_is_wrong_while_the_daemon_is_silent():
+    state = run_experiment(SimulatedExperiment(seconds=SECONDS))
+    now_s = START_S + SECONDS
+    message = daemon_health(conditions={"no-go": "another field"})
+    state.update(message, np.empty(0), now_s)
+    assert state.conditions(now_s + MAX_SILENCE_S + 0.1) == {}
+
+
+def session_without_encoder(**health_fields) -> DisplayState:
+    """One minute with two clips, a pupil and no wheel."""
+    state = empty_state()
+    for i in (0, 899, 1799):
+        activity = messages.Activity(
+            **BASE, index=i, frame=i, t_frame=0.0, behavior=(1.0, None, 0.0, 0.0)
+        )
+        state.update(activity, np.ones(120, np.float32), START_S)
+    for i, clip in enumerate(("bars", "noise", "bars")):
+        stimulus = messages.AlignedStimulus(**BASE, index=i, clip=clip, shape=(2, 2))
+        state.update(stimulus, np.full((2, 2), i, np.uint8), START_S)
+    health = daemon_health(has_inverter=False, **health_fields)
+    state.update(health, np.empty(0), START_S)
+    return state
+
+
+def test_without_an_encoder_the_window_shows_what_is_recorded():
+    state = session_without_encoder(disk_free_gb=100.0)
+    assert state.notice(START_S) == (
+        "Recording, without an encoder\n"
+        "1.0 min, 120 neurons\n2 clips, pupil, no running"
+    )
+    assert (state.contents.newest_stimulus == 2).all()
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"disk_free_gb": 0.0, "conditions": {"not recording": "disk full"}}]
+)
+def test_without_an_encoder_the_window_says_that_nothing_is_recorded(fields):
+    state = session_without_encoder(**fields)
+    assert state.notice(START_S).startswith("Not recording, without an encoder\n")
+
+
+def test_while_the_inverter_starts_the_notice_says_what_it_does():
+    state = empty_state()
+    activity = messages.Activity(**BASE, index=0, frame=0, t_frame=0.0)
+    state.update(activity, np.ones(7, np.float32), START_S)
+    state.update(daemon_health(), np.empty(0), START_S)
+    assert state.notice(START_S) == "No movie yet\nThe inverter loads the encoder."

@@ -27,7 +27,7 @@ def make_compact(folder: Path) -> Encoder:
 
 
 def make_dwiseneuro(folder: Path) -> Encoder:
-    [model] = dwiseneuro_world.read_mouse_models(folder)
+    [model] = dwiseneuro_world.read_mouse_models()
     return DwiseNeuroEncoder([replace(model, mouse=Mouse(0, 5, "1-2-3", USUAL))])
 
 

@@ -201,7 +201,8 @@ def test_loading_a_damaged_file_raises_a_sentence(path, case):
 
 # content of a file that is no checkpoint -> part of the error
 FOREIGN = {
-    "nothing": (b"", "not one of rtrecon"),
+    "nothing": (b"", r"is empty \(0 bytes\)"),
+    "a web page": (b"<!DOCTYPE html>", "a text that begins with .<!DOCTYPE html>"),
     "a pickle": (b"\x80\x04\x95" + bytes(200), "not one of rtrecon"),
     "text": (b"PK\x03\x04 and so on, and so on", "not one of rtrecon"),
     "half of one": (None, "not one of rtrecon"),

@@ -157,6 +157,34 @@ def test_reading_a_damaged_file_raises_a_sentence(path, case: str):
     assert re.search(words, str(error.value), re.DOTALL), error.value
 
 
+def test_weights_without_options_are_refused(path):
+    torch.save(dwiseneuro_world.make_network().state_dict(), path)
+    with pytest.raises(CheckpointError, match="weights only, without the options"):
+        read_author_file(path, 0)
+
+
+def test_a_whole_pickled_model_is_refused_with_the_cure(path):
+    torch.save(torch.nn.Linear(2, 2), path)
+    with pytest.raises(CheckpointError, match=r"a whole model\?.*model\.state_dict"):
+        read_author_file(path, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_files_of_parallel_training_and_of_half_precision_are_read(path, dtype):
+    saved = dwiseneuro_world.make_author_layout(dwiseneuro_world.make_network())
+    expected = read_author_file(path, 1).weights
+    saved["nn_state_dict"] = {
+        f"module.{key}": value.to(dtype) if value.is_floating_point() else value
+        for key, value in saved["nn_state_dict"].items()
+    }
+    torch.save(saved, path)
+    weights = read_author_file(path, 1).weights
+    assert weights.keys() == expected.keys()
+    for key, value in weights.items():
+        rounded = expected[key].to(dtype) if value.is_floating_point() else value
+        assert torch.equal(value, rounded.to(expected[key].dtype)), key
+
+
 def test_a_mouse_without_a_readout_is_refused(path):
     with pytest.raises(CheckpointError, match="no readout for mouse 3; give one of 0,"):
         read_author_file(path, 3)
@@ -204,8 +232,12 @@ def test_a_program_in_a_file_is_refused_and_not_run(path, case: str):
 
 # content of the file -> part of the error
 FOREIGN = {
-    "nothing": (lambda whole: b"", "cannot be read as a file of torch.save"),
-    "text": (lambda whole: b"not a network at all\n" * 50, "was not opened"),
+    "nothing": (lambda whole: b"", r"is empty \(0 bytes\); download"),
+    "text": (lambda whole: b"404: Not Found\n", "begins with '404: Not Found'"),
+    "a pointer": (
+        lambda whole: b"version https://git-lfs.github.com/spec/v1\nsize 1\n",
+        "get the file with `git lfs pull`",
+    ),
     "half of one": (lambda whole: whole[: len(whole) // 2], "may be damaged"),
     "a zip of something": (lambda whole: b"PK\x05\x06" + bytes(18), "cannot be read"),
 }

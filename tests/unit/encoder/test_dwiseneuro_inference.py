@@ -92,13 +92,9 @@ def blend_one_by_one(
 
 
 @pytest.mark.parametrize("n_frames", [31, 32, 37])
-def test_the_prediction_of_a_frame_is_the_mean_over_its_windows(
-    tmp_path, n_frames: int
-):
+def test_the_prediction_of_a_frame_is_the_mean_over_its_windows(n_frames: int):
     video, behavior = make_trial(n_frames)
-    rates = DwiseNeuroEncoder(read_mouse_models(tmp_path, 1)).predict_rates(
-        video, behavior
-    )
+    rates = DwiseNeuroEncoder(read_mouse_models(1)).predict_rates(video, behavior)
     network = dwiseneuro_world.make_network()
     expected = blend_one_by_one(network, video, behavior, 1)
     torch.testing.assert_close(rates, expected, **FLOAT32_TOLERANCE)
@@ -111,16 +107,14 @@ def test_windows_have_16_frames_two_frames_apart():
     assert found[2].tolist() == list(range(2, 33, 2))
 
 
-def test_frames_outside_of_all_windows_have_rate_zero(tmp_path):
-    rates = DwiseNeuroEncoder(read_mouse_models(tmp_path)).predict_rates(
-        *make_trial(31)
-    )
+def test_frames_outside_of_all_windows_have_rate_zero():
+    rates = DwiseNeuroEncoder(read_mouse_models()).predict_rates(*make_trial(31))
     assert (rates[1::2] == 0).all()
     assert (rates[::2].amax(1) > 0).all()
 
 
-def test_a_prediction_depends_on_later_frames_of_its_window(tmp_path):
-    encoder = DwiseNeuroEncoder(read_mouse_models(tmp_path))
+def test_a_prediction_depends_on_later_frames_of_its_window():
+    encoder = DwiseNeuroEncoder(read_mouse_models())
     video, behavior = make_trial(32)
     video.requires_grad_(True)
     encoder.predict_rates(video, behavior)[0].sum().backward()
@@ -129,21 +123,17 @@ def test_a_prediction_depends_on_later_frames_of_its_window(tmp_path):
 
 
 @pytest.mark.parametrize("windows", [1, 3, 100])
-def test_the_number_of_windows_at_once_does_not_change_predictions(
-    tmp_path, windows: int
-):
+def test_the_number_of_windows_at_once_does_not_change_predictions(windows: int):
     movie_and_behavior = make_trial(36)
-    expected = DwiseNeuroEncoder(read_mouse_models(tmp_path)).predict_rates(
+    expected = DwiseNeuroEncoder(read_mouse_models()).predict_rates(*movie_and_behavior)
+    rates = DwiseNeuroEncoder(read_mouse_models(), max_windows=windows).predict_rates(
         *movie_and_behavior
     )
-    rates = DwiseNeuroEncoder(
-        read_mouse_models(tmp_path), max_windows=windows
-    ).predict_rates(*movie_and_behavior)
     torch.testing.assert_close(rates, expected, **FLOAT32_TOLERANCE)
 
 
-def test_movies_of_a_batch_are_independent(tmp_path):
-    encoder = DwiseNeuroEncoder(read_mouse_models(tmp_path))
+def test_movies_of_a_batch_are_independent():
+    encoder = DwiseNeuroEncoder(read_mouse_models())
     video, behavior = make_trial(32, 2, 3)
     together = encoder.predict_rates(video, behavior)
     assert together.shape == (2, 3, 32, 5)
@@ -154,13 +144,13 @@ def test_movies_of_a_batch_are_independent(tmp_path):
 # -- padding and behavior ----------------------------------------------------------
 
 
-def test_frames_are_padded_with_rows_of_zero(tmp_path):
+def test_frames_are_padded_with_rows_of_zero():
     video, behavior = make_trial(31)
     zeros, gray = torch.zeros(31, 64, 64), torch.full((31, 64, 64), 127.5)
     zeros[:, 14:50] = gray[:, 14:50] = video
     assert torch.equal(pad_frames(video), zeros)
     assert pad_frames(gray) is gray, "padded frames were changed"
-    encoder = DwiseNeuroEncoder(read_mouse_models(tmp_path))
+    encoder = DwiseNeuroEncoder(read_mouse_models())
     rates = encoder.predict_rates(video, behavior)
     torch.testing.assert_close(
         encoder.predict_rates(zeros, behavior), rates, **FLOAT32_TOLERANCE
@@ -168,8 +158,8 @@ def test_frames_are_padded_with_rows_of_zero(tmp_path):
     assert not torch.allclose(encoder.predict_rates(gray, behavior), rates, rtol=0.01)
 
 
-def test_behavior_planes_say_what_values_say_and_have_a_gradient(tmp_path):
-    encoder = DwiseNeuroEncoder(read_mouse_models(tmp_path))
+def test_behavior_planes_say_what_values_say_and_have_a_gradient():
+    encoder = DwiseNeuroEncoder(read_mouse_models())
     video, behavior = make_trial(31)
     planes = behavior[..., None, None].expand(-1, -1, 64, 64).clone()
     planes.requires_grad_(True)
@@ -184,14 +174,14 @@ def test_behavior_planes_say_what_values_say_and_have_a_gradient(tmp_path):
 USUAL = (50.0, 2.0, 120.0, 130.0)
 
 
-def make_encoder_with_means(folder: Path) -> DwiseNeuroEncoder:
+def make_encoder_with_means() -> DwiseNeuroEncoder:
     """The encoder of a mouse whose mean behavior in training is known."""
-    [model] = read_mouse_models(folder)
+    [model] = read_mouse_models()
     return DwiseNeuroEncoder([replace(model, mouse=Mouse(0, 5, "1-2-3", USUAL))])
 
 
-def test_unknown_behavior_is_replaced_by_its_training_mean(tmp_path):
-    encoder = make_encoder_with_means(tmp_path)
+def test_unknown_behavior_is_replaced_by_its_training_mean():
+    encoder = make_encoder_with_means()
     video, behavior = make_trial(31)
     behavior[4, 0] = behavior[:, 3] = torch.nan
     rates = encoder.predict_rates(video, behavior)
@@ -202,8 +192,8 @@ def test_unknown_behavior_is_replaced_by_its_training_mean(tmp_path):
     )
 
 
-def test_a_missing_pupil_center_is_replaced_by_its_training_mean(tmp_path):
-    encoder = make_encoder_with_means(tmp_path)
+def test_a_missing_pupil_center_is_replaced_by_its_training_mean():
+    encoder = make_encoder_with_means()
     video, behavior = make_trial(31)
     rates = encoder.predict_rates(video, behavior[:, :2])
     behavior[:, 2:] = torch.tensor(USUAL[2:])
@@ -228,13 +218,13 @@ def test_behavior_that_a_network_was_not_trained_on_is_ignored(tmp_path):
 # -- models, mice, gradients -------------------------------------------------------
 
 
-def test_an_ensemble_predicts_the_mean_of_its_models(tmp_path):
+def test_an_ensemble_predicts_the_mean_of_its_models():
     movie_and_behavior, seeds = make_trial(32), (0, 1, 2)
-    together = DwiseNeuroEncoder(read_mouse_models(tmp_path, 1, seeds)).predict_rates(
+    together = DwiseNeuroEncoder(read_mouse_models(1, seeds)).predict_rates(
         *movie_and_behavior
     )
     alone = [
-        DwiseNeuroEncoder(read_mouse_models(tmp_path, 1, [seed])).predict_rates(
+        DwiseNeuroEncoder(read_mouse_models(1, [seed])).predict_rates(
             *movie_and_behavior
         )
         for seed in seeds
@@ -274,14 +264,12 @@ def test_published_and_converted_files_can_form_one_ensemble(tmp_path):
     )
 
 
-def test_recomputing_the_forward_pass_does_not_change_gradients(tmp_path):
+def test_recomputing_the_forward_pass_does_not_change_gradients():
     video, behavior = make_trial(34)
     gradients = []
     for recompute in (False, True):
         movie = video.clone().requires_grad_(True)
-        encoder = DwiseNeuroEncoder(
-            read_mouse_models(tmp_path), recompute_forward=recompute
-        )
+        encoder = DwiseNeuroEncoder(read_mouse_models(), recompute_forward=recompute)
         encoder.predict_rates(movie, behavior).square().sum().backward()
         gradients.append(movie.grad)
     assert gradients[0].abs().max() > 0
@@ -289,21 +277,19 @@ def test_recomputing_the_forward_pass_does_not_change_gradients(tmp_path):
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4 * scale)
 
 
-def test_movies_have_a_gradient_and_weights_have_none(tmp_path):
-    encoder = DwiseNeuroEncoder(read_mouse_models(tmp_path))
+def test_movies_have_a_gradient_and_weights_have_none():
+    encoder = DwiseNeuroEncoder(read_mouse_models())
     video, behavior = make_trial(31)
     assert not encoder.predict_rates(video, behavior).requires_grad
     assert encoder.predict_rates(video.requires_grad_(True), behavior).requires_grad
 
 
-def test_half_precision_predictions_are_close(tmp_path):
+def test_half_precision_predictions_are_close():
     movie_and_behavior = make_trial(31)
-    exact = DwiseNeuroEncoder(read_mouse_models(tmp_path)).predict_rates(
+    exact = DwiseNeuroEncoder(read_mouse_models()).predict_rates(*movie_and_behavior)
+    rough = DwiseNeuroEncoder(read_mouse_models(), dtype=torch.bfloat16).predict_rates(
         *movie_and_behavior
     )
-    rough = DwiseNeuroEncoder(
-        read_mouse_models(tmp_path), dtype=torch.bfloat16
-    ).predict_rates(*movie_and_behavior)
     assert rough.dtype == torch.float32
     assert 0 < (rough - exact).abs().max() < 0.1 * exact.std()
 
@@ -324,23 +310,23 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_wrong_input_is_refused_with_a_sentence(tmp_path, case: str):
+def test_wrong_input_is_refused_with_a_sentence(case: str):
     video, behavior, words = REFUSED[case]
-    encoder = DwiseNeuroEncoder(read_mouse_models(tmp_path))
+    encoder = DwiseNeuroEncoder(read_mouse_models())
     with pytest.raises(UserError, match=words):
         encoder.predict_rates(torch.zeros(video), torch.zeros(behavior))
 
 
-def test_unknown_behavior_without_a_known_mean_is_refused(tmp_path):
-    encoder = DwiseNeuroEncoder(read_mouse_models(tmp_path))
+def test_unknown_behavior_without_a_known_mean_is_refused():
+    encoder = DwiseNeuroEncoder(read_mouse_models())
     video, behavior = make_trial(31)
     behavior[3, 1] = torch.nan
     with pytest.raises(UserError, match="give pupil dilation, running speed"):
         encoder.predict_rates(video, behavior)
 
 
-def test_models_of_different_mice_are_no_ensemble(tmp_path):
-    first, other = read_mouse_models(tmp_path, 0)[0], read_mouse_models(tmp_path, 2)[0]
+def test_models_of_different_mice_are_no_ensemble():
+    first, other = read_mouse_models(0)[0], read_mouse_models(2)[0]
     with pytest.raises(UserError, match=r"5 neurons of mouse 0, but .* of mouse 2"):
         DwiseNeuroEncoder([first, other])
     renamed = replace(first, neuron_ids=first.neuron_ids.flip(0))

@@ -122,13 +122,18 @@ def test_the_registrar_corrects_the_scan_offset(world):
     assert estimate_scan_offset(back).px == 0
 
 
-@pytest.mark.parametrize("offset_px", OFFSETS_PX)
-def test_an_offset_added_to_real_frames_is_recovered(offset_px):
+@pytest.fixture(scope="module")
+def real():
+    """The mean of some frames of a real recording: (1, 256, 256)."""
     path = DATA / "crop256_600frames_u16.npz"
     if not path.exists():
         pytest.skip(f"no real recording at {path}")
     with np.load(path) as stored:
-        real = stored["movie"][:40].mean(0, keepdims=True)
+        return stored["movie"][:40].mean(0, keepdims=True)
+
+
+@pytest.mark.parametrize("offset_px", OFFSETS_PX)
+def test_an_offset_added_to_real_frames_is_recovered(real, offset_px):
     own_px = estimate_scan_offset(real).px
     slanted = real.copy()
     slanted[:, 1::2] = moved(real[:, 1::2], (0, 0, offset_px), order=3, mode="nearest")

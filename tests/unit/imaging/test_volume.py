@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from rtrecon.imaging.timing.aligner import EncoderSample
+from rtrecon.imaging.timing.aligner import Aligner, EncoderSample
 from rtrecon.imaging.timing.volume import Volume, VolumeSample
 
 NEURONS = [np.array([0, 3]), np.array([1, 2])]
@@ -85,3 +87,25 @@ def test_a_sample_that_one_plane_skips_is_nan_for_its_neurons(volume):
 def test_a_single_plane_never_waits():
     volume = Volume([np.arange(2)], MAX_WAIT_FRAMES)
     assert add_samples(volume, (0, [make_sample(0, 1, 2)])) == [(0, [1, 2])]
+
+
+@pytest.mark.parametrize("volume_hz", [5.0, 7.5, 30.0, 45.0, 120.0])
+def test_the_total_activity_of_each_plane_is_kept_at_any_volume_rate(volume_hz):
+    volume = Volume(NEURONS, max_wait_frames=math.ceil(2.5 * 30.0 / volume_hz))
+    aligners = [Aligner(30.0) for _ in NEURONS]
+    for aligner in aligners:
+        aligner.start_session(0.0, volume_hz, 0.0)
+    n_volumes, done = round(20 * volume_hz), []
+    activity = np.zeros((n_volumes, 2), np.float32)
+    activity[round(volume_hz) : -round(volume_hz) : 3] = 1.0
+    for k in range(n_volumes):
+        for plane, aligner in enumerate(aligners):
+            # The planes of a volume are scanned one after the other.
+            t_s = (k + plane / len(aligners)) / volume_hz
+            samples = aligner.add_activity(t_s, k, activity[k])
+            parts = [VolumeSample(sample, t_s) for sample in samples]
+            done += volume.add_plane_samples(plane, parts)
+    assert [one.sample.index for one in done] == list(range(len(done)))
+    values = np.array([one.sample.values for one in done])
+    assert np.isfinite(values[1:]).all()
+    np.testing.assert_allclose(np.nansum(values, 0), activity[:, 0].sum(), rtol=1e-4)

@@ -22,7 +22,7 @@ GOLDEN = {
     "start": (
         b'{"type":"start","session":"s","seq":0,"v":1,"source":"rig","rate_hz":30.0,'
         b'"shape":[2,3],"dtype":"int16","channels":[1],"planes":[0.0],"rois":null,'
-        b'"units":null,"rate_unit":null,"meta":{"zoom":1.5}}',
+        b'"can_wait":false,"rate_unit":null,"meta":{"zoom":1.5}}',
         b"",
         messages.SessionStart(
             session="s",
@@ -205,6 +205,22 @@ def test_activity_with_another_number_of_behaviour_values_is_refused(n_values):
         messages.decode_published([topic, json.dumps(fields).encode(), payload])
 
 
+def test_the_ids_of_units_are_the_payload_of_their_start_message():
+    ids = np.arange(100_000) * 10**9
+    start = messages.SessionStart(
+        session="s",
+        seq=0,
+        source="rig",
+        rate_hz=30.0,
+        shape=(1, len(ids)),
+        dtype="float32",
+    )
+    decoded, payload = messages.decode_incoming(messages.encode_incoming(start, ids))
+    assert decoded == start
+    assert payload.dtype == np.int64
+    assert np.array_equal(payload, ids)
+
+
 def test_a_stimulus_message_may_have_no_pixels():
     message = messages.StimulusFrame(
         session="s", seq=0, clip="c", index=3, shape=(36, 64)
@@ -239,6 +255,8 @@ def changed(case, **fields):
 
 FRAME, START = GOLDEN["frame"][0], GOLDEN["start"][0]
 BOMB = b'{"type":"start","meta":{"a":' + b"[" * 60_000
+UNIT_IDS = np.array([7, -3], np.int64)
+RATES = {"shape": [1, 2], "dtype": "float32"}
 # what arrives -> words of the reason
 MALFORMED = {
     "no part": ([], "0 parts"),
@@ -281,6 +299,19 @@ MALFORMED = {
     "time beyond any clock": (changed("frame", t=1e300), r"at `\$.t`"),
     "no time": (changed("frame", t=None), r"at `\$.t`"),
     "start with pixels": ([START, b"\0\0"], "start message carries 2 bytes"),
+    "start of rates without ids": (changed("start", **RATES), "carries 0 bytes"),
+    "start of rates with an id less": (
+        [changed("start", **RATES)[0], UNIT_IDS[:1].tobytes()],
+        "carries 8 bytes",
+    ),
+    "start of rates with the same id twice": (
+        [changed("start", **RATES)[0], UNIT_IDS[[0, 0]].tobytes()],
+        "the same unit id twice",
+    ),
+    "start of rates in two lines": (
+        [changed("start", shape=[2, 1], dtype="float32")[0], UNIT_IDS.tobytes()],
+        r"have the shape \[1, units\]",
+    ),
     "start of no size": (changed("start", shape=[0, 512]), "not positive"),
     "start too large": (changed("start", shape=[10**6, 10**6]), "more than the"),
     "rate of nothing": (changed("start", rate_hz=0), r"at `\$.rate_hz`"),

@@ -66,11 +66,21 @@ def test_labels_above_16_bits_and_crowded_fields_are_read(tmp_path):
     assert (masks.rows * 30 + masks.cols).tolist() == list(range(600))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [".npy", ".tif"])
+def test_labels_that_are_stored_as_whole_floats_are_read(tmp_path, kind, dtype):
+    save(tmp_path / f"m{kind}", make_labels(dtype))
+    masks = load_label_image(tmp_path / f"m{kind}", SHAPE)
+    assert masks.ids.tolist() == [2, 3, 200]
+    assert np.diff(masks.indptr).tolist() == [1, 5, 1]
+
+
 # what is wrong -> image, words of the error
 BAD = {
     "another field": (np.zeros((30, 20), np.uint8), "is 30 x 20, the field has 20"),
     "a stack": (np.zeros((2, 20, 30), np.uint8), "is 2 x 20 x 30, the field"),
-    "brightness": (np.zeros(SHAPE, np.float32), "holds float32; .* whole numbers"),
+    "brightness": (np.full(SHAPE, 0.5, np.float32), "holds float32; .* whole numbers"),
+    "no number": (np.full(SHAPE, np.nan), "holds float64; .* whole numbers"),
     "one mask for all": (np.ones(SHAPE, bool), "holds bool; .* whole numbers"),
     "negative": (np.full(SHAPE, -1, np.int16), "holds the label -1"),
 }

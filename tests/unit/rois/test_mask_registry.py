@@ -10,7 +10,11 @@ import pytest
 
 from rtrecon.config import RoiSettings
 from rtrecon.core.errors import UserError
-from rtrecon.rois.readers.registry import MASK_FORMATS, load_rois
+from rtrecon.rois.readers.registry import (
+    MASK_FORMATS,
+    load_rois,
+    load_rois_of_any_field,
+)
 
 SHAPE = (20, 30)
 ACCEPTED = "a Suite2p stat.npy or .* a CaImAn .hdf5, an .nwb .* label image .* regions"
@@ -75,7 +79,51 @@ def test_rois_of_one_pixel_and_of_none_stay_in_order(tmp_path):
     assert np.isnan(masks.compute_centers()[1]).all()
 
 
+def test_the_error_names_the_file_and_the_roi_of_unusable_weights(tmp_path):
+    stat = [{"ypix": [k], "xpix": [k], "lam": [1.0]} for k in range(4)]
+    stat[2]["lam"] = [np.nan]
+    np.save(tmp_path / "stat.npy", np.array(stat, object))
+    words = r"stat.npy cannot be used: ROI 2 has weights that sum to nan; .* no cell"
+    with pytest.raises(UserError, match=words):
+        load_rois(tmp_path / "stat.npy", SHAPE)
+    np.save(tmp_path / "iscell.npy", np.array([1, 1, 0, 1]))
+    assert load_rois(tmp_path / "stat.npy", SHAPE).ids.tolist() == [0, 1, 3]
+
+
+def save_suite2p(folder, ops):
+    folder.mkdir(parents=True)
+    stat = np.array([{"ypix": [3], "xpix": [4], "lam": [1.0]}], object)
+    np.save(folder / "stat.npy", stat)
+    np.save(folder / "ops.npy", np.array(ops, object), allow_pickle=True)
+    return folder
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_the_field_of_masks_is_the_one_that_their_file_stores(tmp_path, transpose):
+    settings = RoiSettings(transpose=transpose)
+    labels = np.zeros((20, 30), np.uint16)
+    labels[3, 4] = 1
+    np.save(tmp_path / "labels.npy", labels)
+    suite2p = save_suite2p(tmp_path / "plane0", {"Ly": 20, "Lx": 30})
+    for path in (tmp_path / "labels.npy", suite2p):
+        rois = load_rois_of_any_field(path, settings, (8, 8))
+        assert rois.shape == ((30, 20) if transpose else (20, 30))
+        assert (rois.rows[0], rois.cols[0]) == ((4, 3) if transpose else (3, 4))
+
+
+def test_the_field_of_other_masks_is_a_usual_one_that_holds_them(tmp_path):
+    near = save_regions(tmp_path / "near.json", [[3, 4]])
+    assert load_rois_of_any_field(near, None, (8, 9)).shape == (8, 9)
+    far = save_regions(tmp_path / "far.json", [[900, 4], [901, 4]])
+    assert load_rois_of_any_field(far, None, (8, 9)).shape == (902, 9)
+    suite2p = save_suite2p(tmp_path / "plane0", {"fs": 30.0})
+    assert load_rois_of_any_field(suite2p, None, (2, 2)).shape == (4, 5)
+    with pytest.raises(UserError, match="do not exist"):
+        load_rois_of_any_field(tmp_path / "none.npy", None, (8, 9))
+
+
 def test_every_registered_reader_and_test_can_be_imported():
     for entry in MASK_FORMATS:
         assert callable(resolve_name(entry.reader))
+        assert not entry.shape_finder or callable(resolve_name(entry.shape_finder))
         assert not entry.test or callable(resolve_name(entry.test))

@@ -13,6 +13,7 @@ from pynwb.ophys import ImageSegmentation, OpticalChannel
 
 from rtrecon.core.errors import UserError
 from rtrecon.rois.readers.nwb import load_plane_segmentation
+from rtrecon.rois.readers.registry import load_rois
 
 SHAPE = (20, 30)
 TABLE = "processing/ophys/ImageSegmentation/PlaneSegmentation"
@@ -132,8 +133,24 @@ def test_files_without_exactly_one_table_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"holds .*/Dendrites, .*/PlaneSegmentation"):
         load(path)
     h5py.File(tmp_path / "empty.nwb", "w").close()
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="holds no PlaneSegmentation, so no masks"):
         load(tmp_path / "empty.nwb")
+
+
+def test_one_of_several_tables_can_be_named_after_the_file(tmp_path):
+    path = save_nwb(tmp_path / "s.nwb", make_pixel_masks())
+    other = "processing/ophys/ImageSegmentation/Dendrites"
+    with h5py.File(path, "a") as file:
+        file.copy(TABLE, other)
+        file[other]["id"][:] = [7, 8]
+    with pytest.raises(UserError, match=r"name one after the file, such as s.nwb:/"):
+        load_rois(path, SHAPE)
+    assert load_rois(f"{path}:/{other}", SHAPE).ids.tolist() == [7, 8]
+    assert load_rois(f"{path}:/{TABLE}", SHAPE).ids.tolist() == [0, 1]
+    with pytest.raises(UserError, match="no PlaneSegmentation /nothing; it holds"):
+        load_rois(f"{path}:/nothing", SHAPE)
+    with pytest.raises(UserError, match="do not exist"):
+        load_rois(f"{tmp_path / 'none.nwb'}:/{TABLE}", SHAPE)
 
 
 # what is changed in the table -> words of the sentence

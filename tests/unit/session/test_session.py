@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from rtrecon.cli import app
 from rtrecon.session import tables
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.session import NotASessionError, Session
+from rtrecon.sources import RecordingError, open_recording
 from tests.support import session_tables as world
 
 
@@ -107,3 +110,13 @@ def test_a_session_without_movie_has_an_empty_movie(recorder: Recorder):
     indices, frames = estimates(recorder, {}).read_final_movie()
     assert indices.shape == (0,)
     assert frames.shape == (0, *world.IMAGE)
+
+
+def test_a_session_in_place_of_a_recording_is_explained(tmp_path):
+    recorder = Recorder(tmp_path, world.make_about(), raw_messages=True)
+    recorder.close()
+    with pytest.raises(RecordingError, match="is a session that rtrecon recorded, not"):
+        open_recording(recorder.path)
+    done = CliRunner().invoke(app, ["rois", str(recorder.path)])
+    assert isinstance(done.exception, RecordingError)
+    assert "give the file that the microscope" in str(done.exception)

@@ -21,6 +21,7 @@ from tests.support import session_tables as world
 
 KEYS = {
     "frames_sent",
+    "frames_lost",
     "frames_received",
     "frames_processed",
     "gaps",

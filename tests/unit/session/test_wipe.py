@@ -1,4 +1,4 @@
-"""Wiping deletes a session completely after a confirmation, and nothing else."""
+"""Wiping deletes what rtrecon has recorded after a confirmation, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from typer.testing import CliRunner
 
 from rtrecon.cli import app
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import temporary_path
+from rtrecon.session import tables
 from rtrecon.session.recorder import Recorder
+from rtrecon.session.resume_state import (
+    get_reference_path,
+    get_state_path,
+    get_trace_quality_path,
+)
 from rtrecon.session.wipe import plan_wipe, wipe_session
 from tests.support import session_tables as world
 
@@ -23,10 +30,14 @@ def record_session(folder: Path, age_s: float = 60.0) -> Path:
         world.record_frame(recorder, i)
     recorder.close()
     (recorder.path / "report.html").write_text("a report")
-    then = time.time() - age_s
-    for file in recorder.path.rglob("*"):
-        os.utime(file, (then, then))
+    age_files(recorder.path, age_s)
     return recorder.path
+
+
+def age_files(folder: Path, age_s: float) -> None:
+    then = time.time() - age_s
+    for file in folder.rglob("*"):
+        os.utime(file, (then, then))
 
 
 @pytest.fixture
@@ -41,7 +52,9 @@ def run_wipe(*arguments: object, answer: str = ""):
 def test_the_plan_lists_what_will_be_deleted(session: Path):
     planned = plan_wipe(session)
     assert planned.n_files == sum(file.is_file() for file in session.rglob("*"))
-    assert {"about.json", "arrays.zarr", "report.html"} <= set(planned.entry_names)
+    names = {entry.name for entry in planned.entries}
+    assert {"about.json", "arrays.zarr", "report.html"} <= names
+    assert planned.other_entries == []
     assert str(session) in planned.describe()
 
 
@@ -49,6 +62,28 @@ def test_a_session_is_deleted_and_its_neighbor_stays(session: Path):
     neighbor = record_session(session.parent)
     wipe_session(plan_wipe(session))
     assert list(session.parent.iterdir()) == [neighbor]
+
+
+def test_files_of_the_user_stay_and_are_named(session: Path):
+    notes, figures = session / "notes.txt", session / "figures"
+    notes.write_text("the mouse slept")
+    figures.mkdir()
+    (figures / "events.jsonl").write_text("not rtrecon's")
+    done = run_wipe(session, "--yes")
+    assert done.exit_code == 0
+    assert done.output.count("not written by rtrecon, stays: figures, notes.txt") == 2
+    assert sorted(session.rglob("*")) == [figures, figures / "events.jsonl", notes]
+
+
+def test_all_that_the_daemon_and_the_report_write_is_deleted(session: Path):
+    for path in (get_reference_path, get_state_path, get_trace_quality_path):
+        path(session, 0).write_bytes(b"")
+        path(session, 11).write_bytes(b"")
+    temporary_path(session / "report.html").write_text("interrupted")
+    (session / tables.RAW_MESSAGES_FILE).write_bytes(b"")
+    age_files(session, 60.0)
+    wipe_session(plan_wipe(session))
+    assert not session.exists()
 
 
 def test_the_target_of_a_link_stays(session: Path, tmp_path: Path):
@@ -61,7 +96,7 @@ def test_the_target_of_a_link_stays(session: Path, tmp_path: Path):
         pytest.skip("links are not allowed here")
     wipe_session(plan_wipe(session))
     assert (outside / "thesis.txt").exists()
-    assert not session.exists()
+    assert [entry.name for entry in session.iterdir()] == ["link"]
 
 
 def test_a_wipe_that_failed_can_be_repeated(

@@ -11,7 +11,7 @@ from rtrecon.simulate.behavior import ornstein_uhlenbeck_noise, simulate_behavio
 RATE_HZ = 30.0
 HOUR = round(3600 * RATE_HZ)
 
-# figure of an hour -> its range over ten recorded mice
+# Statistic of one hour -> its range in ten recorded mice.
 RANGES = {
     "mean speed, cm/s": (0.3, 5.0),
     "share of time still": (0.5, 0.95),
@@ -24,7 +24,7 @@ RANGES = {
 def test_simulated_behavior_has_the_range_of_recorded_mice():
     behavior = simulate_behavior(HOUR, RATE_HZ, np.random.default_rng(0))
     speed, pupil = behavior.running_speed, behavior.pupil_dilation
-    found = {
+    statistics = {
         "mean speed, cm/s": speed.mean(),
         "share of time still": (speed < 0.5).mean(),
         "mean pupil, px": pupil.mean(),
@@ -33,7 +33,7 @@ def test_simulated_behavior_has_the_range_of_recorded_mice():
     }
     assert speed.min() >= 0
     for name, (low, high) in RANGES.items():
-        assert low <= found[name] <= high, f"{name}: {found[name]:.3f}"
+        assert low <= statistics[name] <= high, f"{name}: {statistics[name]:.3f}"
 
 
 def test_pupil_size_follows_arousal():
@@ -42,22 +42,22 @@ def test_pupil_size_follows_arousal():
 
 
 def test_the_same_seed_gives_the_same_behavior():
-    one, same, other = (
+    first, same, other = (
         simulate_behavior(300, RATE_HZ, np.random.default_rng(seed)).pupil_dilation
         for seed in (1, 1, 2)
     )
-    np.testing.assert_array_equal(one, same)
-    assert (one != other).all()
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).all()
 
 
 def test_stacked_behavior_is_nan_where_nothing_is_simulated():
     behavior = simulate_behavior(300, RATE_HZ, np.random.default_rng(0))
-    told = dict(zip(BEHAVIOR, behavior.stack_measured().T, strict=True))
-    unknown = [name for name in BEHAVIOR if np.isnan(told[name]).all()]
+    columns = dict(zip(BEHAVIOR, behavior.stack_measured().T, strict=True))
+    unknown = [name for name in BEHAVIOR if np.isnan(columns[name]).all()]
     assert unknown == ["pupil_x", "pupil_y"]
     for name in ("pupil_dilation", "running_speed"):
-        np.testing.assert_array_equal(told[name], getattr(behavior, name))
-        assert told[name].dtype == np.float32
+        np.testing.assert_array_equal(columns[name], getattr(behavior, name))
+        assert columns[name].dtype == np.float32
 
 
 @pytest.mark.parametrize("tau_frames", [3.0, 30.0])
@@ -67,4 +67,4 @@ def test_ornstein_uhlenbeck_noise_has_unit_variance_and_its_time_constant(tau_fr
     later = (noise[lag:] * noise[:-lag]).mean()
     assert noise.std() == pytest.approx(1, abs=0.05)
     assert later == pytest.approx(np.exp(-1), abs=0.05)
-    assert noise[0].std() > 0.1  # no start from nothing
+    assert noise[0].std() > 0.1  # the process starts in its steady state

@@ -1,4 +1,4 @@
-"""Simulated frames: photons, motion and indicator are what they are said to be."""
+"""Simulated frames have the noise, the motion and the indicator that are specified."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rtrecon.simulate.microscope import calcium_dff, image_field, make_imaged_fi
 from rtrecon.simulate.movie import RATE_HZ
 
 
-def motion_figures(shift_px):
-    """s.d., s.d. of the change per frame, and r half a second apart: of y and x."""
+def describe_motion(shift_px):
+    """Return s.d., s.d. of the change per frame, and r at half a second, of y and x."""
     still = shift_px - shift_px.mean(0)
     later = (still[15:] * still[:-15]).mean(0) / still.var(0)
     return np.stack([still.std(0), np.diff(shift_px, axis=0).std(0), later])
@@ -25,20 +25,20 @@ def test_simulated_motion_is_like_measured_motion(shared_data):
     if not path.exists():
         pytest.skip(f"no real motion at {path}")
     with np.load(path) as real:
-        expected = motion_figures(real["shifts_yx"])
-    found = motion_figures(quiet_recording(3000).shift_px)
-    np.testing.assert_allclose(found, expected, rtol=0.35)
+        expected = describe_motion(real["shifts_yx"])
+    simulated = describe_motion(make_quiet_recording(3000).shift_px)
+    np.testing.assert_allclose(simulated, expected, rtol=0.35)
 
 
-def quiet_recording(n_frames):
-    """A field in which no neuron fires."""
+def make_quiet_recording(n_frames):
+    """Return a recording of a field in which no neuron fires."""
     field = make_imaged_field(30, side_px=128, seed=2)
     return image_field(field, np.zeros((n_frames, 30), np.float32), RATE_HZ, seed=0)
 
 
-def still_recording(n_frames, shift_px=(0.0, 0.0)):
-    """A field without any activity that stays where it is put."""
-    recording = quiet_recording(n_frames)
+def make_still_recording(n_frames, shift_px=(0.0, 0.0)):
+    """Return a recording without any activity, at a constant shift."""
+    recording = make_quiet_recording(n_frames)
     return dataclasses.replace(
         recording,
         neuropil=np.zeros_like(recording.neuropil),
@@ -46,7 +46,7 @@ def still_recording(n_frames, shift_px=(0.0, 0.0)):
     )
 
 
-def frames_of(recording):
+def render_frames(recording):
     blank = np.empty(recording.field.tissue.shape, np.int16)
     return np.stack(
         [recording.render_frame(i, blank).copy() for i in range(len(recording))]
@@ -54,17 +54,17 @@ def frames_of(recording):
 
 
 def test_a_rendered_frame_is_int16_and_repeatable():
-    recording = still_recording(3)
-    frames, again = frames_of(recording), frames_of(recording)
+    recording = make_still_recording(3)
+    frames, again = render_frames(recording), render_frames(recording)
     assert frames.dtype == np.int16
     np.testing.assert_array_equal(frames, again)
     assert (frames[0] != frames[1]).mean() > 0.8
 
 
 def test_frame_noise_is_photon_noise_plus_read_noise():
-    recording = still_recording(400)
+    recording = make_still_recording(400)
     optics = recording.field.optics
-    frames = frames_of(recording).astype(float)
+    frames = render_frames(recording).astype(float)
     level, variance = frames.mean(0).ravel(), frames.var(0).ravel()
     gain, dark = np.polyfit(level - optics.detector_offset, variance, 1)
     assert gain == pytest.approx(optics.gain, rel=0.1)
@@ -77,8 +77,8 @@ def test_frame_noise_is_photon_noise_plus_read_noise():
 
 @pytest.mark.parametrize("shift_px", [(3.0, -2.0), (-1.5, 4.25)])
 def test_a_rendered_frame_is_shifted_by_the_true_motion(shift_px):
-    still = frames_of(still_recording(200)).mean(0)
-    moved = frames_of(still_recording(200, shift_px)).mean(0)
+    still = render_frames(make_still_recording(200)).mean(0)
+    moved = render_frames(make_still_recording(200, shift_px)).mean(0)
     inside = (slice(8, -8), slice(8, -8))
     expected = ndimage.shift(still, shift_px, order=1)
     error = np.std(moved[inside] - expected[inside])

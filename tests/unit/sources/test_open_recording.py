@@ -26,6 +26,7 @@ from rtrecon.testing.scanimage_file import make_pages, write_scanimage
 SHAPE, RATE_HZ = (12, 16), 20.0
 PIXELS = make_pages(6, SHAPE)
 RATE = RecordingHints(rate_hz=RATE_HZ)
+TIMES = {"axes": "TYX"}
 
 
 def write_suite2p(folder: Path) -> Path:
@@ -128,14 +129,22 @@ FORMATS = {
     "one HDF5 dataset of several": (write_one_of_two_datasets, RATE, (1,)),
     "the only HDF5 dataset": (write_single_dataset, RATE, (1,)),
     "NWB": (write_nwb, None, (1,)),
-    "a TIFF stack": (write_stack, RATE, (1,)),
+    "a TIFF stack": (lambda f: write_stack(f, metadata=TIMES), RATE, (1,)),
     "a compressed TIFF stack": (
-        lambda f: write_stack(f, compression="zlib"),
+        lambda f: write_stack(f, compression="zlib", metadata=TIMES),
         RATE,
         (1,),
     ),
-    "a stack of ImageJ": (lambda f: write_stack(f, imagej=True), RATE, (1,)),
-    "a big-endian stack": (lambda f: write_stack(f, byteorder=">"), RATE, (1,)),
+    "a stack of ImageJ": (
+        lambda f: write_stack(f, imagej=True, metadata=TIMES),
+        RATE,
+        (1,),
+    ),
+    "a big-endian stack": (
+        lambda f: write_stack(f, byteorder=">", metadata=TIMES),
+        RATE,
+        (1,),
+    ),
     "Thor": (write_thor, None, (1, 3)),
     "Scanbox of two channels": (write_scanbox, None, (1, 2)),
     "Scanbox of one channel": (lambda folder: write_scanbox(folder, 3), None, (2,)),
@@ -191,6 +200,143 @@ def test_a_focus_sweep_of_scanbox_is_read_as_planes(tmp_path):
         assert recording.rate_hz == pytest.approx(2 * RATE_HZ / 3)
         planes = [(frame.number, frame.plane) for frame in recording.frames()]
     assert planes == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+
+
+# info.chan.save of Scanbox 3 -> channels
+SAVED_CHANNELS = {(1, 1, 0): (1, 2), (1, 0, 0): (1,), (0, 1, 0): (2,), (1,): (1,)}
+
+
+@pytest.mark.parametrize("saved", SAVED_CHANNELS)
+def test_scanbox_3_names_its_channels_in_its_own_field(tmp_path, saved):
+    channels = SAVED_CHANNELS[saved]
+    chan = {"save": list(saved), "nchan": len(channels)}
+    path = write_scanbox(tmp_path, 1 if len(channels) == 2 else 2)
+    info = {"sz": [12, 16], "resfreq": 12 * RATE_HZ, "scanmode": 1}
+    savemat(tmp_path / "a.mat", {"info": info | {"channels": -1, "chan": chan}})
+    with open_recording(path) as recording:
+        frames = list(recording.frames())
+        assert recording.channels == channels
+    assert np.array_equal([frame.pixels for frame in frames], PIXELS)
+
+
+def test_scanbox_3_without_its_channels_is_refused(tmp_path):
+    path = write_scanbox(tmp_path, 2)
+    info = {"sz": [12, 16], "resfreq": 240.0, "channels": -1}
+    savemat(tmp_path / "a.mat", {"info": info})
+    with pytest.raises(RecordingError, match=r"channels = -1 without chan\.save"):
+        open_recording(path)
+
+
+# settings of a focus sweep of 3 planes, or of none
+SWEEPS = {
+    "etl_table": ({"volscan": 1, "etl_table": [[1, 9], [2, 9], [3, 9]]}, 3),
+    "etl_table as a list": ({"volscan": 1, "etl_table": [1.0, 2.0, 3.0]}, 3),
+    "etl_table before otwave": (
+        {"volscan": 1, "etl_table": [[1, 9], [2, 9], [3, 9]], "otwave": [1, 2]},
+        3,
+    ),
+    "otparam": ({"volscan": 1, "otwave": [], "otparam": [0.0, 900.0, 3.0]}, 3),
+    "no volscan": ({"etl_table": [[1, 9], [2, 9], [3, 9]]}, 3),
+    "off": ({"volscan": 0, "etl_table": [[1, 9], [2, 9], [3, 9]]}, 1),
+    "one position": ({"volscan": 1, "etl_table": [1.0], "otparam": []}, 1),
+}
+
+
+@pytest.mark.parametrize("case", SWEEPS)
+def test_planes_of_scanbox_follow_from_its_focus_sweep(tmp_path, case):
+    settings, n_planes = SWEEPS[case]
+    with open_recording(write_scanbox(tmp_path, 2, **settings)) as recording:
+        assert len(recording.planes) == n_planes
+        assert [f.plane for f in recording.frames()][:3] == [
+            k % n_planes for k in range(3)
+        ]
+
+
+@pytest.mark.parametrize(("channels", "n_stored"), [("A", 2), ("B", 2), ("AC", 4)])
+@pytest.mark.parametrize("saves_all", [True, False])
+def test_blank_channels_of_thor_are_left_out(tmp_path, channels, n_stored, saves_all):
+    path = write_thor(tmp_path, channels=channels)
+    settings = tmp_path / "Experiment.xml"
+    option = f'<RawData onlyEnabledChannels="{int(not saves_all)}"/>'
+    text = settings.read_text().replace("<LSM", f"{option}<LSM")
+    settings.write_text(text)
+    if saves_all:
+        places = ["ABCD".index(letter) for letter in channels]
+        stored = np.zeros((6 // len(places), n_stored, *SHAPE), "<u2")
+        stored[:, places] = PIXELS.reshape(-1, len(places), *SHAPE)
+        stored.tofile(path)
+    with open_recording(path) as recording:
+        frames = list(recording.frames())
+        assert recording.channels == tuple("ABCD".index(c) + 1 for c in channels)
+        assert recording.n_frames == len(frames)
+    assert np.array_equal([frame.pixels for frame in frames], PIXELS)
+
+
+def write_dataset(folder: Path, data: np.ndarray) -> Path:
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["data"] = data
+    return folder / "a.h5"
+
+
+# axes -> movie of (6 times, 12 lines, 16 pixels), or of 3 times and 2 planes
+AXES = {
+    "tyx": PIXELS,
+    "yxt": PIXELS.transpose(1, 2, 0),
+    "xyt": PIXELS.transpose(2, 1, 0),
+    "txy": PIXELS.transpose(0, 2, 1),
+    "yxzt": PIXELS.reshape(3, 2, *SHAPE).transpose(2, 3, 1, 0),
+    "tzyx": PIXELS.reshape(3, 2, *SHAPE),
+}
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_the_user_can_name_the_axes_of_a_dataset(tmp_path, axes, is_chunked):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=AXES[axes], chunks=is_chunked or None)
+    hints = RecordingHints(rate_hz=RATE_HZ, axes=axes.upper())
+    with open_recording(tmp_path / "a.h5", hints) as recording:
+        assert recording.shape == SHAPE
+        assert len(recording.planes) == (2 if "z" in axes else 1)
+        assert np.array_equal([f.pixels for f in recording.frames()], PIXELS)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 40), (12, 16, 100), (16, 12, 100)])
+def test_a_dataset_whose_frames_seem_to_be_last_is_refused(tmp_path, shape):
+    path = write_dataset(tmp_path, np.zeros(shape, np.int16))
+    with pytest.raises(RecordingError, match="as if the frames are last; give --axes"):
+        open_recording(path, RATE)
+    with open_recording(path, RecordingHints(rate_hz=1.0, axes="yxt")) as recording:
+        assert (recording.shape, recording.n_frames) == (shape[:2], shape[2])
+    with open_recording(path, RecordingHints(rate_hz=1.0, axes="tyx")) as recording:
+        assert (recording.shape, recording.n_frames) == (shape[1:], shape[0])
+
+
+@pytest.mark.parametrize("axes", ["yx", "tyxz", "tyy", "abc"])
+def test_axes_that_a_dataset_cannot_have_are_refused(tmp_path, axes):
+    path = write_dataset(tmp_path, PIXELS)
+    with pytest.raises(RecordingError, match=f"--axes {axes} does not name the axes"):
+        open_recording(path, RecordingHints(rate_hz=1.0, axes=axes))
+
+
+def test_timestamps_of_nwb_that_restart_are_continued(tmp_path):
+    times = [0.0, 0.1, 0.2, 0.0, 0.1, 0.2]
+    with open_recording(write_nwb(tmp_path, times=times)) as recording:
+        found = [frame.t_s for frame in recording.frames()]
+        assert "the first after frame 3" in recording.notice
+    assert found == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_the_error_names_the_package_that_a_compression_needs(tmp_path, monkeypatch):
+    path = write_stack(tmp_path, metadata=TIMES, compression="zlib")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    words = "compressed with LZW, which needs another package; pip install imagecodecs"
+    with pytest.raises(RecordingError, match=words):
+        open_recording(path, RATE)
 
 
 def test_nwb_planes_and_timestamps_are_read(tmp_path):
@@ -335,6 +481,11 @@ REFUSED = {
         write_bytes_to("a.avi", b"RIFF"),
         None,
         "its format is unknown. A recording can be a ScanImage TIFF",
+    ),
+    "a Femtonics file": (
+        write_bytes_to("a.MESC", b"HDF"),
+        None,
+        r"MESc of Femtonics wrote it; export the measurement .* as a TIFF",
     ),
     "no such dataset": (
         name_missing_dataset,

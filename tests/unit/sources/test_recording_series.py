@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rtrecon.sources import RecordingError, open_recording
-from rtrecon.sources.recording_series import find_series_files, list_next_paths
 from rtrecon.sources.scanimage_tiff import ScanImageTiff
+from rtrecon.sources.series_names import find_series_files, list_next_paths
 from rtrecon.testing.scanimage_file import make_pages, write_scanimage
 
 VOLUMES = {
@@ -84,9 +84,9 @@ def test_a_truncated_file_of_a_series_has_a_notice(tmp_path):
 
 def test_two_series_in_a_folder_are_refused(tmp_path):
     write_series(tmp_path, [*LOOP, "other_00001.tif"])
-    with pytest.raises(RecordingError, match=r"2 recordings: m, other; .* 'm\*.tif'"):
+    with pytest.raises(RecordingError, match=r"2 recordings: m, other; .* 'm_\*.tif'"):
         open_recording(tmp_path)
-    assert [path.name for path in find_series_files(tmp_path, "m*.tif")] == LOOP
+    assert [f.path.name for f in find_series_files(tmp_path, "m*.tif")] == LOOP
     with pytest.raises(RecordingError, match=r"no file x\*.tif is in"):
         open_recording(tmp_path / "x*.tif")
 

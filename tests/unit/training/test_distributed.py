@@ -15,16 +15,16 @@ from rtrecon.training.distributed import (
 
 CPU, SINGLE, HALF = "cpu", torch.float32, torch.bfloat16
 
-# number of GPUs, whether they support bfloat16; request, number of the process on this
-# machine -> device, precision
+# Number of GPUs, whether they support bfloat16; requested device and precision, index
+# of the process on this machine; chosen device and precision.
 CHOICES = {
     "no GPU": (0, False, ("auto", "auto", 0), (CPU, SINGLE)),
-    "a new one": (1, True, ("auto", "auto", 0), ("cuda:0", HALF)),
-    "an old one": (1, False, ("auto", "auto", 0), ("cuda:0", SINGLE)),
-    "exactly": (1, True, ("cuda", "float32", 0), ("cuda:0", SINGLE)),
-    "not that one": (1, True, ("cpu", "auto", 0), (CPU, SINGLE)),
+    "a new GPU": (1, True, ("auto", "auto", 0), ("cuda:0", HALF)),
+    "an old GPU": (1, False, ("auto", "auto", 0), ("cuda:0", SINGLE)),
+    "as requested": (1, True, ("cuda", "float32", 0), ("cuda:0", SINGLE)),
+    "not the GPU": (1, True, ("cpu", "auto", 0), (CPU, SINGLE)),
     "half on the CPU": (0, False, ("cpu", "bfloat16", 0), (CPU, HALF)),
-    "each its own": (4, True, ("auto", "auto", 3), ("cuda:3", HALF)),
+    "one GPU per process": (4, True, ("auto", "auto", 3), ("cuda:3", HALF)),
 }
 
 
@@ -36,10 +36,10 @@ def set_machine(monkeypatch, n_gpus, has_bfloat16):
 
 @pytest.mark.parametrize("case", CHOICES)
 def test_the_best_available_device_is_chosen(monkeypatch, case):
-    n_gpus, has_bfloat16, asked, (device, precision) = CHOICES[case]
+    n_gpus, has_bfloat16, request, (device, precision) = CHOICES[case]
     set_machine(monkeypatch, n_gpus, has_bfloat16)
-    found = make_context(*asked)
-    assert (found.device, found.precision) == (torch.device(device), precision)
+    context = make_context(*request)
+    assert (context.device, context.precision) == (torch.device(device), precision)
 
 
 def test_a_missing_gpu_is_refused(monkeypatch):

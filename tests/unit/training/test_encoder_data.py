@@ -14,7 +14,7 @@ N_COEF, N = 6, 3
 LENGTHS = [40, MEMORY_FRAMES, 55]
 
 
-def trial(n_frames: int, seed: int) -> EncoderData:
+def make_trial(n_frames: int, seed: int) -> EncoderData:
     torch.manual_seed(seed)
     return EncoderData(
         coef=torch.randn(n_frames, N_COEF),
@@ -25,7 +25,7 @@ def trial(n_frames: int, seed: int) -> EncoderData:
 
 @pytest.fixture
 def trials():
-    return [trial(n_frames, seed) for seed, n_frames in enumerate(LENGTHS)]
+    return [make_trial(n_frames, seed) for seed, n_frames in enumerate(LENGTHS)]
 
 
 @pytest.fixture
@@ -46,15 +46,15 @@ def test_trials_are_concatenated(trials):
 
 def test_predictions_of_a_trial_do_not_depend_on_the_trial_before(trials, model):
     joined = concatenate_trials(trials, sum(LENGTHS))
-    judged = ~joined.activity[MEMORY_FRAMES - 1 :].isnan().any(1)
+    is_known = ~joined.activity[MEMORY_FRAMES - 1 :].isnan().any(1)
     apart = torch.cat([torch.from_numpy(predict_activity(model, t)) for t in trials])
     together = torch.from_numpy(predict_activity(model, joined))
-    assert judged.sum() == sum(n - MEMORY_FRAMES + 1 for n in LENGTHS)
+    assert is_known.sum() == sum(n - MEMORY_FRAMES + 1 for n in LENGTHS)
     # Matrix products of other sizes sum 6 float32 terms in another order; the log and
     # the power of the nonlinearity amplify this by less than 100.
-    torch.testing.assert_close(together[judged], apart, rtol=1e-4, atol=1e-5)
-    known = torch.cat([t.activity[MEMORY_FRAMES - 1 :] for t in trials])
-    torch.testing.assert_close(joined.activity[MEMORY_FRAMES - 1 :][judged], known)
+    torch.testing.assert_close(together[is_known], apart, rtol=1e-4, atol=1e-5)
+    recorded = torch.cat([t.activity[MEMORY_FRAMES - 1 :] for t in trials])
+    torch.testing.assert_close(joined.activity[MEMORY_FRAMES - 1 :][is_known], recorded)
 
 
 def test_concatenation_does_not_change_the_trials(trials):
@@ -66,27 +66,27 @@ def test_concatenation_does_not_change_the_trials(trials):
 
 @pytest.mark.parametrize("n_frames", [1, 7, 30, 100])
 def test_segments_predict_every_frame_once(n_frames):
-    whole = trial(60, 3)
-    answered = [
+    whole = make_trial(60, 3)
+    predicted = [
         part.coef[MEMORY_FRAMES - 1 :] for part in whole.iterate_segments(n_frames)
     ]
-    torch.testing.assert_close(torch.cat(answered), whole.coef[MEMORY_FRAMES - 1 :])
-    assert max(len(part) for part in answered) <= n_frames
+    torch.testing.assert_close(torch.cat(predicted), whole.coef[MEMORY_FRAMES - 1 :])
+    assert max(len(part) for part in predicted) <= n_frames
 
 
 def test_lost_activity_is_left_out_of_correlations(model):
-    whole = trial(80, 4)
+    whole = make_trial(80, 4)
     lost = whole.activity.clone()
     lost[20:50, 1] = torch.nan
     kept = torch.cat([torch.arange(MEMORY_FRAMES - 1, 20), torch.arange(50, 80)])
-    found = compute_correlation(model, EncoderData(whole.coef, whole.behavior, lost))
+    r = compute_correlation(model, EncoderData(whole.coef, whole.behavior, lost))
     full = compute_correlation(model, whole)
     predicted = torch.from_numpy(predict_activity(model, whole))[
         kept - MEMORY_FRAMES + 1, 1
     ]
     both = torch.stack([predicted, whole.activity[kept, 1]])
-    assert found[1] == pytest.approx(float(torch.corrcoef(both)[0, 1]), abs=1e-5)
-    assert found[[0, 2]] == pytest.approx(full[[0, 2]])
+    assert r[1] == pytest.approx(float(torch.corrcoef(both)[0, 1]), abs=1e-5)
+    assert r[[0, 2]] == pytest.approx(full[[0, 2]])
 
 
 def test_concatenating_no_trials_raises():

@@ -47,46 +47,46 @@ class SeparateProcess(DistributedContext):
         """Leave the tensors as they are."""
 
 
-def gradients(data, place):
-    """Misfit and gradients of one batch, as this process has them before the sum."""
-    trainee = initialize_encoder(data, None, SINGLE_PROCESS)
+def compute_gradients(data, context):
+    """Return loss and gradients of one batch in one process, before they are summed."""
+    encoder = initialize_encoder(data, None, SINGLE_PROCESS)
 
     def loss(part):
-        training_loss = compute_poisson_loss(trainee(part), part, torch.ones(12))
-        return training_loss, training_loss + 0.01 * trainee.filter_parameters.penalty()
+        training_loss = compute_poisson_loss(encoder(part), part, torch.ones(12))
+        return training_loss, training_loss + 0.01 * encoder.filter_parameters.penalty()
 
-    training_loss = BatchGradient(trainee, loss, place, ignore_notice).compute(data)
-    return [training_loss, *(weights.grad for weights in trainee.parameters())]
+    training_loss = BatchGradient(encoder, loss, context, ignore_notice).compute(data)
+    return [training_loss, *(weights.grad for weights in encoder.parameters())]
 
 
 @pytest.mark.parametrize("n_processes", [2, 3])
 def test_the_gradients_of_all_processes_sum_to_that_of_the_batch(data, n_processes):
     batch = data.slice_frames(0, 301)
-    whole = gradients(batch, SINGLE_PROCESS)
+    whole = compute_gradients(batch, SINGLE_PROCESS)
     shares = [
-        gradients(batch, SeparateProcess(rank=rank, world_size=n_processes))
+        compute_gradients(batch, SeparateProcess(rank=rank, world_size=n_processes))
         for rank in range(n_processes)
     ]
-    for own, *parts in zip(whole, *shares, strict=True):
-        torch.testing.assert_close(sum(parts), own, rtol=1e-3, atol=1e-4)
+    for expected, *parts in zip(whole, *shares, strict=True):
+        torch.testing.assert_close(sum(parts), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_shares_predict_every_frame_once(data):
     batch = data.slice_frames(0, 100)
     shares = [batch.select_share(index, 7) for index in range(7)]
     assert sum(share.n_predicted for share in shares) == batch.n_predicted == 89
-    answered = torch.cat([share.activity[MEMORY_FRAMES - 1 :] for share in shares])
-    torch.testing.assert_close(answered, batch.activity[MEMORY_FRAMES - 1 :])
+    predicted = torch.cat([share.activity[MEMORY_FRAMES - 1 :] for share in shares])
+    torch.testing.assert_close(predicted, batch.activity[MEMORY_FRAMES - 1 :])
 
 
-def limit_memory(monkeypatch, most_frames):
+def limit_memory(monkeypatch, max_frames):
     """Make a device that has memory for predictions of few frames only."""
-    answer = TrainableEncoder.forward
+    usual_forward = TrainableEncoder.forward
 
     def forward(self, data):
-        if data.n_predicted > most_frames:
+        if data.n_predicted > max_frames:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return answer(self, data)
+        return usual_forward(self, data)
 
     monkeypatch.setattr(TrainableEncoder, "forward", forward)
 
@@ -98,12 +98,12 @@ def test_a_device_with_little_memory_computes_smaller_pieces(monkeypatch, job, f
     assert len(notices) == 2
     assert "cpu ran out of memory: batches are computed in 2 pieces" in notices[0]
     assert "in 4 pieces" in notices[1]
-    for kept, whole in zip(small.history, fitted.history, strict=True):
-        assert kept.training_loss == pytest.approx(whole.training_loss, rel=1e-3)
-        assert kept.validation_r == pytest.approx(whole.validation_r, abs=1e-2)
+    for pieces, whole in zip(small.history, fitted.history, strict=True):
+        assert pieces.training_loss == pytest.approx(whole.training_loss, rel=1e-3)
+        assert pieces.validation_r == pytest.approx(whole.validation_r, abs=1e-2)
 
 
-def test_a_device_without_any_memory_is_told_in_a_sentence(monkeypatch, job):
+def test_a_device_without_any_memory_is_refused_with_a_sentence(monkeypatch, job):
     limit_memory(monkeypatch, 0)
     with pytest.raises(
         UserError, match="cannot be cut into 512 pieces: these neurons need"
@@ -111,7 +111,7 @@ def test_a_device_without_any_memory_is_told_in_a_sentence(monkeypatch, job):
         fit_encoder(job, lambda _: None)
 
 
-def test_a_device_too_small_for_the_encoder_is_told_in_a_sentence(monkeypatch, job):
+def test_a_device_too_small_for_the_encoder_is_refused(monkeypatch, job):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -125,8 +125,8 @@ def test_half_precision_learns_equally_well(job, fitted):
     rounded = fit_encoder(dataclasses.replace(job, context=half), lambda _: None)
     assert rounded.history != fitted.history, "nothing was rounded"
     r, exact = (
-        average_correlation(compute_correlation(found.encoder, job.validation))
-        for found in (rounded, fitted)
+        average_correlation(compute_correlation(result.encoder, job.validation))
+        for result in (rounded, fitted)
     )
     assert r == pytest.approx(exact, abs=MAX_HALF_PRECISION_LOSS)
     assert exact > 0.2

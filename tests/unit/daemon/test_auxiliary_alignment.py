@@ -1,0 +1,128 @@
+"""Stimulus and behaviour of senders with right and wrong clocks, on encoder frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtrecon.daemon.auxiliary_alignment import AuxiliaryAlignment
+from rtrecon.metrics.latency import LatencyHistogram
+from rtrecon.protocol import messages
+
+RATE_HZ, NOW_S = 30.0, 1.7e9
+IMAGE = np.zeros((36, 64), np.uint8)
+NO_IMAGE = np.empty(0, np.uint8)
+
+
+class RecordedOutput:
+    """Holds what is published and recorded, in place of `PipelineOutput`."""
+
+    def __init__(self) -> None:
+        self.stimuli: list[tuple[str, int]] = []  # clip, encoder frame
+        self.behavior_s: list[float | None] = []
+        self.latency: dict[str, LatencyHistogram] = {}
+
+    def send_stimulus(self, index: int, clip: str, _image: object) -> None:
+        self.stimuli.append((clip, index))
+
+    def record_behavior(self, message: messages.BehaviorSample) -> None:
+        self.behavior_s.append(message.t)
+
+
+class Rig:
+    """Sends frame k, stimulus k and behaviour k at k / RATE_HZ.
+
+    error_s: how far the clock of stimulus and behaviour is ahead.
+    """
+
+    def __init__(self, error_s: float, *, corrects_clocks: bool = True) -> None:
+        self.error_s = error_s
+        self.output = RecordedOutput()
+        self.alignment = AuxiliaryAlignment(
+            RATE_HZ, self.output, corrects_clocks=corrects_clocks
+        )
+        self.n_sent = 0
+
+    def run(self, n_frames: int) -> None:
+        for k in range(self.n_sent, self.n_sent + n_frames):
+            t_s = k / RATE_HZ
+            if k == 0:
+                self.alignment.start_session(0.0, RATE_HZ)
+            wall_s = NOW_S + t_s
+            frame = messages.Frame(
+                session="m", seq=k, frame=k + 1, t=t_s, t_send=wall_s, shape=(1, 1)
+            )
+            self.alignment.add_frame(frame, t_s)
+            self.send(k, wall_s + self.error_s, t_s)
+        self.n_sent += n_frames
+
+    def send(self, k: int, t_send: float, now_s: float) -> None:
+        stimulus = messages.StimulusFrame(
+            session="p", seq=k, clip=str(k), index=k, t_send=t_send
+        )
+        assert self.alignment.add_timed_message(stimulus, IMAGE, now_s) is None
+        sample = messages.BehaviorSample(
+            session="e", seq=k, t_send=t_send, pupil_dilation=1.0
+        )
+        assert self.alignment.add_timed_message(sample, NO_IMAGE, now_s) is None
+
+
+@pytest.mark.parametrize("error_s", [0.0, 2.5, 3600.0, -7.0])
+def test_no_stimulus_is_lost_and_each_is_placed_at_its_frame(error_s):
+    rig = Rig(error_s)
+    rig.run(360)
+    rig.alignment.release_held(99.0, is_ending=True)
+    assert rig.output.stimuli == [(str(k), k) for k in range(360)]
+    assert rig.output.behavior_s == pytest.approx(np.arange(360) / RATE_HZ, abs=1e-3)
+
+
+@pytest.mark.parametrize("step_s", [2.0, -2.0, 3600.0])
+def test_a_clock_that_is_set_misplaces_no_stimulus(step_s):
+    rig = Rig(0.0)
+    rig.run(180)
+    rig.error_s = step_s
+    rig.run(180)
+    rig.alignment.release_held(99.0, is_ending=True)
+    assert sorted(rig.output.stimuli, key=lambda item: int(item[0])) == [
+        (str(k), k) for k in range(360)
+    ]
+
+
+def test_both_clocks_are_reported_once():
+    rig = Rig(12.3)
+    rig.run(360)
+    sentences = rig.alignment.take_notices()
+    assert [sentence.split(" is ")[0] for sentence in sentences] == [
+        "the clock of the stimulus computer",
+        "the clock of the behavior computer",
+    ]
+    assert rig.alignment.take_notices() == []
+
+
+def test_a_right_clock_is_not_held_back():
+    rig = Rig(0.0)
+    rig.run(1)
+    assert rig.output.stimuli == [("0", 0)]
+
+
+def test_a_deterministic_run_uses_the_wall_clock_alone():
+    rig = Rig(2.5, corrects_clocks=False)
+    rig.run(60)
+    assert rig.output.stimuli[0] == ("0", 75)
+    assert rig.alignment.take_notices() == []
+
+
+def test_messages_are_not_held_for_long_when_nothing_can_be_decided():
+    rig = Rig(5.0)
+    rig.run(1)
+    assert rig.output.stimuli == []
+    rig.alignment.release_held(3.1)
+    assert len(rig.output.stimuli) == 1
+
+
+def test_messages_without_time_or_pixels_are_refused():
+    alignment = Rig(0.0).alignment
+    no_time = messages.BehaviorSample(session="e", seq=0)
+    no_pixels = messages.StimulusFrame(session="p", seq=0, clip="c", index=0, t=0.0)
+    assert "has no time" in str(alignment.add_timed_message(no_time, NO_IMAGE, 0.0))
+    assert "has no pixels" in str(alignment.add_timed_message(no_pixels, NO_IMAGE, 0.0))
