@@ -19,7 +19,7 @@ from rtrecon.protocol.behavior import BehaviorValues
 _MAX_PENDING = 64  # messages that are held until the session's first frame
 # A message is held until its sender's clock has been judged, but not longer, and there
 # are never more than so many.
-_MAX_HOLD_S, _MAX_HELD = 3.0, 4096
+_MAX_HOLD_S, _MAX_HELD = 5.0, 4096
 
 
 class _HeldMessage(NamedTuple):

@@ -68,8 +68,14 @@ def test_a_session_ends_when_its_sender_disappears(small_daemon):
     daemon.wait_until(
         lambda: list_recorded_frames(daemon, microscope.session) == list(range(1, 51))
     )
-    recording = daemon.recordings(microscope.session)[0]
-    names = [event.name for event in recording.events]
+
+    def list_event_names() -> list[str]:
+        [recording] = daemon.recordings(microscope.session)
+        return [event.name for event in recording.events]
+
+    # Events reach the disk some time after the frames.
+    daemon.wait_until(lambda: {"silence", "recorded"} <= set(list_event_names()))
+    names = list_event_names()
     assert names.index("silence") < names.index("recorded")
 
 

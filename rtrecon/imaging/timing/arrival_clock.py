@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from rtrecon.protocol import messages
 
-# A smaller difference of two clocks cannot be told from delays of messages.
-MIN_CLOCK_ERROR_S = 0.25
+# A clock that is ahead by more is certain: no message arrives before it is sent. One
+# that is behind makes messages look late, as a slow program or network does; only an
+# error that is larger than such delays counts.
+MIN_CLOCK_ERROR_S, MIN_BEHIND_ERROR_S = 0.25, 1.0
 _BLOCK_S, _MAX_BLOCKS = 1.0, 8
 _MIN_MESSAGES = 3  # and at least one block: then the smallest delay is known
 _MAX_SLOPE = 0.1  # a faster change of the delay: frames do not arrive in real time
@@ -123,10 +125,11 @@ class _SenderClock:
 class ArrivalClocks:
     """The clocks of all senders, compared with that of the microscope's computer.
 
-    A sender whose clock differs by more than `MIN_CLOCK_ERROR_S` is corrected from then
-    on: its times are placed by arrival, to within the difference of the delays, usually
-    some milliseconds. Frames that do not arrive in real time, as in a fast replay, say
-    nothing about clocks: then no clock is judged.
+    A sender whose clock is ahead by more than `MIN_CLOCK_ERROR_S`, or behind by more
+    than `MIN_BEHIND_ERROR_S`, is corrected from then on: its times are placed by
+    arrival, to within the difference of the delays, usually some milliseconds. Frames
+    that do not arrive in real time, as in a fast replay, say nothing about clocks: then
+    no clock is judged.
     """
 
     def __init__(self) -> None:
@@ -161,9 +164,8 @@ class ArrivalClocks:
             return False
         # Where frames are late as well, the network or the replay is slow, not a clock.
         is_late = sender.delay.is_late and not self._wall_clock.is_late
-        is_wrong = abs(error_s) > MIN_CLOCK_ERROR_S and not sender.is_corrected
-        clocks = sender.delay, self._microscope, self._wall_clock
-        return is_late or (is_wrong and not all(clock.is_known for clock in clocks))
+        is_wrong = _is_certain_error(error_s) and not sender.is_corrected
+        return is_late or (is_wrong and not self._can_judge(sender))
 
     def error_s(self, session: str) -> float | None:
         """Return how far (s) a sender's clock is behind the microscope's computer.
@@ -196,14 +198,20 @@ class ArrivalClocks:
         notices, self._notices = self._notices, []
         return notices
 
+    def _can_judge(self, sender: _SenderClock) -> bool:
+        """Return whether all delays are known, and frames arrive in real time."""
+        clocks = self._microscope, self._wall_clock
+        return sender.delay.is_known and all(
+            clock.is_known and clock.is_steady for clock in clocks
+        )
+
     def _judge(self, sender: _SenderClock) -> None:
         """Correct a clock that is wrong, and report a new error once."""
-        clocks = self._microscope, self._wall_clock
-        if not all(clock.is_known for clock in (sender.delay, *clocks)):
-            return
-        if not all(clock.is_steady for clock in clocks):
+        if not self._can_judge(sender):
             return
         error_s = sender.delay.delay_s - self._wall_clock.delay_s
+        if not sender.is_corrected and not _is_certain_error(error_s):
+            return
         if abs(error_s - sender.reported_error_s) <= MIN_CLOCK_ERROR_S:
             return
         sender.is_corrected, sender.reported_error_s = True, error_s
@@ -211,6 +219,11 @@ class ArrivalClocks:
             f"the clock of the {sender.kind} computer is {_describe_error(error_s)} of "
             "the microscope's; times are corrected by when messages arrive"
         )
+
+
+def _is_certain_error(error_s: float) -> bool:
+    """Return whether an error (s, negative: ahead) is more than a delay can explain."""
+    return error_s < -MIN_CLOCK_ERROR_S or error_s > MIN_BEHIND_ERROR_S
 
 
 def _describe_error(error_s: float) -> str:

@@ -116,7 +116,7 @@ def test_messages_are_not_held_for_long_when_nothing_can_be_decided():
     rig = Rig(5.0)
     rig.run(1)
     assert rig.output.stimuli == []
-    rig.alignment.release_held(3.1)
+    rig.alignment.release_held(5.1)
     assert len(rig.output.stimuli) == 1
 
 
