@@ -106,7 +106,7 @@ def build_reference(
     if signal_frames is None:
         signal_frames = frames
     elif signal_frames[0] is not frames[0]:
-        signal_image = np.mean(signal_frames, axis=0, dtype=np.float32)
+        signal_image = np.asarray(np.mean(signal_frames, axis=0, dtype=np.float32))
     reference = _add_detector_offset(
         reference, signal_frames, signal_image, settings.traces
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from rtrecon.config import NetworkSettings
 from rtrecon.core.errors import UserError
@@ -110,7 +110,7 @@ class ReplayClient:
     control: str | None = None
 
     @contextmanager
-    def open_session(self, **start: object) -> Iterator[SessionSender]:
+    def open_session(self, **start: Any) -> Iterator[SessionSender]:
         """Start a session with a daemon; end it in any case.
 
         start: arguments of `SessionSender`. Raises `ReplayError` if there is no daemon,

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,12 @@ def try_rules(folder: Path, settings_file: Path | None = None) -> list[RuleTrial
 
 def _remove_outputs(settings: ClosedLoopSettings) -> ClosedLoopSettings:
     rules = [rule.model_copy(update={"outputs": []}) for rule in settings.rules]
-    no_outputs = {"serial": {}, "lsl": {}, "nidaq": {}, "python": {}}
+    no_outputs: dict[str, dict[str, Any]] = {
+        "serial": {},
+        "lsl": {},
+        "nidaq": {},
+        "python": {},
+    }
     return settings.model_copy(update={"rules": rules, **no_outputs})
 
 

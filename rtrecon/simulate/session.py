@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def simulate_session(
     return SimulatedSession(name, movie, behavior, response, recording)
 
 
-def start_message_fields(session: SimulatedSession) -> dict[str, object]:
+def start_message_fields(session: SimulatedSession) -> dict[str, Any]:
     """Return the fields of the session's start message."""
     height, width = session.recording.field.tissue.shape
     return {

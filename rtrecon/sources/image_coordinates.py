@@ -181,12 +181,13 @@ def _read_tifffile(tiff: tifffile.TiffFile, n_images: int) -> ImageCoordinates |
     if len(shape) <= _GREY_AXES or math.prod(shape[:-_GREY_AXES]) != n_images:
         return None
     if not axes:
-        return _refuse_unnamed_axes(shape)
+        _require_one_unnamed_axis(shape)
+        return None
     leading = list(zip(axes, shape, strict=False))[:-_GREY_AXES]
     return _read_named_axes(str(axes), leading, n_images)
 
 
-def _refuse_unnamed_axes(shape: Sequence[int]) -> None:
+def _require_one_unnamed_axis(shape: Sequence[int]) -> None:
     """Raise `RecordingError` if more than one axis besides the image is longer than 1.
 
     A single one is time.

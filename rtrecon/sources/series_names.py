@@ -94,6 +94,7 @@ def find_series_files(
 def parse_file_name(path: Path) -> SeriesFile:
     """Return what the name of a file tells about its place in a series."""
     stem = re.sub(r"\.ome$", "", path.stem, flags=re.I)
+    counters: tuple[int, ...]
     if found := _PRAIRIE_VIEW.fullmatch(stem):
         counters = int(found["cycle"]), int(found["number"])
         return SeriesFile(path, found["name"], counters, int(found["channel"]))

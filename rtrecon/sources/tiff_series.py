@@ -40,7 +40,7 @@ def open_tiff_series(
     if any(file.path.suffix.lower() not in _TIFF_SUFFIXES for file in files):
         return None
     if all(file.channel is not None for file in files) and len(_names(files)) == 1:
-        table = _build_table_from_names(files)
+        table: ImageTable | None = _build_table_from_names(files)
     elif hints.n_channels or hints.n_planes:
         table = _build_table_from_hints(files, hints)
     else:

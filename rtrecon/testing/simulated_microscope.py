@@ -45,7 +45,7 @@ class SimulatedMicroscope:
         self.frames = make_small_frames()
         self.n_sent = 0
         network = daemon.settings.network
-        start = {"source": "scope", "rate_hz": rate_hz, "shape": shape}
+        start: dict[str, Any] = {"source": "scope", "rate_hz": rate_hz, "shape": shape}
         self.sender = SessionSender(network.frames, get_client_keys(network), **start)
         self.sender.queue_timeout_s = REPLY_TIMEOUT_S if wait else 0.0
         self.session = self.sender.session

@@ -66,7 +66,8 @@ class UnfinishedFiles:
     def save_clip(self, condition: str, index: int, arrays: Arrays) -> None:
         """Store arrays of a clip."""
         with open_atomically(self._clip_path(condition, index)) as temporary:
-            np.savez(temporary, **arrays)
+            contents: dict[str, Any] = dict(arrays)
+            np.savez(temporary, **contents)
 
     def delete(self) -> None:
         """Delete the subfolder after the evaluation is complete."""

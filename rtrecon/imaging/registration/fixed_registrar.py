@@ -78,7 +78,8 @@ def average_frames(frames: list[Array], scan_offset_px: float = 0.0) -> Array:
 
     Constant frames are left out. Raises ValueError where all are constant.
     """
-    mean = np.mean(select_usable_frames(frames), axis=0, dtype=np.float32)
+    usable = select_usable_frames(frames)
+    mean = np.asarray(np.mean(usable, axis=0, dtype=np.float32))
     template = np.empty_like(mean)
     kernels.correct_scan_phase(mean, scan_offset_px, template)
     return template

@@ -124,7 +124,7 @@ class LiveQuality:
         }
 
     def _update_evidence_age(self, evidence: HopEvidence) -> None:
-        has_activity = np.isfinite(evidence.recorded).any(axis=1)
+        has_activity = np.asarray(np.isfinite(evidence.recorded).any(axis=1))
         if has_activity.any():
             self._evidence_age_frames = int(np.argmax(has_activity[::-1]))
         elif self._evidence_age_frames is not None:
