@@ -45,7 +45,12 @@ def render_page(results: dict[str, Any]) -> str:
 
 
 def _rounding(digits: int) -> Any:
-    return lambda value: "not measured" if value is None else f"{value:.{digits}f}"
+    def round_text(value: float | None) -> str:
+        if value is None:
+            return "not measured"
+        return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: never "-0.00"
+
+    return round_text
 
 
 def main() -> None:
