@@ -108,6 +108,6 @@ def _require_simulated(card: Card) -> Mapping[str, Any]:
 
 def _training_settings(card: Card) -> Settings:
     """Return settings that extract traces as the training did."""
-    told = card.metadata.get("traces", {})
-    known = {key: told[key] for key in TracesSettings.model_fields if key in told}
+    stored = card.metadata.get("traces", {})
+    known = {key: stored[key] for key in TracesSettings.model_fields if key in stored}
     return Settings(traces=TracesSettings(**known))
