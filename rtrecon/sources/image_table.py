@@ -99,7 +99,7 @@ def build_image_table(
 def _read_as_times(table: ImageTable, axis: int, name: str) -> ImageTable:
     """Exchange an axis and the times: images of a single time are no movie.
 
-    Unless they are told the axes, ImageJ calls the images of a stack slices, and
+    Without hints on the axes, ImageJ calls the images of a stack slices, and
     tifffile calls them channels in OME-XML.
     """
     n_images = table.locations.shape[axis]

@@ -22,7 +22,7 @@ _MAX_OPEN_FILES = 16  # a volume of several planes and channels may need one for
 
 
 def open_plain_tiff(path: Path, hints: RecordingHints) -> Recording:
-    """Open a file that tells what its images show, or is told by the hints.
+    """Open a file that describes its images, or whose images the hints describe.
 
     Without both, its images are times of one channel and plane, and the notice says so.
     Raises `RecordingError`.

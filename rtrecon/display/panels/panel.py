@@ -174,7 +174,7 @@ def make_time_plot(duration_s: float, y_limits: tuple[float, float]) -> Any:
     font.setPixelSize(theme.AXIS_PX)
     for side in ("left", "bottom"):
         axis = plot.getAxis(side)
-        # pyqtgraph hides tick labels that reach past the axis, unless told how far.
+        # pyqtgraph hides tick labels that reach past the axis, unless it knows how far.
         axis.setStyle(
             tickFont=font, tickTextOffset=4, hideOverlappingLabels=_TICK_OVERHANG_PX
         )

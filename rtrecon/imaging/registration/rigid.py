@@ -29,7 +29,7 @@ _STEPS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 # A frame is clipped to this range of the template before the search: one neuron that
 # flashes would otherwise dominate the image, and match whatever is bright.
 _CLIP_PERCENT = (1, 99)
-# The pattern correlates with its own negative, a little aside. The negative counts as
+# The pattern correlates with its own negative at a small shift. The negative counts as
 # the better fit where it exceeds the positive peak by this factor.
 _INVERTED_RATIO = 1.5
 # A frame is dim where its noise alone leaves less than this confidence.

@@ -29,7 +29,7 @@ _RENEWAL_FRACTION = 0.1
 _REACH_PX = 4.0
 # Correlation with the first template below which its position is not measured well.
 _MIN_CORRELATION = 0.3
-_NOTICE_STEP = 0.05  # the user is told again after this loss of correlation
+_NOTICE_STEP = 0.05  # a notice is repeated after this loss of correlation
 _FOLLOWING_NOTICE = (
     "the template follows slow changes of the tissue: it correlates {:.2f} with the "
     "template at the start, and its position can still be measured; check that the "

@@ -38,7 +38,7 @@ class MapInversion:
     the frames that the encoder needs from before the window, and the window's activity
     and behaviour. Missing activity is NaN and does not count. Computes on the problem's
     device and returns tensors on the CPU. notices: sentences about the device's memory,
-    for whoever runs the inversion to show and clear.
+    for the process that runs the inversion to show and clear.
     """
 
     def __init__(
