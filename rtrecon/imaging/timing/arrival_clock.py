@@ -139,9 +139,12 @@ class ArrivalClocks:
         self._notices: list[str] = []
 
     def add_frame(self, message: messages.Frame, t_arrival_s: float) -> None:
-        """Learn of a frame of the microscope."""
+        """Learn of a frame of the microscope, and judge the clocks that wait for it."""
         self._microscope.add_message(message.t, t_arrival_s)
         self._wall_clock.add_message(message.t_send, t_arrival_s)
+        for sender in self._senders.values():
+            if not sender.is_corrected:
+                self._judge(sender)
 
     def add_message(self, message: TimedMessage, t_arrival_s: float) -> None:
         """Learn of a message without `t`, and judge its sender's clock."""

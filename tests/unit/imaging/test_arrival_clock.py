@@ -91,6 +91,21 @@ def test_a_clock_that_is_set_by_ntp_is_trusted(error_s):
     assert not rig.clocks.is_undecided(SENDER)
 
 
+@pytest.mark.parametrize("error_s", [2.5, 3600.0, -7.0])
+def test_a_wrong_clock_is_corrected_as_soon_as_it_is_decided(error_s):
+    """The frames may decide: those that arrive first can be late, as at a start."""
+    clocks = ArrivalClocks()
+    for k in range(round(3 * RATE_HZ)):
+        t_s = k / RATE_HZ
+        stimulus = make_stimulus(NOW_S + t_s + error_s)
+        clocks.add_message(stimulus, t_s + 1e-3)
+        late_s = 0.4 if t_s < 1.0 else 0.0
+        clocks.add_frame(make_frame(t_s, NOW_S + t_s), t_s + 2e-3 + late_s)
+        is_corrected = clocks.to_microscope_time(SENDER, NOW_S) is not None
+        assert is_corrected or clocks.is_undecided(SENDER)
+    assert is_corrected
+
+
 def test_drift_is_followed():
     rig = Rig(5.0, drift=1e-4)
     rig.run(300.0)
