@@ -6,20 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.base import Encoder
 from rtrecon.encoder.card import find_checkpoint
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
-from rtrecon.encoder.dwiseneuro.inference import load_dwiseneuro
+from rtrecon.encoder.dwiseneuro.convert import is_dwiseneuro_file
+from rtrecon.encoder.dwiseneuro.inference import DWISENEURO_RATE_HZ, load_dwiseneuro
 from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 
 _MAX_RATE_DIFFERENCE = 0.01  # share by which rates may differ
-_PUBLISHED_HZ = 30.0
 
 
 def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
@@ -28,7 +27,7 @@ def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
     path: of a compact one, or of a published one that was adapted; 'demo' is the one
     shipped with the package.
     """
-    if _is_external_file(path):
+    if is_dwiseneuro_file(find_checkpoint(str(path))):
         raise UserError(
             f"{path} is a published encoder, which has no prior to invert it with; "
             "make one for it with `rtrecon adapt`, or reconstruct with --method "
@@ -51,11 +50,11 @@ def open_encoder(
     encoder; a compact one answers on the CPU.
     """
     require_device(device)
-    if not _is_external_file(path):
+    if not is_dwiseneuro_file(find_checkpoint(str(path))):
         return _create_pixel_encoder(open_checkpoint(path, clip), device)
     encoder = load_dwiseneuro([path], mouse, device)
     _require_same_neurons(path, encoder.neuron_ids, clip)
-    _require_rate(path, _PUBLISHED_HZ, clip)
+    _require_rate(path, DWISENEURO_RATE_HZ, clip)
     return encoder
 
 
@@ -75,18 +74,6 @@ def require_device(device: str) -> None:
             "device 'cuda' is asked for, but torch finds none here; install a torch "
             "built for CUDA and its driver, or use the CPU"
         )
-
-
-def _is_external_file(path: Path) -> bool:
-    """Tell published files, converted or as they were, from checkpoints of ours."""
-    file = find_checkpoint(str(path))
-    if file.suffix != ".safetensors" or not file.is_file():
-        return file.is_file()
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            return "rtrecon" not in (opened.metadata() or {})
-    except SafetensorError:
-        return False
 
 
 def _require_same_neurons(path: Path, ids: Array, clip: Clip) -> None:
