@@ -143,14 +143,14 @@ _PUBLISHED: list[tuple[Any, Any]] = [
         _IMAGE,
     ),
     (
-        messages.Activity(**_HEADER, t=1.0, index=1, frame=2, t_frame=3.0),
+        messages.Activity(**_HEADER, t=1.0, encoder_frame=1, frame=2, t_frame=3.0),
         np.ones(4, np.float32),
     ),
     (
         messages.Movie(
             **_HEADER,
             t=1.0,
-            index=9,
+            encoder_frame=9,
             n_final=1,
             lag_s=0.4,
             shape=(1, 2, 3),
@@ -163,7 +163,7 @@ _PUBLISHED: list[tuple[Any, Any]] = [
         messages.Quality(
             **_HEADER,
             t=1.0,
-            index=1,
+            encoder_frame=1,
             lag_s=0.4,
             metrics={"null_pixel_correlation": 0.1},
         ),

@@ -71,7 +71,7 @@ with (
     for message, payload in stream:
         if type(message).__name__ == "Activity":
             activity.append(payload)
-            if message.index >= N_FRAMES - 10:
+            if message.encoder_frame >= N_FRAMES - 10:
                 break
         else:
             shifts_px.append((message.frame, message.shift_px[0]))

@@ -73,7 +73,7 @@ plt.show()
 quality = session.quality
 figure, axes = plt.subplots(figsize=(8, 2.5), layout="constrained")
 for name in ("activity_correlation", "null_activity_correlation"):
-    axes.plot(quality["index"], quality[name], ".-", label=name)
+    axes.plot(quality["encoder_frame"], quality[name], ".-", label=name)
 axes.set(xlabel="encoder frame", ylabel="r of held-out neurons")
 axes.legend(frameon=False)
 plt.show()

@@ -133,9 +133,11 @@ class AuxiliaryAlignment:
             self._aligner.add_behavior(t_s, message.behavior_values())
             self._output.record_behavior(replace(message, t=t_s))
             return
-        index = self._aligner.encoder_index(t_s)
-        if index >= 0:
-            self._output.send_stimulus(index, message.clip, resize_stimulus(image))
+        encoder_frame = self._aligner.find_encoder_frame(t_s)
+        if encoder_frame >= 0:
+            self._output.send_stimulus(
+                encoder_frame, message.clip, resize_stimulus(image)
+            )
 
     def _find_microscope_time(self, message: TimedMessage) -> float | None:
         """Return the time on the microscope's clock in s; None if it is unknown."""

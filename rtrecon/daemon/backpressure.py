@@ -16,15 +16,15 @@ class Backpressure:
     def __init__(self, settings: InversionSettings, has_inverter: bool) -> None:
         self._settings = settings
         self._has_inverter = has_inverter
-        self._movie_index: int | None = None  # newest encoder frame with a movie
+        self._movie_frame: int | None = None  # newest encoder frame with a movie
 
     def begin_session(self) -> None:
         """Begin a session."""
-        self._movie_index = None
+        self._movie_frame = None
 
-    def movie_received(self, index: int) -> None:
+    def movie_received(self, encoder_frame: int) -> None:
         """Learn that the movie up to this encoder frame is there."""
-        self._movie_index = index
+        self._movie_frame = encoder_frame
 
     def remove_inverter(self) -> None:
         """Learn that there will be no further movie."""
@@ -45,5 +45,5 @@ class Backpressure:
         if not self._has_inverter or sent_range is None:
             return False
         first, newest = sent_range
-        reached = first - 1 if self._movie_index is None else self._movie_index
+        reached = first - 1 if self._movie_frame is None else self._movie_frame
         return newest - reached >= self._settings.window_frames

@@ -55,12 +55,12 @@ class PipelineOutput:
     ) -> None:
         """Publish and record the activity of all neurons at one encoder frame."""
         sample = complete.sample
-        first = self.sent_range[0] if self.sent_range else sample.index
-        self.sent_range = first, sample.index
+        first = self.sent_range[0] if self.sent_range else sample.encoder_frame
+        self.sent_range = first, sample.encoder_frame
         message = self._publisher.publish(
             messages.Activity,
             sample.values,
-            index=sample.index,
+            encoder_frame=sample.encoder_frame,
             frame=sample.frame,
             t_frame=complete.t_received_s,
             behavior=behavior,
@@ -70,7 +70,7 @@ class PipelineOutput:
         self.history.append(messages.encode_published(message, sample.values))
         if recorder := self._recording.recorder:
             values = (np.nan if value is None else value for value in behavior)
-            row = ActivityRow(sample.index, sample.frame, *values)
+            row = ActivityRow(sample.encoder_frame, sample.frame, *values)
             recorder.add_activity(row, sample.values)
 
     def count_frame(self, processed: ProcessedFrame) -> None:
@@ -136,14 +136,18 @@ class PipelineOutput:
             z_offset_sd=_none_if_nan(depth.error),
         )
 
-    def send_stimulus(self, index: int, clip: str, image: Array) -> None:
+    def send_stimulus(self, encoder_frame: int, clip: str, image: Array) -> None:
         """Publish and record an encoder frame's stimulus, uint8 (height, width)."""
         shape = (image.shape[0], image.shape[1])
         self._publisher.publish(
-            messages.AlignedStimulus, image, index=index, clip=clip, shape=shape
+            messages.AlignedStimulus,
+            image,
+            encoder_frame=encoder_frame,
+            clip=clip,
+            shape=shape,
         )
         if recorder := self._recording.recorder:
-            recorder.add_stimulus(index, image, clip)
+            recorder.add_stimulus(encoder_frame, image, clip)
 
     def record_behavior(self, message: messages.BehaviorSample) -> None:
         """Record a behaviour sample with its time on the microscope's clock."""

@@ -51,7 +51,7 @@ class ResultIntake:
 
     def _note_sender(self, message: messages.PublishedMessage) -> None:
         if isinstance(message, messages.Movie):
-            self._context.backpressure.movie_received(message.index)
+            self._context.backpressure.movie_received(message.encoder_frame)
         if isinstance(message, messages.Health):
             now_s = time.monotonic()
             self._context.workers.mark_ready(message.process, now_s)

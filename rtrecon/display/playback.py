@@ -72,20 +72,23 @@ class Playback:
 
     def add_stimulus(self, message: AlignedStimulus, image: Array) -> None:
         """Store the stimulus of an encoder frame."""
-        self._stimuli.put(message.index, image)
+        self._stimuli.put(message.encoder_frame, image)
 
     def add_movie(self, movie: Movie, frames: Array, now_s: float) -> None:
         """Store one hop of the inversion; frames: uint8 (n, height, width)."""
-        if self._newest is not None and movie.index <= self._newest.index:
+        if (
+            self._newest is not None
+            and movie.encoder_frame <= self._newest.encoder_frame
+        ):
             # The daemon has restarted its count.
             self._frames = ImageRing(MAX_FRAMES, MAX_BYTES)
             self._information = {}
-        first = movie.index - len(frames) + 1
+        first = movie.encoder_frame - len(frames) + 1
         for i, frame in enumerate(frames):
             self._frames.put(first + i, frame)
         self._store_information(first, movie.information_fraction or [])
         self._advance(now_s)
-        self._set_pace(movie.index, now_s)
+        self._set_pace(movie.encoder_frame, now_s)
         self._newest = movie
         self._received_s = now_s
 
@@ -98,7 +101,7 @@ class Playback:
         return Span(
             oldest=self._frames.oldest_index,
             final=_last_final_index(movie),
-            newest=movie.index,
+            newest=movie.encoder_frame,
             hop=max(1, movie.n_final),
             n_bytes=self._frames.n_bytes + self._stimuli.n_bytes,
         )
@@ -112,7 +115,7 @@ class Playback:
         if self._newest is None:
             return None
         self._advance(now_s)
-        n_provisional = self._newest.index - _last_final_index(self._newest)
+        n_provisional = self._newest.encoder_frame - _last_final_index(self._newest)
         lag = n_provisional if lag_frames is None else min(lag_frames, n_provisional)
         index = max(int(self._position) - lag, self._frames.oldest_index)
         return self.moment_at(index, now_s)
@@ -169,9 +172,11 @@ class Playback:
     def _advance(self, now_s: float) -> None:
         if self._newest is not None:
             step = self._pace_hz * (now_s - self._advanced_s)
-            self._position = min(self._position + step, float(self._newest.index))
+            self._position = min(
+                self._position + step, float(self._newest.encoder_frame)
+            )
         self._advanced_s = now_s
 
 
 def _last_final_index(movie: Movie) -> int:
-    return movie.index - movie.shape[0] + movie.n_final
+    return movie.encoder_frame - movie.shape[0] + movie.n_final

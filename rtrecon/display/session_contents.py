@@ -30,7 +30,7 @@ class SessionContents:
             self._clips.add(message.clip)
         elif isinstance(message, messages.Activity):
             self._n_neurons = len(payload)
-            self._n_encoder_frames = message.index + 1
+            self._n_encoder_frames = message.encoder_frame + 1
             values = zip(BEHAVIOR, message.behavior, strict=True)
             self._measured |= {name for name, value in values if value is not None}
 

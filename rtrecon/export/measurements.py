@@ -53,7 +53,7 @@ def add_quality(file: NWBFile, session: Session, clock: SessionClock) -> None:
         "quality",
         "quality of the reconstructed movie, with the value to expect by chance",
     )
-    frames = np.array([message.index for message in session.quality], float)
+    frames = np.array([message.encoder_frame for message in session.quality], float)
     for series in quality_series():
         data = np.array(
             [message.metrics.get(series.name, np.nan) for message in session.quality]

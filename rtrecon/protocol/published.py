@@ -61,7 +61,7 @@ class FieldImage(PublishedHeader, frozen=True, tag="field"):
 class Activity(PublishedHeader, frozen=True, tag="activity"):
     """Activity at one encoder frame: payload float32 [neurons], NaN where missing."""
 
-    index: Annotated[
+    encoder_frame: Annotated[
         int, describe("Encoder frame since the session's first microscope frame.")
     ]
     frame: Annotated[int, describe("Newest microscope frame in this encoder frame.")]
@@ -97,7 +97,7 @@ class Activity(PublishedHeader, frozen=True, tag="activity"):
 class Movie(PublishedHeader, frozen=True, tag="movie"):
     """Reconstructed frames, newest last: payload uint8 [n, height, width]."""
 
-    index: Annotated[int, describe("Encoder frame of the newest image.")]
+    encoder_frame: Annotated[int, describe("Encoder frame of the newest image.")]
     n_final: Annotated[
         int, describe("How many of the first images will not change again.", "images")
     ]
@@ -126,7 +126,7 @@ class Movie(PublishedHeader, frozen=True, tag="movie"):
 class AlignedStimulus(PublishedHeader, frozen=True, tag="aligned_stimulus"):
     """The stimulus at one encoder frame: payload uint8 [height, width]."""
 
-    index: Annotated[int, describe("Encoder frame.")]
+    encoder_frame: Annotated[int, describe("Encoder frame.")]
     clip: Annotated[str, describe("Name of the stimulus movie.")]
     shape: Annotated[tuple[int, int], describe("Size of the payload.", "px")]
 
@@ -134,7 +134,9 @@ class AlignedStimulus(PublishedHeader, frozen=True, tag="aligned_stimulus"):
 class HeldOutPrediction(msgspec.Struct, frozen=True):
     """Activity of some held-out neurons as the reconstructed movie predicts it."""
 
-    index: Annotated[int, describe("Encoder frame of the first row of `predicted`.")]
+    encoder_frame: Annotated[
+        int, describe("Encoder frame of the first row of `predicted`.")
+    ]
     neurons: Annotated[
         list[Count], describe("Indices of the neurons in the activity payload.")
     ]
@@ -147,7 +149,7 @@ class HeldOutPrediction(msgspec.Struct, frozen=True):
 class Quality(PublishedHeader, frozen=True, tag="quality"):
     """Quality of the reconstruction: payload float32 identifiability map, or empty."""
 
-    index: Annotated[int, describe("Newest encoder frame judged.")]
+    encoder_frame: Annotated[int, describe("Newest encoder frame judged.")]
     lag_s: Annotated[float, describe("Age of the frames judged.", "s")]
     metrics: Annotated[
         dict[str, float],

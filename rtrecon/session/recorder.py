@@ -146,7 +146,7 @@ class Recorder:
         padded[max_frames - len(window) :] = window
         of_final_images = (message.information_fraction or [])[: message.n_final]
         row = MovieRow(
-            encoder_frame=message.index,
+            encoder_frame=message.encoder_frame,
             n_frames=len(window),
             n_final=message.n_final,
             lag_s=message.lag_s,

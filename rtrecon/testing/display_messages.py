@@ -81,7 +81,7 @@ class SimulatedExperiment:
     ) -> Iterator[_Sent]:
         """Yield all messages of encoder frame `i`."""
         spikes = rng.poisson(self.firing_rates(i)).astype(np.float32)
-        yield messages.Activity(**_BASE, index=i, frame=i, t_frame=0.0), spikes
+        yield messages.Activity(**_BASE, encoder_frame=i, frame=i, t_frame=0.0), spikes
         yield _make_stimulus(i, stimulus[i])
         if i % 6 == 0:
             yield _make_field(i, field)
@@ -110,7 +110,7 @@ class SimulatedExperiment:
         identifiability = np.exp(-(distance**2).sum(-1)).T
         message = messages.Quality(
             **_BASE,
-            index=i,
+            encoder_frame=i,
             lag_s=0.8,
             metrics={
                 "activity_correlation": null + 0.35 * self.skill**2 + noise[0],
@@ -163,7 +163,7 @@ def make_field_image(rng: np.random.Generator) -> Array:
 def _make_stimulus(i: int, image: Array) -> _Sent:
     height, width = image.shape
     message = messages.AlignedStimulus(
-        **_BASE, index=i, clip="natural", shape=(height, width)
+        **_BASE, encoder_frame=i, clip="natural", shape=(height, width)
     )
     return message, image
 
@@ -190,7 +190,7 @@ def _make_movie(i: int, movie: Array) -> _Sent:
     n, height, width = frames.shape
     message = messages.Movie(
         **_BASE,
-        index=i,
+        encoder_frame=i,
         n_final=HOP,
         lag_s=N_PROVISIONAL / RATE_HZ + 0.15,
         shape=(n, height, width),

@@ -4,7 +4,7 @@ from rtrecon.transport.subscriber import subscribe
 
 with subscribe(topics=["activity"]) as stream:
 for message, values in stream:
-print(message.index, values.mean())
+print(message.encoder_frame, values.mean())
 """
 
 from __future__ import annotations

@@ -218,7 +218,9 @@ def test_the_live_process_inverts_an_adapted_encoder_beside_a_null(checkpoint):
     known = load_checkpoint(checkpoint)
     inverter = InversionPair(known, settings)
     given = clip(20).target
-    header = messages.Activity(session="", seq=0, t=0.0, index=0, frame=0, t_frame=0.0)
+    header = messages.Activity(
+        session="", seq=0, t=0.0, encoder_frame=0, frame=0, t_frame=0.0
+    )
     for start in range(0, 20, 5):
         samples = [
             QueuedActivity(header, values) for values in given.activity[start:][:5]

@@ -74,18 +74,20 @@ def test_the_history_holds_the_newest_activity(small_daemon):
     history = [
         messages.decode_published(parts[i : i + 3]) for i in range(0, len(parts), 3)
     ]
-    indices = [message.index for message, _ in history]
+    indices = [message.encoder_frame for message, _ in history]
     assert len(history) == daemon.settings.inversion.window_frames
     # Deconvolution needs later frames for the newest ones.
     newest = 49 - daemon.settings.traces.deconvolution_lag_frames
     assert indices == list(range(newest + 1 - len(history), newest + 1))
     received = {
-        message.index: values
+        message.encoder_frame: values
         for message, values in daemon.received
         if isinstance(message, messages.Activity)
         and message.session == microscope.session
     }
-    assert all(np.array_equal(values, received[m.index]) for m, values in history)
+    assert all(
+        np.array_equal(values, received[m.encoder_frame]) for m, values in history
+    )
 
 
 def test_a_mark_is_published_and_recorded(small_daemon):

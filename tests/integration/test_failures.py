@@ -119,7 +119,7 @@ def test_a_movie_of_another_shape_is_refused(small_daemon):
             "session": microscope.session,
             "seq": 0,
             "t": 0.0,
-            "index": 1,
+            "encoder_frame": 1,
             "lag_s": 1.0,
         }
         header = messages.Movie(

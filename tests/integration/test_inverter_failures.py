@@ -99,7 +99,7 @@ def check_killed_inverter(daemon: DaemonProcess, truth) -> None:
     before: list[int] = []  # index of the last movie of the first inverter
 
     def kill_and_wait(_: int) -> bool:
-        movies = [movie.index for movie in daemon.messages_of(messages.Movie)]
+        movies = [movie.encoder_frame for movie in daemon.messages_of(messages.Movie)]
         if not before and len(movies) >= 10:
             psutil.Process(first_pid).kill()
             before.append(movies[-1])

@@ -81,7 +81,9 @@ def loop(tmp_path_factory, small_checkpoint):
             # Less than a hop is left over, wherever the hops begin.
             last_hop = n_complete - settings.inversion.hop_frames
             daemon.wait_until(
-                lambda: daemon.messages_of(messages.Movie)[-1].index >= last_hop,
+                lambda: (
+                    daemon.messages_of(messages.Movie)[-1].encoder_frame >= last_hop
+                ),
                 START_TIMEOUT_S,
             )
             daemon.call("stop")
@@ -154,7 +156,7 @@ def test_behaviour_and_stimulus_are_recorded_at_their_frames(loop):
 
 def test_the_movie_is_published_hop_by_hop(loop):
     about, movies = loop.recording.about, loop.received(messages.Movie)
-    index = np.array([message.index for message, _ in movies])
+    index = np.array([message.encoder_frame for message, _ in movies])
     # A late inverter skips hops: the newest movie is the most useful one.
     assert np.percentile(np.diff(index), 95) <= 2 * about.hop_frames
     assert index[-1] > len(loop.truth) - 2 * about.hop_frames
@@ -187,7 +189,7 @@ def test_the_recording_holds_what_was_published(loop):
     ):
         received = loop.received(message_class)
         assert table["encoder_frame"].tolist() == [
-            message.index for message, _ in received
+            message.encoder_frame for message, _ in received
         ]
         assert np.array_equal(table.read_values(), [payload for _, payload in received])
     assert recording.quality == [

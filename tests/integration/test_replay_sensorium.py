@@ -230,7 +230,8 @@ def test_activity_carries_the_newest_measured_behavior(session):
         record.read_encoder_behavior()[measured_frames], expected, rtol=1e-6
     )
     published = {
-        message.index: message for message in daemon.messages_of(messages.Activity)
+        message.encoder_frame: message
+        for message in daemon.messages_of(messages.Activity)
     }
     found = [published[index].behavior for index in measured_frames.tolist()]
     np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -74,7 +74,7 @@ def wait_for_last_movie(
         return (
             bool(newest)
             and newest[0].session != earlier_session
-            and newest[0].index == last
+            and newest[0].encoder_frame == last
         )
 
     daemon.wait_until(is_complete, START_TIMEOUT_S)

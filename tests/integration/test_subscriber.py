@@ -29,8 +29,8 @@ def publisher():
         yield publisher
 
 
-def publish_activity(publisher: Publisher, index: int = 1) -> None:
-    fields = {"index": index, "frame": 2, "t_frame": 3.0}
+def publish_activity(publisher: Publisher, encoder_frame: int = 1) -> None:
+    fields = {"encoder_frame": encoder_frame, "frame": 2, "t_frame": 3.0}
     publisher.publish(messages.Activity, VALUES, **fields)
 
 
@@ -38,7 +38,7 @@ def publish_until_received(publisher: Publisher, stream: Subscriber) -> None:
     """A PUB socket drops everything until the subscription has arrived."""
 
     def is_received() -> bool:
-        publish_activity(publisher, index=0)
+        publish_activity(publisher, encoder_frame=0)
         return stream.wait(0.01)
 
     wait_until(is_received)
@@ -60,9 +60,9 @@ def test_only_the_chosen_topics_are_received(publisher):
     with subscribe(publisher.address, topics=["activity"]) as stream:
         publish_until_received(publisher, stream)
         publisher.publish(messages.Event, name="mark")
-        publish_activity(publisher, index=7)
+        publish_activity(publisher, encoder_frame=7)
         received = [next(stream)[0]]
-        while received[-1].index != 7:
+        while received[-1].encoder_frame != 7:
             received.append(next(stream)[0])
     assert {type(message) for message in received} == {messages.Activity}
 
@@ -71,8 +71,8 @@ def test_invalid_messages_are_counted_and_skipped(publisher):
     with subscribe(publisher.address) as stream:
         publish_until_received(publisher, stream)
         publisher.forward_parts([b"movie", b"{}", b""])
-        publish_activity(publisher, index=7)
-        while next(stream)[0].index != 7:
+        publish_activity(publisher, encoder_frame=7)
+        while next(stream)[0].encoder_frame != 7:
             pass
         assert stream.n_invalid == 1
         assert "does not parse" in stream.last_error

@@ -73,7 +73,7 @@ def placed(daemon: DaemonProcess, name: str) -> np.ndarray:
     """Return (index of the image shown, encoder frame at which it was placed)."""
     return np.array(
         [
-            (image[0, 0], message.index)
+            (image[0, 0], message.encoder_frame)
             for message, image in daemon.received
             if isinstance(message, messages.AlignedStimulus) and message.clip == name
         ]

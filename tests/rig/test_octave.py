@@ -459,7 +459,7 @@ def test_matlab_receives_events(network):
         publisher = Publisher(out)
         while process.poll() is None:
             publisher.publish(
-                messages.Quality, index=1, lag_s=0.1
+                messages.Quality, encoder_frame=1, lag_s=0.1
             )  # nobody asked for these
             publisher.publish(messages.Event, name="rule", message="lick", value=0.5)
             time.sleep(0.02)

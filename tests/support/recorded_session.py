@@ -116,8 +116,8 @@ def record_session(
     for plane in range(n_planes):
         masks = make_cell_masks(make_cells(plane), Settings().traces)
         reference = PlaneReference(make_template(plane), masks, make_template(plane))
-        known = StoredField(make_cells(plane), None)
-        save_reference(get_reference_path(recorder.path, plane), reference, known)
+        field = StoredField(make_cells(plane), None)
+        save_reference(get_reference_path(recorder.path, plane), reference, field)
     return recorder.path
 
 
@@ -125,7 +125,7 @@ def make_about(n_planes: int = 1, **changes: object):
     settings = Settings(subject=SUBJECT, experiment=EXPERIMENT, closed_loop=CLOSED_LOOP)
     ids = _list_roi_ids(n_planes).tolist()
     planes = [plane for plane in range(n_planes) for _ in ROI_IDS[plane]]
-    known = {
+    defaults = {
         "settings": json.loads(config.dump(settings)),
         "roi_ids": ids,
         "neuron_ids": ids,
@@ -133,7 +133,7 @@ def make_about(n_planes: int = 1, **changes: object):
         "rejection_reasons": ["", "light leak"],
         "meta": {"source": "a test"},
     }
-    return session_tables.make_about(**(known | changes))
+    return session_tables.make_about(**(defaults | changes))
 
 
 def make_traces(i: int, plane: int = 0) -> tuple[np.ndarray, ...]:
@@ -196,7 +196,7 @@ def _add_hop(recorder: Recorder, i: int, movie: np.ndarray, wall_s: float) -> No
             session="s",
             seq=i,
             t=received_s,
-            index=i,
+            encoder_frame=i,
             lag_s=0.2,
             metrics={
                 "activity_correlation": 0.4 if good else 0.1,

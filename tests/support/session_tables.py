@@ -1,4 +1,4 @@
-"""A recorded session whose every number is known: frame i has i in everything.
+"""A recorded session in which every value of frame i follows from i.
 
 As a program, this module records such a session in real time and prints the number of
 each frame before it, until it is killed; with --full-disk, until the disk is full.
@@ -25,7 +25,7 @@ RATE_HZ = 30.0
 
 
 def make_about(**changes: object) -> About:
-    known = {
+    defaults = {
         "session": "0f1e2d3c-aaaa-bbbb",
         "roi_ids": list(range(N_ROI)),
         "neuron_ids": list(range(N_NEURON)),
@@ -34,7 +34,7 @@ def make_about(**changes: object) -> About:
         "window_frames": WINDOW,
         "settings": {"timing": {"encoder_rate_hz": 30.0}},
     }
-    return About(**{**known, **changes})
+    return About(**{**defaults, **changes})
 
 
 def make_frame_row(i: int) -> FrameRow:
@@ -55,18 +55,18 @@ def make_stimulus(i: int) -> np.ndarray:
 def make_movie_message(
     i: int, n_frames: int = WINDOW, **changes: object
 ) -> messages.Movie:
-    known = {
+    defaults = {
         "session": "s",
         "seq": 0,
         "t": 101.0,
-        "index": i,
+        "encoder_frame": i,
         "n_final": min(HOP, n_frames),
         "lag_s": 0.2,
         "shape": (n_frames, *IMAGE),
         "n_steps": 4,
         "t_frame": 100.5,
     }
-    return messages.Movie(**{**known, **changes})
+    return messages.Movie(**{**defaults, **changes})
 
 
 def make_health(process: str = "daemon", **fields: object) -> messages.Health:

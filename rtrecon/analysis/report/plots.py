@@ -100,7 +100,10 @@ def _make_figure(height_inch: float) -> Figure:
 
 def _draw_quality_series(axes: Axes, session: Session) -> None:
     rate_hz = session.about.encoder_rate_hz
-    t_s = np.array([message.index for message in session.quality], float) / rate_hz
+    t_s = (
+        np.array([message.encoder_frame for message in session.quality], float)
+        / rate_hz
+    )
     for series in quality_series():
         r = np.array(
             [q.metrics.get(series.name, np.nan) for q in session.quality], np.float64

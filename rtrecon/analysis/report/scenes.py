@@ -108,7 +108,7 @@ def _score_by_held_out(
 ) -> Iterator[_ScoredScene]:
     """Yield scenes with the live correlation of held-out neurons."""
     judged = [q for q in session.quality if ACTIVITY_CORRELATION.name in q.metrics]
-    judged_frames = np.array([q.index for q in judged])
+    judged_frames = np.array([q.encoder_frame for q in judged])
     for start, stop in _iterate_unbroken(final_frames.encoder_frames, session):
         first, last = np.searchsorted(
             judged_frames, final_frames.encoder_frames[[start, stop - 1]]

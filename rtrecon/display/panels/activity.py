@@ -50,9 +50,9 @@ class Raster:
         """Number of neurons that are drawn."""
         return self._ring.n_rows
 
-    def add_frame(self, index: int, activity: Array) -> None:
+    def add_frame(self, encoder_frame: int, activity: Array) -> None:
         """Store the activity (n_neurons,) of an encoder frame."""
-        self._ring.put(index, activity[:: self._neuron_step])
+        self._ring.put(encoder_frame, activity[:: self._neuron_step])
         self._frames_since_rescale += 1
 
     def sort_rows(self, order: RowOrder) -> None:
@@ -105,7 +105,7 @@ class ActivityState(PanelState):
         assert isinstance(message, Activity)
         if self.raster is None or self.raster.n_neurons != len(payload):
             self.raster = Raster(len(payload))
-        self.raster.add_frame(message.index, payload)
+        self.raster.add_frame(message.encoder_frame, payload)
         return True
 
 

@@ -70,16 +70,18 @@ class HeldOutTraces:
         self._shown_rows: list[int] = []
         self._ranked_index = 0
 
-    def add_activity(self, index: int, activity: Array) -> None:
+    def add_activity(self, encoder_frame: int, activity: Array) -> None:
         """Store the recorded activity (n_neurons,) of all neurons at a frame."""
         if max(self.neurons, default=-1) < len(activity):
-            self._recorded.put(index, activity[self.neurons])
+            self._recorded.put(encoder_frame, activity[self.neurons])
 
     def add_prediction(self, prediction: HeldOutPrediction) -> None:
         """Store predictions of frames that have none yet."""
-        for index, column in enumerate(prediction.predicted, prediction.index):
-            if index > self._predicted.newest_index:
-                self._predicted.put(index, np.asarray(column, np.float32))
+        for encoder_frame, column in enumerate(
+            prediction.predicted, prediction.encoder_frame
+        ):
+            if encoder_frame > self._predicted.newest_index:
+                self._predicted.put(encoder_frame, np.asarray(column, np.float32))
 
     def ranked_traces(self) -> list[NeuronTrace]:
         """Return one neuron per rank of `RANKS`; none before there are enough frames.
@@ -115,7 +117,7 @@ class HeldOutState(PanelState):
         """Store recorded activity, or a prediction: only this one changes the plot."""
         if isinstance(message, Activity):
             if self.traces is not None:
-                self.traces.add_activity(message.index, payload)
+                self.traces.add_activity(message.encoder_frame, payload)
             return False
         assert isinstance(message, Quality)
         prediction = message.held_out

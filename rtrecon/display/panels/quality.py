@@ -250,7 +250,7 @@ def _time_to_first_value_s(first: Quality) -> float:
     A metric needs `MIN_FRAMES` frames that are final, and frames become final when they
     leave the window. The window is full already if the session runs for longer.
     """
-    elapsed_s = min((first.index + 1) / ENCODER_RATE_HZ, first.lag_s)
+    elapsed_s = min((first.encoder_frame + 1) / ENCODER_RATE_HZ, first.lag_s)
     return MIN_FRAMES / ENCODER_RATE_HZ + first.lag_s - elapsed_s
 
 

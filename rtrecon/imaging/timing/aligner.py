@@ -32,7 +32,7 @@ class EncoderSample:
     frame: the newest microscope frame when the sample was made.
     """
 
-    index: int
+    encoder_frame: int
     values: Array
     frame: int
 
@@ -62,7 +62,7 @@ class Aligner:
         self.set_microscope_rate(microscope_hz)
         self._newest_s = -math.inf
         self._integral.clear()
-        self._next_index = 0 if from_s is None else self.encoder_index(from_s)
+        self._next_frame = 0 if from_s is None else self.find_encoder_frame(from_s)
         self._behavior = NO_BEHAVIOR
         self._behavior_s = -math.inf
 
@@ -85,8 +85,8 @@ class Aligner:
 
         After a gap a frame covers one period. An encoder frame is NaN where less than
         half of it was measured. Only the newest `MAX_GAP_SAMPLES` of a gap are
-        returned; the index shows how many were left out. A frame that is not newer
-        than the last completes nothing.
+        returned; `encoder_frame` shows how many were left out. A frame that is not
+        newer than the last completes nothing.
         """
         if not t_s > self._newest_s:
             return []
@@ -101,10 +101,12 @@ class Aligner:
             interval_s = self._period_s
         return self._integrate_frame(t_s, frame, values, interval_s)
 
-    def encoder_index(self, t_s: float) -> int:
+    def find_encoder_frame(self, t_s: float) -> int:
         """Return the encoder frame nearest to `t_s`; negative before the session."""
         if math.isnan(self._t0_s):
-            raise ValueError("no session has started, so no time has an index yet")
+            raise ValueError(
+                "no session has started, so no time has an encoder frame yet"
+            )
         return math.floor((t_s - self._t0_s) * self.rate_hz + 0.5)
 
     def add_behavior(self, t_s: float, sample: BehaviorValues) -> None:
@@ -120,15 +122,15 @@ class Aligner:
         """Return the newest measured value of each; None where there is none."""
         return self._behavior
 
-    def _time_of(self, index: int) -> float:
-        return self._t0_s + index / self.rate_hz
+    def _time_of(self, encoder_frame: int) -> float:
+        return self._t0_s + encoder_frame / self.rate_hz
 
     def _take_due(self, due: int) -> range:
         """Return the encoder frames from the next one to before `due`."""
-        first = max(self._next_index, due - MAX_GAP_SAMPLES)
-        if first > self._next_index:
+        first = max(self._next_frame, due - MAX_GAP_SAMPLES)
+        if first > self._next_frame:
             self._integral.clear()
-        self._next_index = max(self._next_index, due)
+        self._next_frame = max(self._next_frame, due)
         return range(first, due)
 
     def _match_frame(
@@ -164,14 +166,14 @@ class Aligner:
         for k in self._take_due(self._count_due(t_s)):
             self._add_overlap(k, t_s, values, interval_s)
             samples.append(EncoderSample(k, self._integral.take(len(values)), frame))
-        self._add_overlap(self._next_index, t_s, values, interval_s)
+        self._add_overlap(self._next_frame, t_s, values, interval_s)
         return samples
 
     def _add_overlap(
-        self, index: int, t_s: float, values: Array, interval_s: float
+        self, encoder_frame: int, t_s: float, values: Array, interval_s: float
     ) -> None:
         """Add the part of a frame that lies in one encoder frame."""
-        end_s = self._time_of(index)
+        end_s = self._time_of(encoder_frame)
         start_s = max(t_s - interval_s, end_s - 1.0 / self.rate_hz)
         overlap_s = min(t_s, end_s) - start_s
         if overlap_s > 0:

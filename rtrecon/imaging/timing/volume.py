@@ -47,8 +47,8 @@ class Volume:
         is_catching_up: some plane still has queued images; it is waited for.
         """
         for part in samples:
-            self._newest[plane] = part.sample.index
-            if part.sample.index > self._last_sent:
+            self._newest[plane] = part.sample.encoder_frame
+            if part.sample.encoder_frame > self._last_sent:
                 self._join(plane, part)
         last = min(self._newest)
         if not is_catching_up:
@@ -57,7 +57,7 @@ class Volume:
 
     def _join(self, plane: int, part: VolumeSample) -> None:
         """Write one plane's values into the pending sample of all neurons."""
-        sample, pending = part.sample, self._pending.get(part.sample.index)
+        sample, pending = part.sample, self._pending.get(part.sample.encoder_frame)
         if pending is None:
             values, frame = np.full(self._n, np.nan, np.float32), sample.frame
         else:
@@ -65,8 +65,10 @@ class Volume:
             frame = max(sample.frame, pending.sample.frame)
         values[self._neurons[plane]] = sample.values
         is_late = part.is_late or bool(pending and pending.is_late)
-        joined = EncoderSample(sample.index, values, frame)
-        self._pending[sample.index] = VolumeSample(joined, part.t_received_s, is_late)
+        joined = EncoderSample(sample.encoder_frame, values, frame)
+        self._pending[sample.encoder_frame] = VolumeSample(
+            joined, part.t_received_s, is_late
+        )
 
     def _take_until(self, last: int) -> list[VolumeSample]:
         """Remove and return the pending samples up to encoder frame `last`."""

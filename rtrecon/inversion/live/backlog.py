@@ -20,7 +20,7 @@ class QueuedActivity:
 
 
 class Backlog:
-    """Activity that waits for its hop, ordered by index; gaps are filled with NaN.
+    """Activity that waits for its hop, by encoder frame; gaps are filled with NaN.
 
     Holds at most `max_frames`. When more arrive, the oldest are dropped, because they
     have left the window anyway; `skipped` counts them.
@@ -30,22 +30,22 @@ class Backlog:
         self.skipped = 0
         self._max_frames = max_frames
         self._queue: list[QueuedActivity] = []
-        self._next_index: int | None = None
+        self._next_frame: int | None = None
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def push(self, activity: QueuedActivity) -> None:
         """Append activity; ignore it if it is not newer than the last."""
-        index = activity.header.index
-        if self._next_index is None:
+        encoder_frame = activity.header.encoder_frame
+        if self._next_frame is None:
             n_missing = 0
-        elif index < self._next_index:
+        elif encoder_frame < self._next_frame:
             return
         else:
-            n_missing = min(index - self._next_index, self._max_frames)
+            n_missing = min(encoder_frame - self._next_frame, self._max_frames)
         self._queue += [*_missing_before(activity, n_missing), activity]
-        self._next_index = index + 1
+        self._next_frame = encoder_frame + 1
         n_excess = len(self._queue) - self._max_frames
         if n_excess > 0:
             self.skipped += n_excess
@@ -60,14 +60,19 @@ class Backlog:
 def missing_activity(n_neurons: int, n_frames: int) -> list[QueuedActivity]:
     """Return frames in which all activity is missing, for speed tests."""
     values = np.full(n_neurons, np.nan, np.float32)
-    header = messages.Activity(session="", seq=0, t=0.0, index=0, frame=0, t_frame=0.0)
+    header = messages.Activity(
+        session="", seq=0, t=0.0, encoder_frame=0, frame=0, t_frame=0.0
+    )
     return [QueuedActivity(header, values)] * n_frames
 
 
 def _missing_before(activity: QueuedActivity, count: int) -> list[QueuedActivity]:
     """Return `count` frames without activity that end just before `activity`."""
-    values, end = np.full_like(activity.values, np.nan), activity.header.index
+    values, end = np.full_like(activity.values, np.nan), activity.header.encoder_frame
     return [
-        QueuedActivity(msgspec.structs.replace(activity.header, index=index), values)
-        for index in range(end - count, end)
+        QueuedActivity(
+            msgspec.structs.replace(activity.header, encoder_frame=encoder_frame),
+            values,
+        )
+        for encoder_frame in range(end - count, end)
     ]

@@ -149,7 +149,7 @@ class InverterProcess:
             self._require_neurons(len(payload))
             self._backlog.push(QueuedActivity(message, payload))
         elif isinstance(message, messages.AlignedStimulus):
-            self._quality.add_stimulus(message.index, payload)
+            self._quality.add_stimulus(message.encoder_frame, payload)
 
     def _require_neurons(self, n_received: int) -> None:
         n_neurons = self._checkpoint.encoder.n_neurons
@@ -171,7 +171,7 @@ class InverterProcess:
         information = self._pair.live.information_fraction()
         self._results.send_movie(newest, movie, information, n_steps)
         self._statistics.count_movie(newest)
-        self._measure_quality(newest.index, movie)
+        self._measure_quality(newest.encoder_frame, movie)
         self._results.send_notices(self._pair.pop_notices())
         self._statistics.count_hop(newest, n_steps, time.monotonic() - started)
 
@@ -183,14 +183,16 @@ class InverterProcess:
             self._pair.push_activity(skipped)
             self._statistics.count_skipped_hop(skipped[-1].header)
 
-    def _measure_quality(self, index: int, movie: Array) -> None:
+    def _measure_quality(self, encoder_frame: int, movie: Array) -> None:
         """Add the hop to the metrics of movie and null; publish them now and then."""
-        window = _estimate_window(self._pair.live, index, movie)
+        window = _estimate_window(self._pair.live, encoder_frame, movie)
         self._quality.add_hop(window)
         null = self._pair.null
         if null is not None:
             self._pair.take_steps(null, time.monotonic() + self._budget_s)
-            self._quality.add_null_hop(_estimate_window(null, index, null.movie()))
+            self._quality.add_null_hop(
+                _estimate_window(null, encoder_frame, null.movie())
+            )
         n_hops = self._statistics.n_hops
         if n_hops % QUALITY_EVERY_HOPS == 0:
             self._results.send_quality(window, self._quality, n_hops)
@@ -203,10 +205,10 @@ class InverterProcess:
 
 
 def _estimate_window(
-    inversion: LiveInversion, index: int, movie: Array
+    inversion: LiveInversion, encoder_frame: int, movie: Array
 ) -> WindowEstimate:
     return WindowEstimate(
-        index,
+        encoder_frame,
         movie,
         inversion.predict_activity().numpy(),
         inversion.activity.numpy(),

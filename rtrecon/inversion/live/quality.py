@@ -31,11 +31,11 @@ _MAX_STIMULI = 300  # encoder frames whose stimulus is stored
 class WindowEstimate:
     """A window of W frames after a hop, oldest frame first.
 
-    index: encoder frame of the newest one. movie: (W, 36, 64). predicted, recorded:
+    encoder_frame: of the newest one. movie: (W, 36, 64). predicted, recorded:
     (W, n) activity of all neurons; recorded is NaN where activity was lost.
     """
 
-    index: int
+    encoder_frame: int
     movie: Array
     predicted: Array
     recorded: Array
@@ -79,9 +79,9 @@ class LiveQuality:
         """
         return self._evidence_age_frames
 
-    def add_stimulus(self, index: int, image: Array) -> None:
-        """Store the stimulus (36, 64) at encoder frame `index`."""
-        self._stimuli[index] = image
+    def add_stimulus(self, encoder_frame: int, image: Array) -> None:
+        """Store the stimulus (36, 64) at an encoder frame."""
+        self._stimuli[encoder_frame] = image
         while len(self._stimuli) > _MAX_STIMULI:
             self._stimuli.popitem(last=False)
 
@@ -144,7 +144,7 @@ class LiveQuality:
         """Return the hop of frames that is `age` hops old; 0 is the newest."""
         stop = len(window.movie) - age * self._hop_frames
         frames = slice(stop - self._hop_frames, stop)
-        oldest = window.index + 1 - len(window.movie)
+        oldest = window.encoder_frame + 1 - len(window.movie)
         return HopEvidence(
             movie=window.movie[frames],
             stimulus=[

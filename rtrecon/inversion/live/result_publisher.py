@@ -53,7 +53,7 @@ class ResultPublisher:
         self._publisher.publish(
             messages.Movie,
             pixels,
-            index=newest.index,
+            encoder_frame=newest.encoder_frame,
             n_final=self._settings.hop_frames,
             lag_s=(len(movie) - self._settings.hop_frames) / self._rate_hz,
             shape=pixels.shape,
@@ -70,7 +70,7 @@ class ResultPublisher:
         self._publisher.publish(
             messages.Quality,
             self._identifiability if has_map else b"",
-            index=window.index,
+            encoder_frame=window.encoder_frame,
             lag_s=self._settings.window_frames / self._rate_hz,
             metrics=quality.values(),
             metrics_by_lag=self._values_by_lag(quality),
@@ -118,7 +118,7 @@ class ResultPublisher:
         count = QUALITY_EVERY_HOPS * self._settings.hop_frames
         predicted = window.predicted[:count, self._neurons].astype(float)
         return messages.HeldOutPrediction(
-            index=window.index - len(window.predicted) + 1,
+            encoder_frame=window.encoder_frame - len(window.predicted) + 1,
             neurons=self._neurons.tolist(),
             predicted=predicted.round(3).tolist(),
         )

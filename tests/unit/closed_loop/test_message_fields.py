@@ -15,7 +15,7 @@ from rtrecon.protocol import messages
 HEADER = {"session": "s", "seq": 0, "t": 1.0}
 QUALITY = messages.Quality(
     **HEADER,
-    index=7,
+    encoder_frame=7,
     lag_s=1.2,
     metrics={"activity_correlation": 0.25},
     metrics_by_lag={"pixel_correlation": {"0.17": 0.5}},
@@ -33,7 +33,7 @@ FRONT = messages.Health(
 )
 ACTIVITY = messages.Activity(
     **HEADER,
-    index=1,
+    encoder_frame=1,
     frame=2,
     t_frame=3.0,
     behavior=(None, 12.5, None, -2.0),
@@ -102,6 +102,6 @@ def test_health_of_other_processes_is_ignored():
 
 def test_activity_of_the_backlog_is_ignored():
     backlog = messages.Activity(
-        **HEADER, index=1, frame=2, t_frame=3.0, is_backlog=True
+        **HEADER, encoder_frame=1, frame=2, t_frame=3.0, is_backlog=True
     )
     assert make_field("activity.behavior[1]").read(backlog, np.empty(0)) is None

@@ -36,14 +36,14 @@ def reading_of(value: str, **tables: object):
 
 def activity(is_backlog: bool = False) -> messages.Activity:
     return messages.Activity(
-        **HEADER, index=1, frame=2, t_frame=3.0, is_backlog=is_backlog
+        **HEADER, encoder_frame=1, frame=2, t_frame=3.0, is_backlog=is_backlog
     )
 
 
 def movie(clip: np.ndarray) -> messages.Movie:
     return messages.Movie(
         **HEADER,
-        index=9,
+        encoder_frame=9,
         n_final=1,
         lag_s=0.4,
         shape=clip.shape,

@@ -63,7 +63,7 @@ def test_a_message_becomes_a_rule_event_with_a_sentence():
     def update(value: float | None):
         metrics = {} if value is None else {"activity_correlation": value}
         message = messages.Quality(
-            session="s", seq=0, t=1.0, index=1, lag_s=1.0, metrics=metrics
+            session="s", seq=0, t=1.0, encoder_frame=1, lag_s=1.0, metrics=metrics
         )
         return bound.update(message, np.empty(0))
 

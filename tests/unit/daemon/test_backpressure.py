@@ -27,10 +27,10 @@ def make_backpressure(has_inverter: bool = True, **changes: object) -> Backpress
 
 @pytest.mark.parametrize("case", CASES)
 def test_frames_wait_when_the_inverter_is_a_window_behind(case):
-    sent_range, movie_index, should_wait = CASES[case]
+    sent_range, movie_frame, should_wait = CASES[case]
     backpressure = make_backpressure()
-    if movie_index is not None:
-        backpressure.movie_received(movie_index)
+    if movie_frame is not None:
+        backpressure.movie_received(movie_frame)
     assert backpressure.should_wait(False, sent_range) is should_wait
 
 

@@ -75,9 +75,9 @@ def test_images_are_processed_at_the_measured_rate(field, true_hz):
     (notice,) = planes.take_notices()
     assert "the sender announced 30 frames per second" in notice
     newest = samples[-1]
-    assert newest.index <= (N_FRAMES - 1) / true_hz * ENCODER_HZ
+    assert newest.encoder_frame <= (N_FRAMES - 1) / true_hz * ENCODER_HZ
     assert np.isfinite(newest.values).all()
-    indices = [sample.index for sample in samples]
+    indices = [sample.encoder_frame for sample in samples]
     assert indices == sorted(set(indices))
 
 

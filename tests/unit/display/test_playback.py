@@ -25,7 +25,7 @@ def make_hop(newest: int, n_final: int = HOP, n: int = HOP + WINDOW):
         session="s",
         seq=0,
         t=0.0,
-        index=newest,
+        encoder_frame=newest,
         n_final=n_final,
         lag_s=WINDOW / 30,
         shape=frames.shape,
@@ -37,7 +37,7 @@ def make_hop(newest: int, n_final: int = HOP, n: int = HOP + WINDOW):
 
 def stimulus(index: int) -> messages.AlignedStimulus:
     return messages.AlignedStimulus(
-        session="s", seq=0, t=0.0, index=index, clip="c", shape=SHAPE
+        session="s", seq=0, t=0.0, encoder_frame=index, clip="c", shape=SHAPE
     )
 
 
@@ -63,7 +63,7 @@ def test_the_information_fraction_is_stored_per_frame_and_updated():
     message, frames = make_hop(61, n=4)  # without fractions
     playback.add_movie(message, frames, now_s=0.1)
     later = msgspec.structs.replace(
-        message, index=62, information_fraction=[1.0, 1.0, 0.75, 0.5]
+        message, encoder_frame=62, information_fraction=[1.0, 1.0, 0.75, 0.5]
     )
     playback.add_movie(later, frames, now_s=0.2)
     updated = [

@@ -100,7 +100,7 @@ def test_a_value_that_the_message_leaves_out_is_nan():
         session="s",
         seq=0,
         t=0.0,
-        index=3,
+        encoder_frame=3,
         lag_s=0.8,
         metrics={"activity_correlation": 0.2},
     )
@@ -116,7 +116,7 @@ def quality_message(index: int, evidence_age_s: float | None) -> messages.Qualit
         session="s",
         seq=0,
         t=0.0,
-        index=index,
+        encoder_frame=index,
         lag_s=1.2,
         evidence_age_s=evidence_age_s,
     )

@@ -158,7 +158,7 @@ def test_an_experiment_fills_every_part_of_the_state():
 def test_a_new_session_starts_with_an_empty_state():
     state = run_experiment(SimulatedExperiment(seconds=SECONDS))
     new = messages.Activity(
-        **{**BASE, "session": "session-2"}, index=0, frame=0, t_frame=0.0
+        **{**BASE, "session": "session-2"}, encoder_frame=0, frame=0, t_frame=0.0
     )
     state.update(*encode_and_decode(new, np.ones(7, np.float32)), START_S + SECONDS)
     assert state.panel(ActivityState).raster.n_neurons == 7
@@ -178,7 +178,9 @@ def test_a_late_message_of_the_session_before_is_ignored():
         for timed in experiment.generate_messages()
         if isinstance(timed[1], messages.Movie)
     ]
-    late = replace_fields(movie, session="session-0", index=movie.index + 90)
+    late = replace_fields(
+        movie, session="session-0", encoder_frame=movie.encoder_frame + 90
+    )
     state.update(late, frames, START_S + SECONDS)
     assert state.playback.moment_now(START_S + SECONDS).index == before
     assert state.session == "session-1"
@@ -189,7 +191,7 @@ def test_only_what_has_changed_is_marked_as_changed():
     state.changed.clear()
     state.update(*encode_and_decode(health("daemon", "running")), START_S + 1)
     assert state.changed == {"health"}
-    activity = messages.Activity(**BASE, index=40, frame=40, t_frame=0.0)
+    activity = messages.Activity(**BASE, encoder_frame=40, frame=40, t_frame=0.0)
     payload = np.ones(900, np.float32)
     state.changed.clear()
     state.update(*encode_and_decode(activity, payload), START_S + 1)
@@ -199,7 +201,7 @@ def test_only_what_has_changed_is_marked_as_changed():
 def test_the_quality_history_is_bounded_whatever_arrives():
     state = empty_state()
     quality = messages.Quality(
-        **BASE, index=0, lag_s=0.5, metrics={"activity_correlation": 0.2}
+        **BASE, encoder_frame=0, lag_s=0.5, metrics={"activity_correlation": 0.2}
     )
     for i in range(MAX_SAMPLES + 2000):
         state.update(quality, np.empty(0), START_S + i)
@@ -233,11 +235,17 @@ def session_without_encoder(**health_fields) -> DisplayState:
     state = empty_state()
     for i in (0, 899, 1799):
         activity = messages.Activity(
-            **BASE, index=i, frame=i, t_frame=0.0, behavior=(1.0, None, 0.0, 0.0)
+            **BASE,
+            encoder_frame=i,
+            frame=i,
+            t_frame=0.0,
+            behavior=(1.0, None, 0.0, 0.0),
         )
         state.update(activity, np.ones(120, np.float32), START_S)
     for i, clip in enumerate(("bars", "noise", "bars")):
-        stimulus = messages.AlignedStimulus(**BASE, index=i, clip=clip, shape=(2, 2))
+        stimulus = messages.AlignedStimulus(
+            **BASE, encoder_frame=i, clip=clip, shape=(2, 2)
+        )
         state.update(stimulus, np.full((2, 2), i, np.uint8), START_S)
     health = daemon_health(has_inverter=False, **health_fields)
     state.update(health, np.empty(0), START_S)
@@ -263,7 +271,7 @@ def test_without_an_encoder_the_window_says_that_nothing_is_recorded(fields):
 
 def test_while_the_inverter_starts_the_notice_says_what_it_does():
     state = empty_state()
-    activity = messages.Activity(**BASE, index=0, frame=0, t_frame=0.0)
+    activity = messages.Activity(**BASE, encoder_frame=0, frame=0, t_frame=0.0)
     state.update(activity, np.ones(7, np.float32), START_S)
     state.update(daemon_health(), np.empty(0), START_S)
     assert state.notice(START_S) == "No movie yet\nThe inverter loads the encoder."

@@ -53,7 +53,7 @@ def test_a_paused_movie_stands_still_and_a_live_one_moves():
             session="s",
             seq=0,
             t=0.0,
-            index=newest,
+            encoder_frame=newest,
             n_final=10,
             lag_s=0.0,
             shape=frames.shape,

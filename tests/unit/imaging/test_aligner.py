@@ -57,7 +57,7 @@ def test_events_and_total_activity_are_equal_at_any_microscope_rate(microscope_h
     sampled, activity = image_events(microscope_hz)
     values = iter(activity)
     samples = resample(sampled, microscope_hz, lambda _: next(values))
-    assert [sample.index for sample in samples] == list(range(len(samples)))
+    assert [sample.encoder_frame for sample in samples] == list(range(len(samples)))
     found = np.array([sample.values[0] for sample in samples])
     assert np.isfinite(found).all()
     assert samples[0].values.dtype == np.float32
@@ -109,7 +109,7 @@ def test_a_sample_is_nan_where_more_than_half_of_it_was_rejected(n_rejected):
     is_rejected[16 * 20 + 1 : 16 * 20 + 1 + n_rejected] = True
     values = iter(np.where(is_rejected, np.nan, 1.0)[:, None])
     samples = resample(sampled, 480.0, lambda _: next(values))
-    lost = [sample.index for sample in samples if np.isnan(sample.values[0])]
+    lost = [sample.encoder_frame for sample in samples if np.isnan(sample.values[0])]
     assert lost == ([21] if n_rejected > 8 else [])
 
 
@@ -129,7 +129,7 @@ def test_near_the_encoders_rate_nearly_every_sample_is_one_whole_frame(microscop
     sampled = times(microscope_hz, 60.0)
     marks = {t_s: float(2 * (2**i % 8191) + 1) for i, t_s in enumerate(sampled)}
     samples = resample(sampled, microscope_hz, lambda t_s: np.full(N, marks[t_s]))
-    assert [sample.index for sample in samples] == list(range(len(samples)))
+    assert [sample.encoder_frame for sample in samples] == list(range(len(samples)))
     n_mixed = sum(sample.values[0] not in marks.values() for sample in samples)
     n_slips = abs(microscope_hz - RATE_HZ) * 60.0
     assert n_mixed <= 2 * np.ceil(n_slips)
@@ -144,25 +144,31 @@ def test_at_equal_rates_each_frame_gives_one_sample_for_an_hour():
     aligner.start_session(T0_S, RATE_HZ)
     for frame, t_s in enumerate(jittered):
         (sample,) = aligner.add_activity(t_s, frame, np.array([frame]))
-        assert (sample.index, sample.frame, sample.values[0]) == (frame, frame, frame)
+        assert (sample.encoder_frame, sample.frame, sample.values[0]) == (
+            frame,
+            frame,
+            frame,
+        )
 
 
 @pytest.mark.parametrize("n_lost", [1, 2, 7])
 def test_a_gap_at_equal_rates_gives_one_nan_sample_per_lost_frame(n_lost):
     sampled = np.delete(times(RATE_HZ, 2.0), range(20, 20 + n_lost))
     samples = resample(sampled, RATE_HZ)
-    lost = [sample.index for sample in samples if np.isnan(sample.values).all()]
+    lost = [sample.encoder_frame for sample in samples if np.isnan(sample.values).all()]
     assert lost == list(range(20, 20 + n_lost))
-    assert [sample.index for sample in samples] == list(range(60))
+    assert [sample.encoder_frame for sample in samples] == list(range(60))
     assert not any(
-        np.isnan(sample.values).any() for sample in samples if sample.index not in lost
+        np.isnan(sample.values).any()
+        for sample in samples
+        if sample.encoder_frame not in lost
     )
 
 
 def test_a_gap_of_a_slow_microscope_is_nan_up_to_the_frame_that_ends_it():
     sampled = np.delete(times(10.0, 2.0), 5)  # nothing between 0.4 and 0.6 s
     samples = resample(sampled, 10.0)
-    lost = [sample.index for sample in samples if np.isnan(sample.values).any()]
+    lost = [sample.encoder_frame for sample in samples if np.isnan(sample.values).any()]
     assert lost == [13, 14, 15]  # 0.4 to 0.5 s; the frame at 0.6 s covers the rest
 
 
@@ -177,8 +183,8 @@ def test_a_long_gap_gives_a_bounded_number_of_samples():
     sampled = [T0_S, T0_S + 1 / RATE_HZ, T0_S + 1800.0]
     samples = resample(sampled, RATE_HZ)
     assert len(samples) == 2 + MAX_GAP_SAMPLES
-    assert samples[-1].index == 1800 * 30
-    assert samples[2].index == samples[-1].index - MAX_GAP_SAMPLES + 1
+    assert samples[-1].encoder_frame == 1800 * 30
+    assert samples[2].encoder_frame == samples[-1].encoder_frame - MAX_GAP_SAMPLES + 1
     assert not np.isnan(samples[-1].values).any()
 
 
@@ -189,7 +195,7 @@ def test_a_frame_older_than_the_last_completes_nothing():
     assert aligner.add_activity(T0_S, 1, np.ones(N)) == []
     assert aligner.add_activity(T0_S - 5.0, 2, np.ones(N)) == []
     (sample,) = aligner.add_activity(T0_S + 1 / RATE_HZ, 3, np.full(N, 3.0))
-    assert (sample.index, sample.values[0]) == (1, 3.0)
+    assert (sample.encoder_frame, sample.values[0]) == (1, 3.0)
 
 
 def test_missing_values_stay_missing():
@@ -206,15 +212,15 @@ def test_missing_values_stay_missing():
 @pytest.mark.parametrize(
     ("t_s", "index"), [(0.0, 0), (0.0166, 0), (0.0168, 1), (10.0, 300), (-0.5, -15)]
 )
-def test_a_stimulus_time_has_an_encoder_index(t_s, index):
+def test_a_stimulus_time_has_an_encoder_frame(t_s, index):
     aligner = Aligner(RATE_HZ)
     aligner.start_session(T0_S, 7.0)
-    assert aligner.encoder_index(T0_S + t_s) == index
+    assert aligner.find_encoder_frame(T0_S + t_s) == index
 
 
-def test_before_a_session_no_time_has_an_encoder_index():
+def test_before_a_session_no_time_has_an_encoder_frame():
     with pytest.raises(ValueError, match="no session has started"):
-        Aligner(RATE_HZ).encoder_index(1.0)
+        Aligner(RATE_HZ).find_encoder_frame(1.0)
 
 
 def test_the_newest_value_of_each_behavior_is_held():
@@ -237,7 +243,7 @@ def test_a_new_session_forgets_the_old_one():
     aligner.start_session(3.0, RATE_HZ)  # its clock started again
     assert aligner.latest_behavior() == NO_BEHAVIOR
     (sample,) = aligner.add_activity(3.0, 1, np.zeros(2))  # and has other neurons
-    assert (sample.index, sample.frame, sample.values.shape) == (0, 1, (2,))
+    assert (sample.encoder_frame, sample.frame, sample.values.shape) == (0, 1, (2,))
 
 
 @pytest.mark.skipif(not TRACES.exists(), reason=f"{TRACES.name} is not here")

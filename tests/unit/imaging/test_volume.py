@@ -23,7 +23,7 @@ def add_samples(volume, *steps):
         out += volume.add_plane_samples(
             plane, [VolumeSample(sample, 10.0 + plane) for sample in samples]
         )
-    return [(done.sample.index, done.sample.values.tolist()) for done in out]
+    return [(done.sample.encoder_frame, done.sample.values.tolist()) for done in out]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_plane_that_catches_up_is_waited_for(volume):
     ]
     assert volume.add_plane_samples(0, many, is_catching_up=True) == []
     done = volume.add_plane_samples(1, many, is_catching_up=True)
-    assert [complete.sample.index for complete in done] == list(
+    assert [complete.sample.encoder_frame for complete in done] == list(
         range(5 * MAX_WAIT_FRAMES)
     )
 
@@ -105,7 +105,7 @@ def test_the_total_activity_of_each_plane_is_kept_at_any_volume_rate(volume_hz):
             samples = aligner.add_activity(t_s, k, activity[k])
             parts = [VolumeSample(sample, t_s) for sample in samples]
             done += volume.add_plane_samples(plane, parts)
-    assert [one.sample.index for one in done] == list(range(len(done)))
+    assert [one.sample.encoder_frame for one in done] == list(range(len(done)))
     values = np.array([one.sample.values for one in done])
     assert np.isfinite(values[1:]).all()
     np.testing.assert_allclose(np.nansum(values, 0), activity[:, 0].sum(), rtol=1e-4)

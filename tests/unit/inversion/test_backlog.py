@@ -13,7 +13,7 @@ N, WINDOW = 5, 12
 
 def activity_at(index):
     header = messages.Activity(
-        session="s", seq=0, t=0.0, index=index, frame=0, t_frame=0.0
+        session="s", seq=0, t=0.0, encoder_frame=index, frame=0, t_frame=0.0
     )
     return QueuedActivity(header, np.full(N, index, np.float32))
 
@@ -39,7 +39,7 @@ def test_activity_is_queued_in_order_and_gaps_are_filled(case):
         backlog.push(activity_at(index))
     assert len(backlog) == len(queued)
     popped = backlog.pop_oldest(len(backlog))
-    assert [s.header.index for s in popped] == [abs(index) for index in queued]
+    assert [s.header.encoder_frame for s in popped] == [abs(index) for index in queued]
     for found, index in zip(popped, queued, strict=True):
         expected = np.full(N, index if index >= 0 else np.nan)
         np.testing.assert_array_equal(found.values, expected)
@@ -50,9 +50,9 @@ def test_the_oldest_frames_are_removed_first():
     backlog = Backlog(WINDOW)
     for index in range(10):
         backlog.push(activity_at(index))
-    assert [s.header.index for s in backlog.pop_oldest(6)] == list(range(6))
+    assert [s.header.encoder_frame for s in backlog.pop_oldest(6)] == list(range(6))
     assert len(backlog) == 4
-    assert [s.header.index for s in backlog.pop_oldest(6)] == list(range(6, 10))
+    assert [s.header.encoder_frame for s in backlog.pop_oldest(6)] == list(range(6, 10))
     assert backlog.pop_oldest(6) == []
 
 

@@ -28,7 +28,13 @@ NOW = 0.0  # a deadline that is always past
 
 def queue_activity(index, values, behavior):
     header = messages.Activity(
-        session="s", seq=0, t=0.0, index=index, frame=0, t_frame=0.0, behavior=behavior
+        session="s",
+        seq=0,
+        t=0.0,
+        encoder_frame=index,
+        frame=0,
+        t_frame=0.0,
+        behavior=behavior,
     )
     return QueuedActivity(header, values)
 

@@ -88,18 +88,22 @@ PUBLISHED = {
     ),
     "activity": (
         messages.Activity(
-            **OUT, index=1, frame=2, t_frame=3.0, behavior=(None, 2.0, 1.5, None)
+            **OUT,
+            encoder_frame=1,
+            frame=2,
+            t_frame=3.0,
+            behavior=(None, 2.0, 1.5, None),
         ),
         np.array([0.5, np.nan, -1.0], np.float32),
     ),
     "activity of nobody": (
-        messages.Activity(**OUT, index=1, frame=2, t_frame=3.0),
+        messages.Activity(**OUT, encoder_frame=1, frame=2, t_frame=3.0),
         np.empty(0, np.float32),
     ),
     "movie": (
         messages.Movie(
             **OUT,
-            index=9,
+            encoder_frame=9,
             n_final=1,
             lag_s=0.4,
             shape=(2, 2, 3),
@@ -109,14 +113,17 @@ PUBLISHED = {
         np.stack([IMAGE, IMAGE + 6]),
     ),
     "stimulus": (
-        messages.AlignedStimulus(**OUT, index=1, clip="c", shape=(2, 3)),
+        messages.AlignedStimulus(**OUT, encoder_frame=1, clip="c", shape=(2, 3)),
         IMAGE,
     ),
-    "quality": (messages.Quality(**OUT, index=1, lag_s=0.4), np.empty(0, np.uint8)),
+    "quality": (
+        messages.Quality(**OUT, encoder_frame=1, lag_s=0.4),
+        np.empty(0, np.uint8),
+    ),
     "quality with predictions": (
         messages.Quality(
             **OUT,
-            index=1,
+            encoder_frame=1,
             lag_s=0.4,
             held_out=messages.HeldOutPrediction(-3, [4, 9], [[0.5, 0.25], [1.0, -0.5]]),
         ),
@@ -125,7 +132,7 @@ PUBLISHED = {
     "quality with a map": (
         messages.Quality(
             **OUT,
-            index=1,
+            encoder_frame=1,
             lag_s=0.4,
             shape=(2, 3),
             metrics={"null_pixel_correlation": 0.1},
@@ -198,7 +205,7 @@ def test_behaviour_values_have_the_order_of_the_behaviour_names():
 
 @pytest.mark.parametrize("n_values", [2, 5])
 def test_activity_with_another_number_of_behaviour_values_is_refused(n_values):
-    message = messages.Activity(**OUT, index=1, frame=2, t_frame=3.0)
+    message = messages.Activity(**OUT, encoder_frame=1, frame=2, t_frame=3.0)
     topic, header, payload = messages.encode_published(message)
     fields = json.loads(header) | {"behavior": [1.0] * n_values}
     with pytest.raises(WireError, match=f"length {len(BEHAVIOR)}"):

@@ -46,7 +46,7 @@ def record_session(folder: Path) -> Path:
                     session="s",
                     seq=0,
                     t=received_s(i),
-                    index=i,
+                    encoder_frame=i,
                     lag_s=0.2,
                     metrics=quality,
                 )

@@ -126,7 +126,7 @@ def test_the_information_fraction_is_the_mean_over_final_images(
 def test_messages_come_back_as_they_were_published(recorder: Recorder):
     latency = {"register": messages.LatencyPercentiles(p50=1, p95=2, p99=3, max=4, n=5)}
     health = world.make_health(latency_ms=latency, gaps=messages.GapCounts(network=3))
-    quality = messages.Quality(session="s", seq=0, t=0, index=9, lag_s=0.2)
+    quality = messages.Quality(session="s", seq=0, t=0, encoder_frame=9, lag_s=0.2)
     recorder.add_health(health)
     recorder.add_quality(quality)
     recorder.close()

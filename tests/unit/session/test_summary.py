@@ -102,7 +102,7 @@ def test_latencies_measured_by_a_process_replace_those_of_the_rows(recorder: Rec
 def test_quality_is_the_last_value_published(recorder: Recorder):
     for known in ({"activity_correlation": 0.2, "null_activity_correlation": 0.01}, {}):
         quality = messages.Quality(
-            session="s", seq=0, t=0, index=1, lag_s=0.2, metrics=known
+            session="s", seq=0, t=0, encoder_frame=1, lag_s=0.2, metrics=known
         )
         recorder.add_quality(quality)
     summary = summarize(recorder)
