@@ -12,7 +12,7 @@ PEERS := .venv-bench/ready
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 
 .PHONY: demo test test-unit test-long lint docs \
-	bench-loop bench-front bench-inversion bench-bridge bench-screen bench-gpu \
+	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-gpu \
 	benchmarks-page gallery clean
 
 demo: $(READY)
@@ -44,11 +44,11 @@ benchmarks-page: $(READY)
 bench-loop: $(READY)
 	$(BIN)/python benchmarks/loop.py $(ARGS)
 
-bench-front: $(PEERS)
-	.venv-bench/bin/python benchmarks/front.py $(ARGS)
+bench-imaging: $(PEERS)
+	.venv-bench/bin/python benchmarks/imaging.py $(ARGS)
 
 bench-inversion: $(READY)
-	$(BIN)/python benchmarks/inversion.py $(if $(QUICK),--plan quick) $(ARGS)
+	$(BIN)/python benchmarks/inversion.py $(if $(QUICK),--mice quick) $(ARGS)
 
 bench-bridge: $(PEERS)
 	.venv-bench/bin/python benchmarks/bridge.py $(ARGS)

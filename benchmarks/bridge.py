@@ -3,13 +3,13 @@
     python benchmarks/bridge.py [--soak-seconds 1800] [--inputs 10000000] [--parts ...]
 
 Writes `benchmarks/results/bridge.json`. Parts whose programs (GNU Octave) are missing
-are skipped with a notice. Figures of parts that were not requested are kept.
+are skipped with a notice. Figures of parts that are not run stay as they are. A run
+with less time, fewer frames or fewer inputs writes `bridge.quick.json`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ import clocks
 import hops
 import octave
 import replaying
-from loop import RESULTS, machine
+from result_files import describe_machine, update_results
 from rich import print as show
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +29,7 @@ from rtrecon.core.errors import UserError
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 import run as fuzzing
 
-FILE = RESULTS / "bridge.json"
+FULL_SECONDS, FULL_SOAK_SECONDS, FULL_FRAMES = 30.0, 1800.0, 900
 
 Figures = dict[str, Any]
 
@@ -42,9 +42,8 @@ def main() -> None:
         "clocks": clocks.measure,
         "replay": lambda: {"replay_fps": replaying.measure_reading_speed()},
         "soak": lambda: _measure_soak(arguments.soak_seconds),
-        "fuzz": lambda: fuzzing.fuzz(arguments.inputs),
+        "fuzz": lambda: fuzzing.run_fuzzing(arguments.inputs),
     }
-    found = json.loads(FILE.read_text()) if FILE.exists() else {}
     for name in arguments.parts or parts:
         try:
             figures = parts[name]()
@@ -52,9 +51,18 @@ def main() -> None:
             show(f"{name}: skipped, {error}")
             continue
         _print_figures(name, figures)
-        found |= figures
-        FILE.write_text(json.dumps({**found, "machine": machine()}, indent=2) + "\n")
-    show(f"written to {FILE}")
+        figures = {**figures, "machine": describe_machine()}
+        path = update_results("bridge", figures, quick=_is_quick(arguments))
+        show(f"written to {path}")
+
+
+def _is_quick(arguments: argparse.Namespace) -> bool:
+    return (
+        arguments.seconds < FULL_SECONDS
+        or arguments.soak_seconds < FULL_SOAK_SECONDS
+        or arguments.frames < FULL_FRAMES
+        or arguments.inputs < fuzzing.FULL_INPUTS
+    )
 
 
 def _measure_transports(seconds: float) -> Figures:
@@ -78,7 +86,7 @@ def _measure_soak(seconds: float) -> Figures:
 
 
 def _print_figures(name: str, figures: Figures) -> None:
-    """Print nested figures as a table of their own, the rest as a list."""
+    """Print each nested dict as a separate table, the rest as one table."""
     console = Console()
     plain = Table(name, "", box=None)
     for key, value in figures.items():
@@ -104,10 +112,14 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     names = ("transports", "octave", "clocks", "replay", "soak", "fuzz")
     parser.add_argument("--parts", nargs="+", choices=names, help="all if not given")
-    parser.add_argument("--seconds", type=float, default=30.0, help="per transport")
-    parser.add_argument("--soak-seconds", type=float, default=1800.0)
-    parser.add_argument("--frames", type=int, default=900, help="per Octave run")
-    parser.add_argument("--inputs", type=int, default=fuzzing.INPUTS)
+    parser.add_argument(
+        "--seconds", type=float, default=FULL_SECONDS, help="per transport"
+    )
+    parser.add_argument("--soak-seconds", type=float, default=FULL_SOAK_SECONDS)
+    parser.add_argument(
+        "--frames", type=int, default=FULL_FRAMES, help="per Octave run"
+    )
+    parser.add_argument("--inputs", type=int, default=fuzzing.FULL_INPUTS)
     return parser.parse_args()
 
 

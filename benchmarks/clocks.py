@@ -1,4 +1,4 @@
-"""Error of the clock fit, for simulated clocks that are known.
+"""Error of the clock fit, for simulated clocks whose true time is known.
 
 Ten minutes each. By edges: a line that changes once a second, read with an error of
 1 ms. By the wall clock: frames at 30 Hz that arrive 5 ms late on average, at random.
@@ -26,18 +26,16 @@ CLOCKS = {
 def simulate_errors_ms(name: str, seconds: float, seed: int = 0) -> list[float]:
     """Return the error of the fitted time just before each pair."""
     clock, rate_hz, rank = CLOCKS[name]
-    fit, found = ClockFit(rank), []
-    ours_s = np.arange(0, seconds, 1 / rate_hz)
-    shown, read = (
-        clock.clock_time(ours_s),
-        clock.read_time(ours_s, np.random.default_rng(seed)),
-    )
-    for ours, theirs, told in zip(ours_s, shown, read, strict=True):
-        guess = fit.to_reference_time(float(theirs))
-        if guess is not None and ours >= WARM_UP_S:
-            found.append(1e3 * abs(guess - ours))
-        fit.add_pair(float(told), float(ours))
-    return found
+    fit, errors_ms = ClockFit(rank), []
+    true_s = np.arange(0, seconds, 1 / rate_hz)
+    clock_s = clock.clock_time(true_s)
+    read_s = clock.read_time(true_s, np.random.default_rng(seed))
+    for true, exact, read in zip(true_s, clock_s, read_s, strict=True):
+        estimate = fit.to_reference_time(float(exact))
+        if estimate is not None and true >= WARM_UP_S:
+            errors_ms.append(1e3 * abs(estimate - true))
+        fit.add_pair(float(read), float(true))
+    return errors_ms
 
 
 def measure(seconds: float = 600.0) -> dict[str, float]:

@@ -2,15 +2,15 @@
 
     python benchmarks/gpu.py [--quick] [--hops 20]
 
-The published encoder has its full size and random weights, for only time matters here.
-On a GPU, writes `benchmarks/results/gpu.json`; without one the CPU is measured, with
-one model and a few steps, and nothing is written.
+The published encoder has its full size and random weights, because only time is
+measured. On a GPU, writes `benchmarks/results/gpu.json` (`gpu.quick.json` with --quick
+or fewer hops). Without a GPU the CPU is measured, with one model and a few steps, and
+nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from loop import RESULTS, machine
+from result_files import describe_machine, write_results
 from rich import print as show
 from rich.progress import track
 from rich.table import Table
@@ -43,8 +43,8 @@ from rtrecon.inversion.objective import InverseProblem
 
 HOP_FRAMES, WINDOW_FRAMES, RATE_HZ = 6, 36, 30.0
 HOP_S = HOP_FRAMES / RATE_HZ
-BUDGET = 0.8  # share of a hop that steps may fill, as set
-WARM_HOPS = 2
+BUDGET = 0.8  # share of a hop that steps may fill, as in the settings
+WARM_HOPS, FULL_HOPS = 2, 20
 N_NEURONS = 7500  # about those of a published mouse
 MEAN_BEHAVIOR = (40.0, 1.0, 150.0, 150.0)
 WHOLE = Architecture()
@@ -59,7 +59,10 @@ NARROW = Architecture(
 
 @dataclass(frozen=True)
 class Case:
-    """What is inverted. models: of the published encoder; 0 is the compact one."""
+    """The encoder that is inverted.
+
+    models: number of models of the published encoder; 0 means the compact encoder.
+    """
 
     models: int
     n_neurons: int
@@ -70,13 +73,13 @@ class Case:
         kind = f"published, {self.models} models" if self.models else "compact"
         return f"{kind}, {self.n_neurons} neurons, {self.precision}"
 
-    def encoder(self, device: torch.device) -> LiveEncoder:
-        """Make it, with random weights."""
+    def make_encoder(self, device: torch.device) -> LiveEncoder:
+        """Return the encoder, with random weights."""
         if not self.models:
             return _make_compact(self.n_neurons).to(device)
-        made = _make_dwiseneuro(self).to(device)
-        made.dwiseneuro.dtype = getattr(torch, self.precision)
-        return made
+        live = _make_dwiseneuro(self).to(device)
+        live.dwiseneuro.dtype = getattr(torch, self.precision)
+        return live
 
 
 def main() -> None:
@@ -87,16 +90,19 @@ def main() -> None:
         show("torch finds no GPU: this measures the CPU")
     devices.configure_torch(repeatable=False)
     cases = list(_list_cases(device.type == "cuda", arguments.quick))
-    found = {}
+    figures = {}
     for case in track(cases):
         slow = device.type == "cpu" and case.models and not arguments.quick
-        found[str(case)] = _measure_case(case, device, 1 if slow else arguments.hops)
-    show(_make_table(found))
-    if device.type == "cuda" and not arguments.quick:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / "gpu.json"
-        about = {"machine": machine(), "gpu": torch.cuda.get_device_name(device)}
-        path.write_text(json.dumps({**about, "cases": found}, indent=2) + "\n")
+        figures[str(case)] = _measure_case(case, device, 1 if slow else arguments.hops)
+    show(_make_table(figures))
+    if device.type == "cuda":
+        results = {
+            "machine": describe_machine(),
+            "gpu": torch.cuda.get_device_name(device),
+            "cases": figures,
+        }
+        is_quick = arguments.quick or arguments.hops < FULL_HOPS
+        path = write_results("gpu", results, quick=is_quick)
         show(f"written to {path}")
 
 
@@ -109,12 +115,12 @@ def _list_cases(on_gpu: bool, quick: bool) -> Iterator[Case]:
 
 
 def _measure_case(case: Case, device: torch.device, hops: int) -> dict[str, Any]:
-    """Return figures of a case; its sentence where it does not fit the memory."""
+    """Return figures of a case, or a notice if it does not fit into memory."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     with suppress(UserError):
-        encoder = case.encoder(device)
+        encoder = case.make_encoder(device)
         return {**_measure_hops(encoder, hops), "memory_mb": _memory_mb(device)}
     return {"notes": ["the device has too little memory for it"]}
 
@@ -148,14 +154,14 @@ def _run_hop(
     inverter: MapInversion, new: tuple[torch.Tensor, torch.Tensor]
 ) -> list[float]:
     """Push new activity, step until the time budget is used; return ms of each step."""
-    started = time.perf_counter()
+    started_s = time.perf_counter()
     inverter.push_activity(*new)
     ends: list[float] = [time.perf_counter()]
     while True:
         inverter.step(0.5)
         inverter.synchronize()
         ends.append(time.perf_counter())
-        if ends[-1] + (ends[-1] - ends[-2]) > started + BUDGET * HOP_S:
+        if ends[-1] + (ends[-1] - ends[-2]) > started_s + BUDGET * HOP_S:
             return (1e3 * np.diff(ends)).tolist()
 
 
@@ -188,27 +194,27 @@ def _make_dwiseneuro(case: Case) -> LiveDwiseNeuro:
 def _make_compact(n_neurons: int) -> CompactEncoder:
     torch.manual_seed(0)
     n_coef = len(load_checkpoint(find_checkpoint("demo")).prior.mean)
-    made = CompactEncoder(n_coef, n_neurons).requires_grad_(False)
-    made.spatial_filters.normal_(0, n_coef**-0.5)
-    made.temporal_weights.normal_()
-    made.set_normalization_pool(
+    encoder = CompactEncoder(n_coef, n_neurons).requires_grad_(False)
+    encoder.spatial_filters.normal_(0, n_coef**-0.5)
+    encoder.temporal_weights.normal_()
+    encoder.set_normalization_pool(
         np.random.default_rng(0).uniform(0, IMAGE_SHAPE, (n_neurons, 2))
     )
-    return made
+    return encoder
 
 
-def _make_table(found: dict[str, dict[str, Any]]) -> Table:
+def _make_table(figures_by_case: dict[str, dict[str, Any]]) -> Table:
     columns = ("steps_per_hop", "step_ms_p50", "step_ms_p99", "memory_mb")
     table = Table(f"encoder; hop of {1e3 * HOP_S:.0f} ms", *columns, box=None)
-    for name, figures in found.items():
+    for name, figures in figures_by_case.items():
         table.add_row(name, *(str(figures.get(column, "-")) for column in columns))
     return table
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small; to try it out")
-    parser.add_argument("--hops", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="small, to try it")
+    parser.add_argument("--hops", type=int, default=FULL_HOPS)
     return parser.parse_args()
 
 

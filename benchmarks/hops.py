@@ -1,7 +1,7 @@
 """Latency and loss from sender to daemon, by transport and frame rate.
 
-A real daemon reads 291 neurons in 512 x 512 frames and records. All times come from its
-recording. `benchmarks/bridge.py` prints them.
+A real daemon extracts 291 neurons from 512 x 512 frames and records them. All times are
+those of its recording. `benchmarks/bridge.py` prints them.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ Figures = dict[str, float]
 
 def measure_transports(seconds: float) -> dict[str, Figures]:
     """Return the figures of each transport at 30 and 200 Hz."""
-    found = {}
+    figures = {}
     with _start_daemon(with_keys=False) as daemon:
-        found["ZeroMQ"] = _measure_run(daemon, "ZeroMQ", RATE_HZ, seconds)
-        found["framed TCP"] = _measure_run(daemon, "framed TCP", RATE_HZ, seconds)
-        found["ZeroMQ, 200 Hz"] = _measure_run(daemon, "ZeroMQ", FAST_HZ, seconds)
-        found["framed TCP, 200 Hz"] = _measure_run(
+        figures["ZeroMQ"] = _measure_run(daemon, "ZeroMQ", RATE_HZ, seconds)
+        figures["framed TCP"] = _measure_run(daemon, "framed TCP", RATE_HZ, seconds)
+        figures["ZeroMQ, 200 Hz"] = _measure_run(daemon, "ZeroMQ", FAST_HZ, seconds)
+        figures["framed TCP, 200 Hz"] = _measure_run(
             daemon, "framed TCP", FAST_HZ, seconds
         )
     with _start_daemon(with_keys=True) as daemon:
-        found["ZeroMQ, encrypted"] = _measure_run(daemon, "ZeroMQ", RATE_HZ, seconds)
-        found["ZeroMQ, encrypted, 200 Hz"] = _measure_run(
+        figures["ZeroMQ, encrypted"] = _measure_run(daemon, "ZeroMQ", RATE_HZ, seconds)
+        figures["ZeroMQ, encrypted, 200 Hz"] = _measure_run(
             daemon, "ZeroMQ", FAST_HZ, seconds
         )
-    return found
+    return figures
 
 
 def measure_soak(seconds: float) -> Figures:
@@ -79,9 +79,9 @@ def _start_daemon(with_keys: bool) -> Iterator[DaemonProcess]:
             yield daemon
 
 
-def _replace_network(settings: Settings, **given: Any) -> Settings:
+def _replace_network(settings: Settings, **fields: Any) -> Settings:
     return settings.model_copy(
-        update={"network": settings.network.model_copy(update=given)}
+        update={"network": settings.network.model_copy(update=fields)}
     )
 
 
@@ -96,14 +96,16 @@ def _write_masks(folder: Path) -> Path:
 def _open_sender(
     daemon: DaemonProcess, transport: str
 ) -> Iterator[SessionSender | TcpSender]:
-    to = daemon.settings.network
+    network = daemon.settings.network
     if transport == "framed TCP":
-        with TcpSender(to.tcp) as framed:
-            framed.send_start(SHAPE)
-            yield framed
+        with TcpSender(network.tcp) as tcp_sender:
+            tcp_sender.send_start(SHAPE)
+            yield tcp_sender
         return
-    layout = {"source": "benchmark", "rate_hz": RATE_HZ, "shape": SHAPE}
-    with closing(SessionSender(to.frames, get_client_keys(to), **layout)) as sender:
+    start = {"source": "benchmark", "rate_hz": RATE_HZ, "shape": SHAPE}
+    with closing(
+        SessionSender(network.frames, get_client_keys(network), **start)
+    ) as sender:
         if not sender.wait_for_daemon(TIMEOUT_S):
             raise RuntimeError("the daemon accepts no frames")
         yield sender

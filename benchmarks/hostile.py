@@ -1,4 +1,4 @@
-"""Lets everything happen to a rig for hours, and counts what became of its frames.
+"""Disturbs a simulated rig for hours, and accounts for every frame that it takes.
 
     python benchmarks/hostile.py [--minutes 180] [--quick]
 
@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from hostile_rig import RATE_HZ, DaemonLife, Disturbance, Rig
-from loop import machine
-from result_files import write_results
+from result_files import describe_machine, write_results
 from rich import print as show
 
 from rtrecon.session.frame_balance import balance_frames
@@ -111,7 +110,10 @@ def run_hostile(minutes: float, folder: Path) -> dict[str, Any]:
         rig.end_session()
     finally:
         rig.close()
-    return summarize_run(rig, history) | {"minutes": minutes, "machine": machine()}
+    return summarize_run(rig, history) | {
+        "minutes": minutes,
+        "machine": describe_machine(),
+    }
 
 
 def suffer_fault(rig: Rig, name: str) -> dict[str, Any]:
@@ -241,11 +243,11 @@ def main() -> int:
     arguments = parser.parse_args()
     minutes = QUICK_MINUTES if arguments.quick else arguments.minutes
     with tempfile.TemporaryDirectory() as folder:
-        found = run_hostile(minutes, Path(folder))
-    show(found["checks"])
-    path = write_results("hostile", found, quick=minutes < FULL_MINUTES)
+        figures = run_hostile(minutes, Path(folder))
+    show(figures["checks"])
+    path = write_results("hostile", figures, quick=minutes < FULL_MINUTES)
     show(f"written to {path}")
-    return 0 if all(found["checks"].values()) else 1
+    return 0 if all(figures["checks"].values()) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A simulated rig to which everything can happen, for `hostile.py`.
+"""A simulated rig that `hostile.py` disturbs.
 
 Microscope, stimulus computer and eye camera send at 30 Hz from one loop. Daemon and
 display run in processes of their own, which may be killed and started again.

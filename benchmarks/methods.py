@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import mice
 import numpy as np
+import simulated_mice
 import torch
-from mice import Plan, Subject
 from rich.progress import Progress
+from simulated_mice import MouseData, MouseSettings
 
 from rtrecon.config import InversionSettings
 from rtrecon.core.types import Array
@@ -34,7 +34,7 @@ from rtrecon.simulate.movie import RATE_HZ
 ADJACENT_WINDOWS = PublishedSettings(stride_frames=32)
 OVERLAPPING_WINDOWS = PublishedSettings()
 LAGS_FRAMES = (3, 6, 12, 24)
-_OF_UNUSUAL = "unusual", "unusual_held"
+_UNUSUAL_METHODS = "unusual", "unusual_held"
 HOP_MS = 1e3 * InversionSettings().hop_frames / RATE_HZ
 
 
@@ -47,82 +47,84 @@ class BenchmarkItem:
     """
 
     cache: Path
-    plan: Plan
+    mouse: MouseSettings
     method: str
     clip: int | None
     model: int = 0
-    source: Plan | None = None
+    source: MouseSettings | None = None
 
     @property
     def path(self) -> Path:
         """File of the movies: by name, float32 (T, 36, 64) of each clip."""
         name = f"{self.method}-clip{self.clip}-model{self.model}.npz"
-        return self.cache / self.plan.name / "movies" / name
+        return self.cache / self.mouse.name / "movies" / name
 
 
 def list_items(
-    subjects: Sequence[Subject], cache: Path, n_ensemble_clips: int
+    mice: Sequence[MouseData], cache: Path, n_ensemble_clips: int
 ) -> list[BenchmarkItem]:
     """Return all items; those that take longest come last.
 
     n_ensemble_clips: number of clips on which all models of a mouse run the published
     protocol.
     """
-    own, other = subjects[0].plan, subjects[1].plan
-    clips = range(own.n_clips)
+    first, other = mice[0].settings, mice[1].settings
+    clips = range(first.n_clips)
     items = [
-        BenchmarkItem(cache, subject.plan, "live", clip)
-        for subject in subjects
-        if subject.encoders
-        for clip in range(subject.plan.n_clips)
+        BenchmarkItem(cache, mouse.settings, "live", clip)
+        for mouse in mice
+        if mouse.encoders
+        for clip in range(mouse.settings.n_clips)
     ]
-    items += [BenchmarkItem(cache, own, method, None) for method in ("ridge", "cnn")]
+    items += [BenchmarkItem(cache, first, method, None) for method in ("ridge", "cnn")]
     items += [
-        BenchmarkItem(cache, own, method, clip)
-        for method in _OF_UNUSUAL
-        for clip in range(len(mice.UNUSUAL))
+        BenchmarkItem(cache, first, method, clip)
+        for method in _UNUSUAL_METHODS
+        for clip in range(len(simulated_mice.UNUSUAL))
     ]
     for method in ("null", "scrambled", "shuffled", "map"):
-        items += [BenchmarkItem(cache, own, method, clip) for clip in clips]
-    items += [BenchmarkItem(cache, own, "cross", clip, source=other) for clip in clips]
+        items += [BenchmarkItem(cache, first, method, clip) for clip in clips]
     items += [
-        BenchmarkItem(cache, subject.plan, "published", clip, model)
-        for subject in subjects
-        for clip in range(subject.plan.n_published or subject.plan.n_clips)
-        for model in range(subject.plan.n_models)
+        BenchmarkItem(cache, first, "cross", clip, source=other) for clip in clips
+    ]
+    items += [
+        BenchmarkItem(cache, mouse.settings, "published", clip, model)
+        for mouse in mice
+        for clip in range(mouse.settings.n_published or mouse.settings.n_clips)
+        for model in range(mouse.settings.n_models)
         if not model or clip < n_ensemble_clips
     ]
-    return [*items, BenchmarkItem(cache, own, "stride", 0)]
+    return [*items, BenchmarkItem(cache, first, "stride", 0)]
 
 
 def run_item(item: BenchmarkItem) -> str:
-    """Reconstruct and store an item; returns a few words about it."""
+    """Reconstruct and store an item; returns a text about it for the progress bar."""
     torch.set_num_threads(1)
-    subject = _load_subject(item.plan, item.cache)
-    source = subject if item.source is None else _load_subject(item.source, item.cache)
+    mouse = _load_mouse(item.mouse, item.cache)
+    source = mouse if item.source is None else _load_mouse(item.source, item.cache)
     if item.clip is None:
-        decoder = _DECODERS[item.method](subject.training)
+        decoder = _DECODERS[item.method](mouse.training)
         movies = {
             name: np.stack([decoder.decode(clip.target) for clip in clips])
-            for name, clips in (("movie", subject.test), ("unusual", subject.unusual))
+            for name, clips in (("movie", mouse.test), ("unusual", mouse.unusual))
         }
     else:
-        clips = subject.unusual if item.method in _OF_UNUSUAL else source.test
-        movies = _METHODS[item.method](item, subject, clips[item.clip])
+        clips = mouse.unusual if item.method in _UNUSUAL_METHODS else source.test
+        movies = _METHODS[item.method](item, mouse, clips[item.clip])
     item.path.parent.mkdir(exist_ok=True)
-    unfinished = item.path.with_suffix(".part")
-    with unfinished.open("wb") as file:
+    temporary = item.path.with_suffix(".part")
+    with temporary.open("wb") as file:
         np.savez(file, **movies)
-    unfinished.replace(item.path)
-    return f"{item.plan.name}: {item.method}, clip {item.clip}, model {item.model}"
+    temporary.replace(item.path)
+    return f"{item.mouse.name}: {item.method}, clip {item.clip}, model {item.model}"
 
 
 def load_movies(items: Sequence[BenchmarkItem], name: str = "movie") -> Array:
     """Return stored movies (items, T, 36, 64)."""
     movies = []
     for item in items:
-        with np.load(item.path) as done:
-            movies.append(done[name])
+        with np.load(item.path) as stored:
+            movies.append(stored[name])
     return np.stack(movies)
 
 
@@ -147,11 +149,11 @@ _Movies = dict[str, Array]
 
 def _run_live(
     item: BenchmarkItem,
-    subject: Subject,
+    mouse: MouseData,
     clip: Clip,
     settings: InversionSettings | None = None,
 ) -> _Movies:
-    encoder = subject.encoders[item.model]
+    encoder = mouse.encoders[item.model]
     replay = reconstruct_live(
         encoder, clip.target, settings=settings, lags_frames=LAGS_FRAMES
     )
@@ -159,65 +161,65 @@ def _run_live(
     return {**by_lag, "movie": replay.final, "predicted": replay.predicted_activity}
 
 
-def _run_fixed_prior(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+def _run_fixed_prior(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
     """The prior keeps the contrast of natural movies."""
-    return _run_live(item, subject, clip, InversionSettings(adaptive_prior=False))
+    return _run_live(item, mouse, clip, InversionSettings(adaptive_prior=False))
 
 
-def _run_null(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+def _run_null(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
     """Every neuron gets the activity of another one."""
     rng = np.random.default_rng([item.clip, 1])
     order = rng.permutation(clip.target.activity.shape[1])
     permuted = _replace_activity(clip, clip.target.activity[:, order])
-    return _run_live(item, subject, replace(clip, target=permuted))
+    return _run_live(item, mouse, replace(clip, target=permuted))
 
 
-def _run_scrambled(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+def _run_scrambled(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
     """Frames of activity come from other clips at random, so that time is lost."""
     rng = np.random.default_rng([item.clip, 2])
-    others = [other.target.activity for other in subject.test if other is not clip]
-    drawn = rng.choice(np.concatenate(others), len(clip.target))
+    others = [other.target.activity for other in mouse.test if other is not clip]
+    activity = rng.choice(np.concatenate(others), len(clip.target))
     return _run_live(
-        item, subject, replace(clip, target=_replace_activity(clip, drawn))
+        item, mouse, replace(clip, target=_replace_activity(clip, activity))
     )
 
 
-def _run_shuffled(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
+def _run_shuffled(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
     """Frames of activity in random order; what does not change in a clip survives."""
     order = np.random.default_rng([item.clip, 2]).permutation(len(clip.target))
     shuffled = _replace_activity(clip, clip.target.activity[order])
-    return _run_live(item, subject, replace(clip, target=shuffled))
+    return _run_live(item, mouse, replace(clip, target=shuffled))
 
 
 def _replace_activity(clip: Clip, activity: Array) -> InversionTarget:
     return replace(clip.target, activity=activity)
 
 
-def _run_map(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
-    settled = reconstruct_map(subject.encoders[item.model], clip.target)
-    return {"movie": settled.movie}
+def _run_map(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
+    result = reconstruct_map(mouse.encoders[item.model], clip.target)
+    return {"movie": result.movie}
 
 
 def _run_published(
     item: BenchmarkItem,
-    subject: Subject,
+    mouse: MouseData,
     clip: Clip,
     settings: PublishedSettings = ADJACENT_WINDOWS,
 ) -> _Movies:
-    rates = CompactPixelEncoder(subject.encoders[item.model])
+    rates = CompactPixelEncoder(mouse.encoders[item.model])
     state = item.path.with_suffix(".state")
     item.path.parent.mkdir(exist_ok=True)
-    done = reconstruct_published([rates], clip.target, settings, state=state)
-    for left in item.path.parent.glob(f"{item.path.stem}.*.safetensors"):
-        left.unlink()
-    return {"movie": done.movies[0]}
+    result = reconstruct_published([rates], clip.target, settings, state=state)
+    for state_file in item.path.parent.glob(f"{item.path.stem}.*.safetensors"):
+        state_file.unlink()
+    return {"movie": result.movies[0]}
 
 
-def _run_overlapping(item: BenchmarkItem, subject: Subject, clip: Clip) -> _Movies:
-    return _run_published(item, subject, clip, OVERLAPPING_WINDOWS)
+def _run_overlapping(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
+    return _run_published(item, mouse, clip, OVERLAPPING_WINDOWS)
 
 
-_METHODS: dict[str, Callable[[BenchmarkItem, Subject, Clip], _Movies]] = {
+_METHODS: dict[str, Callable[[BenchmarkItem, MouseData, Clip], _Movies]] = {
     "live": _run_live,
     "cross": _run_live,
     "unusual": _run_live,
@@ -236,5 +238,5 @@ _DECODERS: dict[str, Callable[[Sequence[Clip]], MovieDecoder]] = {
 
 
 @lru_cache
-def _load_subject(plan: Plan, cache: Path) -> Subject:
-    return mice.prepare(plan, cache, Progress(disable=True))
+def _load_mouse(settings: MouseSettings, cache: Path) -> MouseData:
+    return simulated_mice.prepare_mouse(settings, cache, Progress(disable=True))

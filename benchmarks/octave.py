@@ -56,23 +56,23 @@ def measure(n_frames: int) -> dict[str, float]:
     one right after the other, when no processor goes to sleep in between. Raises
     UserError without Octave.
     """
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for transport, prefix in (("tcp", ""), ("jeromq", "jeromq_")):
         busy = _run_octave(transport, n_frames, 0.0)
         paced = _run_octave(transport, n_frames, RATE_HZ)
         p50, p99 = np.percentile(paced.cost_ms[N_WARM:], [50, 99])
-        found[f"octave_{transport}_fps"] = round(busy.fps, 1)
-        found[f"{prefix}callback_ms_p50"] = round(float(p50), 3)
-        found[f"{prefix}callback_ms_p99"] = round(float(p99), 3)
+        figures[f"octave_{transport}_fps"] = round(busy.fps, 1)
+        figures[f"{prefix}callback_ms_p50"] = round(float(p50), 3)
+        figures[f"{prefix}callback_ms_p99"] = round(float(p99), 3)
         busy_ms = float(np.median(busy.cost_ms[N_WARM:]))
-        found[f"{prefix}callback_busy_ms_p50"] = round(busy_ms, 3)
-        found[f"octave_{transport}_lost"] = n_frames - len(paced.arrived_s)
-    return found
+        figures[f"{prefix}callback_busy_ms_p50"] = round(busy_ms, 3)
+        figures[f"octave_{transport}_lost"] = n_frames - len(paced.arrived_s)
+    return figures
 
 
 def _run_octave(transport: str, n_frames: int, rate_hz: float) -> OctaveRun:
     addresses = {name: ADDRESS.format(port) for name, port in PORTS.items()}
-    doors = DaemonSockets.bind_all(
+    daemon_sockets = DaemonSockets.bind_all(
         NetworkSettings(
             frames=addresses["jeromq"],
             tcp=addresses["tcp"],
@@ -87,17 +87,17 @@ def _run_octave(transport: str, n_frames: int, rate_hz: float) -> OctaveRun:
             arguments = (
                 f"'transport', '{transport}', 'address', '{addresses[transport]}'"
             )
-            play = _start(
+            octave = _start_octave(
                 f"callbacks('{result.as_posix()}', {n_frames}, {rate_hz}, {LINES}, "
                 f"{arguments})"
             )
-            arrived_s = _receive_arrivals(doors, play)
+            arrived_s = _receive_arrivals(daemon_sockets, octave)
             return OctaveRun(arrived_s, np.array(json.loads(result.read_text())))
     finally:
-        doors.close()
+        daemon_sockets.close()
 
 
-def _start(call: str) -> subprocess.Popen[bytes]:
+def _start_octave(call: str) -> subprocess.Popen[bytes]:
     octave = shutil.which("octave-cli")
     if not octave or not JEROMQ.exists():
         raise UserError(
@@ -110,18 +110,20 @@ def _start(call: str) -> subprocess.Popen[bytes]:
 
 
 def _receive_arrivals(
-    doors: DaemonSockets, play: subprocess.Popen[bytes]
+    daemon_sockets: DaemonSockets, octave: subprocess.Popen[bytes]
 ) -> list[float]:
-    """Take frames in until the play ends; return when each came."""
+    """Receive frames until Octave ends; return the arrival time of each."""
     arrived_s: list[float] = []
     deadline_s = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline_s:
-        if doors.frames.poll(100):
-            message, _ = messages.decode_incoming(doors.frames.recv_multipart())
+        if daemon_sockets.frames.poll(100):
+            message, _ = messages.decode_incoming(
+                daemon_sockets.frames.recv_multipart()
+            )
             arrived_s += [time.monotonic()] * isinstance(message, messages.Frame)
-        elif play.poll() is not None:
+        elif octave.poll() is not None:
             return arrived_s
-    play.kill()
+    octave.kill()
     raise UserError(f"Octave did not end within {TIMEOUT_S:g} s")
 
 

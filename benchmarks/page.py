@@ -2,8 +2,8 @@
 
     make benchmarks-page
 
-The text stands in `page.md.jinja`, every number in `results/*.json`: after a benchmark
-ran, this page is written again and says what was measured.
+The text is in `page.md.jinja`, every number in `results/*.json`. Run it again after a
+benchmark.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def render_page(results: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     for digits in range(4):
-        environment.filters[f"d{digits}"] = _rounding(digits)
+        environment.filters[f"d{digits}"] = _make_rounding_filter(digits)
     figures = {name: figures for name, figures in results.items() if name != "loop"}
     return environment.get_template("page.md.jinja").render(
         loop_=results["loop"], loop_machine=results["loop"]["machine"], **figures
     )
 
 
-def _rounding(digits: int) -> Any:
+def _make_rounding_filter(digits: int) -> Any:
     def round_text(value: float | None) -> str:
         if value is None:
             return "not measured"

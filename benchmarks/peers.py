@@ -1,7 +1,7 @@
 """Other packages on the same frames, each used as its own documentation recommends.
 
 Every package is optional: `make_available` reports those that are not installed. None
-is a dependency of rtrecon. `make bench-front` installs them beside it.
+is a dependency of rtrecon. `make bench-imaging` installs them beside it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ MARGIN_PX = 16
 
 
 def make_available(
-    makers: dict[str, Callable[..., object]], *given: object
+    makers: dict[str, Callable[..., object]], *arguments: object
 ) -> dict[str, object]:
     """Return the result of each maker; report the packages that cannot be imported."""
-    made = {}
+    available = {}
     for name, maker in makers.items():
         try:
-            made[name] = maker(*given)
+            available[name] = maker(*arguments)
         except ImportError as error:
             print(f"  {name} is left out: {error}")
-    return made
+    return available
 
 
 # -- rigid: template -> estimate ------------------------------------------------------
@@ -72,10 +72,10 @@ def make_skimage(template: Array) -> Estimate:
     registration = importlib.import_module("skimage.registration")
 
     def estimate(frame: Array) -> Array:
-        found = registration.phase_cross_correlation(
+        shift, *_ = registration.phase_cross_correlation(
             template, frame, upsample_factor=10, normalization=None
         )
-        return -np.asarray(found[0])
+        return -np.asarray(shift)
 
     return estimate
 
@@ -149,9 +149,9 @@ def make_jnormcorre_blocks(template: Array) -> tuple[Array, Estimate]:
     centers = np.stack(np.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2)
 
     def estimate(frame: Array) -> Array:
-        batch, most = frame[None].astype(np.float32), (MARGIN_PX, MARGIN_PX)
+        batch, max_shift_px = frame[None].astype(np.float32), (MARGIN_PX, MARGIN_PX)
         shifts = correct.register_frames_to_template_pwrigid(
-            batch, template, stride, stride, overlap, overlap, most, 10, 5, 0.0
+            batch, template, stride, stride, overlap, overlap, max_shift_px, 10, 5, 0.0
         )[1]
         return -np.asarray(shifts)[0]
 
@@ -172,7 +172,7 @@ def make_sparse_extraction(
 ) -> Callable[[Array], tuple[Array, Array]]:
     """Return scipy's sparse product, after conversion of the frame to float32."""
     size = cells.shape[0] * cells.shape[1]
-    matrices = [_matrix(masks, size) for masks in (cells, neuropil)]
+    matrices = [_make_matrix(masks, size) for masks in (cells, neuropil)]
 
     def extract(frame: Array) -> tuple[Array, Array]:
         flat = frame.reshape(-1).astype(np.float32)
@@ -181,9 +181,9 @@ def make_sparse_extraction(
     return extract
 
 
-def _matrix(masks: RoiSet, size: int) -> csr_array:
-    index = masks.rows.astype(np.int32) * masks.shape[1] + masks.cols
-    parts = masks.weights, index, masks.indptr.astype(np.int32)
+def _make_matrix(masks: RoiSet, size: int) -> csr_array:
+    indices = masks.rows.astype(np.int32) * masks.shape[1] + masks.cols
+    parts = masks.weights, indices, masks.indptr.astype(np.int32)
     return csr_array(parts, shape=(len(masks), size))
 
 
@@ -244,13 +244,13 @@ def _find_peak(scores: Array) -> Array:
     x = min(max(int(x), 1), scores.shape[1] - 2)
     return np.array(
         [
-            y + _parabola_peak(*scores[y - 1 : y + 2, x]),
-            x + _parabola_peak(*scores[y, x - 1 : x + 2]),
+            y + _fit_parabola_peak(*scores[y - 1 : y + 2, x]),
+            x + _fit_parabola_peak(*scores[y, x - 1 : x + 2]),
         ]
     )
 
 
-def _parabola_peak(before: float, at: float, after: float) -> float:
+def _fit_parabola_peak(before: float, at: float, after: float) -> float:
     bend = before - 2 * at + after
     return 0.5 * (before - after) / bend if bend else 0.0
 

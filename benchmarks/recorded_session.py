@@ -1,10 +1,10 @@
-"""Size of a recorded session on disk, and severe NWB complaints about its export.
+"""Size of a recorded session on disk, and severe messages about its NWB export.
 
     python benchmarks/recorded_session.py [--seconds 45]
 
 Simulates a session of a thousand neurons, with movie, stimulus and behaviour. At least
-40 seconds are needed: NWB inspection takes data with fewer images than neurons for
-transposed.
+40 seconds are needed: NWB inspector takes an array with fewer images than neurons
+for a transposed one.
 """
 
 from __future__ import annotations
@@ -49,12 +49,14 @@ def measure_session(seconds: float = SECONDS) -> dict[str, float]:
 
 def _simulate_and_measure(seconds: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
-        plan = DemoRequest(seconds=seconds, headless=True, output_folder=Path(scratch))
-        run_demo(plan, show, lambda done, total: None)
+        request = DemoRequest(
+            seconds=seconds, headless=True, output_folder=Path(scratch)
+        )
+        run_demo(request, show, lambda done, total: None)
         (folder,) = list_sessions(Path(scratch) / "session")
         return {
             "mb_per_minute": compute_mb_per_minute(folder),
-            "nwb_critical": count_severe_complaints(
+            "nwb_critical": count_severe_messages(
                 folder, Path(scratch) / "session.nwb"
             ),
         }
@@ -65,15 +67,15 @@ def compute_mb_per_minute(folder: Path) -> float:
     session = Session(folder)
     growing = [*(folder / "arrays.zarr").rglob("*"), *folder.glob("*.jsonl")]
     size_mb = sum(file.stat().st_size for file in growing if file.is_file()) / 1e6
-    lasted_s = len(session.frames) / session.about.rate_hz
-    return round(60 * size_mb / lasted_s, 1)
+    duration_s = len(session.frames) / session.about.rate_hz
+    return round(60 * size_mb / duration_s, 1)
 
 
-def count_severe_complaints(folder: Path, out: Path) -> int:
-    """Return how many severe complaints a session's NWB meets with; pynwb's count."""
+def count_severe_messages(folder: Path, out: Path) -> int:
+    """Return how many severe messages nwbinspector and pynwb have about an export."""
     export_nwb(ExportRequest(folder, out, subject=SUBJECT), lambda *stage: None)
-    told = [message for message in inspect_nwbfile(nwbfile_path=str(out)) if message]
-    severe = [message for message in told if message.importance in SEVERE]
+    found = [message for message in inspect_nwbfile(nwbfile_path=str(out)) if message]
+    severe = [message for message in found if message.importance in SEVERE]
     for message in severe:
         show(f"{message.object_name}: {message.message}")
     return len(severe)

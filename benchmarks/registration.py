@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import call_timing
 import numpy as np
-import pairs
 import peers
-import worlds
+import simulated_fields
 from peers import Estimate
 
 from rtrecon.config import RegistrationSettings
@@ -34,13 +34,16 @@ class MethodResult:
 
 def compare_rigid() -> list[MethodResult]:
     """Compare estimates of whole-frame motion; the first row is ours."""
-    found = {k: worlds.rigid_world(p, N_FRAMES) for k, p in worlds.PHOTONS.items()}
-    bright = found["hi"]
-    mine = _make_our_estimate(bright.template)
-    rows = [_measure_rigid("rtrecon", _make_our_estimate, found, None)]
+    fields = {
+        light: simulated_fields.simulate_rigid_motion(photons, N_FRAMES)
+        for light, photons in simulated_fields.PHOTONS.items()
+    }
+    template = fields["hi"].template
+    ours = _make_our_estimate(template)
+    rows = [_measure_rigid("rtrecon", _make_our_estimate, fields, None)]
     for name, maker in peers.RIGID.items():
-        if peers.make_available({name: maker}, bright.template):
-            rows.append(_measure_rigid(name, maker, found, mine))
+        if peers.make_available({name: maker}, template):
+            rows.append(_measure_rigid(name, maker, fields, ours))
     return rows
 
 
@@ -54,39 +57,44 @@ def _make_our_estimate(template: Array) -> Estimate:
     return estimate
 
 
-def _measure_rigid(name, maker, found, mine) -> MethodResult:  # type: ignore[no-untyped-def]
+def _measure_rigid(name, maker, fields, ours) -> MethodResult:  # type: ignore[no-untyped-def]
     errors = {
-        light: _measure_rigid_error_px(maker(world.template), world)
-        for light, world in found.items()
+        light: _measure_rigid_error_px(maker(field.template), field)
+        for light, field in fields.items()
     }
-    theirs, frames = maker(found["hi"].template), list(found["hi"].frames)
-    timing = pairs.time_calls(theirs, frames)
-    ratio = pairs.measure_time_ratio(mine, theirs, frames[:N_SLOW]) if mine else None
+    theirs, frames = maker(fields["hi"].template), list(fields["hi"].frames)
+    timing = call_timing.time_calls(theirs, frames)
+    ratio = (
+        call_timing.measure_time_ratio(ours, theirs, frames[:N_SLOW]) if ours else None
+    )
     return MethodResult(name, timing.p50, timing.p99, ratio, errors)
 
 
 def _measure_rigid_error_px(
-    estimate: Estimate, world: worlds.World
+    estimate: Estimate, field: simulated_fields.MovingField
 ) -> tuple[float, float]:
-    errors = np.array([estimate(f) for f in world.frames]) - world.shifts_px
+    errors = np.array([estimate(f) for f in field.frames]) - field.shifts_px
     distances = np.hypot(*(errors - np.median(errors, 0)).T)
     return float(np.median(distances)), float(np.percentile(distances, 95))
 
 
 def compare_nonrigid() -> list[MethodResult]:
     """Compare estimates of motion by rows; the first row is ours."""
-    found = {k: worlds.row_world(p, N_FRAMES // 2) for k, p in worlds.PHOTONS.items()}
-    rows = [_measure_nonrigid("rtrecon (and moved)", _make_our_row_estimate, found)]
+    fields = {
+        light: simulated_fields.simulate_row_motion(photons, N_FRAMES // 2)
+        for light, photons in simulated_fields.PHOTONS.items()
+    }
+    rows = [_measure_nonrigid("rtrecon (and moved)", _make_our_row_estimate, fields)]
     for name, maker in peers.NONRIGID.items():
-        if peers.make_available({name: maker}, found["hi"].template):
-            rows.append(_measure_nonrigid(name, maker, found))
+        if peers.make_available({name: maker}, fields["hi"].template):
+            rows.append(_measure_nonrigid(name, maker, fields))
     return rows
 
 
 def _make_our_row_estimate(template: Array) -> tuple[Array, Estimate]:
     registrar = Registrar(template, RegistrationSettings(nonrigid=True))
     moved = np.empty_like(template)
-    middle = worlds.SIDE_PX / 2
+    middle = simulated_fields.SIDE_PX / 2
     centers = np.array([(row, middle) for row in registrar.strip_rows])
 
     def estimate(frame: Array) -> Array:
@@ -97,28 +105,28 @@ def _make_our_row_estimate(template: Array) -> tuple[Array, Estimate]:
     return centers, estimate
 
 
-def _measure_nonrigid(name, maker, found) -> MethodResult:  # type: ignore[no-untyped-def]
+def _measure_nonrigid(name, maker, fields) -> MethodResult:  # type: ignore[no-untyped-def]
     errors = {}
-    for light, world in found.items():
-        centers, estimate = maker(world.template)
-        errors[light] = _measure_block_error_px(centers, estimate, world)
-    _, estimate = maker(found["hi"].template)
-    timing = pairs.time_calls(estimate, list(found["hi"].frames))
+    for light, field in fields.items():
+        centers, estimate = maker(field.template)
+        errors[light] = _measure_block_error_px(centers, estimate, field)
+    _, estimate = maker(fields["hi"].template)
+    timing = call_timing.time_calls(estimate, list(fields["hi"].frames))
     return MethodResult(name, timing.p50, timing.p99, None, errors)
 
 
 def _measure_block_error_px(
-    centers: Array, estimate: Estimate, world: worlds.World
+    centers: Array, estimate: Estimate, field: simulated_fields.MovingField
 ) -> tuple[float, float]:
     """Error at the middle of each 64 lines, in every column of blocks."""
-    lines = worlds.SIDE_PX // N_ROW_BLOCKS
+    lines = simulated_fields.SIDE_PX // N_ROW_BLOCKS
     block_rows = np.arange(N_ROW_BLOCKS) * lines + lines / 2
-    truth = world.shifts_px.reshape(-1, N_ROW_BLOCKS, 1, lines, 2).mean(3)
-    found = [
+    truth = field.shifts_px.reshape(-1, N_ROW_BLOCKS, 1, lines, 2).mean(3)
+    estimates = [
         _interpolate_rows(estimate(frame), centers, block_rows)
-        for frame in world.frames
+        for frame in field.frames
     ]
-    errors = np.array(found) - truth
+    errors = np.array(estimates) - truth
     errors -= np.median(errors, (0, 1, 2))
     distances = np.hypot(errors[..., 0], errors[..., 1])
     return float(np.median(distances)), float(np.percentile(distances, 95))

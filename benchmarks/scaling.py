@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import call_timing
 import numpy as np
-import pairs
-import worlds
+import simulated_fields
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -29,10 +29,12 @@ def measure_scaling() -> dict[str, dict[str, float]]:
         str(side): _median_processing_ms(side, 1000, N_FRAMES) for side in SIDES_PX[1:]
     }
     by_rois = {
-        str(n): _median_processing_ms(worlds.SIDE_PX, n, N_FRAMES) for n in ROI_COUNTS
+        str(n): _median_processing_ms(simulated_fields.SIDE_PX, n, N_FRAMES)
+        for n in ROI_COUNTS
     }
     per_plane = {
-        str(p): p * _median_processing_ms(worlds.SIDE_PX, 1000 // p, 30) for p in PLANES
+        str(p): p * _median_processing_ms(simulated_fields.SIDE_PX, 1000 // p, 30)
+        for p in PLANES
     }
     return {"side_px": by_side, "rois": by_rois, "planes": per_plane}
 
@@ -43,7 +45,7 @@ def measure_voltage_imaging() -> dict[str, float]:
     return {"p50_ms": timing.p50, "p99_ms": timing.p99, "hz": 1e3 / timing.p99}
 
 
-def draw_scaling(found: dict[str, dict[str, float]], path: Path) -> None:
+def draw_scaling(costs_ms: dict[str, dict[str, float]], path: Path) -> None:
     """Write the plot."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -53,7 +55,7 @@ def draw_scaling(found: dict[str, dict[str, float]], path: Path) -> None:
         "planes": "planes of a volume (1000 ROIs in all)",
     }
     for axes, (key, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
-        x, y = [int(k) for k in found[key]], list(found[key].values())
+        x, y = [int(k) for k in costs_ms[key]], list(costs_ms[key].values())
         axes.loglog(x, y, "o-", color=_BLUE)
         axes.set_xticks(x, [str(k) for k in x], minor=False)
         axes.set_xticks([], minor=True)
@@ -71,22 +73,24 @@ def _median_processing_ms(side_px: int, n_rois: int, n_frames: int) -> float:
     return _time_processing(side_px, n_rois, n_frames).p50
 
 
-def _time_processing(side_px: int, n_rois: int, n_frames: int) -> pairs.CallTimes:
+def _time_processing(side_px: int, n_rois: int, n_frames: int) -> call_timing.CallTimes:
     template, frames = _create_field(side_px)
     settings = Settings()
-    masks = make_cell_masks(worlds.scattered_rois(n_rois, side_px), settings.traces)
-    chain = FrameProcessor(template, masks, _RATE_HZ, settings)
-    shown = [frames[k % len(frames)] for k in range(n_frames)]
-    return pairs.time_calls(chain.process_frame, shown)
+    masks = make_cell_masks(
+        simulated_fields.scatter_rois(n_rois, side_px), settings.traces
+    )
+    processor = FrameProcessor(template, masks, _RATE_HZ, settings)
+    repeated = [frames[k % len(frames)] for k in range(n_frames)]
+    return call_timing.time_calls(processor.process_frame, repeated)
 
 
 def _create_field(side_px: int) -> tuple[Array, list[Array]]:
     """Return a field of this side, tiled or cut from the standard one, and frames."""
-    world = worlds.rigid_world(worlds.PHOTONS["hi"], 8)
-    times = -(-side_px // worlds.SIDE_PX)
+    field = simulated_fields.simulate_rigid_motion(simulated_fields.PHOTONS["hi"], 8)
+    n_tiles = -(-side_px // simulated_fields.SIDE_PX)
 
     def cut(image: Array) -> Array:
-        tiled = np.tile(image, (times, times))[:side_px, :side_px]
+        tiled = np.tile(image, (n_tiles, n_tiles))[:side_px, :side_px]
         return np.ascontiguousarray(tiled)
 
-    return cut(world.template), [cut(frame) for frame in world.frames]
+    return cut(field.template), [cut(frame) for frame in field.frames]

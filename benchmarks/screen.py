@@ -3,13 +3,13 @@
     python benchmarks/screen.py [--parts ...] [--pairs 5] [--soak-minutes 30]
 
 Writes `benchmarks/results/screen.json`, and the memory over the soak test as
-`screen.png`. Figures of parts that are not run stay as they are.
+`screen.png`. Figures of parts that are not run stay as they are. A run with fewer pairs
+or less time writes `screen.quick.json` and `screen.quick.png`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +21,14 @@ import numpy as np
 import recorded_session
 import redraw
 from attached import Attached, LoopResult, memory_growth_mb, run
-from loop import RESULTS, machine
+from result_files import describe_machine, get_result_path, update_results
 from rich import print as show
 from rich.table import Table
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-FILE = RESULTS / "screen.json"
+FULL_SECONDS, FULL_PAIRS, FULL_SOAK_MINUTES = 60.0, 5, 30.0
 NOTHING_ATTACHED = Attached()
 EVERYTHING = Attached(n_displays=3, record=True, rules=closed_loop.make_rules())
 
@@ -41,16 +41,23 @@ def main() -> None:
         "redraw": lambda _: redraw.measure(),
         "daemon": lambda folder: _measure_daemon(arguments, folder),
         "recorded": lambda _: recorded_session.measure_session(),
-        "soak": lambda folder: _run_soak_test(arguments.soak_minutes, folder),
+        "soak": lambda folder: _run_soak_test(arguments, folder),
     }
-    figures = json.loads(FILE.read_text()) if FILE.exists() else {}
     for name in arguments.parts or parts:
         with tempfile.TemporaryDirectory() as scratch:
             measured = parts[name](Path(scratch))
         show(_make_table(measured))
-        figures |= {**measured, "machine": machine()}
-        FILE.write_text(json.dumps(figures, indent=2) + "\n")
-    show(f"written to {FILE}")
+        figures = {**measured, "machine": describe_machine()}
+        path = update_results("screen", figures, quick=_is_quick(arguments))
+        show(f"written to {path}")
+
+
+def _is_quick(arguments: argparse.Namespace) -> bool:
+    return (
+        arguments.seconds < FULL_SECONDS
+        or arguments.pairs < FULL_PAIRS
+        or arguments.soak_minutes < FULL_SOAK_MINUTES
+    )
 
 
 def _measure_daemon(arguments: argparse.Namespace, folder: Path) -> Figures:
@@ -78,11 +85,13 @@ def _measure_daemon(arguments: argparse.Namespace, folder: Path) -> Figures:
     }
 
 
-def _run_soak_test(minutes: float, folder: Path) -> Figures:
+def _run_soak_test(arguments: argparse.Namespace, folder: Path) -> Figures:
     """Run for a long time with everything attached; memory must not grow."""
+    minutes = arguments.soak_minutes
     result = run(60 * minutes, EVERYTHING, folder / "soak")
     growth_mb = memory_growth_mb(result)
-    _plot_memory(result)
+    plot = get_result_path("screen", quick=_is_quick(arguments), suffix=".png")
+    _plot_memory(result, plot)
     return {
         "soak_minutes": minutes,
         "soak_memory_growth_mb": max(growth_mb.values()),
@@ -90,14 +99,14 @@ def _run_soak_test(minutes: float, folder: Path) -> Figures:
     }
 
 
-def _plot_memory(result: LoopResult) -> None:
+def _plot_memory(result: LoopResult, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
     for name, used_mb in sorted(result.memory_mb.items()):
         minutes = np.array(result.memory_times_s[-len(used_mb) :]) / 60
         axes.plot(minutes, used_mb, label=name)
     axes.set(xlabel="minutes", ylabel="memory, MB", ylim=(0, None))
     figure.legend(loc="outside upper center", ncols=4)
-    figure.savefig(RESULTS / "screen.png", dpi=120)
+    figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
@@ -114,10 +123,10 @@ def _parse_arguments() -> argparse.Namespace:
     names = ("redraw", "daemon", "recorded", "soak")
     parser.add_argument("--parts", nargs="+", choices=names, help="default: all")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="duration of each run"
+        "--seconds", type=float, default=FULL_SECONDS, help="duration of each run"
     )
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--soak-minutes", type=float, default=30.0)
+    parser.add_argument("--pairs", type=int, default=FULL_PAIRS)
+    parser.add_argument("--soak-minutes", type=float, default=FULL_SOAK_MINUTES)
     return parser.parse_args()
 
 

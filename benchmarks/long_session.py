@@ -1,12 +1,12 @@
 """Inverts half an hour of movie as in a live session, and looks for drift.
 
-    python benchmarks/long.py [--minutes 30] [--every 5]
+    python benchmarks/long_session.py [--minutes 30] [--every 5]
 
 One frame processor and one inversion run without a restart. The simulated mouse of the
 demo encoder sees movies that the encoder was not trained on, and every hop gets as many
-steps as two cores have time for. Writes `benchmarks/results/long.json` (of less than 30
-minutes: `long.quick.json`): for every block of minutes, r over all pixels of the final
-frames, the time that the steps of a hop took, and memory.
+steps as two cores have time for. Writes `benchmarks/results/long_session.json` (of less
+than 30 minutes: `long_session.quick.json`): for every block of minutes, r over all
+pixels of the final frames, the time that the steps of a hop took, and memory.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from loop import machine
-from result_files import write_results
+from result_files import describe_machine, write_results
 from rich import print as show
 from rich.progress import track
 
@@ -71,34 +70,40 @@ def main() -> None:
     per_block = round(arguments.every * 60 * RATE_HZ / InversionSettings().hop_frames)
     blocks = []
     for _ in track(range(round(arguments.minutes / arguments.every)), "inverting"):
-        figures = _summarize_hops(
+        block = _summarize_hops(
             list(islice(hops, per_block))
         )  # the frames are released
-        blocks.append(figures | {"memory_mb": round(memory.measure_mb())})
+        blocks.append(block | {"memory_mb": round(memory.measure_mb())})
         show(blocks[-1])
-    found = {"minutes_each": arguments.every, "blocks": blocks, "machine": machine()}
-    write_results("long", found, quick=arguments.minutes < FULL_MINUTES)
+    figures = {
+        "minutes_each": arguments.every,
+        "blocks": blocks,
+        "machine": describe_machine(),
+    }
+    write_results("long_session", figures, quick=arguments.minutes < FULL_MINUTES)
 
 
 def _simulate_frames(checkpoint: Checkpoint, minutes: int) -> Iterator[SimulatedFrame]:
     """Image movies of one minute each, and process the frames as the daemon does."""
     card, settings = checkpoint.card, Settings()
     mouse = card.metadata["simulated"]
-    world = make_imaged_mouse(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
+    imaged = make_imaged_mouse(
+        mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"]
+    )
     masks = make_cell_masks(card.rois, settings.traces)
-    chain = FrameProcessor(card.mean_image[0], masks, RATE_HZ, settings)
+    processor = FrameProcessor(card.mean_image[0], masks, RATE_HZ, settings)
     # Deconvolution looks ahead, so activity belongs to the oldest queued frame.
     queued = deque[tuple[Array, Array]](
         maxlen=settings.traces.deconvolution_lag_frames + 1
     )
-    pixels = np.empty(world.field.tissue.shape, np.int16)
+    pixels = np.empty(imaged.field.tissue.shape, np.int16)
     for minute in range(minutes + 1):  # one more: the last frames stay queued
         movie = make_natural_movie(_PART_FRAMES, _SEED + minute)
-        session = simulate_session(world, movie, "long", _SEED + minute)
+        session = simulate_session(imaged, movie, "long", _SEED + minute)
         behavior = session.behavior.stack_measured()
         for index in range(len(session)):
             session.recording.render_frame(index, pixels)
-            activity = chain.process_frame(pixels).activity
+            activity = processor.process_frame(pixels).activity
             queued.append((movie[index], behavior[index]))
             if len(queued) == queued.maxlen:
                 yield SimulatedFrame(*queued[0], activity)
@@ -107,32 +112,32 @@ def _simulate_frames(checkpoint: Checkpoint, minutes: int) -> Iterator[Simulated
 def _invert_frames(
     checkpoint: Checkpoint, frames: Iterator[SimulatedFrame]
 ) -> Iterator[InvertedHop]:
-    settings, low = InversionSettings(), make_dct_basis()
+    settings, basis = InversionSettings(), make_dct_basis()
     problem = InverseProblem.from_checkpoint(checkpoint, settings)
     inversion = MapInversion(problem, settings.window_frames, settings.seed)
-    shown = deque[Array]([np.zeros((36, 64))] * settings.window_frames)
+    stimuli = deque[Array]([np.zeros((36, 64))] * settings.window_frames)
     while hop := list(islice(frames, settings.hop_frames)):
         activity = torch.from_numpy(np.stack([frame.activity for frame in hop]))
         raw_behavior = np.stack([frame.behavior for frame in hop]).astype(np.float32)
         behavior = checkpoint.calibration.standardize_behavior(
             torch.from_numpy(raw_behavior)
         )
-        made = low.to_pixels(inversion.push_activity(activity, behavior))
-        shown.extend(frame.stimulus for frame in hop)
+        movie = basis.to_pixels(inversion.push_activity(activity, behavior))
+        stimuli.extend(frame.stimulus for frame in hop)
         began_s = time.perf_counter()
         for step in range(STEPS_PER_HOP):
             inversion.step(step / (STEPS_PER_HOP - 1))
         steps_ms = 1e3 * (time.perf_counter() - began_s)
-        yield InvertedHop(np.stack([shown.popleft() for _ in hop]), made, steps_ms)
+        stimulus = np.stack([stimuli.popleft() for _ in hop])
+        yield InvertedHop(stimulus, movie, steps_ms)
 
 
 def _summarize_hops(hops: list[InvertedHop]) -> dict[str, float]:
-    made, shown = (
-        np.concatenate(each) for each in list(zip(*hops, strict=True))[1::-1]
-    )
+    movie = np.concatenate([hop.movie for hop in hops])
+    stimulus = np.concatenate([hop.stimulus for hop in hops])
     steps_ms = [hop.steps_ms for hop in hops]
     return {
-        "r": round(video_correlation(made, shown), 3),
+        "r": round(video_correlation(movie, stimulus), 3),
         "steps_ms_p50": round(float(np.median(steps_ms)), 1),
         "steps_ms_p99": round(float(np.percentile(steps_ms, 99)), 1),
     }

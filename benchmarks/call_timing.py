@@ -44,12 +44,12 @@ class CallTimes:
 def time_calls(step: Callable[[Array], object], inputs: Sequence[Array]) -> CallTimes:
     """Time one call for each input, after a call that does not count."""
     step(inputs[0])
-    taken = []
-    for given in inputs:
+    durations_ms = []
+    for value in inputs:
         start = time.perf_counter()
-        step(given)
-        taken.append(1e3 * (time.perf_counter() - start))
-    return CallTimes(np.array(taken))
+        step(value)
+        durations_ms.append(1e3 * (time.perf_counter() - start))
+    return CallTimes(np.array(durations_ms))
 
 
 def measure_time_ratio(
@@ -59,9 +59,9 @@ def measure_time_ratio(
     rounds: int = 9,
 ) -> float:
     """Return ours / theirs: median over rounds in which both take the same inputs."""
-    found = []
+    ratios = []
     for k in range(rounds):
         pair = (ours, theirs) if k % 2 else (theirs, ours)
         first, second = (float(time_calls(step, inputs).ms.sum()) for step in pair)
-        found.append(first / second if k % 2 else second / first)
-    return float(np.median(found))
+        ratios.append(first / second if k % 2 else second / first)
+    return float(np.median(ratios))

@@ -1,11 +1,11 @@
 """Compares variants of the live inversion on validation clips.
 
-    python benchmarks/tried.py [--plan whole|quick] [--cache FOLDER] [--clips N]
+    python benchmarks/variants.py [--mice full|quick] [--cache FOLDER] [--clips N]
 
 The mouse, its encoder and the cache are those of `inversion.py`. The clips are used for
 neither training nor testing: movies, and noise and gratings (`unusual`, final frames).
-Each row changes one parameter. Writes `benchmarks/results/tried.json`, or
-`tried.quick.json` with the plan quick.
+Each row changes one parameter. Writes `benchmarks/results/variants.json`;
+with the quick mouse or fewer clips, `variants.quick.json`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mice
 import numpy as np
+import simulated_mice
 import torch
-from loop import machine
-from mice import Subject
-from result_files import write_results
+from result_files import describe_machine, write_results
 from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
+from simulated_mice import MouseData
 
 from rtrecon.config import InversionSettings
 from rtrecon.encoder.checkpoint import Checkpoint
@@ -34,8 +33,9 @@ from rtrecon.inversion.offline.live_and_map import STEPS_PER_HOP, reconstruct_li
 from rtrecon.inversion.offline.results import SKIPPED_FRAMES
 from rtrecon.metrics.similarity import video_correlation
 
+FULL_CLIPS = 8
 LAGS_FRAMES = (3, 6, 12, 24)
-USED = InversionSettings()
+DEFAULTS = InversionSettings()
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class ParameterTrial:
     data_weight_factor: float = 1.0
     span_frames: int = MAX_LAG_FRAMES
     prior_sd_factor: float = 1.0
-    hop_frames: int = USED.hop_frames
-    window_frames: int = USED.window_frames
+    hop_frames: int = DEFAULTS.hop_frames
+    window_frames: int = DEFAULTS.window_frames
     adaptive: bool = True
 
 
@@ -81,29 +81,34 @@ def main() -> None:
     """Score all variants, print and write the table."""
     arguments = _parse_arguments()
     torch.set_num_threads(1)
-    plan = mice.PLANS[arguments.plan][0]
+    settings = simulated_mice.MOUSE_SETS[arguments.mice][0]
     with Progress() as progress:
-        subject = mice.prepare(replace(plan, n_models=1), arguments.cache, progress)
-        clips, unusual = mice.tuning_clips(plan, arguments.cache, progress)
-    clips, found = clips[: arguments.clips], {}
-    for trial in track(TRIALS, "trying"):
-        encoder = _create_variant(subject, trial)
-        of_unusual = _score_variant(encoder, trial, unusual)["final"]
-        found[trial.name] = _score_variant(encoder, trial, clips) | {
-            "unusual": of_unusual
+        mouse = simulated_mice.prepare_mouse(
+            replace(settings, n_models=1), arguments.cache, progress
+        )
+        clips, unusual = simulated_mice.prepare_tuning_clips(
+            settings, arguments.cache, progress
+        )
+    clips, scores = clips[: arguments.clips], {}
+    for trial in track(TRIALS, "variants"):
+        encoder = _create_variant(mouse, trial)
+        unusual_r = _score_variant(encoder, trial, unusual)["final"]
+        scores[trial.name] = _score_variant(encoder, trial, clips) | {
+            "unusual": unusual_r
         }
-    _print_table(found)
-    figures = {"clips": len(clips), "r": found, "machine": machine()}
-    write_results("tried", figures, quick=arguments.plan == "quick")
+    _print_table(scores)
+    figures = {"clips": len(clips), "r": scores, "machine": describe_machine()}
+    is_full = arguments.mice != "quick" and arguments.clips >= FULL_CLIPS
+    write_results("variants", figures, quick=not is_full)
 
 
-def _create_variant(subject: Subject, trial: ParameterTrial) -> Checkpoint:
+def _create_variant(mouse: MouseData, trial: ParameterTrial) -> Checkpoint:
     """Return the encoder with the trial's prior, fitted to the training movies."""
-    shown = [clip.stimulus for clip in subject.training if clip.stimulus is not None]
-    coef = make_dct_basis().from_pixels(np.concatenate(shown))
-    prior = fit_prior(coef, mice.CLIP_FRAMES, trial.span_frames)
+    stimuli = [clip.stimulus for clip in mouse.training if clip.stimulus is not None]
+    coef = make_dct_basis().from_pixels(np.concatenate(stimuli))
+    prior = fit_prior(coef, simulated_mice.CLIP_FRAMES, trial.span_frames)
     prior = replace(prior, innovation_sd=prior.innovation_sd * trial.prior_sd_factor)
-    return replace(subject.encoders[0], prior=prior)
+    return replace(mouse.encoders[0], prior=prior)
 
 
 def _score_variant(
@@ -119,10 +124,12 @@ def _score_variant(
     lags = [lag for lag in LAGS_FRAMES if lag < trial.window_frames]
     r: dict[str, list[float]] = {}
     for clip in clips:
-        made = reconstruct_live(
+        replay = reconstruct_live(
             encoder, clip.target, trial.steps, settings, lags_frames=lags
         )
-        movies = {f"lag{lag}": made.movies[lag] for lag in lags} | {"final": made.final}
+        movies = {f"lag{lag}": replay.movies[lag] for lag in lags} | {
+            "final": replay.final
+        }
         for name, movie in movies.items():
             r.setdefault(name, []).append(_score_movie(movie, clip))
     return {name: float(np.mean(values)) for name, values in r.items()}
@@ -136,10 +143,10 @@ def _score_movie(movie: np.ndarray, clip: Clip) -> float:
     return video_correlation(movie[counted], clip.stimulus[counted])
 
 
-def _print_table(found: dict[str, dict[str, float]]) -> None:
+def _print_table(scores_by_trial: dict[str, dict[str, float]]) -> None:
     names = [*(f"lag{lag}" for lag in LAGS_FRAMES), "final", "unusual"]
-    table = Table("tried", *names, box=None)
-    for trial, scores in found.items():
+    table = Table("variant", *names, box=None)
+    for trial, scores in scores_by_trial.items():
         cells = [f"{scores[name]:.3f}" if name in scores else "" for name in names]
         table.add_row(trial, *cells)
     Console().print(table)
@@ -147,10 +154,10 @@ def _print_table(found: dict[str, dict[str, float]]) -> None:
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=mice.CACHE)
-    parser.add_argument("--plan", choices=mice.PLANS, default="whole")
+    parser.add_argument("--cache", type=Path, default=simulated_mice.CACHE)
+    parser.add_argument("--mice", choices=simulated_mice.MOUSE_SETS, default="full")
     parser.add_argument(
-        "--clips", type=int, default=8, help="number of validation clips"
+        "--clips", type=int, default=FULL_CLIPS, help="number of validation clips"
     )
     return parser.parse_args()
 
