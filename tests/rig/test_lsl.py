@@ -77,12 +77,12 @@ def lsl(tmp_path_factory):
 @pytest.fixture(scope="module")
 def streams(lsl):
     """The LSL streams of a lab: a pupil camera, a wheel, marker programs."""
-    made = {}
+    outlets = {}
     for name, (channels, is_text) in STREAMS.items():
         kind = lsl.cf_string if is_text else lsl.cf_float32
         info = lsl.StreamInfo(name, "Test", channels, 0, kind, f"test {name}")
-        made[name] = lsl.StreamOutlet(info)
-    return made
+        outlets[name] = lsl.StreamOutlet(info)
+    return outlets
 
 
 class MicroscopeWithClock(SimulatedMicroscope):
@@ -131,8 +131,8 @@ def session(tmp_path_factory, lsl, streams):
     folder = tmp_path_factory.mktemp("session")
     (folder / "clips").mkdir()
     write_movie(folder / "clips" / "clouds.mp4", clip(), scale=4)
-    given = SETTINGS.model_copy(update={"clips": folder / "clips"})
-    settings = make_small_settings(folder, lsl=given)
+    lsl_settings = SETTINGS.model_copy(update={"clips": folder / "clips"})
+    settings = make_small_settings(folder, lsl=lsl_settings)
     with (
         DaemonProcess(folder, settings) as daemon,
         BackgroundProcess(
@@ -141,7 +141,7 @@ def session(tmp_path_factory, lsl, streams):
         MicroscopeWithClock(daemon) as scope,
     ):
         out = {
-            what: LslRecording(lsl, f"tested {what}") for what in ("quality", "events")
+            name: LslRecording(lsl, f"tested {name}") for name in ("quality", "events")
         }
         for outlet in streams.values():
             assert outlet.wait_for_consumers(START_TIMEOUT_S), bridge.output
@@ -216,11 +216,11 @@ def test_published_activity_is_written_to_lsl(session):
     assert stream.info.channel_count() == len(record.about.neuron_ids)
     assert stream.info.nominal_srate() == record.about.encoder_rate_hz
     published = {row.tobytes() for row in np.nan_to_num(record.activity.read_values())}
-    given = np.nan_to_num(np.array(stream.samples, np.float32))
-    assert all(row.tobytes() in published for row in given)
+    streamed = np.nan_to_num(np.array(stream.samples, np.float32))
+    assert all(row.tobytes() in published for row in streamed)
 
 
-def test_events_and_quality_have_their_own_lsl_streams(session):
+def test_events_and_quality_have_separate_lsl_streams(session):
     _, out, *_ = session
     names = {json.loads(sample[0])["name"] for sample in out["events"].samples}
     assert "mark" in names

@@ -42,10 +42,10 @@ def make_checkpoint(n_neurons: int = N_NEURONS, seed: int = 0) -> Checkpoint:
     """Return an encoder of simple and complex cells, some of them slow."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
-    low, prior = make_dct_basis(), make_natural_prior()
+    basis, prior = make_dct_basis(), make_natural_prior()
     centers = rng.uniform((0, 0), IMAGE_SHAPE, (n_neurons, 2))
-    model = CompactEncoder(low.n_coef, n_neurons).requires_grad_(False)
-    filters = make_gabors(centers, rng) @ low.vectors.T
+    model = CompactEncoder(basis.n_coef, n_neurons).requires_grad_(False)
+    filters = make_gabors(centers, rng) @ basis.vectors.T
     seen = (filters.square() @ prior.variance).sqrt()
     model.spatial_filters = filters / seen[:, None]
     model.set_normalization_pool(centers)
@@ -62,19 +62,23 @@ def make_checkpoint(n_neurons: int = N_NEURONS, seed: int = 0) -> Checkpoint:
         behavior_mean=MEAN,
         behavior_sd=SD,
         identifiability=torch.ones(IMAGE_SHAPE),
-        innovation_power=torch.full((low.n_coef,), 0.1),
+        innovation_power=torch.full((basis.n_coef,), 0.1),
         data_weight=0.25,
     )
     rois = make_scattered_rois(list(range(n_neurons)), FIELD)
-    card = Card(Path("known.safetensors"), rois, np.ones((1, *FIELD), np.float32), {})
+    card = Card(
+        Path("checkpoint.safetensors"), rois, np.ones((1, *FIELD), np.float32), {}
+    )
     return Checkpoint(card, model, prior, calibration)
 
 
 def save_encoder(path: Path, seed: int = 0, **meta: object) -> Path:
     """Save that encoder to a file."""
-    known = make_checkpoint(seed=seed)
+    checkpoint = make_checkpoint(seed=seed)
     save_checkpoint(
-        replace(known, card=replace(known.card, path=path, metadata=dict(meta)))
+        replace(
+            checkpoint, card=replace(checkpoint.card, path=path, metadata=dict(meta))
+        )
     )
     return path
 
@@ -102,14 +106,14 @@ def make_gabors(centers: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
 @functools.cache
 def make_clip(n_frames: int = 96, seed: int = 1, neurons: int = N_NEURONS) -> Clip:
     """Return a movie, and single-trial activity of `make_checkpoint(neurons)`."""
-    known = make_checkpoint(neurons)
+    checkpoint = make_checkpoint(neurons)
     generator = torch.Generator().manual_seed(seed)
-    low, prior = make_dct_basis(), known.prior
-    z = torch.randn(MEMORY_FRAMES + n_frames, low.n_coef, generator=generator)
-    movie = low.to_pixels(prior.generate_frames(z, prior.mean))
+    basis, prior = make_dct_basis(), checkpoint.prior
+    z = torch.randn(MEMORY_FRAMES + n_frames, basis.n_coef, generator=generator)
+    movie = basis.to_pixels(prior.generate_frames(z, prior.mean))
     standardized = torch.randn(n_frames, len(BEHAVIOR), generator=generator)
-    expected = known.encoder.predict_from_filtered(
-        known.encoder.apply_spatial_filters(low.from_pixels(movie)), standardized
+    expected = checkpoint.encoder.predict_from_filtered(
+        checkpoint.encoder.apply_spatial_filters(basis.from_pixels(movie)), standardized
     )
     activity = torch.poisson(expected * COUNTS, generator) / COUNTS
     behavior = MEAN + SD * standardized
@@ -117,26 +121,26 @@ def make_clip(n_frames: int = 96, seed: int = 1, neurons: int = N_NEURONS) -> Cl
         name=f"clip-{seed}",
         target=InversionTarget(activity.numpy(), behavior.numpy()),
         stimulus=movie[MEMORY_FRAMES - 1 :],
-        neuron_ids=known.card.rois.ids,
+        neuron_ids=checkpoint.card.rois.ids,
     )
 
 
 @functools.cache
 def make_linear_clip(seed: int, noise: float = 0.3) -> Clip:
     """Return a clip of neurons that are weighted sums of the frame LATE frames ago."""
-    low = make_dct_basis()
-    spread = torch.where(torch.arange(low.n_coef) < N_COEF, 4.0, 0.0)
+    basis = make_dct_basis()
+    spread = torch.where(torch.arange(basis.n_coef) < N_COEF, 4.0, 0.0)
     rho = torch.full_like(spread, 0.9)
     prior = Prior(0 * spread, rho, spread * (1 - 0.9**2) ** 0.5, frame_error_sd=spread)
     generator = torch.Generator().manual_seed(100 + seed)
-    z = torch.randn(1 + LATE + LINEAR_FRAMES, low.n_coef, generator=generator)
+    z = torch.randn(1 + LATE + LINEAR_FRAMES, basis.n_coef, generator=generator)
     coef = prior.generate_frames(z, prior.mean)
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(N_COEF, LINEAR_NEURONS)) / N_COEF**0.5 / 4
     activity = 5 + coef[:-LATE, :N_COEF].numpy() @ weights
     activity += noise * np.random.default_rng(seed).normal(size=activity.shape)
     target = InversionTarget(activity.astype(np.float32), np.zeros((LINEAR_FRAMES, 2)))
-    return Clip(f"linear {seed}", target, low.to_pixels(coef)[LATE:])
+    return Clip(f"linear {seed}", target, basis.to_pixels(coef)[LATE:])
 
 
 def exchange_activity(target: InversionTarget) -> InversionTarget:
@@ -145,10 +149,10 @@ def exchange_activity(target: InversionTarget) -> InversionTarget:
     return InversionTarget(target.activity[:, order], target.behavior)
 
 
-def compute_pixel_r(made: np.ndarray, shown: np.ndarray) -> float:
+def compute_pixel_r(reconstructed: np.ndarray, stimulus: np.ndarray) -> float:
     """Return r over all pixels after the encoder's memory is filled."""
-    settled = slice(MEMORY_FRAMES, None)
-    return video_correlation(made[settled], shown[settled])
+    counted = slice(MEMORY_FRAMES, None)
+    return video_correlation(reconstructed[counted], stimulus[counted])
 
 
 def record_clip(folder: Path, clip: Clip, first: int = 0) -> Path:

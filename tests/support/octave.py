@@ -26,16 +26,19 @@ MATLAB = BRIDGE / "matlab"
 HELPERS = Path(__file__).parent / "octave_path"
 JARS = Path("/usr/share/java")  # of Debian's libjeromq-java
 OCTAVE_S = 120.0
+SHAPE = (24, 40)  # lines, pixels: they differ, so a transposed image is noticed
+TRANSPORTS = ("tcp", "jeromq")
+RNG = np.random.default_rng(5)
 
 
 def require_octave() -> str:
     """Return the Octave program; skip the test if it is not installed."""
-    found = shutil.which("octave-cli")
-    if not found:
+    program = shutil.which("octave-cli")
+    if not program:
         pytest.skip(
             "GNU Octave is not installed (Debian: octave, default-jre-headless)"
         )
-    return found
+    return program
 
 
 def require_jeromq() -> str:
@@ -71,7 +74,7 @@ def read_output(process: subprocess.Popen[str]) -> str:
 
 @dataclass
 class ScanImageScript:
-    """What ScanImage does, event by event, at `rate_hz` or as fast as possible."""
+    """The events of ScanImage, played at `rate_hz` or as fast as possible."""
 
     folder: Path
     settings: dict
@@ -174,10 +177,10 @@ def _convert_value(text: str) -> object:
 class MessageCollector:
     """Collects the messages that arrive at the daemon's sockets, decoded."""
 
-    def __init__(self, wire_settings: NetworkSettings) -> None:
+    def __init__(self, network: NetworkSettings) -> None:
         self.received: list[tuple[messages.IncomingMessage, Array]] = []
         self.notices: list[str] = []
-        self._sockets = DaemonSockets.bind_all(wire_settings)
+        self._sockets = DaemonSockets.bind_all(network)
 
     def __enter__(self) -> MessageCollector:
         return self
@@ -187,8 +190,8 @@ class MessageCollector:
 
     def collect_until_ended(self, process: subprocess.Popen[str]) -> str:
         """Collect messages until a process has ended; return its output."""
-        ended = time.monotonic() + OCTAVE_S
-        while process.poll() is None and time.monotonic() < ended:
+        deadline_s = time.monotonic() + OCTAVE_S
+        while process.poll() is None and time.monotonic() < deadline_s:
             self._receive_one()
         while self._receive_one():
             pass
@@ -196,9 +199,9 @@ class MessageCollector:
 
     def collect_until(self, condition: Callable[[], bool]) -> None:
         """Collect messages until the condition holds."""
-        ended = time.monotonic() + OCTAVE_S
+        deadline_s = time.monotonic() + OCTAVE_S
         while not condition():
-            assert time.monotonic() < ended, (
+            assert time.monotonic() < deadline_s, (
                 f"timeout after {len(self.received)} messages"
             )
             self._receive_one()
@@ -220,3 +223,27 @@ class MessageCollector:
             )
         self.notices += self._sockets.poll_authentication()
         return has_message
+
+
+def choose_transport(
+    script: ScanImageScript, transport: str, network: NetworkSettings
+) -> ScanImageScript:
+    """Let a script send by this transport; return it."""
+    if transport == "jeromq":
+        script.jar = require_jeromq()
+        script.arguments = ["transport", "jeromq", "address", network.frames]
+    return script
+
+
+def draw_images(n: int, shape=SHAPE, dtype=np.int16) -> np.ndarray:
+    """Return random images (n, lines, pixels)."""
+    low = np.iinfo(dtype).min // 40  # negative values are in every real recording
+    return RNG.integers(low, 3000, (n, *shape)).astype(dtype)
+
+
+def run_script(
+    script: ScanImageScript, network: NetworkSettings
+) -> tuple[MessageCollector, str]:
+    """Run a script to its end; return the messages it sent and its output."""
+    with MessageCollector(network) as collector:
+        return collector, collector.collect_until_ended(script.start())

@@ -1,6 +1,6 @@
 """A program for torchrun: train, interrupt, resume, and fail in one process.
 
-The result is written into the folder that is given.
+Writes the result into the folder of its first argument.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ def interrupt_after_first_epoch(progress: EpochProgress) -> None:
 
 def main(folder: Path) -> None:
     with join_process_group("cpu", "auto") as context:
-        mine = make_job(folder / "e.training_state", context)
+        job = make_job(folder / "e.training_state", context)
         try:
-            fit_encoder(mine, interrupt_after_first_epoch)
+            fit_encoder(job, interrupt_after_first_epoch)
         except Interrupted:
             context.barrier()  # until the state is written
-        fitted = fit_encoder(mine, lambda _: None)
+        fitted = fit_encoder(job, lambda _: None)
         if context.is_main:
             history = [dataclasses.astuple(progress) for progress in fitted.history]
             torch.save([history, fitted.encoder.state_dict()], folder / "together.pt")
         context.barrier()
         if not context.is_main:
             raise UserError(ERROR_TEXT)
-        context.all_reduce([torch.zeros(1)])  # which the other does not live to see
+        context.all_reduce([torch.zeros(1)])  # the other process has failed by then
 
 
 if __name__ == "__main__":
