@@ -35,7 +35,7 @@ def rois(
     ] = None,
     diameter_um: Annotated[
         float | None,
-        typer.Option(help="The same in um, if the file knows the size of a pixel."),
+        typer.Option(help="Diameter in um; the file must store the pixel size."),
     ] = None,
     channel: Annotated[
         int | None, typer.Option(help="Channel number. Default: the first.")

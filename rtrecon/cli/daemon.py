@@ -45,7 +45,7 @@ def check(
         bool, typer.Option("--listen", help="Report what senders send.")
     ] = False,
 ) -> None:
-    """Check settings, files and ports; measure what this computer sustains."""
+    """Check settings, files and ports; measure the speed of this computer."""
     loaded = config.load(settings)
     if listen:
         from rtrecon.diagnostics.listen import report_incoming

@@ -27,7 +27,7 @@ def display(
     control: Annotated[
         str | None,
         typer.Option(
-            help="Address at which the daemon takes requests. Default: that of the "
+            help="Address at which the daemon receives requests. Default: that of the "
             "settings."
         ),
     ] = None,

@@ -14,7 +14,7 @@ def keys(
     folder: Annotated[Path, typer.Argument(help="Key folder of the daemon.")],
     computer: Annotated[
         list[str] | None,
-        typer.Argument(help="Other computers; each gets a key folder of its own."),
+        typer.Argument(help="Other computers; each gets a separate key folder."),
     ] = None,
 ) -> None:
     """Make the keys that encrypt all messages and identify allowed computers."""

@@ -19,8 +19,8 @@ KeyFolder = Annotated[
 EncoderFiles = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Encoder; repeat it for an ensemble. Default: the session's own; demo to "
-        "simulate."
+        help="Encoder; repeat it for an ensemble. Default: that of the session; demo "
+        "in a simulation."
     ),
 ]
 MouseName = Annotated[

@@ -20,7 +20,7 @@ def reconstruct(
     method: Annotated[
         Literal["live", "map", "published"],
         typer.Option(
-            help="live: as the live inversion did; map: offline, without deadlines; "
+            help="live: as in the live session; map: offline, without deadlines; "
             "published: the published protocol."
         ),
     ] = "live",

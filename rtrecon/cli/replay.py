@@ -53,18 +53,18 @@ def replay(
     control: Annotated[
         str | None,
         typer.Option(
-            help="Address at which the daemon takes requests; needed if its ports are "
-            "not the default ones."
+            help="Address at which the daemon receives requests; needed if its ports "
+            "are not the default ones."
         ),
     ] = None,
     frames: Annotated[
         Path | None,
-        typer.Option(help="Recording with the images of a session without images."),
+        typer.Option(help="Recording of the images, if the session has none."),
     ] = None,
     tier: Annotated[
         str | None,
         typer.Option(
-            help="Tier of Sensorium trials. Default: trials without training."
+            help="Tier of Sensorium trials. Default: trials that are not for training."
         ),
     ] = None,
     trial: Annotated[

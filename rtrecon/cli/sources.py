@@ -31,11 +31,11 @@ FieldName = Annotated[
 ]
 NChannels = Annotated[
     int | None,
-    typer.Option(help="Channels that alternate in a TIFF, if it does not tell."),
+    typer.Option(help="Channels that alternate in a TIFF that does not store it."),
 ]
 NPlanes = Annotated[
     int | None,
-    typer.Option(help="Planes of a volume in a TIFF, if it does not tell."),
+    typer.Option(help="Planes of a volume in a TIFF that does not store it."),
 ]
 DatasetAxes = Annotated[
     str,

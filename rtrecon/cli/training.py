@@ -43,8 +43,8 @@ def train(
     freeze_core: Annotated[
         str | None,
         typer.Option(
-            help="Encoder of other neurons (or demo) whose core to keep; only the "
-            "readouts of the new neurons are trained."
+            help="Encoder of other neurons (or demo) whose core to reuse; trains only "
+            "the readouts of the new neurons."
         ),
     ] = None,
     resume: Annotated[
@@ -171,7 +171,7 @@ def adapt(
     ] = 16,
     device: Device = "cpu",
 ) -> None:
-    """Add to published encoders what live inversion and MAP need."""
+    """Prepare published encoders for live inversion and MAP."""
     from rtrecon.training import adapt as adaptation
     from rtrecon.training import assess_encoder
 
