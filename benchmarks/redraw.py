@@ -64,7 +64,7 @@ def _measure_window(address: str, seconds: float) -> dict[str, float]:
     from rtrecon.display import DisplayOptions
     from rtrecon.display.application import create_application
     from rtrecon.display.client import DisplayClient
-    from rtrecon.display.panels.quality import QualityState
+    from rtrecon.display.panel_states.quality import QualityState
     from rtrecon.display.window import Window
 
     create_application(headless=True)

@@ -3,7 +3,7 @@
 Nothing here uses Qt. Time is an argument (seconds of any monotonic clock) and messages
 are arguments: the same messages at the same times always give the same state.
 
-Every panel brings its own `PanelState`, which stores what that panel draws.
+Every panel has a `PanelState`, which stores what that panel draws.
 `DisplayState` gives each message to the panel states that ask for its type, and stores
 what belongs to no panel: the movie, the health of the processes, the newest event.
 """

@@ -6,8 +6,7 @@ the panel shows the prediction beside the activity that was recorded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -16,6 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from rtrecon.core.types import Array
 from rtrecon.display import theme
+from rtrecon.display.panel_states.held_out import N_COLUMNS, RANKS, HeldOutState
 from rtrecon.display.panels.panel import (
     PLOT_MARGIN_PX,
     Panel,
@@ -24,21 +24,8 @@ from rtrecon.display.panels.panel import (
     make_time_plot,
 )
 from rtrecon.display.playback import ENCODER_RATE_HZ
-from rtrecon.display.ring_buffers import ColumnRing
-from rtrecon.display.state import PanelState
-from rtrecon.metrics.similarity import neuron_correlations
-from rtrecon.protocol.messages import (
-    Activity,
-    HeldOutPrediction,
-    PublishedMessage,
-    Quality,
-)
 
-N_COLUMNS = 600  # encoder frames: 20 s at 30 Hz, as long as quality is averaged over
 DURATION_S = N_COLUMNS / ENCODER_RATE_HZ
-MIN_FRAMES = 90  # with fewer frames r means nothing
-RANKS = (1.0, 0.75, 0.5, 0.25)  # fraction of the neurons with a smaller or equal r
-_RANK_INTERVAL_FRAMES = 150  # neurons that change rows all the time cannot be followed
 _SMOOTHING_S = 0.2
 _ROW_PITCH = 1.5  # a trace spans 1; the rest is for its name
 _TOOL_TIP = (
@@ -49,84 +36,6 @@ _TOOL_TIP = (
     "the highest r, and the neurons at\nthree, two and one quarter of the ranking. "
     "0 s: the newest frame with a prediction."
 )
-
-
-class NeuronTrace(NamedTuple):
-    """One neuron: (N_COLUMNS,) recorded and predicted, NaN where unknown, and r."""
-
-    neuron: int
-    r: float
-    recorded: Array
-    predicted: Array
-
-
-class HeldOutTraces:
-    """Recorded and predicted activity of the held-out neurons that are published."""
-
-    def __init__(self, neurons: Sequence[int]) -> None:
-        self.neurons = list(neurons)
-        self._recorded = ColumnRing(len(neurons), N_COLUMNS)
-        self._predicted = ColumnRing(len(neurons), N_COLUMNS)
-        self._shown_rows: list[int] = []
-        self._ranked_index = 0
-
-    def add_activity(self, encoder_frame: int, activity: Array) -> None:
-        """Store the recorded activity (n_neurons,) of all neurons at a frame."""
-        if max(self.neurons, default=-1) < len(activity):
-            self._recorded.put(encoder_frame, activity[self.neurons])
-
-    def add_prediction(self, prediction: HeldOutPrediction) -> None:
-        """Store predictions of frames that have none yet."""
-        for encoder_frame, column in enumerate(
-            prediction.predicted, prediction.encoder_frame
-        ):
-            if encoder_frame > self._predicted.newest_index:
-                self._predicted.put(encoder_frame, np.asarray(column, np.float32))
-
-    def ranked_traces(self) -> list[NeuronTrace]:
-        """Return one neuron per rank of `RANKS`; none before there are enough frames.
-
-        The ranking is renewed every few seconds; r is always up to date.
-        """
-        newest = self._predicted.newest_index
-        recorded = self._recorded.columns_until(newest)
-        predicted = self._predicted.columns_until(newest)
-        n_frames = np.isfinite(recorded + predicted).sum(1)
-        candidates = np.flatnonzero(n_frames >= MIN_FRAMES)
-        if not len(candidates):
-            return []
-        r = np.nan_to_num(neuron_correlations(recorded.T, predicted.T))
-        if not self._shown_rows or newest - self._ranked_index >= _RANK_INTERVAL_FRAMES:
-            self._ranked_index = newest
-            self._shown_rows = _select_by_rank(candidates, r)
-        return [
-            NeuronTrace(self.neurons[row], float(r[row]), recorded[row], predicted[row])
-            for row in self._shown_rows
-        ]
-
-
-class HeldOutState(PanelState):
-    """The held-out neurons of the session; None before the first prediction."""
-
-    message_types = (Activity, Quality)
-
-    def __init__(self) -> None:
-        self.traces: HeldOutTraces | None = None
-
-    def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
-        """Store recorded activity, or a prediction: only this one changes the plot."""
-        if isinstance(message, Activity):
-            if self.traces is not None:
-                self.traces.add_activity(message.encoder_frame, payload)
-            return False
-        assert isinstance(message, Quality)
-        prediction = message.held_out
-        if prediction is None:
-            return False
-        if self.traces is None or self.traces.neurons != prediction.neurons:
-            self.traces = HeldOutTraces(prediction.neurons)
-        self.traces.add_prediction(prediction)
-        return True
 
 
 class HeldOutPanel(Panel[HeldOutState]):
@@ -189,12 +98,6 @@ class HeldOutPanel(Panel[HeldOutState]):
 def _row_base(row: int) -> float:
     """Return the y of a row's baseline; row 0 is at the top."""
     return _ROW_PITCH * (len(RANKS) - 1 - row)
-
-
-def _select_by_rank(candidates: Array, r: Array) -> list[int]:
-    """Return the row, one of `candidates`, that has each of the `RANKS` by r."""
-    by_r = candidates[np.argsort(r[candidates])]
-    return [int(by_r[round(rank * (len(by_r) - 1))]) for rank in RANKS]
 
 
 def _scale_trace(trace: Array) -> Array:

@@ -1,8 +1,8 @@
 """The panels of the window, from left to right.
 
-To add a panel, write its file in this folder (a `PanelState` and a `Panel`) and add the
-panel to `PANELS`. The window creates the panels of this table, gives each its messages,
-draws it when its state has changed and lists its keys in the help.
+To add a panel, write its `PanelState` in `panel_states` and its `Panel` in this folder,
+and add the panel to `PANELS`. The window creates the panels of this table, gives each
+its messages, draws it when its state has changed and lists its keys in the help.
 """
 
 from __future__ import annotations

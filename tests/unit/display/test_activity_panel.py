@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.display.panels.activity import MAX_ROWS, N_COLUMNS, ROW_ORDERS, Raster
+from rtrecon.display.panel_states.activity import (
+    MAX_ROWS,
+    N_COLUMNS,
+    ROW_ORDERS,
+    Raster,
+)
 
 
 def make_noisy_raster(n_neurons: int, n_frames: int) -> Raster:

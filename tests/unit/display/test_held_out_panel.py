@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.display.panels.held_out import MIN_FRAMES, RANKS, HeldOutTraces
+from rtrecon.display.panel_states.held_out import MIN_FRAMES, RANKS, HeldOutTraces
 from rtrecon.protocol.messages import HeldOutPrediction
 
 NEURONS = [3, 0, 7, 9, 5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.display.panels.quality import (
+from rtrecon.display.panel_states.quality import (
     GOOD_MARGIN,
     MAX_EVIDENCE_AGE_S,
     QualitySample,

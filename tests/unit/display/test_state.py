@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.display.panels.activity import ActivityState
-from rtrecon.display.panels.field import FieldState
-from rtrecon.display.panels.held_out import HeldOutState
-from rtrecon.display.panels.quality import MAX_SAMPLES, QualityState, assess_quality
+from rtrecon.display.panel_states.activity import ActivityState
+from rtrecon.display.panel_states.field import FieldState
+from rtrecon.display.panel_states.held_out import HeldOutState
+from rtrecon.display.panel_states.quality import (
+    MAX_SAMPLES,
+    QualityState,
+    assess_quality,
+)
 from rtrecon.display.state import MAX_SILENCE_S, DisplayState
 from rtrecon.protocol import messages
 from rtrecon.testing.display_messages import (
