@@ -83,7 +83,7 @@ class LoopResult:
 def run(seconds: float, attached: Attached, folder: Path) -> LoopResult:
     """Run the loop for so many seconds; a recording is in `folder`.
 
-    Runs in a process of its own, because the simulated microscope lowers its priority,
+    Runs in a separate process, because the simulated microscope lowers its priority,
     and a process cannot raise it again.
     """
     spawn = multiprocessing.get_context("spawn")

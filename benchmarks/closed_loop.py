@@ -2,7 +2,7 @@
 
     python benchmarks/closed_loop.py [--seconds 60]
 
-A subscriber in a process of its own receives the event. The loop is that of the demo,
+A subscriber in a separate process receives the event. The loop is that of the demo,
 with rules on single neurons, which fire many times a second.
 """
 

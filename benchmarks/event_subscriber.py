@@ -1,6 +1,6 @@
 """Receives events until the daemon stops, and prints the latencies as JSON.
 
-It runs in a process of its own, so that no other work delays it.
+It runs in a separate process, so that no other work delays it.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def _centre_of_gap(window: Window, line: QWidget, index: int) -> QPoint:
 def _reduce_colors(path: Path) -> None:
     """Save a picture with 256 colours, which halves its size.
 
-    Swatches beside the picture make sure that every colour with a meaning is kept.
+    Swatches beside the picture make sure that no colour with a meaning is lost.
     """
     colors = [*LABEL_COLORS.values(), theme.SKY, theme.PINK, theme.ORANGE, theme.TEXT]
     with Image.open(path) as picture:

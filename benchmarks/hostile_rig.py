@@ -1,7 +1,7 @@
 """A simulated rig that `hostile.py` disturbs.
 
 Microscope, stimulus computer and eye camera send at 30 Hz from one loop. Daemon and
-display run in processes of their own, which may be killed and started again.
+display run in separate processes, which may be killed and started again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class DaemonLife:
 
 
 class Microscope(SessionSender):
-    """Sends frames with a wall clock of its own, and loses messages on purpose."""
+    """Sends frames with a separate wall clock, and loses messages on purpose."""
 
     def send_numbered(
         self, pixels: Array, number: int, clock_error_s: float, *, is_lost: bool

@@ -43,7 +43,7 @@ class BenchmarkItem:
     """One reconstruction to do.
 
     clip: index among the test clips; None = all at once. model: index of the encoder.
-    source: the mouse whose activity is used; None = the encoder's own.
+    source: the mouse whose activity is used; None = the mouse of the encoder.
     """
 
     cache: Path

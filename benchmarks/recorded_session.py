@@ -41,7 +41,7 @@ def main() -> None:
 def measure_session(seconds: float = SECONDS) -> dict[str, float]:
     """Return `mb_per_minute` on disk and `nwb_critical` messages of its NWB.
 
-    Runs in its own process, because the demo lowers the priority of its process.
+    Runs in a separate process, because the demo lowers the priority of its process.
     """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_simulate_and_measure, seconds).result()

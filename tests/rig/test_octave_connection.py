@@ -140,7 +140,7 @@ def test_frames_continue_after_the_daemon_restarts(script, network, transport):
     with MessageCollector(network) as after:
         output = after.collect_until_ended(process)
 
-    if transport == "tcp":  # which knows that this is another connection
+    if transport == "tcp":  # which starts each connection with the start message
         assert isinstance(after.received[0][0], messages.SessionStart)
     assert {m.session for m, _ in after.received} == {before.starts()[0].session}
     for header, pixels in before.frames() + after.frames():

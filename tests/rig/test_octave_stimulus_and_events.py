@@ -21,7 +21,7 @@ from tests.support.octave import (
 def test_psychtoolbox_sends_the_time_of_each_stimulus_frame(network):
     collector = MessageCollector(network)
     code = f"""
-        clock = @() 100;  % stands still: what was images 0.25 s ago stays so
+        clock = @() 100;  % stands still: the image always appeared 0.25 s ago
         rtrecon_stimulus('begin', 'clip', 'clouds', 'address', '{network.tcp}', ...
                          'clock', clock);
         image = reshape(uint8(0:5), 2, 3);

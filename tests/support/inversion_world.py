@@ -1,6 +1,6 @@
 """A simulated population with known parameters, its activity, and recorded sessions.
 
-Movies are drawn from the checkpoint's own prior and activity from its own encoder, so
+Movies are drawn from the checkpoint's prior and activity from its encoder, so
 that a method that inverts well finds the stimulus.
 """
 

@@ -1,4 +1,4 @@
-"""Where tests find the project's own files, and recordings that are not part of it."""
+"""Where tests find the files of the project, and recordings that are not part of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A complete recorded session whose every number is known.
+"""A complete recorded session in which every value is known.
 
 Frame i has i in its traces. In the first half of the session the movie equals the
 stimulus, in the second half it is noise.

@@ -1,4 +1,4 @@
-"""A simulated mouse that is made in a tenth of the time of the real simulator's.
+"""A simulated mouse that takes a tenth of the time of the real simulator.
 
 `make_imaged_mouse` calibrates its neurons on 3000 frames of natural movies. Tests that
 do not look at what the neurons prefer need a tenth of them.

@@ -72,7 +72,7 @@ def make_scattered_rois(ids: list[int], shape: tuple[int, int]) -> RoiSet:
 
 
 def rebuild_world(checkpoint: Path) -> ImagedMouse:
-    """The imaged mouse, made again from the metadata of its checkpoint."""
+    """Return the imaged mouse, simulated from the metadata of its checkpoint."""
     mouse = read_card(checkpoint).metadata["simulated"]
     return _make_mouse(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
 
