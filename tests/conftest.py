@@ -20,6 +20,10 @@ from tests.support.paths import TEST_DATA
 
 SHARED_DATA = TEST_DATA
 
+# Linear algebra libraries read this when they are first imported, which is after this
+# file. Their second thread waits in a loop, and so takes the core of the other worker.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Threads that libraries keep for the life of the process, by the start of their name.
 LIBRARY_THREADS = ("zarr_io", "asyncio_", "pytest_timeout")
 GRACE_S = 40.0  # for what gives way to everything else on a busy machine
