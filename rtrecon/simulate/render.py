@@ -9,6 +9,7 @@ from rtrecon.core.types import Array
 
 _N_LEVELS, _N_DRAWS, _N_NOISES = 1024, 512, 4096  # powers of two; small, to stay cached
 _PHOTONS_PER_LEVEL = 1 / 16  # the table reaches 64 photons per pixel
+_MAX_COUNT = 256  # of photons; the largest one in the table is 90
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -110,11 +111,13 @@ def _load_tables() -> tuple[Array, Array]:
 
 def _make_tables() -> tuple[Array, Array]:
     """Return Poisson quantiles (levels, draws) and normal quantiles (noises,)."""
-    from scipy.stats import norm, poisson  # slow to import, and only needed here
+    from scipy.special import ndtri, pdtr  # slow to import, and only needed here
 
     rng = np.random.default_rng(0)
     middle = (np.arange(_N_DRAWS) + 0.5) / _N_DRAWS
     expected = (np.arange(_N_LEVELS) + 0.5) * _PHOTONS_PER_LEVEL
-    photons = poisson.ppf(middle[None], expected[:, None]).astype(np.uint8)
-    noise = rng.permutation(norm.ppf((np.arange(_N_NOISES) + 0.5) / _N_NOISES))
-    return photons, noise.astype(np.float32)
+    # The smallest count that is not exceeded with the probability `middle`.
+    cumulative = pdtr(np.arange(_MAX_COUNT), expected[:, None])
+    photons = np.stack([np.searchsorted(row, middle) for row in cumulative])
+    noise = rng.permutation(ndtri((np.arange(_N_NOISES) + 0.5) / _N_NOISES))
+    return photons.astype(np.uint8), noise.astype(np.float32)
