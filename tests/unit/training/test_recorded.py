@@ -104,6 +104,7 @@ def _calibrate_quickly():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
         patch.setattr(calibration, "_STEPS_PER_HOP", 2)
+        patch.setattr(calibration, "_MAX_FRAMES", 90)
         yield
 
 

@@ -27,7 +27,7 @@ from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.sensorium import read_training_data
 from tests.support.small_mouse import make_small_mouse
 
-N_NEURONS, SIDE_PX, TRIAL_FRAMES = 24, 96, 60
+N_NEURONS, SIDE_PX, TRIAL_FRAMES = 24, 96, 40
 PROGRAM = StimulusProgram(
     train=10, oracle_movies=1, repeats=3, trial_frames=TRIAL_FRAMES
 )
@@ -87,7 +87,7 @@ def test_behavior_is_standardized_by_the_training_trials(data, folder):
 
 def test_the_ceiling_is_the_share_that_repeats(tmp_path):
     """For signals of variance 1, the ceiling is r = 1 / sqrt(1 + noise variance)."""
-    rng, n_frames = np.random.default_rng(0), 300
+    rng, n_frames = np.random.default_rng(0), 200
     noise_sd = np.linspace(0.2, 3.0, N_NEURONS)
     signals = rng.normal(size=(3, n_frames, N_NEURONS))
     movies = rng.integers(0, 255, (3, n_frames, *layout.MOVIE_SHAPE)).astype(np.float32)
