@@ -1,4 +1,4 @@
-"""The detector offset, where it is known, and of a real recording."""
+"""The detector offset, where it is known."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,7 @@ from rtrecon.imaging.traces.detector_offset import (
     estimate_detector_offset,
     fit_robust_slope,
 )
-from tests.support.paths import TEST_DATA
 
-DATA = TEST_DATA
 SHAPE, N_FRAMES = (96, 96), 60
 
 
@@ -79,12 +77,3 @@ def test_without_evidence_there_is_no_estimate():
 def test_no_pixel_is_darker_than_the_detector_offset():
     movie = np.maximum(make_frames(-60.0, 60.0, 5.0), 0)  # cut off by the microscope
     assert estimate_detector_offset(movie).counts <= movie.mean(0).min() + 10
-
-
-def test_a_real_recording_has_a_small_offset():
-    path = DATA / "twophoton" / "crop256_600frames_u16.npz"
-    if not path.exists():
-        pytest.skip(f"no real recording at {path}")
-    movie = np.load(path)["movie"][:60]
-    found = estimate_detector_offset(movie)
-    assert abs(found.counts) < 0.1 * movie.mean()

@@ -1,5 +1,7 @@
 """Registration of small, dim fields: 60 x 80 pixels with half a photon per pixel."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from rtrecon.config import RegistrationSettings
 from rtrecon.imaging.registration.registrar import Registrar, make_template
 
 SHAPE, PHOTONS, GAIN = (60, 80), 0.5, 60.0
-N_FRAMES, N_TEMPLATE = 300, 100
+N_FRAMES, N_TEMPLATE = 150, 80
 SETTINGS = RegistrationSettings()
 # (number, s.d. in px, height over the background) of cells.
 WORLDS = {
@@ -39,6 +41,7 @@ class DimField:
         return np.rint(GAIN * photons + rng.normal(0, 5, SHAPE)).astype(np.int16)
 
 
+@functools.cache
 def make_movie(world, seed=1):
     """Return frames, and their shifts (n, 2) in px."""
     rng = np.random.default_rng(seed)
@@ -47,10 +50,16 @@ def make_movie(world, seed=1):
     return np.array([field.render_frame(rng, shift) for shift in shifts]), shifts
 
 
+@functools.cache
+def make_dim_template(world):
+    frames, _ = make_movie(world)
+    return make_template(frames[:N_TEMPLATE], SETTINGS)
+
+
 @pytest.mark.parametrize("world", WORLDS)
 def test_nearly_all_dim_frames_are_registered_to_half_a_pixel(world):
     frames, shifts = make_movie(world)
-    registrar = Registrar(make_template(frames[:N_TEMPLATE], SETTINGS), SETTINGS)
+    registrar = Registrar(make_dim_template(world), SETTINGS)
     found = [registrar.estimate_shift(frame) for frame in frames]
     is_accepted = np.array([one.is_accepted for one in found])
     assert is_accepted.mean() > 0.93  # half of them, with a limit for bright fields
@@ -61,21 +70,18 @@ def test_nearly_all_dim_frames_are_registered_to_half_a_pixel(world):
 
 
 def test_dim_frames_of_another_field_or_of_nothing_are_rejected():
-    frames, _ = make_movie("few cells")
-    template = make_template(frames[:N_TEMPLATE], SETTINGS)
-    registrar = Registrar(template, SETTINGS)
+    registrar = Registrar(make_dim_template("few cells"), SETTINGS)
     rng = np.random.default_rng(2)
     other = DimField(*WORLDS["few cells"], seed=9)
-    strange = [other.render_frame(rng, (0, 0)) for _ in range(100)]
-    empty = [GAIN * rng.poisson(PHOTONS, SHAPE) for _ in range(100)]
+    strange = [other.render_frame(rng, (0, 0)) for _ in range(60)]
+    empty = [GAIN * rng.poisson(PHOTONS, SHAPE) for _ in range(60)]
     for unrelated in (strange, empty):
         found = [registrar.estimate_shift(f.astype(np.int16)) for f in unrelated]
-        assert sum(one.is_accepted for one in found) <= 2
+        assert sum(one.is_accepted for one in found) <= 1
 
 
 def test_a_bright_frame_of_another_field_is_not_excused_as_dim():
-    frames, _ = make_movie("few cells")
-    registrar = Registrar(make_template(frames[:N_TEMPLATE], SETTINGS), SETTINGS)
+    registrar = Registrar(make_dim_template("few cells"), SETTINGS)
     other = DimField(*WORLDS["few cells"], seed=9)
     bright = np.rint(30 * other.render_frame(np.random.default_rng(3), (0, 0)) / GAIN)
     smooth = np.rint(3000 * other._render((0, 0))).astype(np.int16)

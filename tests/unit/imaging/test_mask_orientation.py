@@ -2,24 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tifffile
 
 from rtrecon.imaging.field_match.mask_orientation import check_transposition
-from rtrecon.rois.readers.regions import load_regions
 from rtrecon.rois.roi_set import build_roi_set
 from rtrecon.simulate.microscope import image_field, make_imaged_field
 
-RECORDING = "scanimage/replay_real_pixels_synthetic_SI_header.tif"
-REGIONS = "twophoton/neurofinder_regions.json"
 N_FRAMES = 40
 
 
-@pytest.fixture(scope="module", params=["30 neurons", "300 neurons", "real"])
+@pytest.fixture(scope="module", params=[30, 300], ids="{} neurons".format)
 def masks_and_mean(request):
     """Masks and the mean of some frames of their field, not registered."""
-    if request.param == "real":
-        return real(request.getfixturevalue("shared_data"))
-    n_neurons = int(request.param.split()[0])
+    n_neurons = request.param
     field = make_imaged_field(n_neurons, 128 if n_neurons < 100 else 256, seed=1)
     rest = image_field(field, np.zeros((N_FRAMES, n_neurons), np.float32), 30.0, seed=1)
     frame = np.empty(field.tissue.shape, np.int16)
@@ -27,14 +21,6 @@ def masks_and_mean(request):
         [rest.render_frame(i, frame).astype(float) for i in range(N_FRAMES)], 0
     )
     return field.masks, mean
-
-
-def real(shared_data):
-    for name in (RECORDING, REGIONS):
-        if not (shared_data / name).exists():
-            pytest.skip(f"{name} is not here")
-    frames = tifffile.imread(shared_data / RECORDING)
-    return load_regions(shared_data / REGIONS, frames.shape[1:]), frames.mean(0)
 
 
 def test_correct_masks_give_no_notice(masks_and_mean):
@@ -57,7 +43,7 @@ def test_a_transposed_image_gives_a_notice(masks_and_mean):
 def test_masks_of_an_unrelated_place_give_no_notice(masks_and_mean):
     masks, mean = masks_and_mean
     rng = np.random.default_rng(0)
-    for _ in range(6):
+    for _ in range(3):
         offset = tuple(rng.integers(30, mean.shape[0] - 30, 2))
         assert check_transposition(masks, np.roll(mean, offset, (0, 1))) is None
 

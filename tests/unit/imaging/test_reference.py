@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from rtrecon.config import RegistrationSettings, Settings, TracesSettings
+from rtrecon.config import (
+    FieldMatchSettings,
+    RegistrationSettings,
+    Settings,
+    TracesSettings,
+)
 from rtrecon.imaging.reference import (
     StoredField,
     build_reference,
@@ -17,8 +22,12 @@ from rtrecon.imaging.reference import (
 from rtrecon.session.resume_state import load_reference, save_reference
 from rtrecon.testing.synthetic_field import make_field
 
-SHAPE = (256, 256)
-SETTINGS = Settings(registration=RegistrationSettings(template_frames=20))
+SHAPE = (128, 128)
+# Few rotations and scales to search: no field here is rotated or scaled.
+SETTINGS = Settings(
+    registration=RegistrationSettings(template_frames=20),
+    field_match=FieldMatchSettings(max_rotation_deg=2.5, max_scale=1.03),
+)
 MOVED = (11.0, -7.0)
 
 
@@ -31,11 +40,10 @@ def yesterday():
     )
 
 
-def make_frames(world, shift=(0.0, 0.0), n=20):
+def make_frames(world, shift=(0.0, 0.0), photons=2.0):
     rng = np.random.default_rng(2)
-    return [
-        world.render_frame(2.0, rng, shift + rng.normal(0, 0.5, 2)) for _ in range(n)
-    ]
+    shifts = shift + rng.normal(0, 0.5, (20, 2))
+    return [world.render_frame(photons, rng, shift) for shift in shifts]
 
 
 def test_masks_move_with_the_field(yesterday):
@@ -68,10 +76,10 @@ def test_masks_drawn_today_are_not_moved(yesterday):
 
 
 def test_transposed_masks_give_a_notice():
-    world = make_field((240, 260))
+    world = make_field((120, 130))
     rois = world.make_rois()
     across = replace(rois, rows=rois.cols, cols=rois.rows)
-    inside = [k for k, (r, c, _) in enumerate(across.list_pixels()) if r.max() < 240]
+    inside = [k for k, (r, c, _) in enumerate(across.list_pixels()) if r.max() < 120]
     found = build_reference(
         make_frames(world),
         StoredField(across.select_neurons(np.array(inside)), None),
@@ -101,7 +109,7 @@ def test_neurons_that_share_all_pixels_give_a_notice(yesterday):
 
 def test_an_offset_of_odd_lines_is_measured_and_corrected(tmp_path):
     today = StoredField(make_field(SHAPE).make_rois(), None)
-    frames = make_frames(make_field(SHAPE))
+    frames = make_frames(make_field(SHAPE), photons=10.0)
     for frame in frames:
         frame[1::2] = np.roll(frame[1::2], 2, axis=1)
     found = build_reference(frames, today, SETTINGS)

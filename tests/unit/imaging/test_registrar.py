@@ -1,22 +1,16 @@
-"""Motion with a known answer, frames that have none, and real pixels."""
-
-from itertools import product
+"""Motion with a known answer, and frames that have none."""
 
 import numpy as np
 import pytest
-import tifffile
 
 from rtrecon.config import RegistrationSettings
 from rtrecon.imaging.registration.frame_quality import RejectionReason
 from rtrecon.imaging.registration.registrar import FrameShift, Registrar, make_template
 from rtrecon.testing.synthetic_field import make_field
-from tests.support.paths import TEST_DATA
 
-DATA = TEST_DATA
 SETTINGS = RegistrationSettings(max_shift_px=20)
 # lines, pixels, median and largest error in px allowed at 2 photons per pixel
 FIELDS = [
-    ((512, 512), 0.035, 0.08),
     ((255, 300), 0.06, 0.15),
     ((128, 128), 0.15, 0.4),
     ((64, 64), 0.3, 0.9),
@@ -38,13 +32,18 @@ def template(world):
     return world.render_template(2.0, np.random.default_rng(7))
 
 
+@pytest.fixture(scope="module")
+def small_world():
+    return make_field((128, 128))
+
+
 @pytest.mark.parametrize(("shape", "median_px", "largest_px"), FIELDS)
 def test_registration_recovers_a_known_shift(shape, median_px, largest_px):
     rng, world = np.random.default_rng(0), make_field(shape)
     registrar = Registrar(world.render_template(2.0, rng), SETTINGS)
     reach = min(18.0, min(shape) // 4 - 1.5)
     errors = []
-    for truth in rng.uniform(-reach, reach, (10, 2)):
+    for truth in rng.uniform(-reach, reach, (8, 2)):
         shift = registrar.estimate_shift(world.render_frame(2.0, rng, truth))
         assert shift.is_accepted
         errors.append(error_px(shift, truth))
@@ -53,7 +52,7 @@ def test_registration_recovers_a_known_shift(shape, median_px, largest_px):
 
 
 @pytest.mark.parametrize("photons", [0.2, 0.05, 0.01])
-@pytest.mark.parametrize("shape", [(256, 256), (64, 64), (30, 40)])
+@pytest.mark.parametrize("shape", [(128, 128), (64, 64), (30, 40)])
 def test_in_dim_frames_a_shift_is_right_or_rejected(shape, photons):
     rng, world = np.random.default_rng(1), make_field(shape)
     registrar = Registrar(world.render_template(2.0, rng), SETTINGS)
@@ -62,10 +61,10 @@ def test_in_dim_frames_a_shift_is_right_or_rejected(shape, photons):
         assert error_px(shift, truth) < 3 or not shift.is_accepted
 
 
-def test_a_template_is_made_from_moving_frames(world):
+def test_a_template_is_made_from_moving_frames(small_world):
     rng = np.random.default_rng(3)
     truths = rng.normal(0, 3, (60, 2))
-    frames = np.array([world.render_frame(2.0, rng, truth) for truth in truths])
+    frames = np.array([small_world.render_frame(2.0, rng, truth) for truth in truths])
     frames[10] = -16384
     registrar = Registrar(make_template(frames, SETTINGS), SETTINGS)
     found = [registrar.estimate_shift(frame) for frame in frames]
@@ -76,7 +75,7 @@ def test_a_template_is_made_from_moving_frames(world):
     # The template's own place is arbitrary, but near that of the typical frame.
     assert np.abs(np.median(errors, 0)).max() < 2
     errors -= np.median(errors, 0)
-    assert np.median(np.hypot(*errors.T)) < 0.06
+    assert np.median(np.hypot(*errors.T)) < 0.15
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +157,10 @@ def test_more_laser_power_does_not_count_as_a_light_leak(world, template, gain):
     assert error_px(shift, (2.0, 1.0)) < 0.2
 
 
-def test_another_depth_is_rejected_as_out_of_plane(world, template):
+def test_another_depth_is_rejected_as_out_of_plane(small_world):
     """Other cells come into focus: half of what is seen is not in the template."""
-    rng = np.random.default_rng(8)
+    rng, world = np.random.default_rng(8), small_world
+    template = world.render_template(2.0, rng)
     below = make_field(world.shape, seed=4)
     registrar = Registrar(template, SETTINGS)
     for _ in range(60):
@@ -229,33 +229,3 @@ def test_an_unusable_template_raises_an_error(template, message):
 def test_constant_frames_give_no_template():
     with pytest.raises(ValueError, match="all 12 frames are constant"):
         make_template(np.zeros((12, 64, 64), np.int16))
-
-
-def real_movies():
-    """Yield (name, frames) of the real movies at hand."""
-    crop = DATA / "twophoton" / "crop256_600frames_u16.npz"
-    full = DATA / "scanimage" / "replay_real_pixels_synthetic_SI_header.tif"
-    if not crop.exists() or not full.exists():
-        pytest.skip(f"no real recordings in {DATA}")
-    with np.load(crop) as stored:
-        yield "crop", stored["movie"][::6]
-    with tifffile.TiffFile(full) as file:
-        yield "full", np.array([page.asarray() for page in file.pages[:60]])
-
-
-def test_known_shifts_of_real_frames_are_recovered():
-    moves = [(5, -7), (12, 12), (-20, 3), (0, 31), (-31, -31)]
-    margin = 32
-    for name, frames in real_movies():
-        inner = np.s_[margin:-margin, margin:-margin]
-        registrar = Registrar(make_template(frames[:, *inner]), RegistrationSettings())
-        errors = []
-        for frame, (y, x) in product(frames[:8], moves):
-            before = registrar.estimate_shift(frame[inner])
-            after = registrar.estimate_shift(np.roll(frame, (y, x), (0, 1))[inner])
-            assert before.is_accepted
-            assert after.is_accepted, f"{name}: {y, x}"
-            truth = (before.y_px + y, before.x_px + x)
-            errors.append(error_px(after, truth))
-        assert np.median(errors) < 0.05, name
-        assert max(errors) < 0.3, name
