@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from rtrecon.protocol import messages
 from rtrecon.testing.display_messages import (
     DOWNSAMPLING,
     SimulatedExperiment,
+    TimedMessage,
     encode_and_decode,
     replace_fields,
 )
@@ -33,6 +36,12 @@ def empty_state() -> DisplayState:
     return DisplayState(PANEL_STATES, ADDRESS)
 
 
+@functools.cache
+def list_messages(experiment: SimulatedExperiment) -> list[TimedMessage]:
+    """All messages of an experiment; they are made once."""
+    return list(experiment.generate_messages())
+
+
 def run_experiment(
     experiment: SimulatedExperiment,
     *,
@@ -41,7 +50,7 @@ def run_experiment(
 ) -> DisplayState:
     """The state after an experiment; some types of messages are missing `since_s`."""
     state = empty_state()
-    for t_s, message, payload in experiment.generate_messages():
+    for t_s, message, payload in list_messages(experiment):
         if not (isinstance(message, without) and t_s >= since_s):
             state.update(message, payload, START_S + t_s)
     return state
@@ -124,7 +133,7 @@ def test_a_silent_daemon_is_noticed_and_can_come_back():
     later_s = START_S + SECONDS + MAX_SILENCE_S + 4
     assert state.notice(later_s).startswith("No message from the daemon for 6 s\n")
     again = SimulatedExperiment(seconds=SECONDS, session="session-2")
-    for _, message, payload in again.generate_messages():
+    for _, message, payload in list_messages(again):
         state.update(message, payload, later_s)
     assert state.notice(later_s) == ""
 
@@ -179,7 +188,7 @@ def test_a_late_message_of_the_session_before_is_ignored():
     before = state.playback.moment_now(START_S + SECONDS).index
     *_, (_, movie, frames) = [
         timed
-        for timed in experiment.generate_messages()
+        for timed in list_messages(experiment)
         if isinstance(timed[1], messages.Movie)
     ]
     late = replace_fields(

@@ -65,9 +65,11 @@ def test_the_page_quotes_sentences():
 
 @pytest.mark.parametrize("sentence", quoted_sentences())
 def test_the_program_has_every_quoted_sentence(sentence):
-    parts = [re.escape(part.strip()) for part in PLACEHOLDER.split(sentence)]
-    pattern = re.compile(".*?".join(parts), re.DOTALL)
-    assert any(pattern.search(text) for text in program_texts()), sentence
+    parts = [part.strip() for part in PLACEHOLDER.split(sentence)]
+    pattern = re.compile(".*?".join(map(re.escape, parts)), re.DOTALL)
+    longest = max(parts, key=len)
+    candidates = [text for text in program_texts() if longest in text]
+    assert any(pattern.search(text) for text in candidates), sentence
 
 
 def test_every_banner_is_on_the_page():

@@ -62,7 +62,7 @@ def test_a_rendered_frame_is_int16_and_repeatable():
 
 
 def test_frame_noise_is_photon_noise_plus_read_noise():
-    recording = make_still_recording(400)
+    recording = make_still_recording(200)
     optics = recording.field.optics
     frames = render_frames(recording).astype(float)
     level, variance = frames.mean(0).ravel(), frames.var(0).ravel()
@@ -98,6 +98,6 @@ def test_a_spike_raises_dff_by_a_quarter_and_decays_with_the_indicator():
 
 def test_a_field_that_is_too_small_for_its_neurons_is_refused():
     with pytest.raises(
-        UserError, match=r"500 neurons do not fit .* 64 x 64 px .*fewer"
+        UserError, match=r"200 neurons do not fit .* 64 x 64 px .*fewer"
     ):
-        make_imaged_field(500, side_px=64, seed=0)
+        make_imaged_field(200, side_px=64, seed=0)
