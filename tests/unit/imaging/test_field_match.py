@@ -25,7 +25,7 @@ from rtrecon.rois.roi_set import RoiSet, build_roi_set
 from rtrecon.simulate import render
 from rtrecon.simulate.microscope import ImagedField, make_imaged_field
 
-SIDE_PX, MARGIN_PX = 256, 64  # of an image, and of what is known around it
+SIDE_PX, MARGIN_PX = 200, 50  # of an image, and of what is known around it
 SHAPE = (SIDE_PX, SIDE_PX)
 LIMITS = FieldMatchSettings()
 # For what does not depend on the range of the search: few rotations and scales.
@@ -39,9 +39,9 @@ MAPS = {
     "turned": (9.8, 1.0, (0.0, 0.0), 0.0),
     "larger": (0.0, 1.1, (0.0, 0.0), 0.0),
     "smaller, turned": (-9.8, 0.9, (0.0, 1.7), 0.0),
-    "shifted": (0.0, 1.0, (-62.5, 60.3), 0.0),
-    "all at once": (7.3, 0.93, (40.2, -55.7), 0.01),
-    "all at once, back": (-8.9, 1.08, (-50.1, -33.4), 0.01),
+    "shifted": (0.0, 1.0, (-48.5, 46.3), 0.0),
+    "all at once": (7.3, 0.93, (31.2, -43.7), 0.01),
+    "all at once, back": (-8.9, 1.08, (-39.1, -26.4), 0.01),
 }
 PLAIN = MAPS["a little"]
 
@@ -106,7 +106,7 @@ def shoot(light, matrix, frames, rng, shape=SHAPE) -> np.ndarray:
 
 
 def make_world(seed) -> World:
-    field = make_imaged_field(500, SIDE_PX + 2 * MARGIN_PX, seed)
+    field = make_imaged_field(300, SIDE_PX + 2 * MARGIN_PX, seed)
     light = scene(field, field.brightness)
     stored = shoot(light, map_of(*MAPS["identity"]), 200, np.random.default_rng(seed))
     ids, pixels = [], []
@@ -120,7 +120,7 @@ def make_world(seed) -> World:
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return make_world(0)
+    return make_world(1)
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -133,7 +133,7 @@ def test_the_map_between_two_days_is_recovered(world, name):
     assert match.is_found
     assert not match.is_mirrored
     assert match.correlation > 5 * match.chance_correlation
-    assert np.median(errors_px) < 0.05
+    assert np.median(errors_px) < 0.08
     assert errors_px.max() < 0.15
 
 
@@ -147,12 +147,12 @@ def test_a_match_gives_shift_rotation_scale_and_shear():
     sheared = FieldMatch(map_of(0.0, 1.0, (0, 0), shear), 0.9, 0.1, SHAPE, SHAPE)
     assert sheared.shear == pytest.approx(shear)
     # Clockwise as seen: what was right of the middle lies below it.
-    right, middle = np.array([127.5, 227.5, 1]), np.array([127.5, 127.5, 1])
+    right, middle = np.array([99.5, 199.5, 1]), np.array([99.5, 99.5, 1])
     quarter = make_rotation_map(90, 1.0, SHAPE, SHAPE)
     np.testing.assert_allclose(quarter @ right - quarter @ middle, (100, 0), atol=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(256, 200), (300, 300)])
+@pytest.mark.parametrize("shape", [(200, 160), (240, 240)])
 def test_todays_image_may_have_another_shape(world, shape):
     truth = map_of(*PLAIN)
     today = world.today(truth, shape=shape)
@@ -180,7 +180,7 @@ def test_a_different_field_is_a_no_go(world, name):
     today = {
         "another field": lambda: make_world(7).today(map_of(*PLAIN)),
         "beyond the range": lambda: world.today(map_of(24.0, 1.0, (0, 0), 0.0)),
-        "beside it": lambda: world.today(map_of(0.0, 1.0, (0, 300.0), 0.0)),
+        "beside it": lambda: world.today(map_of(0.0, 1.0, (0, 240.0), 0.0)),
         "mirrored": lambda: straight[:, ::-1],
         "noise": lambda: rng.normal(100, 10, SHAPE),
     }[name]()
@@ -193,9 +193,8 @@ def test_a_different_field_is_a_no_go(world, name):
 
 
 def test_the_search_range_can_be_limited(world):
-    today = world.today(map_of(*MAPS["turned"]))
-    narrow = FieldMatchSettings(max_rotation_deg=2.0, max_scale=1.0)
-    assert not match_field(today, world.stored, narrow).is_found
+    today = world.today(map_of(*MAPS["smaller, turned"]))
+    assert not match_field(today, world.stored, NARROW).is_found
 
 
 def test_neurons_keep_their_ids_and_those_outside_are_reported(world):
@@ -235,7 +234,7 @@ def test_masks_do_not_change_where_nothing_moved(world):
 
 @pytest.mark.parametrize("name", MAPS)
 def test_a_moved_mask_has_no_holes_and_the_right_position(name):
-    pixels = [disc(120, 128, radius) for radius in (0.0, 1.0, 5.0, 12.0)]
+    pixels = [disc(94, 100, radius) for radius in (0.0, 1.0, 5.0, 12.0)]
     rois = build_roi_set(np.array([9, 3, 7, 1]), SHAPE, pixels, np.array([0, 2, 1, 0]))
     truth = map_of(*MAPS[name])
     moved = move_rois(rois, straight_match(truth))
@@ -353,4 +352,4 @@ def test_blank_images_are_refused(world, name):
 
 def test_masks_of_another_image_are_refused(world):
     with pytest.raises(UserError, match="store both from the same recording"):
-        compare_fields(world.stored, world.stored[:200], world.rois, LIMITS)
+        compare_fields(world.stored, world.stored[:150], world.rois, LIMITS)
