@@ -62,7 +62,7 @@ def test_a_rendered_frame_is_int16_and_repeatable():
 
 
 def test_frame_noise_is_photon_noise_plus_read_noise():
-    recording = make_still_recording(200)
+    recording = make_still_recording(100)
     optics = recording.field.optics
     frames = render_frames(recording).astype(float)
     level, variance = frames.mean(0).ravel(), frames.var(0).ravel()
