@@ -92,7 +92,7 @@ def test_known_shifts_of_real_frames_are_recovered(request, name):
     movie = request.getfixturevalue(name)
     frames = movie[:: len(movie) // 100]  # 100 frames of either
     inner = np.s_[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-    template = make_template(frames[:60, *inner])
+    template = make_template(frames[:, *inner])
     registrar = Registrar(template, RegistrationSettings())
     errors_px = []
     for frame, move in product(frames[:8], MOVES_PX):
