@@ -123,13 +123,15 @@ class FollowedTiff(Recording):
     def _read_current_file(self) -> Iterator[RecordedFrame]:
         """Yield the frames of one file until the timeout, or until the next begins."""
         last_frame_s = time.monotonic()
-        while time.monotonic() - last_frame_s < self._timeout_s:
-            # Looked up before this file is read, so that its last frames are not lost.
+        while True:
+            # Both are looked up before this file is read, so that its last frames are
+            # not lost, not even if whoever reads them takes longer than the timeout.
+            is_silent = time.monotonic() - last_frame_s >= self._timeout_s
             is_finished = any(map(_has_whole_page, list_next_paths(self._current.path)))
             for frame in self._current.frames():
-                last_frame_s = time.monotonic()
                 yield frame
-            if is_finished:
+                is_silent, last_frame_s = False, time.monotonic()
+            if is_finished or is_silent:
                 return
             time.sleep(POLL_S)
 

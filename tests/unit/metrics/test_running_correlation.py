@@ -18,7 +18,7 @@ FRAMES = RNG.integers(0, 256, (900, 12, 16)).astype(np.uint8)
 WINDOW_FRAMES = 600
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 90), st.integers(2, 30), st.floats(0, 0.5))
 def test_the_running_correlation_equals_that_of_the_window(n_samples, window, lost):
     rng = np.random.default_rng(n_samples)

@@ -254,16 +254,21 @@ def test_a_failing_disk_stops_recording_and_keeps_what_was_written(recorder: Rec
     assert len(Session(recorder.path).frames) >= 24
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes")
-def test_a_blocked_disk_loses_only_what_exceeds_the_queue(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-):
-    """Writing to a pipe waits until somebody reads it, like a disk that hangs."""
-    monkeypatch.setattr(recorder_module, "MAX_QUEUED_ITEMS", 50)
+def block_disk(recorder: Recorder) -> Path:
+    """Let the recorder write to a pipe: it waits for a reader, as for a slow disk."""
     stuck = recorder.path / tables.MESSAGE_FILES["events"]
     os.mkfifo(stuck)
     recorder.add_event(world.make_event("stuck"))
     wait_until(lambda: not recorder._queue)
+    return stuck
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes")
+def test_a_blocked_disk_loses_only_what_exceeds_the_queue(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recorder_module, "MAX_QUEUED_ITEMS", 50)
+    stuck = block_disk(recorder)
     for i in range(80):
         recorder.add_frame(world.make_frame_row(i), world.make_traces(i))
     assert recorder.n_lost == 30
@@ -274,9 +279,13 @@ def test_a_blocked_disk_loses_only_what_exceeds_the_queue(
     assert Session(recorder.path).frames["frame"].tolist() == list(range(50))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes")
 def test_closing_too_slowly_is_a_failure_with_a_sentence(recorder: Recorder):
+    stuck = block_disk(recorder)
     recorder.close(timeout_s=0.0)
     assert "could not be finished within 0.0 s" in recorder.failure
+    with stuck.open("rb"):  # the disk is back
+        recorder.close(WAIT_S)
 
 
 def test_values_of_the_wrong_shape_are_refused(recorder: Recorder):

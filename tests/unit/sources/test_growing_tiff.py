@@ -45,6 +45,12 @@ def test_following_ends_after_the_timeout(tmp_path):
     assert time.monotonic() - began_s >= 0.1
 
 
+def test_frames_that_are_in_the_file_are_read_before_the_timeout_counts(tmp_path):
+    path = write_scanimage(tmp_path / "m_00001.tif", make_pages(3))
+    with FollowedTiff(path, RecordingHints(), timeout_s=0.0) as recording:
+        assert [frame.number for frame in recording.frames()] == [1, 2, 3]
+
+
 def test_a_next_file_of_another_image_size_is_refused(tmp_path):
     first = write_scanimage(tmp_path / NAMES[0], make_pages(2))
     write_scanimage(tmp_path / NAMES[1], make_pages(2, (4, 4)))

@@ -76,7 +76,7 @@ def test_shares_predict_every_frame_once(data):
     shares = [batch.select_share(index, 7) for index in range(7)]
     assert sum(share.n_predicted for share in shares) == batch.n_predicted == 89
     predicted = torch.cat([share.activity[MEMORY_FRAMES - 1 :] for share in shares])
-    torch.testing.assert_close(predicted, batch.activity[MEMORY_FRAMES - 1 :])
+    assert torch.equal(predicted, batch.activity[MEMORY_FRAMES - 1 :])
 
 
 def limit_memory(monkeypatch, max_frames):
