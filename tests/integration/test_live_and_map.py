@@ -17,7 +17,9 @@ from tests.support import inversion_world as world
 
 CLIP = world.make_clip()
 HOP, WINDOW = 5, 35  # of the settings
-FOUND, NOTHING = 0.55, 0.15  # pixel r
+# Pixel r. Rounding decides which minimum is found: r is 0.64 to 0.80 for other seeds
+# and processors, and up to 0.08 if neurons are exchanged.
+FOUND, NOTHING = 0.4, 0.25
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +125,11 @@ def test_map_of_exchanged_neurons_finds_nothing(checkpoint):
 def test_the_map_objective_converges(map_result):
     assert map_result.n_passes == 240
     assert len(map_result.objective) == 120  # at the data's full weight
-    assert map_result.objective[-1] < min(map_result.objective[:60])
-    late = map_result.objective[-10:]
-    assert max(late) - min(late) < 0.01 * abs(late[-1])
+    early, late = map_result.objective[:60], map_result.objective[-10:]
+    # 32 % below the mean; within 2.4 % at most, over seeds and processors. The last
+    # update of the prior is among the last ten steps.
+    assert late[-1] < 0.8 * np.mean(early)
+    assert max(late) - min(late) < 0.05 * late[-1]
 
 
 @pytest.mark.parametrize("steps", [1, 5, 7])
