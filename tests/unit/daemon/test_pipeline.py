@@ -45,7 +45,6 @@ START = messages.SessionStart(
     channels=[1],
     planes=[0.0, 40.0],
 )
-MAX_WAIT_S = 60.0  # for kernels that are compiled first
 NO_UNITS = np.empty(0, np.int64)
 
 
@@ -101,9 +100,7 @@ def make_volume(number: int) -> list[ReceivedFrame]:
 
 def process_until(pipeline: Pipeline, condition: Callable[[], object]) -> None:
     """Process queued frames until the condition holds, and leave time to others."""
-    deadline_s = time.monotonic() + MAX_WAIT_S
     while not condition():
-        assert time.monotonic() < deadline_s, "the reference was not made in time"
         pipeline.process_pending(time.monotonic())
         time.sleep(0.001)
 
