@@ -119,6 +119,11 @@ def fit_encoder(job: FitJob, on_epoch: Callable[[EpochProgress], None]) -> FitRe
     return FitResult(loop.best, loop.history)
 
 
+# Steps of the schedule, at least: OneCycleLR divides by those of its rise and of its
+# fall, less one each.
+_MIN_RISE_STEPS, _MIN_STEPS = 2, 3
+
+
 class _TrainingLoop:
     """A training run and everything that its next epoch depends on."""
 
@@ -142,11 +147,12 @@ class _TrainingLoop:
         self._optimizer = torch.optim.Adam(
             self._encoder.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99)
         )
+        n_steps = max(recipe.epochs * len(self._starts), _MIN_STEPS)
         self._schedule = OneCycleLR(
             self._optimizer,
             recipe.learning_rate,
-            recipe.epochs * len(self._starts),
-            pct_start=0.1,
+            n_steps,
+            pct_start=max(0.1, _MIN_RISE_STEPS / n_steps),
         )
         self._weight = (1 / (job.training.mean_activity() + 1e-3)).to(device)
         self._gradient = BatchGradient(

@@ -128,6 +128,14 @@ def test_averaged_weights_are_validated_and_saved(data, validation):
     assert [p.validation_r for p in plain] != [p.validation_r for p in averaged_history]
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 10])
+def test_a_training_of_few_steps_ends(data, validation, epochs):
+    """Its schedule has no tenth of the steps to rise in."""
+    job = FitJob(data.slice_frames(0, 60), validation, TrainingRecipe(epochs, 60))
+    progress = fit_encoder(job, lambda _: None).history
+    assert np.isfinite([epoch.training_loss for epoch in progress]).all()
+
+
 def test_a_constant_neuron_has_no_correlation():
     a = np.random.default_rng(0).normal(size=(50, 2))
     r = correlate_columns(a, np.stack([2 * a[:, 0] + 1, np.ones(50)], axis=1))
