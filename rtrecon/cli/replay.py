@@ -106,6 +106,7 @@ def replay(
             hints=hints,
             keys=daemon.read_keys(),
             control=daemon.control,
+            notify=notify,
             on_progress=on_progress,
         )
     sources.print_report(report)
@@ -141,6 +142,7 @@ def replay_session_folder(
             images=images,
             keys=daemon.read_keys(),
             control=daemon.control,
+            notify=notify,
             on_progress=on_progress,
         )
     _print_report(report)
@@ -165,6 +167,7 @@ def replay_sensorium_folder(
             loops=loops or None,
             keys=daemon.read_keys(),
             control=daemon.control,
+            notify=notify,
             on_progress=on_progress,
         )
     _print_report(report)

@@ -148,6 +148,7 @@ def forward_frames(
             daemon.frames,
             keys=daemon.read_keys(),
             control=daemon.control,
+            notify=notify,
             may_wait=may_wait,
             on_progress=show_count,
         )

@@ -77,7 +77,7 @@ class Daemon:
             with self._context.errors.catch(task):
                 run(now_s)
 
-    def _list_tasks(self) -> dict[str, Callable[[float], None]]:
+    def _list_tasks(self) -> dict[str, Callable[[float], object]]:
         """Return what each pass of the loop does; each is given the time in s."""
         sessions = self._sessions
         return {
@@ -109,8 +109,7 @@ class Daemon:
     def _finish(self) -> None:
         errors = self._context.errors
         with errors.catch("processing the last frames"):
-            self._intake.receive_messages()  # those that have arrived already
-            self._sessions.catch_up()
+            self._intake.finish()
         self._sessions.state = "stopped"
         with errors.catch("reporting the end of the session"):
             self._end_reporter.report_end()

@@ -50,6 +50,12 @@ class EventPublisher:
         """Report the first losses before a message, if there were any."""
         for sentence, count in self.losses.count_message(result, time.monotonic()):
             self.publish_event("gap", sentence, value=count)
+        if count := result.dropped_earlier:
+            sentence = (
+                f"the sender had dropped {count} frames before this daemon received "
+                "its first one"
+            )
+            self.publish_event("gap", sentence, value=count)
 
     def report_ended_losses(self, now_s: float) -> None:
         """Report each episode of losses that is over, in one sentence."""

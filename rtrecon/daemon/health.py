@@ -68,7 +68,8 @@ class HealthReporter:
         # Without a pipeline, the session itself was refused.
         n_refused = counts.frames_refused if pipeline else counts.frames_received
         return {
-            "sender": counts.frames_dropped,
+            "sender": counts.dropped_now,
+            "earlier": counts.dropped_earlier,
             "refused": n_refused,
             "record": recorder.n_lost if recorder else 0,
             "incoming": recorder.n_raw_messages_lost if recorder else 0,

@@ -37,6 +37,7 @@ class IngestResult:
     reason: str = ""
     lost_in_network: int = 0  # messages
     lost_at_source: int = 0  # frames
+    dropped_earlier: int = 0  # frames, before the first one that arrived
 
 
 @dataclass
@@ -50,7 +51,13 @@ class IngestCounts:
     lost_at_source: int = 0  # frames missing in `frame` with none missing in `seq`
     frames_repeated: int = 0  # frames that were received again
     frames_dropped: int = 0  # frames that the sender could not send
+    dropped_earlier: int = 0  # of these, before this daemon received its first frame
     frames_sent: int | None = None  # as the sender counts them; known at its end
+
+    @property
+    def dropped_now(self) -> int:
+        """Frames that the sender could not send to this daemon."""
+        return self.frames_dropped - self.dropped_earlier
 
     @property
     def frames_refused(self) -> int:
@@ -65,6 +72,17 @@ class IngestCounts:
         )
 
 
+@dataclass
+class _UnstartedFrames:
+    """Frames that arrived before the start of their session, as after a restart.
+
+    dropped_at_first: frames that the sender had dropped before the first of them.
+    """
+
+    n_frames: int = 0
+    dropped_at_first: int | None = None
+
+
 class Ingest:
     """Follows one session, its image streams, and the message counter of each sender.
 
@@ -76,6 +94,7 @@ class Ingest:
 
     def __init__(self) -> None:
         self.session_start: messages.SessionStart | None = None
+        self._dropped_at_first: int | None = None  # by the sender, before the first
         self.counts = IngestCounts()
         self._newest: dict[_Stream, messages.Frame] = {}
         # Messages that are missing since the newest frame of each stream.
@@ -83,6 +102,8 @@ class Ingest:
         self._newest_seq: dict[str, int] = {}  # by sender, oldest sender first
         self._ended_sessions: deque[str] = deque(maxlen=MAX_ENDED_SESSIONS)
         self._n_undecodable = 0  # messages since the last one with a `seq`
+        # Frames of sessions whose start has not arrived yet, by session.
+        self._unstarted: dict[str, _UnstartedFrames] = {}
 
     def accept_message(self, message: messages.IncomingMessage) -> IngestResult:
         """Decide what to do with the next message, and update the counters."""
@@ -138,7 +159,13 @@ class Ingest:
         if self.session_start is not None:
             self._ended_sessions.append(self.session_start.session)
             self._newest_seq.pop(self.session_start.session, None)
-        self.session_start, self.counts = start, IngestCounts()
+        # Its frames that arrived before the start were lost to this session.
+        unstarted = self._unstarted.pop(start.session, _UnstartedFrames())
+        self.session_start = start
+        self.counts = IngestCounts(
+            frames_received=unstarted.n_frames, rejected_messages=unstarted.n_frames
+        )
+        self._dropped_at_first = unstarted.dropped_at_first
         self._newest.clear()
         self._n_missing.clear()
         self._n_undecodable = 0
@@ -150,14 +177,19 @@ class Ingest:
         # A daemon that was started during the session has not seen its first frames.
         if self.session_start and self.session_start.seq == 0:
             self.counts.frames_sent = end.frames
-        self.counts.frames_dropped = max(self.counts.frames_dropped, end.dropped)
+        if self._dropped_at_first is None and self.session_start:
+            # Without a frame: all were dropped, by a sender that this daemon knows
+            # from its beginning, or before this daemon was there.
+            self._dropped_at_first = 0 if self.session_start.seq == 0 else end.dropped
+        self._count_dropped(end.dropped)
         return IngestResult(IngestAction.END, lost_in_network=lost)
 
     def _accept_frame(self, frame: messages.Frame, lost: int) -> IngestResult:
         self.counts.frames_received += 1
         if self.session_start is None or not self._is_current(frame):
+            self._count_unstarted(frame)
             return self._refuse("frames of a session that has not started", lost)
-        self.counts.frames_dropped = max(self.counts.frames_dropped, frame.dropped)
+        dropped_earlier = self._count_dropped(frame.dropped)
         stream = _stream_of(frame)
         newest = self._newest.get(stream)
         if newest and (frame.frame, frame.roi) == (newest.frame, newest.roi):
@@ -173,8 +205,33 @@ class Ingest:
         self.counts.lost_at_source += lost_source
         self.counts.frames_accepted += 1
         return IngestResult(
-            IngestAction.FRAME, lost_in_network=lost, lost_at_source=lost_source
+            IngestAction.FRAME,
+            lost_in_network=lost,
+            lost_at_source=lost_source,
+            dropped_earlier=dropped_earlier,
         )
+
+    def _count_dropped(self, n_dropped: int) -> int:
+        """Learn how many frames the sender has dropped since it began.
+
+        Returns once how many of these it had dropped before this daemon's first frame.
+        """
+        if self._dropped_at_first is None:
+            self._dropped_at_first = n_dropped
+        counts = self.counts
+        is_first = counts.dropped_earlier < self._dropped_at_first
+        counts.dropped_earlier = self._dropped_at_first
+        counts.frames_dropped = max(counts.frames_dropped, n_dropped)
+        return counts.dropped_earlier if is_first else 0
+
+    def _count_unstarted(self, frame: messages.Frame) -> None:
+        if frame.session in self._ended_sessions:
+            return
+        if frame.session not in self._unstarted:
+            if len(self._unstarted) >= MAX_COUNTED_SENDERS:
+                del self._unstarted[next(iter(self._unstarted))]
+            self._unstarted[frame.session] = _UnstartedFrames(0, frame.dropped)
+        self._unstarted[frame.session].n_frames += 1
 
     def _find_fault(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from math import inf
 from typing import Any
 
@@ -11,7 +12,7 @@ import zmq
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.ingest import IngestAction, IngestResult
 from rtrecon.daemon.rate_limits import MessageLimits
-from rtrecon.daemon.session_manager import SessionManager
+from rtrecon.daemon.session_manager import MAX_CATCH_UP_S, SessionManager
 from rtrecon.protocol import messages
 
 _MAX_MESSAGES_PER_CALL = 64  # so that the rest of the loop is not held up
@@ -24,31 +25,67 @@ class MessageIntake:
     def __init__(self, context: DaemonContext, sessions: SessionManager) -> None:
         self._context = context
         self._sessions = sessions
+        self._last_messages: Iterator[list[Any]] | None = None  # once it finishes
         # A deterministic run loses nothing, so there is no limit either.
         is_unlimited = context.settings.inversion.deterministic
         limit_hz = context.settings.network.aux_rate_limit_hz
         self._limits = MessageLimits(inf if is_unlimited else limit_hz)
 
-    def receive_messages(self) -> None:
-        """Take the messages that have arrived; never waits for one."""
+    def receive_messages(self) -> bool:
+        """Take the messages that have arrived; never waits for one.
+
+        Returns whether there may be more, which are held back or exceed one call.
+        """
         for _ in range(_MAX_MESSAGES_PER_CALL):
             if self._sessions.should_hold_frames():
                 self._sessions.mark_frames_held_back()
                 time.sleep(_HOLD_S)
-                return
-            try:
-                parts = self._context.sockets.frames.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            with self._context.errors.catch("receiving a message"):
-                self._accept_message(parts, time.time())
+                return True
+            if not self._receive_message():
+                return False
+        return True
+
+    def finish(self) -> None:
+        """Take no further message; process what has arrived, for some seconds.
+
+        Senders see at once that nobody takes their frames. Frames that are not
+        processed in time are counted as lost.
+        """
+        self._last_messages = self._context.sockets.stop_receiving()
+        deadline_s = time.monotonic() + MAX_CATCH_UP_S
+        while self.receive_messages() and time.monotonic() < deadline_s:
+            self._sessions.process_pending()
+            self._sessions.receive_results()  # frames may wait for the inverter
+        while self._receive_message():
+            pass
+        self._sessions.catch_up(deadline_s)
+
+    def _receive_message(self) -> bool:
+        """Take one message if one has arrived; return whether one has."""
+        parts = self._read_message()
+        if parts is None:
+            return False
+        with self._context.errors.catch("receiving a message"):
+            self._accept_message(parts, time.time())
+        return True
+
+    def _read_message(self) -> list[Any] | None:
+        if self._last_messages is not None:
+            return next(self._last_messages, None)
+        try:
+            return self._context.sockets.frames.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            return None
 
     def _accept_message(self, parts: list[Any], t_received: float) -> None:
         ingest, events = self._context.ingest, self._context.events
         try:
             message, payload = messages.decode_incoming(parts)
         except messages.WireError as error:
-            events.report_refusal(ingest.count_undecodable(str(error)).reason)
+            reason = ingest.count_undecodable(str(error)).reason
+            events.report_refusal(reason)
+            if session := messages.read_start_session(parts):
+                self._sessions.remember_refusal(session, reason)
             return
         if excess := self._limits.check_message(message, time.monotonic()):
             self._refuse(message, ingest.count_refused(message, excess).reason)
@@ -75,7 +112,7 @@ class MessageIntake:
     def _refuse(self, message: messages.IncomingMessage, reason: str) -> None:
         self._context.events.report_refusal(reason)
         if isinstance(message, messages.SessionStart):
-            self._sessions.remember_refusal(message, reason)
+            self._sessions.remember_refusal(message.session, reason)
 
     def _record(
         self, result: IngestResult, parts: list[Any], t_received: float

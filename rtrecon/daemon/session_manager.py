@@ -11,10 +11,13 @@ from rtrecon.daemon.channel_pairing import ReceivedFrame
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.pipeline import Pipeline
 from rtrecon.protocol import messages
-from rtrecon.session.resume_state import find_resumable_session
+from rtrecon.session.resume_state import (
+    find_resumable_session,
+    load_newest_frame_number,
+)
 
 _MAX_REFUSALS = 64  # refused sessions that are remembered
-_MAX_CATCH_UP_S = 20.0  # queued frames may delay the end of a session by this time
+MAX_CATCH_UP_S = 20.0  # queued frames may delay the end of a session by this time
 _ACTIVE_STATES = ("running", "calibrating", "stalled")  # in which frames are expected
 
 
@@ -24,8 +27,8 @@ class SessionManager:
     state: one word for users (starting, waiting, calibrating, running, stalled, idle,
     refused, stopped). pipeline: of the current session. is_ending: no further frame is
     expected for a while. n_unprocessed: images that were still queued when the session
-    had to end. on_session_end: called at the end of a session or its recording, with
-    complete counts.
+    had to end. receive_results: takes what the inverter has sent. on_session_end:
+    called at the end of a session or its recording, with complete counts.
     """
 
     def __init__(
@@ -37,8 +40,9 @@ class SessionManager:
         self.n_unprocessed = 0
         self.on_session_end: Callable[[], None] = lambda: None
         self._context = context
-        self._receive_results = receive_results
+        self.receive_results = receive_results
         self._last_message_s = 0.0
+        self._newest_recorded: int | None = None  # frame of the daemon before
         self._refusals: dict[str, str] = {}  # why sessions were refused, by their id
 
     # -- messages of a session -----------------------------------------------------
@@ -50,6 +54,7 @@ class SessionManager:
         """
         context = self._context
         self._end_pipeline()
+        self._newest_recorded = None
         self.n_unprocessed = context.errors.n_failed = 0
         context.publisher.begin_session(start.session)
         context.watchdogs.begin_session(start.rate_hz)
@@ -72,7 +77,7 @@ class SessionManager:
             self.state = "refused"
             sentence = f"session from {start.source}, {layout}: {error}"
             context.events.publish_event("refused", sentence)
-            self.remember_refusal(start, str(error))
+            self.remember_refusal(start.session, str(error))
             return
         with context.errors.catch("resuming the session"):
             self._resume(self.pipeline)
@@ -86,11 +91,11 @@ class SessionManager:
         if self.pipeline:
             self.on_session_end()
 
-    def remember_refusal(self, start: messages.SessionStart, sentence: str) -> None:
-        """Remember why this session was refused, for a sender that asks."""
+    def remember_refusal(self, session: str, sentence: str) -> None:
+        """Remember why a session was refused, for a sender that asks."""
         if len(self._refusals) >= _MAX_REFUSALS:
             del self._refusals[next(iter(self._refusals))]
-        self._refusals[start.session] = sentence
+        self._refusals[session] = sentence
 
     def find_refusal(self, session: str) -> str:
         """Return why this session was refused; empty if it was not."""
@@ -115,9 +120,11 @@ class SessionManager:
         self._context.watchdogs.mark_message(message, time.monotonic())
         if isinstance(message, messages.Frame):
             self.is_ending = False
+            self._report_frames_between(message)
             with self._context.errors.catch("processing a frame", n_failed=1):
                 pipeline.add_frame(ReceivedFrame(message, payload, t_received))
             self._context.watchdogs.set_frame_rate(pipeline.planes.rate_hz)
+            self._context.recording.set_frame_rate(pipeline.planes.rate_hz)
             self.state = "calibrating"  # until `process_pending` finds otherwise
         elif isinstance(message, messages.SyncEdge):
             with self._context.errors.catch("using a sync message"):
@@ -194,13 +201,18 @@ class SessionManager:
         elif self.state == "calibrating" and not planes.is_calibrating:
             self.state = "running"
 
-    def catch_up(self) -> None:
-        """Process the queued frames before the end, for some seconds at most."""
+    def catch_up(self, deadline_s: float | None = None) -> None:
+        """Process the queued frames before the end, for some seconds at most.
+
+        deadline_s: until when, on `time.monotonic`; None = for `MAX_CATCH_UP_S`. What
+        is still queued then is counted as not processed.
+        """
         self.is_ending = True
-        deadline_s = time.monotonic() + _MAX_CATCH_UP_S
+        if deadline_s is None:
+            deadline_s = time.monotonic() + MAX_CATCH_UP_S
         while self.pipeline and self.pipeline.planes.n_queued:
             self.process_pending()
-            self._receive_results()  # frames may wait for the inverter
+            self.receive_results()  # frames may wait for the inverter
             if time.monotonic() > deadline_s:
                 self._report_unprocessed()
                 return
@@ -209,7 +221,7 @@ class SessionManager:
         self.n_unprocessed = self.count_queued_images()
         sentence = (
             f"the session had to end with {self.n_unprocessed} frames that were not "
-            f"processed within {_MAX_CATCH_UP_S:g} s"
+            f"processed within {MAX_CATCH_UP_S:g} s"
         )
         self._context.events.publish_event("gap", sentence, value=self.n_unprocessed)
 
@@ -253,7 +265,20 @@ class SessionManager:
         start, folder = pipeline.start, Path(self._context.settings.recording.folder)
         earlier = find_resumable_session(folder, start.session, len(start.planes))
         if earlier is not None:
+            self._newest_recorded = load_newest_frame_number(earlier)
             pipeline.planes.resume(earlier)
+
+    def _report_frames_between(self, frame: messages.Frame) -> None:
+        """Report once how many frames no daemon received around a restart."""
+        newest, self._newest_recorded = self._newest_recorded, None
+        n_missing = 0 if newest is None else frame.frame - newest - 1
+        if n_missing > 0:
+            sentence = (
+                f"{n_missing} frames are missing between the two recordings of this "
+                f"session: the earlier one ends with frame {newest}, this one begins "
+                f"with frame {frame.frame}"
+            )
+            self._context.events.publish_event("gap", sentence, value=n_missing)
 
     def close(self) -> None:
         """Cancel the work in the background; there will be no further session."""

@@ -55,6 +55,11 @@ class SessionRecording:
         parts = messages.encode_incoming(start, unit_ids)
         self.recorder.add_raw_message(parts, time.time())
 
+    def set_frame_rate(self, rate_hz: float) -> None:
+        """Learn the frame rate: as announced, or as measured where that was wrong."""
+        if self.recorder:
+            self.recorder.set_frame_rate(rate_hz)
+
     def stop(self) -> None:
         """Close the recording in the background, as its disk may be slow."""
         recorder, self.recorder = self.recorder, None
@@ -130,6 +135,7 @@ def _describe_session(
         roi_planes=field.rois.planes.tolist() if len(start.planes) > 1 else [],
         rate_unit=get_rate_unit(start),
         rate_hz=start.rate_hz,
+        announced_rate_hz=start.rate_hz,
         encoder_rate_hz=settings.timing.encoder_rate_hz,
         hop_frames=settings.inversion.hop_frames,
         window_frames=settings.inversion.window_frames,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import zmq
 
@@ -28,6 +30,7 @@ class DaemonSockets:
     publish: Socket
     tcp: TcpServer | None
     authenticator: CurveAuthenticator | None  # if the settings name keys
+    _frames_address: str
     _resources: ExitStack
 
     @classmethod
@@ -50,11 +53,12 @@ class DaemonSockets:
             results = bind(zmq.PULL, settings.results)
             control = bind(zmq.ROUTER, settings.control)
             publish = bind(zmq.PUB, settings.publish)
+            bound = frames.getsockopt_string(zmq.LAST_ENDPOINT)  # before TCP connects
             tcp = open_tcp_server(context, settings, frames)
             if tcp:
                 resources.callback(tcp.close)
             owned = resources.pop_all()
-        return cls(frames, results, control, publish, tcp, authenticator, owned)
+        return cls(frames, results, control, publish, tcp, authenticator, bound, owned)
 
     def make_poller(self) -> zmq.Poller:
         """Return a poller that wakes up when any socket has a message."""
@@ -72,6 +76,21 @@ class DaemonSockets:
             self.authenticator.answer_handshakes()
             notices += self.authenticator.take_notices()
         return notices
+
+    def stop_receiving(self) -> Iterator[list[Any]]:
+        """Take no further message from senders; return the parts of those that arrived.
+
+        Senders notice it only when these have been read, so they are read at once;
+        their number is limited by the queue of each sender.
+        """
+        if self.tcp:
+            self.tcp.stop_receiving()
+        self.frames.unbind(self._frames_address)
+        arrived = []
+        with suppress(zmq.Again):
+            while True:
+                arrived.append(self.frames.recv_multipart(zmq.DONTWAIT))
+        return iter(arrived)
 
     def close(self) -> None:
         """Close all sockets."""

@@ -82,6 +82,18 @@ def decode_incoming(parts: list[Any]) -> tuple[IncomingMessage, Array]:
     return message, np.empty(0, np.uint8)
 
 
+def read_start_session(parts: list[Any]) -> str | None:
+    """Return the session that an undecodable start message names; None if none."""
+    try:
+        header = msgspec.json.decode(bytes(parts[0]))
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
+        return None
+    if not isinstance(header, dict) or header.get("type") != "start":
+        return None
+    session = header.get("session")
+    return session if isinstance(session, str) else None
+
+
 def encode_published(message: PublishedMessage, payload: Any = b"") -> list[Any]:
     """Return the three parts to publish; the topic is the message's type."""
     topic = message_type(message).encode()

@@ -16,6 +16,7 @@ from rtrecon.protocol.codec import (
     encode_incoming,
     encode_published,
     message_type,
+    read_start_session,
 )
 from rtrecon.protocol.fields import PIXEL_DTYPES, RATE_DTYPE, MessageHeader
 from rtrecon.protocol.incoming import (
@@ -78,4 +79,5 @@ __all__ = [
     "encode_incoming",
     "encode_published",
     "message_type",
+    "read_start_session",
 ]

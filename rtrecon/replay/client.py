@@ -23,11 +23,16 @@ _ANSWER_INTERVAL_S = 0.02
 END_TIMEOUT_S = 1.0  # for the daemon to take the last message, which is only a hint
 
 T = TypeVar("T")
+NoticeCallback = Callable[[str], None]  # a sentence for the user
 FrameCountCallback = Callable[[int, int | None], None]  # frames done, of how many
 
 
 class ReplayError(UserError):
     """A replay that cannot continue; its text says why and what to do."""
+
+
+def ignore_notice(_: str) -> None:
+    """Do nothing with a sentence."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class ReplayClient:
     queue_timeout_s: for each frame to be taken, else `ReplayError`; 0 = a frame that is
     not taken at once is dropped and counted. keys: a client's, if the daemon requires
     keys. control: the daemon's control address, at which it says whether it refuses
-    the session; None = do not ask.
+    the session; None = do not ask. notify: called with a sentence if that is not known.
     """
 
     address: str
@@ -108,6 +113,7 @@ class ReplayClient:
     timeout_s: float
     queue_timeout_s: float = 0.0
     control: str | None = None
+    notify: NoticeCallback = ignore_notice
 
     @contextmanager
     def open_session(self, **start: Any) -> Iterator[SessionSender]:
@@ -121,8 +127,8 @@ class ReplayClient:
         try:
             if not sender.wait_for_daemon(self.timeout_s):
                 raise ReplayError(sender.explain_missing_daemon())
-            if self.control:
-                require_accepted(self.control, sender.session, self.keys)
+            if self.control or can_wait:  # a live source is not held up
+                self._report_acceptance(sender.session)
             sender.queue_timeout_s = self.queue_timeout_s
             yield sender
         finally:
@@ -130,25 +136,43 @@ class ReplayClient:
             sender.send_end("replay over")
             sender.close(self.timeout_s)
 
+    def _report_acceptance(self, session: str) -> None:
+        unknown = require_accepted(self.address, self.control, session, self.keys)
+        if unknown:
+            self.notify(unknown)
 
-def require_accepted(control: str, session: str, keys: ClientKeys | None) -> None:
+
+def require_accepted(
+    address: str, control: str | None, session: str, keys: ClientKeys | None
+) -> str:
     """Wait until the daemon at `control` has begun the session.
 
-    Raises `ReplayError` with the daemon's sentence if it refuses the session. Returns
-    also if no daemon answers there, or none that receives this session: then it is not
-    known.
+    Raises `ReplayError` with the daemon's sentence if it refuses the session. Returns a
+    sentence if it is not known whether the daemon at `address` takes the session: no
+    daemon answers at `control`, or none that receives this session.
     """
+    unknown = "it is not known whether the daemon takes this session: "
+    advice = "; name the daemon's control address with --control"
+    if control is None:
+        return (
+            f"{unknown}nobody was asked, because {address} is not the default address"
+            f"{advice}"
+        )
     deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
     while time.monotonic() < deadline_s:
         try:
             answer = call_daemon(control, "session", keys, session=session)
-        except RpcError:
-            return
+        except RpcError as error:
+            return f"{unknown}{error}{advice}"
         if answer["is_refused"]:
             raise ReplayError(f"the daemon refuses the session: {answer['sentence']}")
         if answer["is_current"]:
-            return
+            return ""
         time.sleep(_ANSWER_INTERVAL_S)
+    return (
+        f"{unknown}the daemon that answers at {control} does not receive it within "
+        f"{ANSWER_TIMEOUT_S:g} s{advice}"
+    )
 
 
 def guess_control_address(frames: str) -> str | None:

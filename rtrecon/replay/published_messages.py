@@ -137,7 +137,9 @@ def _count_lag_frames(session: Session) -> int:
     if about.rate_unit is not None:  # rates are not deconvolved
         return 0
     traces = TracesSettings.model_validate(about.settings.get("traces", {}))
-    block_frames = count_block_frames(about.rate_hz, about.encoder_rate_hz)
+    # The daemon averages as many frames as the announced rate asks for.
+    announced_hz = about.announced_rate_hz or about.rate_hz
+    block_frames = count_block_frames(announced_hz, about.encoder_rate_hz)
     return traces.deconvolution_lag_frames * block_frames
 
 

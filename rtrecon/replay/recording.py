@@ -16,10 +16,12 @@ from rtrecon.replay.client import (
     DAEMON_TIMEOUT_S,
     QUEUE_TIMEOUT_S,
     FrameCountCallback,
+    NoticeCallback,
     Pacing,
     ReplayClient,
     ReplayReport,
     describe_recording,
+    ignore_notice,
     require_valid_pace,
     send_paced,
     send_recorded_frame,
@@ -41,6 +43,7 @@ def replay_recording(
     hints: RecordingHints | None = None,
     keys: ClientKeys | None = None,
     control: str | None = None,
+    notify: NoticeCallback = ignore_notice,
     timeout_s: float = DAEMON_TIMEOUT_S,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
@@ -51,12 +54,13 @@ def replay_recording(
     how often the file is sent, None = without end; frame numbers and times continue
     from one loop to the next. hints: what the file does not say, and what of it to
     send. keys: a client's, if the daemon requires keys. control: address at which the
-    daemon says whether it takes the session. timeout_s: for a daemon to be there.
-    on_progress: called after each frame. Raises `ReplayError` if no daemon takes the
-    frames, `RecordingError` for a file that cannot be read.
+    daemon says whether it takes the session. notify: called with a sentence if that is
+    not known. timeout_s: for a daemon to be there. on_progress: called after each
+    frame. Raises `ReplayError` if no daemon takes the frames, `RecordingError` for a
+    file that cannot be read.
     """
     require_valid_pace(speed, loops)
-    client = ReplayClient(address, keys, timeout_s, QUEUE_TIMEOUT_S, control)
+    client = ReplayClient(address, keys, timeout_s, QUEUE_TIMEOUT_S, control, notify)
     with sources.open_recording(path, hints) as recording:
         n_frames = recording.n_frames
         total = None if loops is None or n_frames is None else loops * n_frames
@@ -81,6 +85,7 @@ def forward_live_source(
     *,
     keys: ClientKeys | None = None,
     control: str | None = None,
+    notify: NoticeCallback = ignore_notice,
     may_wait: bool = False,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
@@ -88,12 +93,14 @@ def forward_live_source(
 
     Frames that the daemon does not take are dropped and counted, so that the source
     never waits. may_wait: the source can wait, as a file can, and no frame is dropped.
-    control: address at which the daemon says whether it takes the session. Closes the
-    source. Raises `ReplayError` if no daemon takes frames, `RecordingError` if the
-    source fails.
+    control: address at which the daemon says whether it takes the session. notify:
+    called with a sentence if that is not known. Closes the source. Raises
+    `ReplayError` if no daemon takes frames, `RecordingError` if the source fails.
     """
     queue_timeout_s = QUEUE_TIMEOUT_S if may_wait else 0.0
-    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, queue_timeout_s, control)
+    client = ReplayClient(
+        address, keys, DAEMON_TIMEOUT_S, queue_timeout_s, control, notify
+    )
     with recording, client.open_session(**describe_recording(recording)) as sender:
         report = send_paced(
             recording.frames(),

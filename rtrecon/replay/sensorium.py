@@ -25,10 +25,12 @@ from rtrecon.replay.client import (
     DAEMON_TIMEOUT_S,
     QUEUE_TIMEOUT_S,
     FrameCountCallback,
+    NoticeCallback,
     Pacing,
     ReplayClient,
     ReplayError,
     ReplayReport,
+    ignore_notice,
     require_valid_pace,
     send_paced,
 )
@@ -107,6 +109,7 @@ def replay_sensorium(
     loops: int | None = 1,
     keys: ClientKeys | None = None,
     control: str | None = None,
+    notify: NoticeCallback = ignore_notice,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send trials of a folder to the daemon at `address`, as one session.
@@ -114,12 +117,15 @@ def replay_sensorium(
     selection: which trials. speed: frames leave at their times divided by it; None: as
     soon as they are taken. No frame is dropped: if the daemon is slower, the rest is
     late. loops: how often the trials are sent, None = without end. control: address at
-    which the daemon says whether it takes the session. Raises UserError for a folder
-    that cannot be read, `ReplayError` if no daemon takes the session.
+    which the daemon says whether it takes the session. notify: called with a sentence
+    if that is not known. Raises UserError for a folder that cannot be read,
+    `ReplayError` if no daemon takes the session.
     """
     require_valid_pace(speed, loops)
     folder = SensoriumFolder(path)
-    client = ReplayClient(address, keys, DAEMON_TIMEOUT_S, QUEUE_TIMEOUT_S, control)
+    client = ReplayClient(
+        address, keys, DAEMON_TIMEOUT_S, QUEUE_TIMEOUT_S, control, notify
+    )
     with client.open_session(**make_start_fields(folder)) as sender:
         return send_paced(
             iterate_trial_frames(folder, selection or TrialSelection(), loops),

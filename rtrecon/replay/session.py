@@ -16,9 +16,11 @@ from rtrecon.replay.client import (
     DAEMON_TIMEOUT_S,
     QUEUE_TIMEOUT_S,
     FrameCountCallback,
+    NoticeCallback,
     Pacing,
     ReplayError,
     ReplayReport,
+    ignore_notice,
     require_accepted,
     require_valid_pace,
     send_paced,
@@ -46,6 +48,7 @@ def replay_session(
     images: Recording | None = None,
     keys: ClientKeys | None = None,
     control: str | None = None,
+    notify: NoticeCallback = ignore_notice,
     on_progress: FrameCountCallback | None = None,
 ) -> ReplayReport:
     """Send a recorded session to the daemon at `address`.
@@ -53,7 +56,8 @@ def replay_session(
     Messages leave at their times divided by `speed`; None: as soon as they are taken.
     No message is dropped: if the daemon is slower, the rest is late. images: the frames
     of a session that was recorded without raw messages. control: address at which the
-    daemon says whether it takes the session. Raises `NotASessionError`,
+    daemon says whether it takes the session. notify: called with a sentence if that is
+    not known. Raises `NotASessionError`,
     `NothingToReplayError`, or `ReplayError` if no daemon takes the session.
     """
     require_valid_pace(speed)
@@ -62,7 +66,7 @@ def replay_session(
         timed_messages = rebuild_from_tables(session, images)
     else:
         timed_messages = read_logged_session(session)
-    with _LoggedMessageSender(address, keys, control) as sender:
+    with _LoggedMessageSender(address, keys, control, notify) as sender:
         report = send_paced(
             _renew_messages(timed_messages),
             Pacing(lambda message: message.due_s, speed),
@@ -104,11 +108,17 @@ class _LoggedMessageSender:
     """
 
     def __init__(
-        self, address: str, keys: ClientKeys | None, control: str | None
+        self,
+        address: str,
+        keys: ClientKeys | None,
+        control: str | None,
+        notify: NoticeCallback,
     ) -> None:
         self.n_sent = 0
         self.n_dropped = 0
         self._address, self._keys, self._control = address, keys, control
+        self._notify = notify
+        self._has_asked = False
         self._timeout_s = DAEMON_TIMEOUT_S
         self._context: sockets.Context = zmq.Context()
         self._monitored = MonitoredSocket(self._context, zmq.PUSH, address, keys)
@@ -135,6 +145,10 @@ class _LoggedMessageSender:
         parts = messages.encode_incoming(timed.message, timed.payload)
         self._monitored.socket.send_multipart(parts)
         self.n_sent += isinstance(timed.message, messages.Frame)
-        if self._control and isinstance(timed.message, messages.SessionStart):
-            require_accepted(self._control, timed.message.session, self._keys)
-            self._control = None  # starts are repeated
+        if isinstance(timed.message, messages.SessionStart) and not self._has_asked:
+            self._has_asked = True  # starts are repeated
+            session = timed.message.session
+            if unknown := require_accepted(
+                self._address, self._control, session, self._keys
+            ):
+                self._notify(unknown)

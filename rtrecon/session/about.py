@@ -41,8 +41,16 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         describe("Unit of recorded firing rates; null if images were recorded."),
     ] = None
     rate_hz: Annotated[
-        float, describe("Microscope frames per second, of each plane.", "Hz")
+        float,
+        describe(
+            "Microscope frames per second, of each plane; as measured from the times "
+            "of the frames where the sender announced another.",
+            "Hz",
+        ),
     ] = 30.0
+    announced_rate_hz: Annotated[
+        float | None, describe("Frames per second as the sender announced them.", "Hz")
+    ] = None
     encoder_rate_hz: Annotated[float, describe("Encoder frames per second.", "Hz")] = (
         30.0
     )

@@ -58,6 +58,9 @@ def balance_frames(health: messages.Health) -> FrameBalance:
         # A frame that the sender dropped is also a gap in the microscope's count.
         "lost before the sender": max(0, health.gaps.source - n_dropped),
         "dropped by the sender": n_dropped,
+        "dropped by the sender before this daemon received frames": (
+            health.lost.get("earlier", 0)
+        ),
         "lost on the network": n_on_the_way,
         **in_daemon,
     }

@@ -33,7 +33,7 @@ from rtrecon.session.tables import (
     StimulusRow,
     SyncRow,
 )
-from rtrecon.session.writer import SessionWriter
+from rtrecon.session.writer import CORRECTED_RATE, SessionWriter
 
 # Rows and messages of a session of 30 Hz: about fifteen seconds of a blocked disk.
 MAX_QUEUED_ITEMS = 2048
@@ -93,6 +93,12 @@ class Recorder:
     def n_raw_messages_lost(self) -> int:
         """How many of the messages received are missing in the log of raw messages."""
         return self._log.n_lost if self._log else 0
+
+    def set_frame_rate(self, rate_hz: float) -> None:
+        """Correct the frame rate of the session: the announced one was wrong."""
+        if rate_hz != self._about.rate_hz:
+            self._about = msgspec.structs.replace(self._about, rate_hz=rate_hz)
+            self._put(CORRECTED_RATE, rate_hz)
 
     def add_raw_message(self, parts: list[Any], t_received_s: float) -> None:
         """Record a message's two parts as received, if raw messages are recorded."""

@@ -41,7 +41,8 @@ Each table in `{ARRAYS_FOLDER}` is a group. `rows` is float64 with one row per f
 sample or hop and one column per quantity; the group's attributes `columns`,
 `column_units` and `column_descriptions` say what the columns are. `values`, where the
 table has it, holds what was measured at each row; its attributes `units` and
-`long_name` say what that is. Chunks are not compressed. Missing numbers are NaN.
+`long_name` say what that is. Chunks are not compressed;
+each ends with its checksum (codec `crc32c`). Missing numbers are NaN.
 """
 _MESSAGE_CLASSES: dict[str, type[msgspec.Struct]] = {
     "events": messages.Event,

@@ -160,6 +160,18 @@ def load_first_frame_time(folder: Path) -> float | None:
         return None
 
 
+def load_newest_frame_number(folder: Path) -> int | None:
+    """Return the microscope's number of the newest recorded frame.
+
+    None if no frame was recorded, or none can be read.
+    """
+    try:
+        numbers = Session(folder).frames["frame"]
+    except (UserError, KeyError):
+        return None
+    return int(numbers[-1]) if len(numbers) else None
+
+
 def find_resumable_session(folder: Path, session: str, n_planes: int) -> Path | None:
     """Return the newest recording of a session that a restarted daemon can resume."""
     name = shorten_session_id(session)

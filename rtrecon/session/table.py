@@ -11,7 +11,11 @@ import numpy as np
 import zarr
 
 from rtrecon.core.types import Array
-from rtrecon.session.growing_array import find_consecutive_runs, find_damaged_rows
+from rtrecon.session.growing_array import (
+    find_consecutive_runs,
+    find_damaged_rows,
+    read_intact_rows,
+)
 from rtrecon.session.tables import TableSpec
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
@@ -23,7 +27,8 @@ class Table:
     `table["column"]` is (n,) float64; `read_values(start, stop)` is what was measured
     at those rows. Rows that cannot be read are left out. Values that cannot be read are
     NaN, or left out with their rows if they are integers. `notices` says how much is
-    lost and why, in sentences.
+    lost and why, in sentences. Values whose checksum is wrong are found only when they
+    are read, and are NaN, or 0 if they are integers; `notices` then says so.
     """
 
     def __init__(self, folder: Path, name: str, spec: TableSpec) -> None:
@@ -31,7 +36,10 @@ class Table:
         self.columns = list(spec.columns)
         self.notices: list[str] = []
         self._spec = spec
-        self._rows = _open_array(folder / "rows", (len(self.columns),))
+        self._altered: set[int] = set()  # rows whose values have a wrong checksum
+        self._rows = _open_array(
+            folder / "rows", (len(self.columns),), is_thorough=True
+        )
         self._values = _OpenedArray()
         is_usable = ~self._rows.is_damaged
         self._has_value = np.ones(len(is_usable), bool)
@@ -65,11 +73,29 @@ class Table:
         values = np.full((len(indices), *spec.shape), fill_value, spec.dtype)
         has_value = self._has_value[indices]
         if has_value.all():
-            return _read_runs(self._values.array, indices, values)
-        values[has_value] = _read_runs(
-            self._values.array, indices[has_value], values[has_value]
+            return self._read_intact_values(indices, values)
+        values[has_value] = self._read_intact_values(
+            indices[has_value], values[has_value]
         )
         return values
+
+    def _read_intact_values(self, indices: Array, out: Array) -> Array:
+        array = self._values.array
+        for run in find_consecutive_runs(indices):
+            assert array is not None
+            rows = slice(int(indices[run.start]), int(indices[run.stop - 1]) + 1)
+            is_damaged = read_intact_rows(array, rows, out[run])
+            self._note_altered_values(indices[run][is_damaged])
+        return out
+
+    def _note_altered_values(self, indices: Array) -> None:
+        """Write a sentence for values whose checksum is wrong, once for each row."""
+        is_new = ~np.isin(indices, np.fromiter(self._altered, np.int64))
+        self._altered.update(indices[is_new].tolist())
+        if n_lost := int(np.sum(is_new)):
+            fate = "0" if self._has_integer_values else "NaN"
+            n = n_lost, len(self._has_value)
+            self._note("values", n, "the checksum of their chunks is wrong", fate)
 
     @property
     def _has_integer_values(self) -> bool:
@@ -106,12 +132,15 @@ class _OpenedArray:
     reason: str = "chunks are missing or damaged"
 
 
-def _open_array(folder: Path, row_shape: tuple[int, ...]) -> _OpenedArray:
+def _open_array(
+    folder: Path, row_shape: tuple[int, ...], *, is_thorough: bool = False
+) -> _OpenedArray:
     try:
         array = zarr.open_array(folder, mode="r")
         if array.shape[1:] != row_shape:
             raise ValueError(f"its rows have shape {array.shape[1:]}, not {row_shape}")
-        return _OpenedArray(array, find_damaged_rows(array, folder))
+        is_damaged = find_damaged_rows(array, folder, is_thorough=is_thorough)
+        return _OpenedArray(array, is_damaged)
     except _UNREADABLE as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         return _OpenedArray(reason=f"{folder / 'zarr.json'} cannot be read: {cause}")

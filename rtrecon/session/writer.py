@@ -17,6 +17,8 @@ from rtrecon.session.growing_array import GrowingArray
 # Chunks are full a little before they are `chunk_s` old, so each is written once.
 CHUNK_MARGIN = 0.8
 
+CORRECTED_RATE = "corrected rate"  # kind of an item that is a frame rate in Hz
+
 
 class SessionWriter:
     """Writes the files of one session; all that is slow or can fail happens here."""
@@ -30,18 +32,27 @@ class SessionWriter:
         self._message_files = {
             kind: path / name for kind, name in tables.MESSAGE_FILES.items()
         }
-        # Written last: this file makes the folder a session.
-        write_atomically(
-            path / tables.ABOUT_FILE, msgspec.json.format(msgspec.json.encode(about))
-        )
+        self._about_file, self._about = path / tables.ABOUT_FILE, about
+        self._write_about()  # last: this file makes the folder a session
 
     def write(self, kind: str, item: Any, values: Any) -> None:
-        """Append a row and its values to a table, or a message to a file."""
+        """Append a row and its values to a table, or a message to a file.
+
+        Of kind `CORRECTED_RATE`, the item is the session's frame rate in Hz.
+        """
+        if kind == CORRECTED_RATE:
+            self._about = msgspec.structs.replace(self._about, rate_hz=item)
+            self._write_about()
+            return
         if kind in self._tables:
             self._tables[kind].append(item, values)
             return
         with self._message_files[kind].open("ab") as file:
             file.write(msgspec.json.encode(item) + b"\n")
+
+    def _write_about(self) -> None:
+        content = msgspec.json.format(msgspec.json.encode(self._about))
+        write_atomically(self._about_file, content)
 
     def flush(self, older_than_s: float = 0.0) -> None:
         """Write chunks whose oldest row has been in memory for longer than this."""

@@ -82,7 +82,7 @@ class GrowingTiff(Recording):
         self.shape, self.dtype = assembler.shape, assembler.dtype
         self.channels, self.planes = assembler.channels, assembler.planes
         self.rate_hz, self.notice = header.rate_hz, assembler.notice
-        self.um_per_px = header.um_per_px
+        self.um_per_px = assembler.um_per_px
 
 
 class FollowedTiff(Recording):

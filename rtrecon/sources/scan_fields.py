@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +13,31 @@ FieldSlices = tuple[slice, slice]  # lines, pixels of the page
 
 @dataclass(frozen=True)
 class ScanField:
-    """A scan field: its name and its size (lines, pixels) in the page."""
+    """A scan field: its name and its size (lines, pixels) in the page.
+
+    um_per_px: size of a pixel (geometric mean of both directions); None if unknown.
+    """
 
     name: str
     shape: tuple[int, int]
+    um_per_px: float | None = None
 
 
-def read_scan_fields(roi_groups: dict[str, Any]) -> tuple[ScanField, ...]:
+def read_scan_fields(
+    roi_groups: dict[str, Any], um_per_degree: float | None = None
+) -> tuple[ScanField, ...]:
     """Return the enabled imaging fields in the order in which they were scanned.
 
-    Raises `RecordingError` if sizes are missing or a field changes between planes.
+    um_per_degree: distance in the sample for each degree of the scan angle, in which
+    ScanImage stores the size of a field; None if unknown. Raises `RecordingError` if
+    sizes are missing or a field changes between planes.
     """
     rois = _as_list((roi_groups.get("imagingRoiGroup") or {}).get("rois"))
     enabled = [roi for roi in rois if roi.get("enable", 1)]
     try:
-        return tuple(_read_field(roi, k) for k, roi in enumerate(enabled, 1))
+        return tuple(
+            _read_field(roi, k, um_per_degree) for k, roi in enumerate(enabled, 1)
+        )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise RecordingError(
             f"it holds {len(enabled)} scan fields without a size for each"
@@ -67,13 +78,29 @@ def select_field(fields: tuple[ScanField, ...], name: str | None) -> ScanField:
     raise RecordingError(f"it holds no scan field {name!r}; its fields are {names}")
 
 
-def _read_field(roi: dict[str, Any], number: int) -> ScanField:
-    sizes = {
-        tuple(map(int, field["pixelResolutionXY"]))
-        for field in _as_list(roi["scanfields"])
-    }
+def _read_field(
+    roi: dict[str, Any], number: int, um_per_degree: float | None
+) -> ScanField:
+    scan_fields = _as_list(roi["scanfields"])
+    sizes = {tuple(map(int, field["pixelResolutionXY"])) for field in scan_fields}
     ((pixels, lines),) = sizes  # raises ValueError if the sizes differ
-    return ScanField(str(roi.get("name") or f"ROI {number}"), (lines, pixels))
+    name = str(roi.get("name") or f"ROI {number}")
+    scales = {_read_um_per_px(field, um_per_degree) for field in scan_fields}
+    um_per_px = scales.pop() if len(scales) == 1 else None
+    return ScanField(name, (lines, pixels), um_per_px)
+
+
+def _read_um_per_px(
+    scan_field: dict[str, Any], um_per_degree: float | None
+) -> float | None:
+    """Return None if the size of the field is not stored."""
+    try:
+        width, height = map(float, scan_field["sizeXY"])
+        pixels, lines = map(float, scan_field["pixelResolutionXY"])
+        scale = (um_per_degree or 0.0) * math.sqrt(width / pixels * height / lines)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return scale if scale > 0 and math.isfinite(scale) else None
 
 
 def _as_list(item: Any) -> list[Any]:

@@ -23,7 +23,8 @@ class ScanImageHeader:
     n_repeats: images of each plane in a volume, one after the other. n_flyback: images
     after the last plane of each volume, which show no plane. fields: scan fields, one
     below the other in each page; empty if the page is the only field. um_per_px: size
-    of a pixel (geometric mean of both directions); None if unknown.
+    of a pixel (geometric mean of both directions); None if unknown, and with several
+    fields, each of which has its own.
     """
 
     channels: tuple[int, ...]
@@ -65,7 +66,7 @@ def read_header(
             n_repeats=scan.n_repeats,
             n_flyback=scan.n_flyback,
             fields=fields,
-            um_per_px=_read_um_per_px(settings),
+            um_per_px=None if fields else _read_um_per_px(settings),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"its ScanImage settings lack {error}") from None
@@ -107,6 +108,15 @@ def _read_um_per_px(settings: dict[str, Any]) -> float | None:
     return scale if scale > 0 else None
 
 
+def _read_um_per_degree(settings: dict[str, Any]) -> float | None:
+    """Return None if ScanImage did not store its objective."""
+    try:
+        um_per_degree = float(settings["SI.objectiveResolution"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return um_per_degree if math.isfinite(um_per_degree) else None
+
+
 def _is_enabled(settings: dict[str, Any], name: str) -> bool:
     return bool(settings.get(f"SI.{name}", False))
 
@@ -116,7 +126,7 @@ def _read_fields(
 ) -> tuple[ScanField, ...]:
     if not _is_enabled(settings, "hRoiManager.mroiEnable"):
         return ()
-    fields = read_scan_fields(roi_groups)
+    fields = read_scan_fields(roi_groups, _read_um_per_degree(settings))
     return fields if len(fields) > 1 else ()
 
 

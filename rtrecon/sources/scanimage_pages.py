@@ -63,8 +63,9 @@ class FrameAssembler:
     An image is what was scanned at once: one page per channel. Images count from 0.
     The flyback images after the last plane of a volume are skipped. If a volume has
     several images of each plane, they are averaged to one frame, which has the number
-    and time of the last of them. Raises `RecordingError` for a channel or field that is
-    not in the file, and for pixel types that ScanImage does not save.
+    and time of the last of them. um_per_px: of the field that is read. Raises
+    `RecordingError` for a channel or field that is not in the file, and for pixel types
+    that ScanImage does not save.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class FrameAssembler:
         self.channels = RecordingHints(channel).select_channels(header.channels)
         self._page_shape, self.dtype = _check_layout(*first_page)
         self.shape, self.notice = self._page_shape, ""
+        self.um_per_px = header.um_per_px
         self._first_index = 0  # of the first image, within its acquisition
         self._repeats = {channel: PlaneAverage() for channel in self.channels}
         self._field_name: str | None = None
@@ -147,6 +149,7 @@ class FrameAssembler:
         field = select_field(fields, name)
         self._field_slices = locate_field(fields, field, self._page_shape)
         self._field_name, self.shape = field.name, field.shape
+        self.um_per_px = field.um_per_px
         if name is None:
             others = ", ".join(other.name for other in fields[1:])
             self.notice = (

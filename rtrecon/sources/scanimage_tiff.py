@@ -117,7 +117,7 @@ class ScanImageTiff(Recording):
         self.channels, self.planes = assembler.channels, assembler.planes
         self.n_frames = assembler.count_frames(self._n_images)
         self.rate_hz = assembler.measure_rate_hz(pages, self._n_images)
-        self.um_per_px = assembler.header.um_per_px
+        self.um_per_px = assembler.um_per_px
         self.notice = self._describe_truncation() if is_truncated else assembler.notice
 
     def _describe_truncation(self) -> str:

@@ -60,10 +60,15 @@ class TcpServer:
         """Return the notices about rejected senders since the last call."""
         return [self._notices.popleft() for _ in range(len(self._notices))]
 
-    def close(self) -> None:
-        """Stop listening and close all connections."""
+    def stop_receiving(self) -> None:
+        """Stop listening and close all connections; what was forwarded stays."""
         self._closing.set()
         self._thread.join()
+
+    def close(self) -> None:
+        """Stop receiving, and close the socket to the daemon."""
+        self.stop_receiving()
+        self._internal_push.close()
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -74,7 +79,6 @@ class TcpServer:
         for sender in self._senders.values():
             sender.connection.close()
         self._listener.close()
-        self._internal_push.close()
 
     def _make_poller(self) -> zmq.Poller:
         poller = zmq.Poller()

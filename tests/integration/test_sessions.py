@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rtrecon.protocol import messages
+from rtrecon.session.frame_balance import balance_frames
 from rtrecon.testing.daemon_process import START_TIMEOUT_S, DaemonProcess
 from rtrecon.testing.simulated_microscope import (
     RATE_HZ,
@@ -45,12 +46,17 @@ def test_a_daemon_that_starts_late_joins_the_running_session(tmp_path):
     assert 0 < microscope.sender.n_dropped < first
     assert first - microscope.sender.n_dropped < 1.5 * RATE_HZ
     health = late.newest_health()
-    assert health.lost["sender"] == microscope.sender.n_dropped
-    assert (
-        health.frames_received
-        == health.frames_processed
-        == microscope.n_sent + 1 - first
-    )
+    # Those before the daemon was there are no loss of this daemon, but are reported.
+    assert health.lost["earlier"] == microscope.sender.n_dropped
+    assert health.lost["sender"] == 0
+    (gap,) = late.events_named("gap")
+    assert gap.value == microscope.sender.n_dropped
+    n_received = microscope.n_sent - microscope.sender.n_dropped
+    assert health.frames_received == n_received
+    assert health.frames_processed == n_received - health.lost["refused"]
+    assert health.frames_processed == microscope.n_sent + 1 - first
+    balance = balance_frames(health)
+    assert (balance.n_sent, balance.n_unexplained) == (microscope.n_sent, 0)
     assert health.gaps.source == 0
 
 

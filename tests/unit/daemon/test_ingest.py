@@ -93,6 +93,8 @@ def test_the_result_reports_losses_just_before_the_frame():
 def test_frames_dropped_by_the_sender_are_counted():
     ingest, _ = run(frame(1, dropped=2), frame(5, seq=2, dropped=5))
     assert ingest.counts.frames_dropped == 5
+    assert ingest.counts.dropped_earlier == 2
+    assert ingest.counts.dropped_now == 3
 
 
 def test_a_repeated_start_is_ignored_and_a_new_session_resets_the_counters():

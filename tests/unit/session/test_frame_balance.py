@@ -43,6 +43,14 @@ def test_each_sent_frame_is_processed_queued_or_lost_somewhere():
     }
 
 
+def test_frames_dropped_before_the_daemon_was_there_are_a_kind_of_their_own():
+    balance = balance_frames(make_health(lost=LOST | {"earlier": 40}))
+    words = "dropped by the sender before this daemon received frames"
+    assert balance.losses[words] == 40
+    assert balance.losses["dropped by the sender"] == LOST["sender"]
+    assert balance.n_sent == balance.n_processed + balance.n_queued + balance.n_lost
+
+
 def test_the_senders_own_count_replaces_the_estimate_of_frames_lost_on_the_way():
     balance = balance_frames(make_health(frames_sent=103))
     assert balance.losses["lost on the network"] == 3

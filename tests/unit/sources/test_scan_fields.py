@@ -69,3 +69,32 @@ def test_a_field_whose_size_changes_with_depth_is_refused(tmp_path):
     path = write_scanimage(tmp_path / "a.tif", make_pages(1), settings=MROI, rois=rois)
     with pytest.raises(RecordingError, match="2 scan fields without a size for each"):
         open_recording(path)
+
+
+def read_um_per_px(tmp_path, rois, field=None, **settings: str) -> float | None:
+    pixels = make_pages(4)
+    path = write_scanimage(
+        tmp_path / "a.tif", pixels, settings=MROI | settings, rois=rois
+    )
+    with open_recording(path, RecordingHints(field=field)) as recording:
+        return recording.um_per_px
+
+
+def sized_roi(name: str, lines: int, size_xy: list[float]) -> dict[str, object]:
+    field = {"pixelResolutionXY": [16, lines], "sizeXY": size_xy}
+    return roi(name, lines) | {"scanfields": field}
+
+
+def test_each_field_has_its_own_size_of_a_pixel(tmp_path):
+    rois = [sized_roi("V1", 5, [1.6, 0.5]), sized_roi("LM", 5, [6.4, 2.0])]
+    objective = {"SI.objectiveResolution": "150"}
+    assert read_um_per_px(tmp_path, rois, "V1", **objective) == pytest.approx(15.0)
+    assert read_um_per_px(tmp_path, rois, "LM", **objective) == pytest.approx(60.0)
+
+
+def test_the_size_of_a_pixel_is_unknown_without_objective_or_size(tmp_path):
+    sized = [sized_roi("V1", 5, [1.6, 0.5]), sized_roi("LM", 5, [6.4, 2.0])]
+    assert read_um_per_px(tmp_path, sized) is None
+    without_size = [roi("V1", 5), roi("LM", 5)]
+    objective = {"SI.objectiveResolution": "150"}
+    assert read_um_per_px(tmp_path, without_size, **objective) is None
