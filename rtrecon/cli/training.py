@@ -74,8 +74,6 @@ def train(
     from rtrecon.encoder.card import find_checkpoint
     from rtrecon.training.compact.fit import READOUT_RECIPE, TrainingRecipe
 
-    if sensorium and session:
-        raise UserError("give --sensorium or --session, not both")
     recipe = replace(
         READOUT_RECIPE if freeze_core else TrainingRecipe(),
         epochs=epochs,
@@ -83,11 +81,14 @@ def train(
         ema_decay=average,
         cutmix_fraction=cutmix,
     )
-    core = find_checkpoint(freeze_core) if freeze_core else None
     with (
         training.join_process_group(device, precision) as context,
         _report_progress(context.is_main) as on_progress,
     ):
+        # In here, only one of the processes of `torchrun` reports an error.
+        if sensorium and session:
+            raise UserError("give --sensorium or --session, not both")
+        core = find_checkpoint(freeze_core) if freeze_core else None
         options = training.TrainingOptions(resume, core, context)
         if sensorium:
             made = training.train_on_sensorium(

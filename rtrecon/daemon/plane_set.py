@@ -162,6 +162,13 @@ class PlaneSet:
                 return report.summary
         return ""
 
+    def find_offset_problem(self) -> str:
+        """Return why dF/F may be wrong because of the detector offset; "" if not."""
+        for plane in self._image_planes:
+            if plane.reference and plane.reference.offset_problem:
+                return plane.reference.offset_problem
+        return ""
+
     def make_labels(self) -> Array:
         """Return uint32 (planes, lines, pixels): 0 = background, k = k-th neuron."""
         return np.stack([plane.make_labels() for plane in self._planes])

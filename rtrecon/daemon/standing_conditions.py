@@ -23,6 +23,8 @@ def list_conditions(
         conditions["no-go"] = no_go.removeprefix("no-go: ")
     elif field_lost := pipeline.rejections.describe(now_s):
         conditions["field lost"] = field_lost
+    if problem := pipeline.planes.find_offset_problem():
+        conditions["detector offset"] = problem
     conditions |= context.watchdogs.list_conditions(now_s)
     conditions |= context.events.losses.list_conditions()
     return conditions

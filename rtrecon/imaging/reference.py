@@ -64,7 +64,8 @@ class PlaneReference:
     field_report: how the neurons were found, where they were drawn on another day's
     image. scan_offset_px: how far odd lines lie to the right. depth_reference: the
     planes around this one, if a stack was given. detector_offset_counts: what the
-    detector reads without light. notices: sentences for the user.
+    detector reads without light. offset_problem: why dF/F may be wrong because of it,
+    or "". notices: sentences for the user.
     """
 
     template: Array
@@ -74,6 +75,7 @@ class PlaneReference:
     scan_offset_px: float = 0.0
     depth_reference: DepthReference | None = None
     detector_offset_counts: float = 0.0
+    offset_problem: str = ""
     notices: tuple[str, ...] = ()
 
 
@@ -154,9 +156,12 @@ def _add_detector_offset(
     """
     offset = choose_detector_offset(frames, settings)
     dark = describe_neurons_at_offset(signal_image, reference.masks, offset.counts)
+    problems = offset.notices if offset.is_doubtful else ()
+    problems += (dark,) if dark else ()
     return replace(
         reference,
         detector_offset_counts=offset.counts,
+        offset_problem="; ".join(problems),
         notices=(*reference.notices, *offset.notices, *([dark] if dark else [])),
     )
 

@@ -268,7 +268,7 @@ class Health(PublishedHeader, frozen=True, tag="health"):
         describe(
             "What is wrong now and until it is over: a sentence by name. Names: "
             "`no-go`, `not recording`, `stimulus gone`, `pupil gone`, `running gone`, "
-            "`field lost`, `frames lost`."
+            "`field lost`, `detector offset`, `frames lost`."
         ),
     ] = msgspec.field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from rtrecon.sources.recording import RecordedFrame, Recording
 from rtrecon.transport.keys import ClientKeys
 from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
-from rtrecon.transport.sockets import split_address
+from rtrecon.transport.sockets import is_listening, split_address
 
 DAEMON_TIMEOUT_S = 30.0  # for a daemon to be there, and to take what is queued
 QUEUE_TIMEOUT_S = 120.0  # for a daemon whose queues are full before it continues
@@ -163,14 +163,16 @@ def require_accepted(
         try:
             answer = call_daemon(control, "session", keys, session=session)
         except RpcError as error:
-            return f"{unknown}{error}{advice}"
+            if not is_listening(control):
+                return f"{unknown}{error}{advice}"
+            continue  # the daemon listens, but still warms up
         if answer["is_refused"]:
             raise ReplayError(f"the daemon refuses the session: {answer['sentence']}")
         if answer["is_current"]:
             return ""
         time.sleep(_ANSWER_INTERVAL_S)
     return (
-        f"{unknown}the daemon that answers at {control} does not receive it within "
+        f"{unknown}the daemon at {control} does not receive it within "
         f"{ANSWER_TIMEOUT_S:g} s{advice}"
     )
 

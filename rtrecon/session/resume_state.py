@@ -75,6 +75,7 @@ def save_reference(path: Path, reference: PlaneReference, stored: StoredField) -
         "current_image": reference.current_image,
         "scan_offset_px": np.array(reference.scan_offset_px),
         "detector_offset_counts": np.array(reference.detector_offset_counts),
+        "offset_problem": np.array(reference.offset_problem),
     }
     arrays |= _pack_depths(reference.depth_reference)
     arrays |= _pack_rois(_MASKS, reference.masks.cells)
@@ -102,6 +103,7 @@ def load_reference(
             scan_offset_px=float(arrays["scan_offset_px"]),
             depth_reference=_unpack_depths(arrays),
             detector_offset_counts=float(arrays["detector_offset_counts"]),
+            offset_problem=str(arrays["offset_problem"]),
         )
     except (KeyError, IndexError) as error:
         raise UserError(f"{path} is no reference: it lacks {error}") from None

@@ -91,9 +91,12 @@ class Session:
         """Where each stimulus clip begins; empty if the sender did not say."""
         return self._read_messages("clips", Clip)
 
-    @cached_property
+    @property
     def notices(self) -> list[str]:
-        """Sentences on what cannot be read: the table, the seconds lost, and why."""
+        """Sentences on what cannot be read: the table, the seconds lost, and why.
+
+        Reading values may add to them: a wrong checksum is found only then.
+        """
         tables_read = [getattr(self, name) for name in self._specs]
         for name in tables.MESSAGE_FILES:
             getattr(self, name)  # reads the file, which may add a notice

@@ -38,6 +38,7 @@ def summarize_session(session: Session, extra: Summary | None = None) -> Summary
         "frames_received": _find_last(health.frames_received for health in daemon),
         "frames_processed": _find_last(health.frames_processed for health in daemon),
         "frames_lost": balance.losses if balance else None,
+        "conditions": _collect_conditions(daemon) or None,
         "gaps": _find_last(msgspec.structs.asdict(health.gaps) for health in daemon),
         "latency_ms": _summarize_latencies(session),
         "realtime_factor": _find_last(
@@ -137,6 +138,14 @@ def _correlate_with_stimulus(pairs: MoviePairs) -> float | None:
     if np.ptp(movie) == 0 or np.ptp(stimulus) == 0:
         return None
     return float(np.corrcoef(movie, stimulus)[0, 1])
+
+
+def _collect_conditions(daemon: list[messages.Health]) -> dict[str, str]:
+    """Return what was wrong at any time, by name, as it was reported last."""
+    conditions = dict[str, str]()
+    for health in daemon:
+        conditions |= health.conditions
+    return conditions
 
 
 def _collect_metrics(session: Session) -> Summary:

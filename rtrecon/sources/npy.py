@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pickle
+from collections import OrderedDict, defaultdict
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -18,6 +19,9 @@ _ALLOWED_GLOBALS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     ("_codecs", "encode"),
+    ("numpy.ma.core", "_mareconstruct"),
+    ("numpy.ma.core", "MaskedArray"),
+    ("numpy.ma", "MaskedArray"),
     *(
         (f"numpy.{core}.{module}", name)
         for core in ("core", "_core")
@@ -28,14 +32,26 @@ _ALLOWED_GLOBALS = {
         )
     ),
 }
-# Settings also hold dates and paths; paths become pure ones, which touch no disk.
+# Settings also hold dates, sets, slices and paths; paths become pure ones, which touch
+# no disk. None of these can run code or open a file.
 _SAFE_SUBSTITUTES = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "defaultdict"): defaultdict,
+    # `builtins` as Python 3 names it, and as old pickles do.
+    **{
+        (module, kind.__name__): kind
+        for module in ("builtins", "__builtin__")
+        for kind in (set, frozenset, slice, range, complex, list, dict, tuple)
+    },
+    ("datetime", "date"): datetime.date,
+    ("datetime", "time"): datetime.time,
     ("datetime", "datetime"): datetime.datetime,
     ("datetime", "timedelta"): datetime.timedelta,
     ("datetime", "timezone"): datetime.timezone,
     **{
-        (module, f"{system}Path"): pure
+        (module, f"{purity}{system}Path"): pure
         for module in ("pathlib", "pathlib._local")
+        for purity in ("", "Pure")
         for system, pure in (("Posix", PurePosixPath), ("Windows", PureWindowsPath))
     },
 }
@@ -59,7 +75,8 @@ def read_objects(path: Path) -> Array:
     """Return the object array in a .npy file, as `numpy.save` wrote it.
 
     Raises UserError if the file holds no such array, is damaged, or asks to load
-    anything other than arrays, numbers, texts, dates and paths.
+    anything other than arrays, numbers, texts, dates, paths and Python's own
+    collections.
     """
     try:
         with path.open("rb") as file:

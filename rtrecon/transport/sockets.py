@@ -7,6 +7,7 @@ Without keys, only programs on this computer can.
 from __future__ import annotations
 
 import errno
+from socket import create_connection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +104,15 @@ def split_address(address: str) -> tuple[str, int]:
             f"{address!r} is not an address; write it like 'tcp://127.0.0.1:5560'"
         )
     return host, port
+
+
+def is_listening(address: str, timeout_s: float = 1.0) -> bool:
+    """Return whether any program takes connections at an address."""
+    try:
+        create_connection(split_address(address), timeout_s).close()
+    except OSError:
+        return False
+    return True
 
 
 def explain_bind_error(address: str, error: zmq.ZMQError | OSError) -> AddressError:

@@ -56,6 +56,6 @@ def test_a_sender_learns_that_its_start_cannot_be_decoded(tmp_path):
         push = context.socket(zmq.PUSH)
         push.connect(network.frames)
         push.send_multipart([json.dumps(header).encode(), b""])
-        with pytest.raises(ReplayError, match="refuses the session: .*rate_hz"):
+        with pytest.raises(ReplayError, match=r"refuses the session: .*rate_hz"):
             require_accepted(network.frames, network.control, session, None)
         push.close(linger=0)

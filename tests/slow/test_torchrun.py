@@ -99,3 +99,11 @@ def test_the_command_writes_one_checkpoint(tmp_path):
     assert load_checkpoint(out).card.metadata["hardware"] == "cpu, float32, 2 processes"
     names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
     assert names == ["e-training.json", "e-training.png", "e.safetensors"]
+
+
+def test_options_that_exclude_each_other_are_reported_once(tmp_path):
+    both = ("--sensorium", tmp_path, "--session", tmp_path)
+    out = tmp_path / "e.safetensors"
+    process = run_torchrun("-m", "rtrecon", "train", *both, "--out", out)
+    assert process.returncode != 0
+    assert process.stderr.count("give --sensorium or --session, not both") == 1

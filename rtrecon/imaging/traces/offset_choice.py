@@ -27,10 +27,14 @@ _TOLERANCE_COUNTS = 1.0
 
 @dataclass(frozen=True)
 class OffsetChoice:
-    """The detector offset to use, in counts, and sentences for the user about it."""
+    """The detector offset to use, in counts, and sentences for the user about it.
+
+    is_doubtful: whether dF/F is wrong if the detector has another offset.
+    """
 
     counts: float
     notices: tuple[str, ...] = ()
+    is_doubtful: bool = False
 
 
 def choose_detector_offset(
@@ -97,7 +101,7 @@ def _check_offset(counts: float, brightness: Brightness) -> OffsetChoice:
             f"and the brightest just {brightness.contrast:.0f} more; dF/F is too small "
             "if the detector has an offset. Set it, or 'auto'"
         )
-        return OffsetChoice(counts, (notice,))
+        return OffsetChoice(counts, (notice,), is_doubtful=True)
     return OffsetChoice(counts)
 
 

@@ -127,13 +127,19 @@ def _read_is_cell(path: Path, n_rois: int) -> Array:
 
 def _read_pixels(path: Path, roi: Any, row: int) -> tuple[Array, Array, Array]:
     try:
-        rows = np.asarray(roi["ypix"], np.int64)
-        cols = np.asarray(roi["xpix"], np.int64)
+        exact = np.asarray(roi["ypix"]), np.asarray(roi["xpix"])
+        with np.errstate(invalid="ignore"):  # NaN is refused below
+            rows, cols = (indices.astype(np.int64) for indices in exact)
         weights = np.asarray(roi["lam"], np.float32)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"ROI {row} of {path} lacks usable ypix, xpix and lam: {error!r}"
         ) from None
+    if np.any(rows != exact[0]) or np.any(cols != exact[1]):
+        raise UserError(
+            f"ROI {row} of {path}: ypix and xpix must be whole numbers, the indices of "
+            "pixels; round them"
+        )
     if not rows.ndim == cols.ndim == weights.ndim == 1:
         raise UserError(f"ROI {row} of {path}: ypix, xpix and lam must be lists")
     return rows, cols, weights

@@ -1,4 +1,4 @@
-"""The session of a start message that cannot be decoded, for the answer to its sender."""
+"""A start message that cannot be decoded still names its session."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import pickle
-from pathlib import Path, PurePath
+from collections import OrderedDict, defaultdict
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 import pytest
@@ -104,3 +105,43 @@ def test_arrays_of_numbers_and_of_objects_are_distinguished(tmp_path):
     np.save(tmp_path / "text.npy", np.array(["a"]))
     with pytest.raises(UserError, match="<U1, not numbers"):
         read_numbers(tmp_path / "text.npy")
+
+
+COLLECTIONS = {
+    "channels": {1, 2},
+    "frozen": frozenset({3}),
+    "crop": slice(0, 5),
+    "range": range(3),
+    "frequency": 1j,
+    "ordered": OrderedDict(a=1),
+    "default": defaultdict(list, b=[2]),
+    "date": datetime.date(2026, 6, 2),
+    "pure": PurePosixPath("/x"),
+    "t0": np.datetime64("2026-06-02"),
+}
+
+
+@pytest.mark.parametrize("protocol", range(3, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", [dict, OrderedDict])
+def test_settings_may_hold_pythons_own_collections(tmp_path, kind, protocol):
+    path = save_objects(tmp_path / "ops.npy", kind(COLLECTIONS), protocol)
+    assert read_objects(path).item() == COLLECTIONS
+
+
+def test_settings_may_hold_a_masked_array(tmp_path):
+    masked = np.ma.masked_array([1, 2], [0, 1])
+    back = read_objects(save_objects(tmp_path / "ops.npy", {"m": masked})).item()
+    assert back["m"].mask.tolist() == [False, True]
+    assert back["m"][0] == 1
+
+
+@pytest.mark.parametrize("name", ["eval", "exec", "getattr", "open", "__import__"])
+def test_no_other_builtin_is_loaded(tmp_path, name):
+    pickled = f"c__builtin__\n{name}\n.".encode()
+    path = tmp_path / "ops.npy"
+    with path.open("wb") as file:
+        header = {"descr": "|O", "fortran_order": False, "shape": ()}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(pickled)
+    with pytest.raises(UserError, match=rf"{name}, which Suite2p's files do not need"):
+        read_objects(path)
