@@ -53,11 +53,34 @@ def open_recording(path: Path | str, hints: RecordingHints | None = None) -> Rec
         raise RecordingError(
             f"recording {path} does not exist; it can be {registry.describe_formats()}"
         )
+    recording = _open_file(path, hints)
+    recording.notice = "; ".join(
+        filter(None, [recording.notice, _describe_other_files(path)])
+    )
+    return recording
+
+
+def _open_file(path: Path, hints: RecordingHints) -> Recording:
     recording_format = registry.find_format(path)
     try:
         return recording_format.open(path, hints)
     except RecordingError as error:
         raise RecordingError(f"{path} cannot be opened: {error}") from None
+
+
+def _describe_other_files(path: Path) -> str:
+    """Return a sentence if a TIFF is only one of several files of a recording."""
+    from rtrecon.sources.series_names import find_files_of_series
+
+    if not path.suffix.lower().startswith(".tif"):
+        return ""
+    n_files = len(find_files_of_series(path))
+    if n_files < 2:
+        return ""
+    return (
+        f"only {path.name} is read, one of {n_files} files whose names differ in their "
+        "numbers; name the folder or a pattern with * to read all"
+    )
 
 
 def _split_dataset(text: str) -> tuple[Path, str]:
@@ -100,4 +123,4 @@ def _open_series(
         movie = open_tiff_series(files, hints)
     except RecordingError as error:
         raise RecordingError(f"{folder / pattern} cannot be opened: {error}") from None
-    return movie or RecordingSeries(files, lambda path: open_recording(path, hints))
+    return movie or RecordingSeries(files, lambda path: _open_file(path, hints))

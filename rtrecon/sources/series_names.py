@@ -91,6 +91,20 @@ def find_series_files(
     return files
 
 
+def find_files_of_series(path: Path) -> list[Path]:
+    """Return the files beside this one whose names differ only in their numbers."""
+    series = parse_file_name(path)
+    if not series.counters:
+        return [path]
+    return [
+        other
+        for other in path.parent.iterdir()
+        if other.suffix.lower() == path.suffix.lower()
+        and not other.name.startswith(".")
+        and parse_file_name(other).name == series.name
+    ]
+
+
 def parse_file_name(path: Path) -> SeriesFile:
     """Return what the name of a file tells about its place in a series."""
     stem = re.sub(r"\.ome$", "", path.stem, flags=re.I)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import read_text
 
 
 def read_units(path: Path | None) -> list[str] | None:
@@ -12,7 +13,7 @@ def read_units(path: Path | None) -> list[str] | None:
     if path is None or not path.exists():
         return None
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"units in {path} cannot be read: {error}") from None
     units = [line.strip() for line in lines if line.strip()]

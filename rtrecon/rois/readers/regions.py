@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.files import read_text
 from rtrecon.core.types import Array
 from rtrecon.rois.roi_set import RoiSet, build_roi_set
 
@@ -36,7 +37,7 @@ def load_regions(path: Path, shape: tuple[int, int], only_cells: bool = True) ->
     region is a cell. Raises UserError.
     """
     try:
-        regions = msgspec.json.decode(path.read_bytes(), type=list[_Region])
+        regions = msgspec.json.decode(read_text(path), type=list[_Region])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
             f"{path} is not a list of regions like "
