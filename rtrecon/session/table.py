@@ -117,9 +117,12 @@ class Table:
 
     def _note(self, what: str, n: tuple[int, int], reason: str, fate: str) -> None:
         n_lost, n_rows = n
+        extent = f"{n_lost / self._spec.rate_hz:.1f} s ({n_lost} of {n_rows} rows)"
+        if not n_rows:
+            extent = "the whole session"  # how many there were is not known
         self.notices.append(
-            f"{self.name}: {what} of {n_lost / self._spec.rate_hz:.1f} s ({n_lost} of "
-            f"{n_rows} rows) cannot be read, because {reason}; they are {fate}"
+            f"{self.name}: {what} of {extent} cannot be read, because {reason}; they "
+            f"are {fate}"
         )
 
 

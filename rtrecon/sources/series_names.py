@@ -96,9 +96,13 @@ def find_files_of_series(path: Path) -> list[Path]:
     series = parse_file_name(path)
     if not series.counters:
         return [path]
+    try:
+        others = list(path.parent.iterdir())
+    except OSError:  # a folder that may not be listed
+        return [path]
     return [
         other
-        for other in path.parent.iterdir()
+        for other in others
         if other.suffix.lower() == path.suffix.lower()
         and not other.name.startswith(".")
         and parse_file_name(other).name == series.name

@@ -218,8 +218,9 @@ class ArrivalClocks:
         if abs(error_s - sender.reported_error_s) <= MIN_CLOCK_ERROR_S:
             return
         sender.is_corrected, sender.reported_error_s = True, error_s
+        of = "" if error_s > 0 else " of"
         self._notices.append(
-            f"the clock of the {sender.kind} computer is {_describe_error(error_s)} of "
+            f"the clock of the {sender.kind} computer is {_describe_error(error_s)}{of} "
             "the microscope's; times are corrected by when messages arrive"
         )
 

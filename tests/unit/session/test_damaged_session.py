@@ -110,7 +110,7 @@ def test_a_table_whose_folder_is_gone_is_empty(folder):
     assert len(session.activity) == 0
     assert session.activity["encoder_frame"].shape == (0,)
     assert session.activity.read_values().shape == (0, world.N_NEURON)
-    assert "activity: rows" in session.notices[0]
+    assert "activity: rows of the whole session cannot be read" in session.notices[0]
 
 
 def test_an_incomplete_line_is_reported(folder):
