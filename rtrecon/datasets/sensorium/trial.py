@@ -32,9 +32,10 @@ class SensoriumTrial:
 def build_trial(arrays: Mapping[DataKind, Array], n_neurons: int) -> SensoriumTrial:
     """Build a trial from the arrays in its files, time last; responses may be missing.
 
-    Its length is the shortest of video, pupil center and responses, without the NaN at
-    their ends. (Behaviour has no NaN at its end, so it does not show the length.)
-    Raises UserError if the arrays do not form a trial.
+    Its length is that of video and responses, without the NaN at their ends; without
+    responses, also that of the pupil center, which the tracker may have lost earlier.
+    (Behaviour has no NaN at its end, so it does not show the length.) Raises UserError
+    if the arrays do not form a trial.
     """
     shapes = {"videos": MOVIE_SHAPE, "behavior": (2,), "pupil_center": (2,)}
     shapes["responses"] = (n_neurons,)
@@ -43,17 +44,29 @@ def build_trial(arrays: Mapping[DataKind, Array], n_neurons: int) -> SensoriumTr
     responses = arrays.get("responses")
     if responses is not None and _is_withheld(responses):
         responses = None
-    padded = [arrays["videos"], arrays["pupil_center"], responses]
-    length = min(_count_frames(array) for array in padded if array is not None)
+    padded = arrays["pupil_center"] if responses is None else responses
+    length = min(_count_frames(array) for array in (arrays["videos"], padded))
     movie = _move_time_first(arrays["videos"], length)
-    if not length or np.isnan(movie).any():
-        raise UserError("its video is NaN, or has NaN between its frames")
+    _require_movie(movie)
     behavior = np.concatenate([arrays["behavior"], arrays["pupil_center"]])
     return SensoriumTrial(
         movie=movie,
         behavior=_move_time_first(behavior, length),
         responses=None if responses is None else _move_time_first(responses, length),
     )
+
+
+def _require_movie(movie: Array) -> None:
+    if not len(movie) or np.isnan(movie).any():
+        raise UserError("its video is NaN, or has NaN between its frames")
+    low, high = float(movie.min()), float(movie.max())
+    if not np.isfinite([low, high]).all():
+        raise UserError("its video has infinite values; download it again")
+    if low >= 0 and 0 < high <= 1 and np.any(movie != np.rint(movie)):
+        raise UserError(
+            f"its video has values from {low:g} to {high:g}, but 255 is white; multiply "
+            "the files of the videos by 255"
+        )
 
 
 def _move_time_first(array: Array, length: int) -> Array:

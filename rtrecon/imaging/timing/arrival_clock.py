@@ -220,8 +220,9 @@ class ArrivalClocks:
         sender.is_corrected, sender.reported_error_s = True, error_s
         of = "" if error_s > 0 else " of"
         self._notices.append(
-            f"the clock of the {sender.kind} computer is {_describe_error(error_s)}{of} "
-            "the microscope's; times are corrected by when messages arrive"
+            f"the clock of the {sender.kind} computer is "
+            f"{_describe_error(error_s)}{of} the microscope's; times are corrected by "
+            "when messages arrive"
         )
 
 

@@ -135,6 +135,17 @@ def test_the_shortest_file_determines_the_length_of_the_trial(copied):
     assert len(SensoriumFolder(copied).read_trial(0)) == 20
 
 
+def test_a_pupil_that_is_lost_early_does_not_shorten_the_trial(copied):
+    def lost(array):
+        array[:, 20:] = np.nan
+        return array
+
+    rewrite(copied / layout.get_trial_path("pupil_center", 0), lost)
+    read = SensoriumFolder(copied).read_trial(0)
+    assert len(read) == TRIALS[0][1]
+    assert np.isnan(read.behavior[20:, 2:]).all()
+
+
 def test_a_blink_is_read_as_nan(copied):
     def blink(array):
         array[:, 10:12] = np.nan
@@ -187,6 +198,8 @@ WRONG = {
     "fewer frames": ("data/behavior/0.npy", lambda a: a[:, :9], "behavior has shape"),
     "no time": ("data/pupil_center/0.npy", lambda a: a[0], "pupil_center has shape"),
     "no movie": ("data/videos/0.npy", lambda a: a * np.nan, "its video is NaN"),
+    "from 0 to 1": ("data/videos/0.npy", lambda a: a / 255, "but 255 is white"),
+    "infinite": ("data/videos/0.npy", lambda a: a + np.inf, "infinite values"),
     "NaN between frames": (
         "data/videos/0.npy",
         lambda a: np.where(np.arange(LONGEST) == 5, np.nan, a),
