@@ -45,6 +45,11 @@ def load(path: Path) -> Settings:
     except tomllib.TOMLDecodeError as error:
         explanation = explain_toml_error(text, error)
         raise SettingsError(f"settings file {path} {explanation}") from None
+    except RecursionError:
+        raise SettingsError(
+            f"settings file {path} has brackets in brackets, too many to be read; "
+            "write it anew from the output of 'rtrecon config'"
+        ) from None
     try:
         return Settings.model_validate(raw, context={FOLDER_KEY: path.parent})
     except ValidationError as error:

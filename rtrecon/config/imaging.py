@@ -153,10 +153,11 @@ class TracesSettings(Section):
     neuropil_inner_px: int = Field(
         2,
         ge=0,
+        le=4096,
         description="gap between a neuron and its neuropil region, in pixels",
     )
     neuropil_outer_px: int = Field(
-        7, ge=1, description="width of the neuropil region, in pixels"
+        7, ge=1, le=4096, description="width of the neuropil region, in pixels"
     )
     baseline_window_s: float = Field(
         60.0, gt=0, description="window of the running baseline F0, in s"

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+)
 
+_INTEGER_LIMIT = 2**31
 FOLDER_KEY = "folder"  # of the validation context: the folder of the settings file
 
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses unknown keys."""
+    """A frozen group of settings that refuses unknown keys, and infinite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _require_usual_integer(cls, value: Any) -> Any:
+        """Refuse whole numbers that do not fit into 32 bits, as arrays need."""
+        if isinstance(value, int) and abs(value) >= _INTEGER_LIMIT:
+            raise ValueError(f"whole numbers must be below {_INTEGER_LIMIT}")
+        return value
 
 
 def _resolve_path(path: Path, info: ValidationInfo) -> Path:

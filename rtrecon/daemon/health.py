@@ -71,6 +71,7 @@ class HealthReporter:
             "sender": counts.dropped_now,
             "earlier": counts.dropped_earlier,
             "refused": n_refused,
+            "unreadable": counts.frames_unreadable,
             "record": recorder.n_lost if recorder else 0,
             "incoming": recorder.n_raw_messages_lost if recorder else 0,
             "reference": pipeline.planes.n_unusable if pipeline else 0,

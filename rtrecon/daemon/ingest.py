@@ -49,6 +49,7 @@ class IngestCounts:
     rejected_messages: int = 0  # refused messages, frames and others
     lost_in_network: int = 0  # messages missing in `seq`
     lost_at_source: int = 0  # frames missing in `frame` with none missing in `seq`
+    frames_unreadable: int = 0  # frame messages that could not be decoded
     frames_repeated: int = 0  # frames that were received again
     frames_dropped: int = 0  # frames that the sender could not send
     dropped_earlier: int = 0  # of these, before this daemon received its first frame
@@ -121,9 +122,13 @@ class Ingest:
         has_ended = start.session in self._ended_sessions
         return not has_ended and not self._is_current(start)
 
-    def count_undecodable(self, reason: str) -> IngestResult:
-        """Count a message that could not be decoded; reason: why."""
+    def count_undecodable(self, reason: str, *, is_frame: bool = False) -> IngestResult:
+        """Count a message that could not be decoded; reason: why.
+
+        is_frame: whether its header calls it a frame, as far as it can be read.
+        """
         self._n_undecodable += 1
+        self.counts.frames_unreadable += is_frame
         return self._refuse(reason)
 
     def count_refused(

@@ -82,7 +82,8 @@ class MessageIntake:
         try:
             message, payload = messages.decode_incoming(parts)
         except messages.WireError as error:
-            reason = ingest.count_undecodable(str(error)).reason
+            is_frame = messages.is_called_frame(parts)
+            reason = ingest.count_undecodable(str(error), is_frame=is_frame).reason
             events.report_refusal(reason)
             if session := messages.read_start_session(parts):
                 self._sessions.remember_refusal(session, reason)

@@ -60,6 +60,7 @@ class SessionManager:
         context.watchdogs.begin_session(start.rate_hz)
         context.backpressure.begin_session()
         self.is_ending = False
+        self.state = "waiting"  # for its first frame; "idle" is of the session before
         layout = _describe_layout(start)
         try:
             field = context.neurons.select_for_session(start, unit_ids)

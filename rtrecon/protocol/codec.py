@@ -8,6 +8,7 @@ Nothing received is unpickled, evaluated or used as a path.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -49,6 +50,9 @@ class WireError(ValueError):
     """A message that breaks the protocol; its text says how."""
 
 
+_FRAME_TYPE = re.compile(rb'"type"\s*:\s*"frame"')  # also in malformed JSON
+
+
 def encode_incoming(
     message: IncomingMessage, payload: bytes | memoryview | Array = b""
 ) -> list[Any]:
@@ -80,6 +84,11 @@ def decode_incoming(parts: list[Any]) -> tuple[IncomingMessage, Array]:
             "expected none"
         )
     return message, np.empty(0, np.uint8)
+
+
+def is_called_frame(parts: list[Any]) -> bool:
+    """Return whether the header of an undecodable message calls it a frame."""
+    return bool(parts) and _FRAME_TYPE.search(bytes(parts[0])) is not None
 
 
 def read_start_session(parts: list[Any]) -> str | None:

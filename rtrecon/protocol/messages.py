@@ -15,6 +15,7 @@ from rtrecon.protocol.codec import (
     decode_published,
     encode_incoming,
     encode_published,
+    is_called_frame,
     message_type,
     read_start_session,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "decode_published",
     "encode_incoming",
     "encode_published",
+    "is_called_frame",
     "message_type",
     "read_start_session",
 ]

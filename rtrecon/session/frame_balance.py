@@ -46,9 +46,11 @@ def balance_frames(health: messages.Health) -> FrameBalance:
     messages.
     """
     n_received, n_queued = health.frames_received, health.queue_depth.get("frames", 0)
-    n_on_the_way = health.gaps.network
+    n_on_the_way, n_unreadable = health.gaps.network, health.lost.get("unreadable", 0)
     if health.frames_sent is not None:
-        n_on_the_way = max(0, health.frames_sent - n_received)
+        n_missing = max(0, health.frames_sent - n_received)
+        n_unreadable = min(n_unreadable, n_missing)
+        n_on_the_way = n_missing - n_unreadable
     in_daemon = {
         words: health.lost.get(place, 0) for place, words in _LOST_IN_DAEMON.items()
     }
@@ -62,6 +64,7 @@ def balance_frames(health: messages.Health) -> FrameBalance:
             health.lost.get("earlier", 0)
         ),
         "lost on the network": n_on_the_way,
+        "not readable by the daemon": n_unreadable,
         **in_daemon,
     }
     n_accounted = health.frames_processed + n_queued + sum(in_daemon.values())

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 
 from rtrecon.core.types import Array
-from rtrecon.sources.image_table import ImageCoordinates
+from rtrecon.sources.image_table import ImageCoordinates, describe_missing_images
 from rtrecon.sources.ome_xml import read_ome_coordinates
 from rtrecon.sources.recording import RecordingError, RecordingHints
 
@@ -98,6 +98,7 @@ def _read_imagej(tiff: tifffile.TiffFile, n_images: int) -> ImageCoordinates | N
         indices,
         plane_step_um=spacing if isinstance(spacing, int | float) else None,
         rate_hz=1 / period_s if is_in_s and period_s and period_s > 0 else None,
+        notice=describe_missing_images(math.prod(n_each.values()), n_images),
     )
 
 

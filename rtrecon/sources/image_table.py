@@ -96,6 +96,16 @@ def build_image_table(
     return table
 
 
+def describe_missing_images(n_named: int, n_images: int) -> str:
+    """Return a sentence if a file names more images than it holds; else ""."""
+    if n_named <= n_images:
+        return ""
+    return (
+        f"its description names {n_named} images, but it holds {n_images}; the "
+        "acquisition was stopped, or the file is not complete"
+    )
+
+
 def _read_as_times(table: ImageTable, axis: int, name: str) -> ImageTable:
     """Exchange an axis and the times: images of a single time are no movie.
 

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from rtrecon.core.types import Array
-from rtrecon.sources.image_table import ImageCoordinates
+from rtrecon.sources.image_table import ImageCoordinates, describe_missing_images
 from rtrecon.sources.recording import RecordingError
 
 _COLUMNS = {"T": 0, "Z": 1, "C": 2}  # of `ImageCoordinates.indices`
@@ -42,9 +42,11 @@ def read_ome_coordinates(text: str, path: Path, n_images: int) -> ImageCoordinat
         raise
     except (KeyError, ValueError) as error:
         raise RecordingError(f"its OME-XML cannot be read: {error}") from None
-    notice = ""
+    n_named = sum(n_block for *_, n_block in blocks)
+    notice = describe_missing_images(n_named, n_images)
     if len(movies) > 1:
-        notice = f"its OME-XML describes {len(movies)} movies; the first is read"
+        first_only = f"its OME-XML describes {len(movies)} movies; the first is read"
+        notice = "; ".join(filter(None, [first_only, notice]))
     return ImageCoordinates(
         indices, _read_step_um(pixels), _read_rate_hz(pixels), notice
     )

@@ -64,8 +64,8 @@ def _require_movie(movie: Array) -> None:
         raise UserError("its video has infinite values; download it again")
     if low >= 0 and 0 < high <= 1 and np.any(movie != np.rint(movie)):
         raise UserError(
-            f"its video has values from {low:g} to {high:g}, but 255 is white; multiply "
-            "the files of the videos by 255"
+            f"its video has values from {low:g} to {high:g}, but 255 is white; "
+            "multiply the files of the videos by 255"
         )
 
 

@@ -57,10 +57,12 @@ class FrameRateMeter:
         announced_hz = self._announced_hz
         difference = abs(measured_hz / announced_hz - 1)
         if difference > _NOTABLE_DIFFERENCE:
+            is_in_ms = abs(measured_hz * 1000 / announced_hz - 1) <= _NOTABLE_DIFFERENCE
+            what = "times, which seem to be in ms, not in s," if is_in_ms else "rate"
             self._notices.append(
                 f"the sender announced {announced_hz:g} frames per second, but the "
                 f"times of its frames give {measured_hz:.4g}; the measured rate is "
-                "used. Correct the rate in the sender"
+                f"used. Correct the {what} in the sender"
             )
         if difference <= _CONFIRMING_DIFFERENCE:
             return False

@@ -75,3 +75,11 @@ def test_times_that_come_in_bursts_leave_the_announced_rate():
     bursts = np.repeat(np.arange(25) * 4 / 30.0, 4) + np.tile(np.arange(4) * 1e-3, 25)
     assert feed(meter, bursts) == []
     assert (meter.rate_hz, meter.take_notices()) == (30.0, [])
+
+
+@pytest.mark.parametrize(("factor", "is_named"), [(1000, True), (2, False)])
+def test_times_in_milliseconds_are_named(factor, is_named):
+    meter = FrameRateMeter(30.0)
+    feed(meter, np.arange(100) / 30.0 * factor)
+    (notice,) = meter.take_notices()
+    assert ("seem to be in ms" in notice) == is_named

@@ -20,6 +20,12 @@ def test_an_undecodable_start_names_its_session():
     assert messages.read_start_session(parts) == "a"
 
 
+def test_a_malformed_message_may_still_be_called_a_frame():
+    assert messages.is_called_frame([b'{"type": "frame", "t": NaN}', b"xy"])
+    assert not messages.is_called_frame([b'{"type": "behavior", "t": NaN}'])
+    assert not messages.is_called_frame([])
+
+
 @pytest.mark.parametrize(
     "parts",
     [

@@ -43,6 +43,17 @@ def test_each_sent_frame_is_processed_queued_or_lost_somewhere():
     }
 
 
+def test_frames_that_cannot_be_decoded_are_not_lost_on_the_network():
+    lost = LOST | {"unreadable": 7}
+    balance = balance_frames(make_health(frames_sent=110, lost=lost))
+    assert balance.losses["not readable by the daemon"] == 7
+    assert balance.losses["lost on the network"] == 3
+    assert balance.n_sent == 110 + 12
+    before_the_end = balance_frames(make_health(lost=lost))
+    assert before_the_end.losses["not readable by the daemon"] == 7
+    assert before_the_end.losses["lost on the network"] == GAPS.network
+
+
 def test_frames_dropped_before_the_daemon_was_there_are_a_kind_of_their_own():
     balance = balance_frames(make_health(lost=LOST | {"earlier": 40}))
     words = "dropped by the sender before this daemon received frames"

@@ -24,6 +24,7 @@ KEYS = {
     "frames_lost",
     "frames_received",
     "frames_processed",
+    "conditions",
     "gaps",
     "latency_ms",
     "realtime_factor",
@@ -55,6 +56,16 @@ def test_figures_that_were_not_recorded_are_none(recorder: Recorder):
     assert summary.pop("latency_ms") == dict.fromkeys(unknown)
     assert summary.pop("peak_memory_mb") == {"daemon": None, "inverter": None}
     assert set(summary.values()) == {None}
+
+
+def test_what_was_wrong_at_any_time_is_in_the_summary(recorder: Recorder):
+    recorder.add_health(world.make_health(conditions={"no-go": "rotated by 3 degrees"}))
+    recorder.add_health(world.make_health(conditions={"detector offset": "too low"}))
+    recorder.add_health(world.make_health(conditions={}))
+    assert summarize(recorder)["conditions"] == {
+        "no-go": "rotated by 3 degrees",
+        "detector offset": "too low",
+    }
 
 
 def test_counts_are_those_last_published_by_each_process(recorder: Recorder):
