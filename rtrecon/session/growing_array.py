@@ -22,6 +22,8 @@ from rtrecon.session.chunk_checksum import (
     write_chunk,
 )
 
+MAX_ROWS = 10**8  # of one array: more than a month at 30 Hz
+
 
 class GrowingArray:
     """One Zarr v3 array to which rows are appended; a chunk is written when it is full.
@@ -102,8 +104,11 @@ def find_damaged_rows(
 
     A killed writer leaves no such chunk; a crash of the computer, a failed disk or an
     incomplete copy may. is_thorough: read each chunk and compare its checksum; else
-    only chunks of the wrong size, or that were never written, are found.
+    only chunks of the wrong size, or that were never written, are found. Raises
+    ValueError for an impossible number of rows.
     """
+    if array.shape[0] > MAX_ROWS:
+        raise ValueError(f"{array.shape[0]} rows are impossible")
     is_damaged_file = is_chunk_altered if is_thorough else is_chunk_unwritten
     # Only chunks: a temporary file of a running recording can vanish meanwhile.
     with os.scandir(folder) as entries:

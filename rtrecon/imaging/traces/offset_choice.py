@@ -79,11 +79,15 @@ def _estimate_offset(
         notice = f"the detector offset is {offset.counts:.0f} counts"
         return OffsetChoice(offset.counts, (notice,))
     counts, why = 0.0, "0 counts are used"
-    if _is_below(brightness, 0.0) or _is_far_above(brightness, 0.0):
+    is_replaced = _is_below(brightness, 0.0) or _is_far_above(brightness, 0.0)
+    if is_replaced:
         counts = brightness.darkest
-        why = f"the darkest pixels are used, {counts:.0f} counts"
+        why = (
+            f"the darkest pixels are used, {counts:.0f} counts; dF/F is too large if "
+            "there is light everywhere in the field"
+        )
     notice = f"the detector offset cannot be estimated from these frames; {why}"
-    return OffsetChoice(counts, (notice,))
+    return OffsetChoice(counts, (notice,), is_doubtful=is_replaced)
 
 
 def _check_offset(counts: float, brightness: Brightness) -> OffsetChoice:
@@ -91,10 +95,11 @@ def _check_offset(counts: float, brightness: Brightness) -> OffsetChoice:
     if _is_below(brightness, counts):
         notice = (
             f"{setting} is above the darkest pixels, which read "
-            f"{brightness.darkest:.0f} counts; these are used. Set the detector's "
-            "offset, or 'auto'"
+            f"{brightness.darkest:.0f} counts; these are used, and dF/F is too large "
+            "if there is light everywhere in the field. Set the detector's offset, or "
+            "'auto'"
         )
-        return OffsetChoice(brightness.darkest, (notice,))
+        return OffsetChoice(brightness.darkest, (notice,), is_doubtful=True)
     if _is_far_above(brightness, counts):
         notice = (
             f"{setting}, but the darkest pixels read {brightness.darkest:.0f} counts "

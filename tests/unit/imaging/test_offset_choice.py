@@ -99,3 +99,15 @@ def test_neurons_at_the_offset_are_counted_once():
     assert sentence is not None
     assert sentence.startswith("1 of 16 neurons rest at or below the detector offset")
     assert describe_neurons_at_offset(image, masks, -80.0) is None
+
+
+@pytest.mark.parametrize(("offset", "dtype"), OFFSETS[1:] + BRIGHT_OFFSETS)
+@pytest.mark.parametrize("setting", [0.0, "auto"])
+def test_an_offset_that_the_frames_do_not_prove_is_doubtful(offset, dtype, setting):
+    """These frames have no photon noise, so the darkest pixels are a guess."""
+    assert choose(make_frames(offset, dtype), setting).is_doubtful
+
+
+@pytest.mark.parametrize("setting", [0.0, "auto"])
+def test_a_plausible_offset_is_not_doubtful(setting):
+    assert not choose(make_frames(0.0), setting).is_doubtful

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,17 @@ def test_a_table_whose_folder_is_gone_is_empty(folder):
     assert session.activity["encoder_frame"].shape == (0,)
     assert session.activity.read_values().shape == (0, world.N_NEURON)
     assert "activity: rows of the whole session cannot be read" in session.notices[0]
+
+
+def test_an_impossible_number_of_rows_is_reported(folder):
+    file = get_table_folder(folder, "activity") / "rows" / "zarr.json"
+    metadata = json.loads(file.read_text())
+    metadata["shape"][0] = 2**40
+    file.write_text(json.dumps(metadata))
+    session = Session(folder)
+    assert f"{2**40} rows are impossible" in session.notices[0]
+    assert len(session.activity) == 0
+    assert len(session.frames) == N_FRAMES
 
 
 def test_an_incomplete_line_is_reported(folder):
