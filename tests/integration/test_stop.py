@@ -58,7 +58,7 @@ def test_all_frames_sent_around_a_stop_are_counted(tmp_path: Path):
         assert daemon.call("stop")["ok"]
         sender = microscope.sender
         _wait_until(lambda: not sender._monitored.socket.poll(0, zmq.POLLOUT))
-        n_sent = sender.n_sent
+        n_sent, sender.queue_timeout_s = sender.n_sent, 0.0  # it waits no longer
         microscope.send_frames(10)
         daemon.process.wait()
         assert (sender.n_sent, sender.n_dropped) == (n_sent, 10)
