@@ -62,6 +62,7 @@ def test_all_frames_sent_around_a_stop_are_counted(tmp_path: Path):
         microscope.send_frames(10)
         daemon.process.wait()
         assert (sender.n_sent, sender.n_dropped) == (n_sent, 10)
+        _wait_until(lambda: daemon.newest_health().state == "stopped")
         health = daemon.newest_health()
         balance = balance_frames(health)
     assert health.frames_received == n_sent
