@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from rtrecon.transport.authenticator import CurveAuthenticator
 from rtrecon.transport.keys import get_daemon_keys, get_token
 from rtrecon.transport.sockets import Context, Socket
 from rtrecon.transport.tcp_server import TcpServer
+
+_DISCONNECT_MS = 300  # for senders to be disconnected when the daemon stops
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ class DaemonSockets:
             self.tcp.stop_receiving()
         self.frames.unbind(self._frames_address)
         arrived = []
-        with suppress(zmq.Again):
-            while True:
-                arrived.append(self.frames.recv_multipart(zmq.DONTWAIT))
+        # Not DONTWAIT: ZeroMQ ends a connection only while its socket is used.
+        while self.frames.poll(_DISCONNECT_MS):
+            arrived.append(self.frames.recv_multipart())
         return iter(arrived)
 
     def close(self) -> None:

@@ -41,7 +41,9 @@ def test_closed_daemon_sockets_give_what_arrived_and_refuse_the_rest(tmp_path: P
         time.sleep(0.3)  # until the others have arrived, too
         arrived = [parts[0] for parts in sockets.stop_receiving()]
         assert arrived == [str(number).encode() for number in range(N_MESSAGES)]
-        _wait_until(lambda: not push.poll(0, zmq.POLLOUT))
+        _wait_until(
+            lambda: not sockets.frames.poll(10) and not push.poll(0, zmq.POLLOUT)
+        )
     finally:
         push.close()
         sockets.close()

@@ -71,13 +71,13 @@ def test_stimuli_of_a_wrong_clock_are_placed_at_their_frame(error_s):
 
 
 @pytest.mark.parametrize(
-    ("error_s", "words"), [(12.3, "12.3 s ahead"), (-7.0, "7.0 s behind")]
+    ("error_s", "words"), [(12.3, "12.3 s ahead of"), (-7.0, "7.0 s behind")]
 )
 def test_a_wrong_clock_is_reported_once(error_s, words):
     rig = Rig(error_s)
     rig.run(20.0)
     assert rig.notices == [
-        f"the clock of the stimulus computer is {words} of the microscope's; times "
+        f"the clock of the stimulus computer is {words} the microscope's; times "
         "are corrected by when messages arrive"
     ]
 
