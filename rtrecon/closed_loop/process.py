@@ -30,7 +30,6 @@ from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.subscriber import Subscriber
 
 _POLL_S = 0.1
-_HEALTH_INTERVAL_S = 1.0
 _MAX_IDS_SHOWN = 9
 
 
@@ -65,6 +64,7 @@ class ClosedLoopProcess:
         self._publisher = Publisher(self._results)
         self._latency: dict[str, LatencyHistogram] = defaultdict(LatencyHistogram)
         self._memory = MemoryMeter()
+        self._health_interval_s = network.health_interval_s
         self._next_health_s = 0.0
 
     def run(self) -> None:
@@ -183,7 +183,7 @@ class ClosedLoopProcess:
         self._publisher.publish(messages.Event, name="closed_loop", message=sentence)
 
     def _publish_health(self) -> None:
-        self._next_health_s = time.monotonic() + _HEALTH_INTERVAL_S
+        self._next_health_s = time.monotonic() + self._health_interval_s
         workers = self._workers.values()
         latency = self._latency | {f"frame_to_{w.name}": w.latency for w in workers}
         memory_mb = self._memory.measure_mb()

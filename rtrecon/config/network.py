@@ -55,6 +55,13 @@ class NetworkSettings(Section):
         description="largest number of stimulus, behaviour and sync messages per "
         "second that the daemon accepts from one sender",
     )
+    health_interval_s: float = Field(
+        1.0,
+        gt=0,
+        le=1.0,
+        description="time in s between two health messages of the daemon, and of each "
+        "of its worker processes; 2 s without one count as silence",
+    )
     keys: SettingsPath | None = Field(
         None,
         description="folder of encryption keys, made by 'rtrecon keys FOLDER'; not set "

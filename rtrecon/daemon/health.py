@@ -1,4 +1,4 @@
-"""Publishes the daemon's health once a second."""
+"""Publishes the daemon's health at regular intervals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from rtrecon.daemon.standing_conditions import list_conditions
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.protocol import messages
 
-_INTERVAL_S = 1.0
-
 
 class HealthReporter:
     """Collects the counters of the daemon, and publishes and records them."""
@@ -22,12 +20,13 @@ class HealthReporter:
         self._context = context
         self._sessions = sessions
         self._memory = MemoryMeter()
+        self._interval_s = context.settings.network.health_interval_s
         self._due_s = 0.0
 
     def publish_if_due(self, now_s: float) -> None:
         """Publish the health when it is due; call it often."""
         if now_s >= self._due_s:
-            self._due_s = now_s + _INTERVAL_S
+            self._due_s = now_s + self._interval_s
             self.publish_health()
 
     def publish_health(self) -> messages.Health:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rtrecon.protocol import messages
 
-INVERTER_TIMEOUT_S = 2.0  # the inverter sends its health once a second
+INVERTER_TIMEOUT_S = 2.0  # the inverter sends its health at least once a second
 STIMULUS_TIMEOUT_S = 5.0  # programs may send nothing between two clips
 BEHAVIOR_TIMEOUT_S = 3.0  # longer than a blink
 _MIN_PERIODS = 3.0  # a slow microscope or camera stalls after this many periods

@@ -9,7 +9,7 @@ from rtrecon.core.errors import UserError
 from rtrecon.session import tables
 
 REPORT_FILE = "report.html"
-_MIN_QUIET_S = 3.0  # the daemon writes its health every second
+_MIN_QUIET_S = 3.0  # the daemon writes its health at least every second
 _PATTERNS = (
     tables.ABOUT_FILE,
     tables.ARRAYS_FOLDER,

@@ -33,7 +33,6 @@ from rtrecon.transport.rpc import RpcError, call_daemon_with_payload
 from rtrecon.transport.subscriber import Subscriber
 
 _POLL_S = 0.1
-_HEALTH_EVERY_S = 1.0
 _WARM_UP_S = 0.5  # of steps, for each inversion
 _MAX_BACKLOG_HOPS = 2
 # Deterministic mode skips nothing; the daemon waits when it is one window ahead.
@@ -74,6 +73,7 @@ class InverterProcess:
             checkpoint.calibration.identifiability.numpy(),
             held_out,
         )
+        self._health_interval_s = network.health_interval_s
         self._health_due_s = 0.0
         self._begin_session("")
 
@@ -91,7 +91,7 @@ class InverterProcess:
             if time.monotonic() >= self._health_due_s:
                 if not self._daemon.is_running():
                     return
-                self._health_due_s = time.monotonic() + _HEALTH_EVERY_S
+                self._health_due_s = time.monotonic() + self._health_interval_s
                 self._results.send_health(self._statistics, self._backlog)
 
     def close(self) -> None:
