@@ -22,6 +22,8 @@ DaemonPid = Annotated[
 def run_inverter(daemon_pid: DaemonPid = None) -> None:
     """Run the inverter on settings from standard input (started by the daemon)."""
     parent = ParentProcess(daemon_pid or os.getppid())
+    if not parent.is_running():
+        return  # before slow imports
     from rtrecon.inversion.live import process
 
     process.run_inverter(config.parse(sys.stdin.read()), parent)
@@ -30,6 +32,8 @@ def run_inverter(daemon_pid: DaemonPid = None) -> None:
 def run_closed_loop(daemon_pid: DaemonPid = None) -> None:
     """Run the closed loop on settings from standard input (started by the daemon)."""
     parent = ParentProcess(daemon_pid or os.getppid())
+    if not parent.is_running():
+        return  # before slow imports
     # With two threads, each waits for the other on busy cores: 20 ms instead of 0.3.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from rtrecon.closed_loop import process
