@@ -35,6 +35,7 @@ from rtrecon.transport.rpc import Reply, call_daemon
 from rtrecon.transport.subscriber import Subscriber
 
 N_TEMPLATE = 12  # frames from which a daemon makes its template
+HEALTH_INTERVAL_S = 0.1  # tests wait for the counters in these messages
 REPLY_TIMEOUT_S = 20.0
 START_TIMEOUT_S = 60.0  # for a process that has to import torch
 _EXIT_TIMEOUT_S = 15.0
@@ -67,7 +68,9 @@ def make_settings(folder: Path, **sections: Any) -> Settings:
         for name, port in zip(_ADDRESSES, ports, strict=True)
     }
     defaults: dict[str, Any] = {
-        "network": NetworkSettings(**network, idle_timeout_s=1.0),
+        "network": NetworkSettings(
+            **network, idle_timeout_s=1.0, health_interval_s=HEALTH_INTERVAL_S
+        ),
         "recording": RecordingSettings(
             folder=folder / "recordings", chunk_s=0.5, report=False
         ),
@@ -77,13 +80,18 @@ def make_settings(folder: Path, **sections: Any) -> Settings:
 
 
 class BackgroundProcess:
-    """`rtrecon ARGUMENTS` in the background; its output goes to the file `log`."""
+    """`rtrecon ARGUMENTS` in the background; its output goes to the file `log`.
+
+    program: what Python runs with these arguments.
+    """
+
+    program: tuple[str, ...] = ("-m", "rtrecon")
 
     def __init__(self, log: Path, *arguments: object) -> None:
         self._log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rtrecon", *map(str, arguments)],
+                [sys.executable, *self.program, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

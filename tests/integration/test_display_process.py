@@ -27,7 +27,8 @@ SCREEN_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 PROGRAM = """
 import sys
 from pathlib import Path
-from rtrecon.display import DisplayOptions, run_display
+from rtrecon.display import DisplayOptions, run_display, window
+window.SNAPSHOT_INTERVAL_MS = 50
 publish, snapshot = sys.argv[1], Path(sys.argv[2])
 raise SystemExit(run_display(DisplayOptions(
     publish, snapshot=snapshot, headless=True, close_with_daemon=True

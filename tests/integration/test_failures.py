@@ -13,7 +13,6 @@ from rtrecon.protocol import messages
 from rtrecon.testing.daemon_process import (
     N_TEMPLATE,
     START_TIMEOUT_S,
-    BackgroundProcess,
     DaemonProcess,
 )
 from rtrecon.testing.simulated_microscope import (
@@ -24,12 +23,14 @@ from rtrecon.testing.simulated_microscope import (
     make_small_settings,
 )
 from rtrecon.transport import sockets
+from tests.support.changed_constants import ChangedProcess
 from tests.support.daemon_checks import (
     list_events,
     list_recorded_frames,
     list_refusals,
 )
 
+OFTEN = {"rtrecon.display.window.SNAPSHOT_INTERVAL_MS": 200}
 FRAME = b'{"v": 1, "type": "frame", "session": "s", "seq": 0, "t": 0, "t_send": 0, '
 # Parts of an invalid message.
 INVALID_MESSAGES = {
@@ -58,8 +59,9 @@ def test_a_killed_display_disturbs_neither_the_daemon_nor_another_display(
     with SimulatedMicroscope(daemon) as micromicroscope, ExitStack() as stack:
         first, second = [
             stack.enter_context(
-                BackgroundProcess(
+                ChangedProcess(
                     tmp_path / "display.log",
+                    OFTEN,
                     *("display", "--headless", "--snapshot", picture),
                     *("--publish", daemon.settings.network.publish),
                 )

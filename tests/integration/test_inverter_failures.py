@@ -32,14 +32,21 @@ from rtrecon.testing.simulated_microscope import (
     stream_and_receive,
 )
 from rtrecon.transport.senders import SessionSender
+from tests.support.changed_constants import ChangedDaemon
 from tests.support.trained_encoder import make_new_session, rebuild_world
 
 LOAD_MARGIN_S = 10.0  # that a loaded machine may add
+LONGEST_S = 40.0  # of a session, which ends when its test does
+N_ATTEMPTS = 2  # instead of three, which the test of the supervisor counts
+FEWER_ATTEMPTS = {
+    "rtrecon.daemon.supervisor._MAX_EARLY_EXITS": N_ATTEMPTS,
+    "rtrecon.daemon.supervisor._RESTART_DELAY_S": 0.1,
+}
 
 
 @pytest.fixture(scope="module")
 def truth(small_checkpoint):
-    return make_new_session(rebuild_world(small_checkpoint), 40.0)
+    return make_new_session(rebuild_world(small_checkpoint), LONGEST_S)
 
 
 @pytest.fixture(scope="module")
@@ -157,14 +164,14 @@ def test_an_inverter_that_cannot_start_is_not_started_for_ever(
         return any("no movie until the daemon is restarted" in s for s in sentences)
 
     with (
-        DaemonProcess(tmp_path, settings, wait=False) as daemon,
+        ChangedDaemon(tmp_path, settings, FEWER_ATTEMPTS, wait=False) as daemon,
         SimulatedMicroscope(daemon) as microscope,
     ):
-        microscope.send_frames_until(is_given_up, 3 * START_TIMEOUT_S)  # three attempts
+        microscope.send_frames_until(is_given_up, N_ATTEMPTS * START_TIMEOUT_S)
         health = microscope.wait_until_processed()
         assert daemon.call("status")["inverter_pid"] is None
     assert health.frames_processed == microscope.n_sent
-    assert len(daemon.events_named("inverter")) == 3
+    assert len(daemon.events_named("inverter")) == N_ATTEMPTS
     assert f"checkpoint {broken} does not hold a whole encoder" in daemon.output
     assert "Traceback" not in daemon.output
 

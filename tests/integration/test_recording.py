@@ -15,15 +15,18 @@ from rtrecon.testing.simulated_microscope import (
     SimulatedMicroscope,
     make_small_settings,
 )
+from tests.support.changed_constants import ChangedDaemon
 
 N_FRAMES = 60
+SOON = {"rtrecon.daemon.report_writer._IDLE_S": 0.5}
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory) -> Iterator[DaemonProcess]:
     folder = tmp_path_factory.mktemp("daemon")
     record = RecordingSettings(folder=str(folder / "recordings"), chunk_s=0.5)
-    with DaemonProcess(folder, make_small_settings(folder, recording=record)) as daemon:
+    settings = make_small_settings(folder, recording=record)
+    with ChangedDaemon(folder, settings, SOON) as daemon:
         yield daemon
 
 

@@ -18,8 +18,10 @@ from rtrecon.testing.simulated_microscope import (
     SimulatedMicroscope,
     make_small_settings,
 )
+from tests.support.changed_constants import ChangedDaemon
 
 N_BEFORE, N_AFTER = N_TEMPLATE + 60, 40
+OFTEN = {"rtrecon.daemon.state_checkpointer._SAVE_INTERVAL_S": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,10 @@ def parts(tmp_path_factory):
     """(killed daemon, next daemon, its recordings) of one session."""
     folder = tmp_path_factory.mktemp("restart")
     settings = make_small_settings(folder)
-    with DaemonProcess(folder, settings) as first, SimulatedMicroscope(first) as scope:
+    with (
+        ChangedDaemon(folder, settings, OFTEN) as first,
+        SimulatedMicroscope(first) as scope,
+    ):
         scope.send_frames(N_BEFORE)
         scope.wait_until_processed()
         (record,) = first.recordings(scope.session)
