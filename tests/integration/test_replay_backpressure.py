@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,20 +33,31 @@ from rtrecon.transport.senders import SessionSender
 
 N_FRAMES, MAX_QUEUED = 120, 30  # far more frames than the daemon can queue
 OVER = ("idle", "refused")
-BUILD_S = 1.0  # to build a reference; all frames have been sent by then
+BUILD_S = 0.5  # to build a reference; a replay has filled the queue by then
+
+
+@dataclass
+class SlowBuild:
+    """How long a reference is built: until `is_over`, but at most `seconds`."""
+
+    seconds: float = BUILD_S
+    is_over: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture(autouse=True)
-def _short_queue_and_slow_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_build(monkeypatch: pytest.MonkeyPatch) -> SlowBuild:
+    """A short queue, and a reference that is built slowly."""
     build_reference = image_plane.build_reference
+    slow_build = SlowBuild()
 
     def build_slowly(*arguments: object) -> object:
-        time.sleep(BUILD_S)
+        slow_build.is_over.wait(slow_build.seconds)
         return build_reference(*arguments)
 
     n_bytes = MAX_QUEUED * int(np.prod(SHAPE)) * 2
     monkeypatch.setattr(queue_limits, "MAX_PLANE_BYTES", n_bytes)
     monkeypatch.setattr(image_plane, "build_reference", build_slowly)
+    return slow_build
 
 
 @contextmanager
@@ -109,7 +121,7 @@ def test_a_replay_loses_no_frame_while_a_reference_is_built(tmp_path, speed):
 def test_a_replay_loses_no_row_to_a_slow_disk(tmp_path, monkeypatch):
     class SlowRecorder(Recorder):
         def _drain(self, writer):
-            time.sleep(0.2)
+            time.sleep(0.1)
             super()._drain(writer)
 
     monkeypatch.setattr("rtrecon.session.recorder.MAX_QUEUED_ITEMS", 40)
@@ -122,7 +134,11 @@ def test_a_replay_loses_no_row_to_a_slow_disk(tmp_path, monkeypatch):
     assert {health.lost["record"] for health in session.health} == {0}
 
 
-def test_a_live_microscope_never_waits_and_its_lost_frames_are_counted(tmp_path):
+def test_a_live_microscope_never_waits_and_its_lost_frames_are_counted(
+    tmp_path, slow_build
+):
+    """The reference is ready when all frames are sent: a sender that waits is late."""
+    slow_build.seconds = REPLY_TIMEOUT_S
     settings = make_small_settings(tmp_path)
     frames = make_small_frames()
     sender = SessionSender(
@@ -130,11 +146,10 @@ def test_a_live_microscope_never_waits_and_its_lost_frames_are_counted(tmp_path)
     )
     with run_daemon(settings):
         assert sender.wait_for_daemon()
-        began_s = time.monotonic()
         for number in range(1, 91):
             sender.send_frame(frames[number % 20], number, number / RATE_HZ)
             time.sleep(0.002)
-        assert time.monotonic() - began_s < BUILD_S
+        slow_build.is_over.set()
         sender.send_end("over")
         sender.close()
     balance, session = read_balance(settings)
