@@ -53,11 +53,14 @@ RULES = {
 
 
 @contextmanager
-def running_daemon(folder: Path) -> Iterator[DaemonProcess]:
-    """A daemon with these rules, and its closed-loop process."""
+def running_daemon(folder: Path, deadline_s: float = 2.0) -> Iterator[DaemonProcess]:
+    """A daemon with these rules, and its closed-loop process.
+
+    deadline_s: within which the user's function has to return.
+    """
     (folder / "callback.py").write_text(textwrap.dedent(CALLBACK_FILE))
     function = f"{folder / 'callback.py'}:save_call"
-    python = {"callback": {"function": function, "deadline_s": 2.0}}
+    python = {"callback": {"function": function, "deadline_s": deadline_s}}
     closed_loop = ClosedLoopSettings.model_validate({**RULES, "python": python})
     settings = make_small_settings(folder, closed_loop=closed_loop)
     with DaemonProcess(folder, settings) as daemon:
@@ -170,11 +173,11 @@ def test_a_rule_on_missing_neurons_is_off_and_reported(microscope):
 
 def test_the_loop_survives_a_stalled_function_and_a_killed_process(tmp_path):
     with (
-        running_daemon(tmp_path) as daemon,
+        running_daemon(tmp_path, deadline_s=1.0) as daemon,
         SimulatedMicroscope(daemon) as microscope,
     ):
         set_running_speed(microscope, 200.0)
-        stalled = "did not finish within 2 s and was ended"
+        stalled = "did not finish within 1 s and was ended"
         microscope.send_frames_until(lambda: stalled in notices(microscope))
         set_running_speed(microscope, 0.0)
         microscope.send_frames_until(

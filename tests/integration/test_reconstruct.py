@@ -11,7 +11,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from rtrecon.core.errors import UserError
-from rtrecon.inversion.offline import jobs
+from rtrecon.inversion.offline import jobs, published_protocol
 from rtrecon.inversion.offline.api import reconstruct
 from rtrecon.inversion.offline.clips import select_segment
 from rtrecon.inversion.offline.command import ReconstructionRequest, run_reconstruction
@@ -154,13 +154,14 @@ class Interrupted(Exception):
 
 
 def test_an_interrupted_reconstruction_is_resumed(
-    create_request, session, encoders, tmp_path
+    create_request, session, encoders, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(published_protocol, "_SAVE_EVERY_STEPS", 5)
     source = select_segment(session, 0, 0.4)  # one window
-    request = create_request("published", steps=54, encoders=encoders, source=source)
+    request = create_request("published", steps=9, encoders=encoders, source=source)
 
     def interrupt(stage, share, word):
-        if stage.startswith("encoder 2") and share > 52 / 54:
+        if stage.startswith("encoder 2") and share > 7 / 9:
             raise Interrupted
 
     with pytest.raises(Interrupted):
@@ -168,7 +169,7 @@ def test_an_interrupted_reconstruction_is_resumed(
     told = []
     again = run_reconstruction(request, lambda *report: told.append(report))
     assert told[0][1:] == (1.0, "reconstructed before")
-    assert told[1][2].startswith("step 51,")
+    assert told[1][2].startswith("step 6,")
     whole = run_reconstruction(replace(request, output_folder=tmp_path / "whole"))
     np.testing.assert_array_equal(again.movie, whole.movie)
     assert again.figures["passes"] == whole.figures["passes"]

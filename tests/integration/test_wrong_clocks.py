@@ -20,7 +20,7 @@ from rtrecon.testing.simulated_microscope import (
 )
 from rtrecon.transport.senders import AuxiliarySender
 
-SECONDS = 6.0
+SECONDS = 4.0
 ERRORS_S = {"ahead": 3600.0, "behind": -7.0, "right": 0.0}
 MAX_ERROR_FRAMES = 3  # what arrival tells: the least delays may differ by 0.1 s
 
