@@ -94,13 +94,16 @@ def main() -> None:
     parser.add_argument("--address", default="tcp://127.0.0.1:5560")
     parser.add_argument("--keys", type=Path, help="folder from `rtrecon keys`")
     parser.add_argument("--rate", type=float, default=30.0, help="frames per second")
+    parser.add_argument(
+        "--wait", type=float, default=5.0, help="seconds to wait for a daemon"
+    )
     parser.add_argument("--no-window", action="store_true", help="open no window")
     options = parser.parse_args()
     movie = np.load(options.movie, mmap_mode="r", allow_pickle=False)
     if movie.ndim != 3 or movie.dtype != np.uint8:
         parser.error(f"{options.movie} is {movie.dtype} {list(movie.shape)}")
     sender = StimulusSender(options.movie.stem, options.address, options.keys)
-    if not sender.wait_for_daemon():
+    if not sender.wait_for_daemon(options.wait):
         print(f"no daemon at {options.address} yet; the movie is shown anyway")
     flip = (lambda image: time.time()) if options.no_window else psychopy_window()
     play(movie, sender, flip, options.rate)

@@ -48,6 +48,8 @@ def test_the_stimulus_program_sends_images_and_times(tmp_path, movie, keys):
     if keys:
         arguments += ["--keys", tmp_path / keys]
         settings = settings.model_copy(update={"keys": tmp_path / "own"})
+    if keys == "other":
+        arguments += ["--wait", 0.5]  # in vain
     began_s = time.time()
     with MessageCollector(settings) as collector:
         output = collector.collect_until_ended(play(*arguments))
