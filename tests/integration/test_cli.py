@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import socket
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from typer.main import get_command
 from rtrecon import config
 from rtrecon.cli import app
 from rtrecon.config import EncoderSettings, NetworkSettings, Settings
-from rtrecon.testing.daemon_process import BackgroundProcess, make_settings, run_command
+from rtrecon.replay import recording
+from rtrecon.testing.daemon_process import make_settings, run_command
 from rtrecon.testing.scanimage_file import make_pages, write_scanimage
 from rtrecon.testing.simulated_microscope import make_small_settings
 from rtrecon.transport.keys import make_keys, read_client_keys
@@ -212,19 +214,7 @@ MISTAKES = {
 
 
 @pytest.fixture(scope="module")
-def replay_without_daemon(tmp_path_factory):
-    """A replay that finds no daemon; it waits for one while the other tests run."""
-    folder = tmp_path_factory.mktemp("no-daemon")
-    file = write_scanimage(folder / "a.tif", make_pages(2))
-    address = make_settings(folder).network.frames
-    with BackgroundProcess(
-        folder / "replay.log", "replay", file, "--to", address
-    ) as program:
-        yield program, address
-
-
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory, replay_without_daemon):
+def outputs(tmp_path_factory):
     """Run every mistake, and every request for help; return what each prints."""
     arguments = {command: [command, "--help"] for command in OPTIONS}
     for index, (case, (make_arguments, _)) in enumerate(MISTAKES.items()):
@@ -335,9 +325,13 @@ def test_display_takes_addresses_and_keys_from_the_settings(tmp_path):
     assert options.keys == read_client_keys(tmp_path / "keys")
 
 
-def test_a_replay_without_a_daemon_says_how_to_start_one(replay_without_daemon):
-    program, address = replay_without_daemon
-    assert program.process.wait(60) == 2
-    sentence = program.output.strip().splitlines()[-1]
+def test_a_replay_without_a_daemon_says_how_to_start_one(tmp_path, monkeypatch):
+    file = write_scanimage(tmp_path / "a.tif", make_pages(2))
+    address = make_settings(tmp_path).network.frames
+    impatient = functools.partial(recording.replay_recording, timeout_s=0.2)
+    monkeypatch.setattr(recording, "replay_recording", impatient)
+    done = run_here("replay", file, "--to", address)
+    assert done.returncode == 2
+    sentence = done.stderr.strip().splitlines()[-1]
     expected = f"no daemon listens at {address}; start one with 'rtrecon run'"
     assert sentence == expected
