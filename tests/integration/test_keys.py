@@ -33,7 +33,7 @@ from rtrecon.transport.senders import SessionSender
 from tests.support.command_line import run_here
 
 COMPUTER = "microscope-pc"
-QUIET_S = 1.0  # how long a test waits for what must not happen
+QUIET_S = 0.5  # how long a test waits for what must not happen
 
 
 @pytest.fixture

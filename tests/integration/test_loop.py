@@ -20,7 +20,7 @@ from rtrecon.testing.simulated_microscope import (
 from rtrecon.transport.senders import SessionSender
 from tests.support.trained_encoder import N_NEURONS, make_new_session, rebuild_world
 
-SECONDS = 13.0
+SECONDS = 9.0
 SETTLED = 60  # frames; before them the baselines have not settled
 
 CORRELATIONS = (

@@ -25,14 +25,13 @@ from rtrecon.testing.daemon_process import (
     START_TIMEOUT_S,
     DaemonProcess,
     make_settings,
-    run_command,
 )
 from rtrecon.transport.senders import SessionSender
 from tests.support import session_tables
 from tests.support.command_line import run_here
 from tests.support.trained_encoder import make_new_session, rebuild_world
 
-SECONDS = 4.0
+SECONDS = 2.5
 GRAY_LEVELS = 1  # that two movies may differ by: float32 is rounded
 EXACT = (
     "frame",
@@ -53,7 +52,7 @@ def make_replay_settings(folder: Path, checkpoint: Path) -> Settings:
         recording=RecordingSettings(
             folder=str(folder / "recordings"), chunk_s=0.5, raw_messages=True
         ),
-        # 40 of 120 frames; the others are queued until the template exists.
+        # 40 of 75 frames; the others are queued until the template exists.
         registration=RegistrationSettings(template_frames=40),
     )
 
@@ -109,7 +108,7 @@ def sessions(tmp_path_factory, small_checkpoint) -> tuple[Record, Record]:
 def replay_to(daemon: DaemonProcess, path: Path, n_frames: int) -> None:
     """Run the replay command as fast as the daemon takes frames."""
     address = daemon.settings.network.frames
-    done = run_command("replay", path, "--to", address, "--speed", 0)
+    done = run_here("replay", path, "--to", address, "--speed", 0)
     assert done.returncode == 0, done.stderr
     assert f"{n_frames} frames sent" in done.stdout
 

@@ -100,10 +100,10 @@ def test_a_daemon_with_keys_accepts_only_the_right_token(
     make_keys(tmp_path / "other")
     if key_owner:
         script.arguments += ["keys", str(tmp_path / key_owner)]
-    script.rate_hz = 30.0
+    script.rate_hz = 10.0  # it reads what the daemon asks for between frames
     script.add_event("acqModeStart")
     for number in (1, 2, 3):
-        script.add_frame(number, number / 30, make_scan_field(draw_images(1)))
+        script.add_frame(number, number / 10, make_scan_field(draw_images(1)))
     script.add_event("acqModeDone")
     guarded = network.model_copy(update={"keys": tmp_path / "daemon"})
     collector, output = run_script(script, guarded)
@@ -126,7 +126,7 @@ def test_an_old_jeromq_with_keys_sends_nothing_unencrypted(script, network, tmp_
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_frames_continue_after_the_daemon_restarts(script, network, transport):
-    n_frames, images = 240, draw_images(240)
+    n_frames, images = 180, draw_images(180)
     choose_transport(script, transport, network).rate_hz = 60.0
     script.add_event("acqModeStart")
     for i in range(n_frames):

@@ -26,13 +26,13 @@ from rtrecon.simulate.session import (
 )
 
 N_NEURONS, SIDE_PX, MOUSE = 60, 128, 0
-MINUTES, EPOCHS = 2.5, 12
+MINUTES, EPOCHS = 2.0, 6
 THREADS = 1  # more threads wait for each other where cores are shared
 _NEW_MOVIE = 700  # a seed that training does not use
 
 
 def train_small(path: Path) -> Path:
-    """Train as `rtrecon train` does; half a minute or less."""
+    """Train as `rtrecon train` does; a quarter of a minute or less."""
     torch.set_num_threads(THREADS)
     commands.train(path, MINUTES, N_NEURONS, MOUSE, EPOCHS, SIDE_PX)
     return path
