@@ -157,6 +157,19 @@ def test_a_new_reference_is_built_from_the_next_frames(small_daemon):
     assert np.median(shift_px[60:], 0) == pytest.approx([0, 0], abs=0.4)
 
 
+def test_health_is_published_at_the_interval_of_the_settings(small_daemon):
+    daemon, n_intervals = small_daemon, 12
+    interval_s = daemon.settings.network.health_interval_s
+    n_before = len(daemon.messages_of(messages.Health))
+    daemon.wait_until(
+        lambda: len(daemon.messages_of(messages.Health)) > n_before + n_intervals
+    )
+    sent_s = [health.t for health in daemon.messages_of(messages.Health)]
+    median_s = np.median(np.diff(sent_s[-n_intervals - 1 :]))
+    # Far from the default of a second, also on a busy computer.
+    assert 0.9 * interval_s < median_s < 5 * interval_s < 1.0
+
+
 def test_stop_ends_the_daemon_and_requests_then_fail(tmp_path, monkeypatch):
     with DaemonProcess(tmp_path, make_small_settings(tmp_path)) as daemon:
         with pytest.raises(RpcError, match="no session is running"):

@@ -11,11 +11,11 @@ from rtrecon.testing.daemon_process import START_TIMEOUT_S, make_settings
 from rtrecon.transport.senders import SessionSender
 from tests.support.changed_constants import ChangedDaemon
 
-SIDE_PX, RATE_HZ, N_FRAMES = 2048, 4.0, 9
+SIDE_PX, RATE_HZ, N_FRAMES = 2048, 4.0, 8
 FRAME_BYTES = 2 * SIDE_PX**2
-# Eight frames instead of 32: their number is what makes the reference slow.
-LESS_MEMORY = {"rtrecon.daemon.queue_limits.MAX_PLANE_BYTES": 8 * FRAME_BYTES}
-N_REFERENCE = 6  # the other quarter of the memory is for frames that arrive meanwhile
+# As many as are sent, instead of 32: their number makes the reference slow.
+LESS_MEMORY = {"rtrecon.daemon.queue_limits.MAX_PLANE_BYTES": N_FRAMES * FRAME_BYTES}
+N_REFERENCE = 6  # the rest of the memory is for frames that arrive meanwhile
 
 
 def make_movie(n_frames: int) -> list[np.ndarray]:
