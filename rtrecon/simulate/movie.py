@@ -31,10 +31,11 @@ def make_natural_movie(n_frames: int, seed: int, clip_frames: int = 150) -> Arra
 def _make_clip(n_frames: int, rng: np.random.Generator) -> Array:
     back, _ = _draw_leaves(rng, cover=1.0)
     front, alpha = _draw_leaves(rng, cover=0.12)
-    at_back = _simulate_camera_path(n_frames, rng, speed_px=0.22)
-    at_front = at_back + _simulate_camera_path(n_frames, rng, speed_px=0.35)
-    opaque = _view_canvas(alpha, at_front)
-    scene = (1 - opaque) * _view_canvas(back, at_back) + opaque * _view_canvas(
+    at_back = _start_anywhere(simulate_camera_path(n_frames, rng, speed_px=0.22), rng)
+    moved = _start_anywhere(simulate_camera_path(n_frames, rng, speed_px=0.35), rng)
+    at_front = at_back + moved
+    opaque = view_canvas(alpha, at_front)
+    scene = (1 - opaque) * view_canvas(back, at_back) + opaque * view_canvas(
         front, at_front
     )
     return _scale_to_gray(scene, rng)
@@ -69,28 +70,38 @@ def _paint_leaf(
     alpha[rows, cols] = 1.0
 
 
-def _simulate_camera_path(
+def simulate_camera_path(
     n_frames: int, rng: np.random.Generator, speed_px: float
 ) -> Array:
-    """Return (n_frames, 3): pan y and x in px, log zoom; smooth, with saccades."""
+    """Return (n_frames, 3): pan y and x in px, log zoom; smooth, with saccades.
+
+    It begins near 0. speed_px: per frame.
+    """
     drift = gaussian_filter1d(
         rng.normal(size=(n_frames, 3)), 12, axis=0, mode="reflect"
     )
     drift = drift / drift.std() * np.array([speed_px, 1.6 * speed_px, 0.004])
     jumps = (rng.random(n_frames) < 1 / 75)[:, None] * rng.normal(0, 6, (n_frames, 3))
     jumps[:, 2] = 0
-    path = np.cumsum(drift + jumps, axis=0)
+    return np.asarray(np.cumsum(drift + jumps, axis=0))
+
+
+def _start_anywhere(path: Array, rng: np.random.Generator) -> Array:
     path[:, :2] += rng.uniform(0, _CANVAS_PX, 2)
     return path
 
 
-def _view_canvas(canvas: Array, camera: Array) -> Array:
-    """Return (n_frames, 36, 64) float32: the canvas as the moving camera views it."""
+def view_canvas(canvas: Array, camera: Array, borders: str = "grid-wrap") -> Array:
+    """Return (n_frames, 36, 64) float32: the canvas as the moving camera views it.
+
+    camera (n_frames, 3): of `simulate_camera_path`, the middle of the view. borders:
+    what lies beyond the canvas, a mode of `scipy.ndimage.map_coordinates`.
+    """
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float32)
     y, x = y - y.mean(), x - x.mean()
     zoom = np.exp(camera[:, 2])[:, None, None]
     at = [y * zoom + camera[:, 0, None, None], x * zoom + camera[:, 1, None, None]]
-    return map_coordinates(canvas, at, order=1, mode="grid-wrap", output=np.float32)
+    return map_coordinates(canvas, at, order=1, mode=borders, output=np.float32)
 
 
 def _scale_to_gray(scene: Array, rng: np.random.Generator) -> Array:

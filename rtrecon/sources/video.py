@@ -39,10 +39,20 @@ def read_clip(
         if max_s is not None and times and time_s - times[0] >= max_s:
             break
         times.append(time_s)
-        images.append(_downsample(_crop_to_aspect(grey, shape), shape))
+        images.append(resize_picture(_crop_to_aspect(grey, shape), shape))
     if not images:
         raise VideoError(f"{path} contains no image; is it a sound file?")
     return np.stack(images)[_find_nearest_images(np.array(times) - times[0], rate_hz)]
+
+
+def read_picture(path: Path | str) -> Array:
+    """Read a picture (or a video's first image): gray, uint8 (height, width).
+
+    Raises `VideoError`.
+    """
+    for _, gray in _decode_images(Path(path)):
+        return gray
+    raise VideoError(f"{path} contains no image; give a picture")
 
 
 def write_movie(
@@ -108,7 +118,8 @@ def _crop_to_aspect(grey: Array, shape: tuple[int, int]) -> Array:
     return np.ascontiguousarray(grey[top : top + height, left : left + width])
 
 
-def _downsample(grey: Array, shape: tuple[int, int]) -> Array:
+def resize_picture(grey: Array, shape: tuple[int, int]) -> Array:
+    """Return a uint8 image of this height and width, reduced by area averaging."""
     image: Any = av.VideoFrame.from_ndarray(grey, "gray")
     small = image.reformat(
         width=shape[1], height=shape[0], format="gray", interpolation="AREA"
