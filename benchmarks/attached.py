@@ -32,10 +32,10 @@ from rtrecon.core.process import lower_priority
 from rtrecon.demo.child_processes import ChildProcesses
 from rtrecon.encoder.card import find_checkpoint, read_card
 from rtrecon.protocol import messages
+from rtrecon.simulate.imaged_mouse import make_imaged_mouse, read_imaged_mouse
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.simulate.session import (
     SimulatedSession,
-    make_imaged_mouse,
     simulate_session,
     start_message_fields,
 )
@@ -133,10 +133,8 @@ def _run_here(seconds: float, attached: Attached, folder: Path) -> LoopResult:
 
 def _simulate_session(seconds: float) -> SimulatedSession:
     """Return a session of the mouse that the shipped encoder was trained on."""
-    mouse = read_card(find_checkpoint("demo")).metadata["simulated"]
-    imaged = make_imaged_mouse(
-        mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"]
-    )
+    card = read_card(find_checkpoint("demo"))
+    imaged = make_imaged_mouse(read_imaged_mouse(card.metadata, card.path))
     movie = make_natural_movie(round(seconds * RATE_HZ), MOVIE_SEED)
     return simulate_session(imaged, movie, "leaves", MOVIE_SEED)
 

@@ -37,11 +37,11 @@ from rtrecon.display.client import DisplayClient
 from rtrecon.display.panels.quality import LABEL_COLORS, QualityPanel
 from rtrecon.display.window import Window
 from rtrecon.encoder.card import find_checkpoint, read_card
+from rtrecon.simulate.imaged_mouse import make_imaged_mouse, read_imaged_mouse
 from rtrecon.simulate.microscope import image_field
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.simulate.session import (
     SimulatedSession,
-    make_imaged_mouse,
     simulate_session,
     start_message_fields,
     stream_session,
@@ -245,9 +245,9 @@ def _send_session(address: str, seconds: float, *, shuffled: bool) -> None:
 
 
 def _simulate(seconds: float, *, shuffled: bool) -> SimulatedSession:
-    mouse = read_card(find_checkpoint("demo")).metadata["simulated"]
-    n_neurons = mouse["n_neurons"]
-    imaged = make_imaged_mouse(n_neurons, mouse["side_px"], mouse["mouse_seed"])
+    card = read_card(find_checkpoint("demo"))
+    imaged = make_imaged_mouse(read_imaged_mouse(card.metadata, card.path))
+    n_neurons = len(imaged.mouse)
     movie = make_natural_movie(round(seconds * RATE_HZ), SEED)
     session = simulate_session(imaged, movie, "leaves", SEED)
     if not shuffled:

@@ -36,8 +36,9 @@ from rtrecon.inversion.objective import InverseProblem
 from rtrecon.inversion.offline.live_and_map import STEPS_PER_HOP
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.metrics.similarity import video_correlation
+from rtrecon.simulate.imaged_mouse import make_imaged_mouse, read_imaged_mouse
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import make_imaged_mouse, simulate_session
+from rtrecon.simulate.session import simulate_session
 
 FULL_MINUTES = 30.0
 _SEED = 20_000  # of movies, behaviour and noise; training used other seeds
@@ -86,10 +87,7 @@ def main() -> None:
 def _simulate_frames(checkpoint: Checkpoint, minutes: int) -> Iterator[SimulatedFrame]:
     """Image movies of one minute each, and process the frames as the daemon does."""
     card, settings = checkpoint.card, Settings()
-    mouse = card.metadata["simulated"]
-    imaged = make_imaged_mouse(
-        mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"]
-    )
+    imaged = make_imaged_mouse(read_imaged_mouse(card.metadata, card.path))
     masks = make_cell_masks(card.rois, settings.traces)
     processor = FrameProcessor(card.mean_image[0], masks, RATE_HZ, settings)
     # Deconvolution looks ahead, so activity belongs to the oldest queued frame.

@@ -26,8 +26,14 @@ from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.target import InversionTarget
+from rtrecon.simulate.imaged_mouse import (
+    ImagedMouse,
+    ImagedMouseOptions,
+    make_imaged_mouse,
+)
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import ImagedMouse, make_imaged_mouse, simulate_session
+from rtrecon.simulate.session import simulate_session
+from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.training.compact.fit import TrainingRecipe
 
 Pair = tuple[float, float]

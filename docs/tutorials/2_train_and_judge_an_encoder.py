@@ -24,15 +24,17 @@ import torch
 
 import rtrecon
 from rtrecon import config, training
+from rtrecon.simulate.imaged_mouse import ImagedMouseOptions, make_imaged_mouse
 from rtrecon.simulate.movie import make_natural_movie
-from rtrecon.simulate.session import make_imaged_mouse, simulate_session
+from rtrecon.simulate.session import simulate_session
+from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.training.compact.fit import TrainingRecipe
 
 torch.set_num_threads(1)
 folder = Path(tempfile.mkdtemp())
-mouse = training.SimulatedTraining(minutes=2.5, n_neurons=60, side_px=128, mouse_seed=0)
+mouse = ImagedMouseOptions(SubjectOptions(n_neurons=60), side_px=128)
 training.train_on_simulation(
-    mouse,
+    training.SimulatedTraining(minutes=2.5, mouse=mouse),
     TrainingRecipe(epochs=12),
     config.Settings(),
     folder / "mouse.safetensors",
@@ -56,7 +58,7 @@ print(f"{encoder.n_neurons} neurons, {encoder.rate_hz:g} predictions per second"
 # spikes next time. Therefore we compare two correlations with the *recorded spikes*: that
 # of the prediction, and that of the true rates, which no model can exceed.
 
-imaged = make_imaged_mouse(mouse.n_neurons, mouse.side_px, mouse.mouse_seed)
+imaged = make_imaged_mouse(mouse)
 session = simulate_session(imaged, movie, "new movie", seed=700)
 spikes, rates = session.response.spikes, session.response.rate
 

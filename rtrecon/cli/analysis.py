@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rtrecon.cli import sources, terminal
-from rtrecon.cli.options import EncoderFiles
+from rtrecon.cli.options import EncoderFiles, Subject
 from rtrecon.cli.terminal import ProgressReporter, notify, progress_bars
 from rtrecon.core.errors import UserError
 from rtrecon.sources.registry import describe_formats
@@ -122,16 +122,18 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(help="Seed of held-out neurons, nulls and noise.")
     ] = 1,
+    subject: Subject = None,
 ) -> None:
     """Score a session's reconstruction against nulls and controls."""
     from rtrecon.analysis import evaluation
 
     if simulate == (session is not None):
         raise UserError("give the folder of a recorded session, or --simulate")
-    if video is not None and not simulate:
-        raise UserError("--video is shown in a simulated session; add --simulate")
+    for name, value in {"video": video, "subject": subject}.items():
+        if value is not None and not simulate:
+            raise UserError(f"--{name} is for a simulated session; add --simulate")
     simulation = evaluation.SimulationRequest(
-        60.0 if seconds is None else seconds, video
+        60.0 if seconds is None else seconds, video, subject
     )
     request = evaluation.EvaluationRequest(
         session=session or simulation,

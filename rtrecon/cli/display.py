@@ -9,7 +9,7 @@ import typer
 
 from rtrecon import config
 from rtrecon.cli import terminal
-from rtrecon.cli.options import Headless, KeyFolder
+from rtrecon.cli.options import Headless, KeyFolder, Subject
 from rtrecon.cli.terminal import notify, progress_bars
 
 
@@ -73,13 +73,23 @@ def demo(
         Path | None, typer.Option(help="Video file to show to the mouse.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of movie, behaviour and noise.")] = 1,
+    encoder: Annotated[
+        Path, typer.Option(help="Encoder of simulated neurons; demo: the shipped one.")
+    ] = Path("demo"),
+    subject: Subject = None,
 ) -> None:
     """Simulate a session and reconstruct its movie live, in a window."""
     from rtrecon.demo.run import DemoRequest, run_demo
     from rtrecon.session.summary import make_summary_table
 
     request = DemoRequest(
-        seconds=seconds, headless=headless, output_folder=out, video=video, seed=seed
+        seconds=seconds,
+        headless=headless,
+        output_folder=out,
+        video=video,
+        seed=seed,
+        encoder=str(encoder),
+        subject=subject,
     )
     with progress_bars("frames") as progress:
         task = progress.add_task("session", total=None)

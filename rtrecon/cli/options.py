@@ -29,6 +29,13 @@ MouseName = Annotated[
         help="Mouse (0 to 9, or name) whose readout to use; published encoders only."
     ),
 ]
+Subject = Annotated[
+    str | None,
+    typer.Option(
+        help="Neurons to simulate: those that the encoder was trained on (default); "
+        "sensorium:FILE if their file is elsewhere now."
+    ),
+]
 Device = Annotated[
     Literal["cpu", "cuda"],
     typer.Option(help="Where a published encoder runs; compact encoders use the CPU."),

@@ -15,6 +15,8 @@ from rtrecon.cli.options import Device, MouseName
 from rtrecon.cli.terminal import ProgressReporter, notify, progress_bars
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback, ignore_progress
+from rtrecon.simulate.subjects.registry import describe_subjects
+from rtrecon.simulate.subjects.subject import DEFAULT_SUBJECT, SubjectOptions
 
 
 def train(
@@ -30,6 +32,40 @@ def train(
     side_px: Annotated[
         int, typer.Option(help="Lines and pixels of the simulated field.")
     ] = 512,
+    subject: Annotated[
+        str,
+        typer.Option(help=f"Neurons to simulate: {describe_subjects()}."),
+    ] = DEFAULT_SUBJECT,
+    spread: Annotated[
+        float | None,
+        typer.Option(
+            help="Spread of the simulated receptive fields; 1: as recorded. Default: "
+            "the whole screen (simulated), or 1."
+        ),
+    ] = None,
+    direction_selective: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of direction-selective neurons (0 to 1). Default: about 0.3."
+        ),
+    ] = None,
+    noise: Annotated[
+        Literal["poisson", "sensorium"],
+        typer.Option(
+            help="Noise of the simulated neurons; sensorium: rare large events, as in "
+            "those recordings."
+        ),
+    ] = "poisson",
+    videos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of videos to mix into the simulated session."),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of photographs to mix in; a moving eye sees each for 5 s."
+        ),
+    ] = None,
     settings: Annotated[
         Path | None,
         typer.Option(help="Settings file whose section traces extracts the activity."),
@@ -72,6 +108,8 @@ def train(
     """Train a compact encoder: simulated mouse, recorded session, or Sensorium."""
     from rtrecon import training
     from rtrecon.encoder.card import find_checkpoint
+    from rtrecon.simulate.imaged_mouse import ImagedMouseOptions
+    from rtrecon.simulate.training_movie import MovieFolders
     from rtrecon.training.compact.fit import READOUT_RECIPE, TrainingRecipe
 
     recipe = replace(
@@ -88,6 +126,15 @@ def train(
         # In here, only one of the processes of `torchrun` reports an error.
         if sensorium and session:
             raise UserError("give --sensorium or --session, not both")
+        if sensorium or session:
+            _refuse_simulation_options(
+                subject=None if subject == DEFAULT_SUBJECT else subject,
+                spread=spread,
+                direction_selective=direction_selective,
+                noise=None if noise == "poisson" else noise,
+                videos=videos,
+                pictures=pictures,
+            )
         core = find_checkpoint(freeze_core) if freeze_core else None
         options = training.TrainingOptions(resume, core, context)
         if sensorium:
@@ -97,7 +144,14 @@ def train(
         elif session:
             made = training.train_on_session(session, recipe, out, on_progress, options)
         else:
-            simulated = training.SimulatedTraining(minutes, neurons, side_px, mouse)
+            chosen = SubjectOptions(
+                subject, neurons, mouse, spread, direction_selective, noise
+            )
+            simulated = training.SimulatedTraining(
+                minutes,
+                ImagedMouseOptions(chosen, side_px),
+                MovieFolders(videos, pictures),
+            )
             loaded = config.load(settings) if settings else config.Settings()
             made = training.train_on_simulation(
                 simulated, recipe, loaded, out, on_progress, options
@@ -108,6 +162,16 @@ def train(
         notify(f"{out} written: {len(made.card.rois)} neurons")
         for sentence in training.assess_encoder(made.card.metadata):
             notify(sentence)
+
+
+def _refuse_simulation_options(**options: object) -> None:
+    """Raise UserError if the user gave an option that only a simulation has."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for a simulated session; leave it out, "
+                "or leave out --session and --sensorium"
+            )
 
 
 @contextmanager

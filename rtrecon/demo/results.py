@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.image import imsave
 
 from rtrecon.analysis.report import write_report
 from rtrecon.core.types import Array
@@ -15,6 +16,7 @@ from rtrecon.session.summary import summarize_session
 from rtrecon.simulate.movie import RATE_HZ
 from rtrecon.sources.video import join_side_by_side, write_movie
 
+SEEN_FIELD_FILE = "seen_field.png"
 _SCALE = 6  # screen pixels per movie pixel in the video file
 _MIN_HEALTH_MESSAGES = 4  # fewer do not show whether memory grows
 
@@ -53,6 +55,15 @@ def write_results(folder: Path, session: Session, summary: dict[str, Any]) -> No
     if len(movie):
         write_movie(folder / "reconstruction.mp4", movie, rate_hz=RATE_HZ, scale=_SCALE)
     write_report(session.path, folder / "report.html")
+
+
+def write_seen_field(folder: Path, field: Array) -> None:
+    """Write where the neurons look as a picture of the screen; bright = much.
+
+    field (36, 64): 0 to 1.
+    """
+    large = field.repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
+    imsave(folder / SEEN_FIELD_FILE, large, cmap="gray", vmin=0.0, vmax=1.0)
 
 
 def _measure_memory_growth(session: Session) -> dict[str, float]:

@@ -17,20 +17,23 @@ from rtrecon.config import (
 )
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import find_checkpoint, read_card
-from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import (
-    SimulatedSession,
-    make_imaged_mouse,
-    simulate_session,
+from rtrecon.simulate.imaged_mouse import (
+    ImagedMouse,
+    ImagedMouseOptions,
+    read_imaged_mouse,
 )
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import SimulatedSession, simulate_session
 
-_ENCODER = "demo"
 _MOVIE_SEED = 5000  # no training uses it
 _TEMPLATE_FRAMES = 30  # one second: the user of a demo wants to see the movie soon
 
 
-def make_settings(output_folder: Path) -> Settings:
-    """Return settings on free ports of this computer, recording into the folder."""
+def make_settings(output_folder: Path, encoder: str) -> Settings:
+    """Return settings on free ports of this computer, recording into the folder.
+
+    encoder: path of a checkpoint, or 'demo'.
+    """
     frames, publish, control, results = (
         f"tcp://127.0.0.1:{port}" for port in _find_free_ports(4)
     )
@@ -43,7 +46,7 @@ def make_settings(output_folder: Path) -> Settings:
             results=results,
         ),
         registration=RegistrationSettings(template_frames=_TEMPLATE_FRAMES),
-        encoder=EncoderSettings(checkpoint=_ENCODER),
+        encoder=EncoderSettings(checkpoint=encoder),
         subject=SubjectSettings(subject_id="simulated", species="Mus musculus"),
         recording=RecordingSettings(
             folder=str(output_folder.resolve() / "session"), report=False
@@ -51,14 +54,20 @@ def make_settings(output_folder: Path) -> Settings:
     )
 
 
+def read_encoder_mouse(encoder: str, subject: str | None) -> ImagedMouseOptions:
+    """Return what the neurons are made from that an encoder was trained on.
+
+    encoder: path of a checkpoint, or 'demo'. subject: as the user names it; None = as
+    the encoder's metadata name it. Raises UserError if they were not simulated.
+    """
+    card = read_card(find_checkpoint(encoder))
+    return read_imaged_mouse(card.metadata, card.path, subject)
+
+
 def make_session(
-    seconds: float, seed: int, clip: Array | None, clip_name: str
+    imaged: ImagedMouse, seconds: float, seed: int, clip: Array | None, clip_name: str
 ) -> SimulatedSession:
     """Simulate the session. clip: uint8 (T, 36, 64) to show; None: a natural movie."""
-    mouse = read_card(find_checkpoint(_ENCODER)).metadata["simulated"]
-    imaged = make_imaged_mouse(
-        mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"]
-    )
     n_frames = round(seconds * RATE_HZ)
     seed = _MOVIE_SEED + seed
     if clip is None:

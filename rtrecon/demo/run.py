@@ -16,14 +16,21 @@ from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
 from rtrecon.core.process import lower_priority
 from rtrecon.demo.child_processes import ChildProcesses, child_processes
-from rtrecon.demo.results import summarize_demo, write_results
-from rtrecon.demo.rig import make_session, make_settings
+from rtrecon.demo.results import (
+    SEEN_FIELD_FILE,
+    summarize_demo,
+    write_results,
+    write_seen_field,
+)
+from rtrecon.demo.rig import make_session, make_settings, read_encoder_mouse
 from rtrecon.session.session import Session
+from rtrecon.simulate.imaged_mouse import make_imaged_mouse
 from rtrecon.simulate.session import (
     SimulatedSession,
     start_message_fields,
     stream_session,
 )
+from rtrecon.simulate.subjects.receptive_fields import describe_seen_field
 from rtrecon.sources.video import read_clip
 from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
@@ -41,13 +48,19 @@ OnFrame = Callable[[int, int], None]  # frames sent, frames in total
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """What to show, and the folder for the results."""
+    """What to show to which neurons, and the folder for the results.
+
+    encoder: path of a checkpoint, or 'demo'; its neurons are simulated. subject: as the
+    user names it, where its file is elsewhere than at the training; None = as stored.
+    """
 
     seconds: float
     headless: bool
     output_folder: Path
     video: Path | None = None
     seed: int = 1
+    encoder: str = "demo"
+    subject: str | None = None
 
 
 def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[str, Any]:
@@ -63,11 +76,15 @@ def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[st
     # Before anything starts: the file may be no video.
     clip = read_clip(request.video) if request.video else None
     clip_name = request.video.stem if request.video else "leaves"
-    settings = make_settings(request.output_folder)
+    mouse = read_encoder_mouse(request.encoder, request.subject)
+    settings = make_settings(request.output_folder, request.encoder)
     with child_processes() as children:
         _start_processes(request, settings, children)
         notify("Simulating the mouse and its session")
-        simulated = make_session(request.seconds, request.seed, clip, clip_name)
+        imaged = make_imaged_mouse(mouse)
+        seen = imaged.mouse.map_seen_field()
+        notify(f"{describe_seen_field(seen)} ({SEEN_FIELD_FILE})")
+        simulated = make_session(imaged, request.seconds, request.seed, clip, clip_name)
         lower_priority()  # a real microscope does not use the daemon's processor
         sender = SessionSender(
             settings.network.frames, None, **start_message_fields(simulated)
@@ -85,6 +102,7 @@ def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[st
     }
     summary = summarize_demo(session, start_s, measured)
     write_results(request.output_folder, session, summary)
+    write_seen_field(request.output_folder, seen)
     return summary
 
 

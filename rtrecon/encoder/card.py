@@ -15,8 +15,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.file_kinds import describe_foreign_file
 from rtrecon.core.types import Array
-from rtrecon.encoder.file_kinds import describe_foreign_file
 from rtrecon.rois.roi_set import RoiSet
 
 FORMAT_VERSION = 1

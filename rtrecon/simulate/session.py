@@ -1,4 +1,4 @@
-"""A simulated session: mouse, microscope, stimulus, and the ground truth."""
+"""A simulated session: neurons, microscope, stimulus, and the ground truth."""
 
 from __future__ import annotations
 
@@ -11,25 +11,11 @@ import numpy as np
 
 from rtrecon.core.types import Array
 from rtrecon.simulate.behavior import BehaviorTraces, simulate_behavior
-from rtrecon.simulate.microscope import (
-    ImagedField,
-    SimulatedRecording,
-    image_field,
-    make_imaged_field,
-)
-from rtrecon.simulate.mouse import NeuralResponse, SimulatedMouse, make_simulated_mouse
-from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.imaged_mouse import ImagedMouse
+from rtrecon.simulate.microscope import SimulatedRecording, image_field
+from rtrecon.simulate.movie import RATE_HZ
+from rtrecon.simulate.trial import NeuralResponse, simulate_trial
 from rtrecon.transport.senders import SessionSender
-
-_CALIBRATION_FRAMES = 3000
-
-
-@dataclass(frozen=True)
-class ImagedMouse:
-    """One simulated mouse and its field of view; the same on every day."""
-
-    mouse: SimulatedMouse
-    field: ImagedField
 
 
 @dataclass(frozen=True)
@@ -47,23 +33,13 @@ class SimulatedSession:
         return len(self.movie)
 
 
-def make_imaged_mouse(n_neurons: int, side_px: int, seed: int) -> ImagedMouse:
-    """Make a mouse and its field of view; the seed determines everything.
-
-    Raises UserError if the neurons do not fit into the field.
-    """
-    field = make_imaged_field(n_neurons, side_px, seed)  # first: it may raise
-    calibration = make_natural_movie(_CALIBRATION_FRAMES, seed=10_000 + seed)
-    return ImagedMouse(make_simulated_mouse(n_neurons, seed, calibration), field)
-
-
 def simulate_session(
     imaged: ImagedMouse, movie: Array, name: str, seed: int
 ) -> SimulatedSession:
     """Show `movie` to the mouse; `seed` determines behaviour, noise and motion."""
     rng = np.random.default_rng([seed, 7])
     behavior = simulate_behavior(len(movie), RATE_HZ, rng)
-    response = imaged.mouse.simulate_response(movie, behavior, seed)
+    response = simulate_trial(imaged.mouse, movie, behavior, seed, imaged.noise)
     recording = image_field(imaged.field, response.spikes, RATE_HZ, seed)
     return SimulatedSession(name, movie, behavior, response, recording)
 

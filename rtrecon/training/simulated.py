@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,15 @@ from rtrecon.encoder.compact import MEMORY_FRAMES
 from rtrecon.imaging.frame_processor import FrameProcessor
 from rtrecon.imaging.registration.registrar import make_template
 from rtrecon.imaging.traces.neuropil import make_cell_masks
-from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import (
+from rtrecon.simulate.imaged_mouse import (
     ImagedMouse,
-    SimulatedSession,
+    ImagedMouseOptions,
     make_imaged_mouse,
-    simulate_session,
 )
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import SimulatedSession, simulate_session
+from rtrecon.simulate.subjects.registry import pin_subject_file
+from rtrecon.simulate.training_movie import MovieFolders, make_training_movie
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.score import correlate_columns
 from rtrecon.training.train import (
@@ -54,12 +55,11 @@ _TEMPLATE_FRAMES = 100
 
 @dataclass(frozen=True)
 class SimulatedTraining:
-    """A simulated session to train on: its length, its field and its mouse."""
+    """A simulated session to train on: its length, its mouse and its movies."""
 
     minutes: float = 20.0
-    n_neurons: int = 1000
-    side_px: int = 512
-    mouse_seed: int = 0
+    mouse: ImagedMouseOptions = field(default_factory=ImagedMouseOptions)
+    movies: MovieFolders = field(default_factory=MovieFolders)
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,21 @@ def train_on_simulation(
     """
     _require_long_enough(plan, recipe, settings.traces.deconvolution_lag_frames)
     validate_training(path, recipe, options)
-    world = make_imaged_mouse(plan.n_neurons, plan.side_px, plan.mouse_seed)
+    mouse = replace(plan.mouse, subject=pin_subject_file(plan.mouse.subject))
+    world = make_imaged_mouse(mouse)
     n_frames = round(plan.minutes * 60 * RATE_HZ)
-    movie = make_natural_movie(n_frames, _TRAINING_SEED, CLIP_FRAMES)
-    session = simulate_session(world, movie, "training", _TRAINING_SEED)
+    shown = make_training_movie(plan.movies, n_frames, _TRAINING_SEED, CLIP_FRAMES)
+    on_progress("imaging", 0.0, shown.describe())
+    session = simulate_session(world, shown.movie, "training", _TRAINING_SEED)
     acquired = acquire_session(world, session, settings, on_progress)
-    origin = {"simulated": dataclasses.asdict(plan)}
+    origin = {
+        "simulated": {
+            "minutes": plan.minutes,
+            **mouse.to_metadata(),
+            "movies": shown.n_clips,
+            "files": list(shown.files),
+        }
+    }
     return train_on_acquired(
         acquired, recipe, settings, path, on_progress, origin, options
     )
@@ -172,8 +181,6 @@ def _compute_ceiling(acquired: AcquiredSession) -> Array:
 def _require_long_enough(
     plan: SimulatedTraining, recipe: TrainingRecipe, lag_frames: int
 ) -> None:
-    if plan.n_neurons < 1:
-        raise UserError(f"{plan.n_neurons} neurons are too few; give 1 or more")
     min_frames = SETTLE_FRAMES + recipe.batch_frames + MIN_VALIDATION_FRAMES
     min_minutes = math.ceil(10 * (min_frames + lag_frames) / (60 * RATE_HZ)) / 10
     if not plan.minutes >= min_minutes:  # also refuses NaN

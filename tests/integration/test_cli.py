@@ -35,8 +35,19 @@ OPTIONS = {
         "--shape",
         "--follow",
     ),
-    "train": ("--out", "--minutes", "--neurons", "--epochs", "--settings"),
-    "demo": ("--seconds", "--headless", "--out", "--video", "--seed"),
+    "train": (
+        "--out",
+        "--minutes",
+        "--neurons",
+        "--epochs",
+        "--settings",
+        "--subject",
+        "--spread",
+        "--noise",
+        "--videos",
+        "--pictures",
+    ),
+    "demo": ("--seconds", "--headless", "--out", "--video", "--seed", "--encoder"),
     "check": (),
     "evaluate": ("--encoder", "--start-s", "--resume", "--thorough"),
 }
@@ -108,6 +119,10 @@ def use_text_as_encoder(settings: Settings, folder: Path) -> Settings:
 def use_masks_with_negative_coordinates(settings: Settings, _: Path) -> Settings:
     Path(settings.rois.path).write_text('[{"coordinates": [[-7, 3]]}]')
     return settings
+
+
+def train_on_subject(*options: object) -> Arguments:
+    return lambda folder: ["train", "--out", folder / "a.safetensors", *options]
 
 
 # Name of a mistake -> its arguments, and a pattern that the sentence matches.
@@ -209,6 +224,40 @@ MISTAKES = {
             *("--video", Path(__file__)),
         ],
         r"test_cli\.py cannot be read as video",
+    ),
+    "a demo of other neurons than the encoder's": (
+        lambda folder: [
+            *("demo", "--seconds", 3, "--headless", "--out", folder / "out"),
+            *("--subject", "random-cnn"),
+        ],
+        "trained on subject simulated, not on random-cnn; train one with",
+    ),
+    "a subject of a recorded session": (
+        lambda folder: ["evaluate", folder, "--subject", "simulated"],
+        "--subject is for a simulated session; add --simulate",
+    ),
+    "videos for a recorded session": (
+        lambda folder: [
+            *("train", "--out", folder / "a.safetensors", "--session", folder),
+            *("--videos", folder),
+        ],
+        "--videos is for a simulated session; leave it out, or leave out --session",
+    ),
+    "neurons that are nowhere": (
+        train_on_subject("--subject", "sensorium:gone.pth"),
+        r"neurons' file gone\.pth cannot be read: No such file or directory; give",
+    ),
+    "a spread that is no number": (
+        train_on_subject("--spread", "nan"),
+        "spread = nan is not possible; give more than 0",
+    ),
+    "a negative share": (
+        train_on_subject("--direction-selective", "-0.1"),
+        r"direction-selective = -0\.1; give a share from 0 to 1",
+    ),
+    "a negative number of neurons": (
+        train_on_subject("--neurons", -5),
+        "-5 neurons are too few; give 1 or more",
     ),
 }
 

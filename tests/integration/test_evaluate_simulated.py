@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,12 @@ from rtrecon.analysis.evaluation.simulated_rig import SimulatedRig
 from rtrecon.core.errors import UserError
 from rtrecon.encoder.card import read_card
 from rtrecon.encoder.checkpoint import save_checkpoint
+from rtrecon.simulate.imaged_mouse import ImagedMouseOptions
+from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.sources.video import write_movie
-from rtrecon.training import SimulatedTraining
 from tests.support.trained_encoder import make_untrained_checkpoint
 
-MOUSE = SimulatedTraining(minutes=1.0, n_neurons=30, side_px=96, mouse_seed=0)
+MOUSE = ImagedMouseOptions(SubjectOptions(n_neurons=30), side_px=96)
 CLIP_FRAMES, SECONDS = 30, 2.0
 MISTAKES = {
     "too short": (SimulationRequest(0.5), "shorter than a clip"),
@@ -39,9 +40,9 @@ def encoder(tmp_path_factory) -> Path:
     """One of that mouse's neurons, though it knows nothing of them."""
     path = tmp_path_factory.mktemp("encoder") / "blank.safetensors"
     made = make_untrained_checkpoint(
-        path, list(range(MOUSE.n_neurons)), (MOUSE.side_px,) * 2
+        path, list(range(MOUSE.subject.n_neurons)), (MOUSE.side_px,) * 2
     )
-    metadata = {"simulated": asdict(MOUSE), "rate_hz": 30.0}
+    metadata = {"simulated": MOUSE.to_metadata(), "rate_hz": 30.0}
     save_checkpoint(replace(made, card=replace(made.card, metadata=metadata)))
     return path
 
@@ -122,5 +123,5 @@ def test_the_simulated_rig_is_repeatable(encoder):
     movie = stimuli.make_noise(40, (4.0, 2.0), 0)
     (one,), (two,) = (rig.show_movie(movie, 40, lambda *_: None) for _ in range(2))
     np.testing.assert_array_equal(one.target.activity, two.target.activity)
-    (other,) = replace(rig, mouse_seed=1).show_movie(movie, 40, lambda *_: None)
+    (other,) = rig.with_another_mouse().show_movie(movie, 40, lambda *_: None)
     assert not np.array_equal(one.target.activity, other.target.activity)

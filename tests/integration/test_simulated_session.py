@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from rtrecon.protocol import messages
+from rtrecon.simulate.imaged_mouse import ImagedMouse
 from rtrecon.simulate.microscope import make_imaged_field
-from rtrecon.simulate.mouse import make_simulated_mouse
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.simulate.session import (
-    ImagedMouse,
     simulate_session,
     start_message_fields,
     stream_session,
 )
+from rtrecon.simulate.subjects.simulated import make_simulated_mouse
+from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.sources.video import read_clip
 from rtrecon.testing.frame_receiver import FrameReceiver
 from rtrecon.transport.senders import SessionSender
@@ -73,7 +74,9 @@ def test_natural_movies_change_as_fast_as_real_clips(movie, real_clips):
 
 def test_a_simulated_session_sends_frames_stimulus_and_behavior_in_order(free_address):
     movie = make_natural_movie(8, seed=0)
-    mouse = make_simulated_mouse(10, 0, make_natural_movie(300, seed=1))
+    mouse = make_simulated_mouse(
+        SubjectOptions(n_neurons=10), make_natural_movie(300, seed=1)
+    )
     world = ImagedMouse(mouse, make_imaged_field(10, side_px=64, seed=0))
     session = simulate_session(world, movie, "short", seed=0)
     address = free_address()
@@ -111,6 +114,6 @@ def test_the_simulator_shares_no_code_with_encoder_and_inversion():
     command = [sys.executable, "-c", IMPORT_AND_LIST]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
-    assert "rtrecon.simulate.mouse" in loaded
+    assert "rtrecon.simulate.subjects.registry" in loaded
     strangers = ("rtrecon.encoder", "rtrecon.inversion", "rtrecon.quality", "torch")
     assert [name for name in loaded if name.startswith(strangers)] == []

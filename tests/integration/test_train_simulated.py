@@ -12,7 +12,9 @@ from rtrecon.config import Settings
 from rtrecon.encoder.card import read_card
 from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.simulate.imaged_mouse import ImagedMouseOptions
 from rtrecon.simulate.movie import RATE_HZ
+from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.training import SimulatedTraining, train_on_simulation
 from rtrecon.training.calibration import DATA_WEIGHTS
 from rtrecon.training.compact import fit
@@ -52,6 +54,13 @@ def test_the_metadata_describe_the_training(small_checkpoint):
         "n_neurons": trained_encoder.N_NEURONS,
         "side_px": trained_encoder.SIDE_PX,
         "mouse_seed": trained_encoder.MOUSE,
+        "subject": "simulated",
+        "spread": None,
+        "direction_selective": None,
+        "noise": "poisson",
+        "file_sha256": "",
+        "movies": {"generated scenes": trained_encoder.MINUTES * 60 / 5},
+        "files": [],
     }
 
 
@@ -136,7 +145,8 @@ def test_behavior_that_was_not_measured_is_reported_and_has_no_gain(checkpoint):
 def test_the_shortest_allowed_session_is_enough(tmp_path):
     torch.set_num_threads(trained_encoder.THREADS)
     path = tmp_path / "shortest.safetensors"
-    plan = SimulatedTraining(SHORTEST_MINUTES, n_neurons=30, side_px=96)
+    mouse = ImagedMouseOptions(SubjectOptions(n_neurons=30), side_px=96)
+    plan = SimulatedTraining(SHORTEST_MINUTES, mouse)
     recipe = fit.TrainingRecipe(epochs=2, batch_frames=200)
     reported: list[tuple[str, float, str]] = []
     train_on_simulation(

@@ -17,13 +17,13 @@ from rtrecon.encoder.prior import Prior
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.rois import roi_set
 from rtrecon.rois.roi_set import RoiSet
-from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import (
+from rtrecon.simulate.imaged_mouse import (
     ImagedMouse,
-    SimulatedSession,
     make_imaged_mouse,
-    simulate_session,
+    read_imaged_mouse,
 )
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import SimulatedSession, simulate_session
 
 N_NEURONS, SIDE_PX, MOUSE = 60, 128, 0
 MINUTES, EPOCHS = 2.0, 6
@@ -73,8 +73,8 @@ def make_scattered_rois(ids: list[int], shape: tuple[int, int]) -> RoiSet:
 
 def rebuild_world(checkpoint: Path) -> ImagedMouse:
     """Return the imaged mouse, simulated from the metadata of its checkpoint."""
-    mouse = read_card(checkpoint).metadata["simulated"]
-    return _make_mouse(mouse["n_neurons"], mouse["side_px"], mouse["mouse_seed"])
+    card = read_card(checkpoint)
+    return _make_mouse(read_imaged_mouse(card.metadata, card.path))
 
 
 _make_mouse = functools.cache(make_imaged_mouse)

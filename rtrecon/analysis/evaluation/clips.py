@@ -13,7 +13,7 @@ from rtrecon.analysis.evaluation.simulated_rig import SimulatedRig
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
-from rtrecon.encoder.card import find_checkpoint, read_card, require_same_neurons
+from rtrecon.encoder.card import Card, find_checkpoint, read_card, require_same_neurons
 from rtrecon.inversion.offline.clips import (
     Clip,
     cut_segment,
@@ -21,6 +21,7 @@ from rtrecon.inversion.offline.clips import (
     select_segment,
 )
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.subjects.receptive_fields import describe_seen_field
 from rtrecon.sources.video import read_clip
 
 _MOVIE_SEED = 6500  # no training uses it
@@ -97,7 +98,7 @@ def _simulate_clips(
     cards = [read_card(find_checkpoint(str(path))) for path in request.encoders]
     for card in cards[1:]:
         require_same_neurons(card, cards[0].rois)
-    rig = SimulatedRig.for_encoder(cards[0], request.seed)
+    rig = SimulatedRig.for_encoder(cards[0], request.seed, simulation.subject)
     n_frames = round(simulation.seconds * RATE_HZ)
     n_clips = min(request.max_clips, n_frames // request.clip_frames)
     if not n_clips:
@@ -110,17 +111,29 @@ def _simulate_clips(
     start_s = time.perf_counter()
     clips = rig.show_movie(movie, request.clip_frames, on_stage)
     frame_s = (time.perf_counter() - start_s) / len(movie)
+    notes.append(describe_seen_field(rig.map_seen_field()))
+    notes += _list_training_videos(cards[0], simulation.video)
     name = "leaves" if simulation.video is None else simulation.video.stem
     return EvaluatedSession(f"simulated session, {name}", clips, notes, rig, frame_s)
+
+
+def _list_training_videos(card: Card, video: Path | None) -> list[str]:
+    """Return a sentence if the training showed a video of this name."""
+    if video is None or video.name not in card.metadata["simulated"].get("files", []):
+        return []
+    return [
+        f"the encoder was trained on a video named {video.name}; scores of a video "
+        "that it was trained on are too good"
+    ]
 
 
 def show_to_another_mouse(
     rig: SimulatedRig, clips: list[Clip], on_progress: ProgressCallback
 ) -> list[Clip]:
     """Show the same movies to another mouse; return clips under this encoder's ids."""
-    other = replace(rig, mouse_seed=rig.mouse_seed + 1)
     movie = np.concatenate([np.rint(require_stimulus(clip)) for clip in clips])
     on_stage = report_as_stage(on_progress, "imaging another mouse")
+    other = rig.with_another_mouse()
     return other.show_movie(movie.astype(np.uint8), len(clips[0].target), on_stage)
 
 

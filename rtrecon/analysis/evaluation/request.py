@@ -11,14 +11,16 @@ from rtrecon.inversion.offline.clips import CLIP_FRAMES
 
 @dataclass(frozen=True)
 class SimulationRequest:
-    """A session of the simulated mouse that the encoder was trained on.
+    """A session of the subject that the encoder was trained on.
 
     seconds: length of the movie. video: any video file as the stimulus, repeated if it
-    is shorter; None shows a movie of the simulator that no training used.
+    is shorter; None shows a movie of the simulator that no training used. subject: as
+    the user names it; None = as the encoder's metadata name it.
     """
 
     seconds: float = 60.0
     video: Path | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from rtrecon.config import Settings, TracesSettings
-from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import Card
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.target import InversionTarget
-from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import (
+from rtrecon.simulate.imaged_mouse import (
     ImagedMouse,
-    SimulatedSession,
+    ImagedMouseOptions,
     make_imaged_mouse,
-    simulate_session,
+    read_imaged_mouse,
 )
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.session import SimulatedSession, simulate_session
 from rtrecon.training import acquire_session
 
 _SEED = 6000  # of movies, behaviour and noise; no training uses it
@@ -31,25 +29,35 @@ _LEAD_FRAMES = 300  # shown first and left out, while baselines settle
 
 @dataclass(frozen=True)
 class SimulatedRig:
-    """A simulated microscope and the mouse of this seed.
+    """A simulated microscope and the neurons that an encoder was trained on.
 
-    neurons: of the encoder; another mouse has as many, in other places. The front reads
-    its frames as it did for training.
+    mouse: what neurons and field of view are made from. Frames are processed as they
+    were for training.
     """
 
     card: Card
-    mouse_seed: int
-    n_neurons: int
-    side_px: int
+    mouse: ImagedMouseOptions
     seed: int
 
     @classmethod
-    def for_encoder(cls, card: Card, seed: int) -> SimulatedRig:
-        """Return the rig that an encoder was trained on; UserError if it was real."""
-        mouse = _require_simulated(card)
-        return cls(
-            card, mouse["mouse_seed"], mouse["n_neurons"], mouse["side_px"], seed
-        )
+    def for_encoder(
+        cls, card: Card, seed: int, subject: str | None = None
+    ) -> SimulatedRig:
+        """Return the rig that an encoder was trained on; UserError if it was real.
+
+        subject: as the user names it, where its file is elsewhere now.
+        """
+        return cls(card, read_imaged_mouse(card.metadata, card.path, subject), seed)
+
+    def with_another_mouse(self) -> SimulatedRig:
+        """Return the rig with as many other neurons, in other places."""
+        subject = self.mouse.subject
+        other = replace(subject, mouse_seed=subject.mouse_seed + 1)
+        return replace(self, mouse=replace(self.mouse, subject=other))
+
+    def map_seen_field(self) -> Array:
+        """Return (36, 64): where the neurons look; see `Subject.map_seen_field`."""
+        return _make_mouse(self.mouse).mouse.map_seen_field()
 
     def show_movie(
         self, movie: Array, clip_frames: int, on_progress: ProgressCallback
@@ -61,7 +69,7 @@ class SimulatedRig:
         for start in range(0, len(movie) - clip_frames + 1, clip_frames):
             frames = slice(_LEAD_FRAMES + start, _LEAD_FRAMES + start + clip_frames)
             clip = Clip(
-                name=f"mouse {self.mouse_seed}, {start / RATE_HZ:g} s",
+                name=f"mouse {self.mouse.subject.mouse_seed}, {start / RATE_HZ:g} s",
                 target=InversionTarget(activity[frames], behavior[frames]),
                 stimulus=session.movie[frames].astype(np.float32),
                 neuron_ids=self.card.rois.ids,
@@ -81,7 +89,7 @@ class SimulatedRig:
         lead = make_natural_movie(_LEAD_FRAMES, seed)
         # Deconvolution needs later frames, so the last ones have no activity.
         tail = movie[-1:].repeat(settings.traces.deconvolution_lag_frames, 0)
-        imaged_mouse = _make_mouse(self.n_neurons, self.side_px, self.mouse_seed)
+        imaged_mouse = _make_mouse(self.mouse)
         movie_with_margins = np.concatenate([lead, movie, tail])
         session = simulate_session(imaged_mouse, movie_with_margins, "evaluate", seed)
         return session, acquire_session(
@@ -90,20 +98,8 @@ class SimulatedRig:
 
 
 @lru_cache(maxsize=2)  # the mouse and, for a control, another one
-def _make_mouse(n_neurons: int, side_px: int, mouse: int) -> ImagedMouse:
-    return make_imaged_mouse(n_neurons, side_px, mouse)
-
-
-def _require_simulated(card: Card) -> Mapping[str, Any]:
-    known = card.metadata.get("simulated")
-    if not isinstance(known, dict) or not {"mouse_seed", "n_neurons", "side_px"} <= set(
-        known
-    ):
-        raise UserError(
-            f"encoder {card.path} was not trained on a simulated mouse, so there is "
-            "none to show movies to; give a recorded session, or the encoder 'demo'"
-        )
-    return known
+def _make_mouse(options: ImagedMouseOptions) -> ImagedMouse:
+    return make_imaged_mouse(options)
 
 
 def _training_settings(card: Card) -> Settings:

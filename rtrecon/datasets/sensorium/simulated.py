@@ -14,8 +14,9 @@ from rtrecon.datasets.sensorium.trial import SensoriumTrial
 from rtrecon.datasets.sensorium.write import NeuronTable, write_folder
 from rtrecon.rois.roi_set import RoiSet
 from rtrecon.simulate.behavior import ornstein_uhlenbeck_noise
+from rtrecon.simulate.imaged_mouse import ImagedMouse
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import ImagedMouse, SimulatedSession, simulate_session
+from rtrecon.simulate.session import SimulatedSession, simulate_session
 
 _UM_PER_PX = 14 / 12  # the simulated field's somata are 12 px, about 14 um, apart
 _TOP_UM, _PLANE_UM = 200, 25  # depths of the recorded planes

@@ -18,10 +18,10 @@ import msgspec
 import torch
 from torch import Tensor
 
+from rtrecon.core.file_kinds import describe_foreign_file
 from rtrecon.encoder.card import CheckpointError
 from rtrecon.encoder.dwiseneuro.mouse_names import Mouse, choose_mouse, identify_mice
 from rtrecon.encoder.dwiseneuro.network import Architecture, DwiseNeuro, PositiveInt
-from rtrecon.encoder.file_kinds import describe_foreign_file
 from rtrecon.encoder.tensor_files import hash_file, require_finite
 
 _PARALLEL_PREFIX = "module."

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from rtrecon.simulate.behavior import BehaviorTraces
+from rtrecon.simulate.imaged_mouse import ImagedMouse
 from rtrecon.simulate.microscope import make_imaged_field
-from rtrecon.simulate.mouse import NEURON_KINDS, make_simulated_mouse
 from rtrecon.simulate.movie import MEAN_GRAY, RATE_HZ, make_natural_movie
-from rtrecon.simulate.session import (
-    ImagedMouse,
-    simulate_session,
-)
+from rtrecon.simulate.session import simulate_session
+from rtrecon.simulate.subjects.simulated import NEURON_KINDS, make_simulated_mouse
+from rtrecon.simulate.subjects.subject import SubjectOptions
 
 CLIP_FRAMES, N_CLIPS = 150, 6
 N_NEURONS = 120
+OPTIONS = SubjectOptions(n_neurons=N_NEURONS)
 
 # Statistic -> its range in recordings of mouse visual cortex.
 ACTIVITY = {
@@ -34,7 +34,7 @@ def movie():
 @pytest.fixture(scope="module")
 def world(movie):
     return ImagedMouse(
-        make_simulated_mouse(N_NEURONS, 0, movie),
+        make_simulated_mouse(OPTIONS, movie),
         make_imaged_field(N_NEURONS, 256, seed=0),
     )
 
@@ -87,7 +87,7 @@ def test_simulated_activity_has_the_statistics_of_recordings(session):
 def test_a_mouse_keeps_its_tuning_while_trials_differ(world, movie):
     clip = movie[:CLIP_FRAMES]
     again = ImagedMouse(
-        make_simulated_mouse(N_NEURONS, 0, movie),
+        make_simulated_mouse(OPTIONS, movie),
         make_imaged_field(N_NEURONS, 256, seed=0),
     )
     first, same, other = (
@@ -106,9 +106,7 @@ def respond_to(mouse, cell, patterns):
     """Return the rate (frame,) of a cell; patterns (frame, 2304) reach 60 levels."""
     levels = MEAN_GRAY + 60 * patterns / np.abs(patterns).max()
     movie = np.rint(levels).astype(np.uint8).reshape(-1, 36, 64)
-    return mouse.simulate_response(movie, make_calm_behavior(len(movie)), seed=0).rate[
-        :, cell
-    ]
+    return mouse.respond(movie, make_calm_behavior(len(movie)))[:, cell]
 
 
 def select_cells(mouse, kind, count=6):
@@ -203,8 +201,8 @@ def test_a_surround_cell_prefers_a_spot_to_the_whole_screen(world):
 
 def test_responses_are_causal(world, movie):
     clip = movie[:60].copy()
-    before = world.mouse.simulate_response(clip, make_calm_behavior(60), seed=0).rate
+    before = world.mouse.respond(clip, make_calm_behavior(60))
     clip[40:] = 255 - clip[40:]
-    after = world.mouse.simulate_response(clip, make_calm_behavior(60), seed=0).rate
+    after = world.mouse.respond(clip, make_calm_behavior(60))
     np.testing.assert_array_equal(before[:40], after[:40])
     assert np.abs(after[40:] - before[40:]).max() > 0.01

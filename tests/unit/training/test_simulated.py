@@ -8,13 +8,16 @@ import pytest
 
 from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
+from rtrecon.simulate.imaged_mouse import ImagedMouseOptions
+from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.training import SimulatedTraining, train_on_simulation
 from rtrecon.training.compact.fit import TrainingRecipe
 
 
 def train_tiny(path: Path, minutes=0.5, neurons=30, epochs=2):
     """Train at 96 px; fail if any progress was reported before the error."""
-    plan = SimulatedTraining(minutes, neurons, side_px=96)
+    mouse = ImagedMouseOptions(SubjectOptions(n_neurons=neurons), side_px=96)
+    plan = SimulatedTraining(minutes, mouse)
     reported: list[tuple[str, float, str]] = []
     try:
         train_on_simulation(

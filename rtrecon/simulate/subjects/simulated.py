@@ -1,10 +1,10 @@
-"""A simulated visual cortex: from movie and behaviour to spikes and their true rates.
+"""Subject `simulated`: neurons that the authors of rtrecon wrote.
 
 Six kinds of neurons share a field: simple, complex, direction-selective (linear and
 energy), and two that no Gabor bank spans: conjunctions of smooth random blobs, and
 centre-surround. The drive of each neuron is normalised by the drive of its neighbours,
-raised to a power, and multiplied by arousal and by noise that neurons share. Spikes are
-Poisson. Rates, sparsity and single-trial ceiling follow the Sensorium 2023 recordings.
+raised to a power, and multiplied by arousal and by noise that neurons share. Rates,
+sparsity and single-trial ceiling follow the Sensorium 2023 recordings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,16 @@ import numpy as np
 from rtrecon.core.types import Array
 from rtrecon.simulate.behavior import BehaviorTraces, ornstein_uhlenbeck_noise
 from rtrecon.simulate.movie import MEAN_GRAY, RATE_HZ, SHAPE
+from rtrecon.simulate.subjects.receptive_fields import (
+    RECORDED_SPREAD_PX,
+    draw_centers,
+    require_screen_size,
+)
+from rtrecon.simulate.subjects.subject import (
+    SubjectOptions,
+    SubjectRequest,
+    draw_mean_rates_hz,
+)
 
 NEURON_KINDS = (
     "simple",
@@ -26,22 +36,11 @@ NEURON_KINDS = (
     "surround",
 )
 _KIND_SHARES = (0.24, 0.24, 0.16, 0.16, 0.1, 0.1)
+_WIDE_SPREAD = 0.27  # s.d. of receptive-field centres, in heights and widths
 _N_TAPS = 12  # frames of memory of the temporal filters
 _CALIBRATION_FRAMES = 3000
 _N_SHARED_NOISES = 4
 _CHUNK_FRAMES = 1000  # frames at a time, so that an hour of movie fits in memory
-
-
-@dataclass(frozen=True)
-class NeuralResponse:
-    """Rates and spikes of n neurons.
-
-    rate (T, n): expected spikes per frame, given stimulus and behaviour only.
-    spikes (T, n): one trial, with shared noise and Poisson noise.
-    """
-
-    rate: Array
-    spikes: Array
 
 
 @dataclass(frozen=True)
@@ -69,22 +68,26 @@ class SimulatedMouse:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def simulate_response(
-        self, movie: Array, behavior: BehaviorTraces, seed: int
-    ) -> NeuralResponse:
-        """Show uint8 (T, 36, 64) to the mouse; `seed` determines the trial's noise."""
-        rng = np.random.default_rng([self.seed, seed])
+    def respond(self, movie: Array, behavior: BehaviorTraces) -> Array:
+        """Return expected spikes per encoder frame, float32 (T, n); see `Subject`."""
+        require_screen_size(movie)
         gain = np.exp(np.outer(behavior.arousal, self.arousal_gain))
-        rate = (self._tuned_rate(movie) * gain).astype(np.float32)
+        return np.asarray(self._tuned_rate(movie) * gain, np.float32)
+
+    def draw_shared_gain(self, n_frames: int, rng: np.random.Generator) -> Array:
+        """Return (T, n), mean 1: a gain that most neurons share, and others of some."""
         shared = ornstein_uhlenbeck_noise(
-            (len(movie), _N_SHARED_NOISES), 0.4 * RATE_HZ, rng
+            (n_frames, _N_SHARED_NOISES), 0.4 * RATE_HZ, rng
         )
         common = shared @ self.shared_noise_loading
-        common -= 0.5 * (self.shared_noise_loading**2).sum(
-            0
-        )  # keeps the mean of its exponential
-        spikes = rng.poisson(rate * np.exp(common)).astype(np.float32)
-        return NeuralResponse(rate, spikes)
+        # Half the variance keeps the mean of the exponential at 1.
+        common -= 0.5 * (self.shared_noise_loading**2).sum(0)
+        return np.asarray(np.exp(common))
+
+    def map_seen_field(self) -> Array:
+        """Return (36, 64): mean squared filter by pixel, largest = 1."""
+        field = (self.filters.astype(np.float64) ** 2).mean(0).reshape(SHAPE)
+        return np.asarray(field / field.max())
 
     def _tuned_rate(self, movie: Array) -> Array:
         tuned = np.empty((len(movie), len(self)), np.float32)
@@ -99,13 +102,18 @@ class SimulatedMouse:
         return tuned
 
 
-def make_simulated_mouse(
-    n_neurons: int, seed: int, calibration: Array
-) -> SimulatedMouse:
+def make_subject(request: SubjectRequest) -> SimulatedMouse:
+    """Make the mouse; UserError where its receptive fields do not fit the screen."""
+    return make_simulated_mouse(request.options, request.calibration)
+
+
+def make_simulated_mouse(options: SubjectOptions, calibration: Array) -> SimulatedMouse:
     """Make a mouse; the uint8 movie `calibration` sets its gain and saturation."""
+    n_neurons, seed = options.n_neurons, options.mouse_seed
     rng = np.random.default_rng(seed)
-    kind = rng.choice(len(NEURON_KINDS), n_neurons, p=_KIND_SHARES)
-    center = _draw_centers(n_neurons, rng)
+    shares = _choose_kind_shares(options.direction_selective)
+    kind = rng.choice(len(NEURON_KINDS), n_neurons, p=shares)
+    center = draw_centers(n_neurons, _choose_spread_px(options.spread), rng)
     mouse = SimulatedMouse(
         seed=seed,
         kind=kind,
@@ -122,16 +130,32 @@ def make_simulated_mouse(
     return _calibrate_mouse(mouse, calibration[:_CALIBRATION_FRAMES], rng)
 
 
+def _choose_kind_shares(direction_selective: float | None) -> Array:
+    """Return (kinds,) shares that sum to 1."""
+    shares = np.array(_KIND_SHARES)
+    if direction_selective is None:
+        return shares
+    is_direction = np.array([kind.startswith("direction") for kind in NEURON_KINDS])
+    shares[is_direction] *= direction_selective / shares[is_direction].sum()
+    shares[~is_direction] *= (1 - direction_selective) / shares[~is_direction].sum()
+    return shares
+
+
+def _choose_spread_px(spread: float | None) -> tuple[float, float]:
+    """Return the s.d. of the centres in y and x; by default over the whole screen."""
+    if spread is None:
+        return _WIDE_SPREAD * SHAPE[0], _WIDE_SPREAD * SHAPE[1]
+    return spread * RECORDED_SPREAD_PX[0], spread * RECORDED_SPREAD_PX[1]
+
+
 def _calibrate_mouse(
     mouse: SimulatedMouse, movie: Array, rng: np.random.Generator
 ) -> SimulatedMouse:
     drive = _receptive_field_drive(mouse, movie)
     half = np.sqrt((drive**2).mean(0))
     tuned = (drive / (half + drive @ mouse.neighbor_weights)) ** mouse.exponent
-    mean_hz = np.exp(rng.normal(np.log(1.3), 0.6, len(mouse)))
-    scale = mean_hz / RATE_HZ / tuned.mean(0)
-    scale = scale.astype(np.float32)
-    return replace(mouse, half_saturation=half, rate_scale=scale)
+    scale = draw_mean_rates_hz(len(mouse), rng) / RATE_HZ / tuned.mean(0)
+    return replace(mouse, half_saturation=half, rate_scale=scale.astype(np.float32))
 
 
 def _receptive_field_drive(mouse: SimulatedMouse, movie: Array) -> Array:
@@ -189,16 +213,6 @@ def _convolve_causally(kernel: Array, signal: Array) -> Array:
     for delay, weight in enumerate(kernel.astype(np.float32)):
         out[delay:] += weight * signal[: max(0, len(signal) - delay)]
     return out
-
-
-def _draw_centers(n_neurons: int, rng: np.random.Generator) -> Array:
-    """Return (n, 2) px; receptive fields are denser in the middle of the screen."""
-    height, width = SHAPE
-    middle = np.array([height / 2, width / 2])
-    spread = np.array([0.27 * height, 0.27 * width])
-    centers = middle + spread * rng.normal(size=(4 * n_neurons, 2))
-    on_screen = np.all((centers >= 0) & (centers < SHAPE), axis=1)
-    return centers[on_screen][:n_neurons]
 
 
 def _draw_filters(kind: Array, center: Array, rng: np.random.Generator) -> Array:

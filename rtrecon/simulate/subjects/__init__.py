@@ -1,0 +1,1 @@
+"""The neurons that a simulated session records, one file per family."""
