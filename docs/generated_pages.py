@@ -14,6 +14,7 @@ from rtrecon.config.template import settings_reference
 from rtrecon.protocol.reference import wire_reference
 from rtrecon.rois.readers import registry as mask_registry
 from rtrecon.session.reference import session_reference
+from rtrecon.simulate.subjects import registry as subject_registry
 from rtrecon.sources import registry as recording_registry
 
 REPOSITORY = Path(__file__).parents[1]
@@ -70,10 +71,11 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "sender.md": ("Write a sender", sender_guide),
     "session.md": ("Recorded arrays and tables", session_reference),
 }
-# Included by recordings.md and masks.md; not pages, and therefore not .md files.
+# Included by recordings.md, masks.md and subjects.md; not pages, and therefore not .md files.
 TABLES: dict[str, Callable[[], str]] = {
     "recording-formats.txt": recording_registry.render_format_table,
     "mask-formats.txt": mask_registry.render_format_table,
+    "subjects.txt": subject_registry.render_subject_table,
 }
 
 
