@@ -93,8 +93,9 @@ def train_on_simulation(
     world = make_imaged_mouse(mouse)
     n_frames = round(plan.minutes * 60 * RATE_HZ)
     shown = make_training_movie(plan.movies, n_frames, _TRAINING_SEED, CLIP_FRAMES)
-    on_progress("imaging", 0.0, shown.describe())
+    on_progress("simulating", 0.0, shown.describe())
     session = simulate_session(world, shown.movie, "training", _TRAINING_SEED)
+    on_progress("simulating", 1.0, f"{n_frames} frames")
     acquired = acquire_session(world, session, settings, on_progress)
     origin = {
         "simulated": {

@@ -156,7 +156,7 @@ def test_the_shortest_allowed_session_is_enough(tmp_path):
     assert metadata["simulated"]["minutes"] == SHORTEST_MINUTES
     stages = itertools.groupby(reported, key=lambda word: word[0])
     shares = {stage: [share for _, share, _ in words] for stage, words in stages}
-    assert list(shares) == ["imaging", "fitting", "calibrating"]
+    assert list(shares) == ["simulating", "imaging", "fitting", "calibrating"]
     for stage, shares_done in shares.items():
         assert shares_done == sorted(shares_done), stage
         assert shares_done[-1] == 1, stage
