@@ -256,8 +256,9 @@ class _MouseCache:
     def _get_imaged_mouse(self) -> ImagedMouse:
         if self._imaged_mouse is None:
             mouse = self._mouse
+            subject = SubjectOptions(n_neurons=mouse.n_neurons, mouse_seed=mouse.seed)
             self._imaged_mouse = make_imaged_mouse(
-                mouse.n_neurons, mouse.side_px, mouse.seed
+                ImagedMouseOptions(subject, mouse.side_px)
             )
         return self._imaged_mouse
 
