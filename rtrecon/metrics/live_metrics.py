@@ -2,72 +2,66 @@
 
 To add a metric, add one `LiveMetric` to `LIVE_METRICS`. No other file changes:
 
-- the inverter computes it at every hop, for the movie and for the null
+- the inverter computes it at every hop, for the movie and for its baselines
   (`inversion.live.quality`);
 - `Quality.metrics` carries its value by name on the wire, and the recorder saves it;
-- the display, the session report and the summary draw and list it;
+- the session report lists it, and if it `is_displayed`, the display, the report and the
+  summary draw it;
+- `rtrecon evaluate` computes it for every clip;
 - the NWB export writes it as a time series, the LSL outlet as a channel;
 - rules read it as `quality.<name>`.
 
 Programs that show or save metrics loop over `quality_series()`. Each `QualitySeries` is
-one curve: the metric itself or its null, with the name in `Quality.metrics`, a label,
-a description, a unit, the metric's `color_role` (an index into the program's own list
-of colours, so that this module needs no graphics library) and `axis_limits`. Draw a
-series with `is_null` in the colour of its metric, dotted or faint.
+one curve: the metric of the movie or of a baseline, with the name in `Quality.metrics`,
+a label, a description, a unit, the metric's `color_role` (an index into the program's
+own list of colours, so that this module needs no graphics library) and `axis_limits`.
 
-The null is a second inversion that gets the same activity with the neurons exchanged.
-What it reaches is the value to expect by chance; see docs/algorithms/quality.md.
+Two baselines show what a value is worth. The null is a second inversion that gets the
+same activity with the neurons exchanged: what it reaches is to be expected by chance.
+The mean frame is a still movie, the mean of the movies that the encoder was trained on:
+what it reaches needs no activity at all. See docs/algorithms/quality.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
-import numpy as np
-
-from rtrecon.core.types import Array
-from rtrecon.metrics.running_correlation import (
-    RunningNeuronCorrelation,
-    RunningVideoCorrelation,
+from rtrecon.metrics.evidence import MetricAccumulator, MetricSetup
+from rtrecon.metrics.frequency_bands import (
+    SPATIAL_BANDS,
+    TEMPORAL_BANDS,
+    Band,
+    SpatialBandCorrelation,
+    TemporalBandCorrelation,
 )
-from rtrecon.metrics.similarity import mean_of_defined
+from rtrecon.metrics.gabor_similarity import GaborSimilarity
+from rtrecon.metrics.held_out_correlation import HeldOutCorrelation
+from rtrecon.metrics.identification import (
+    IdentificationScore,
+    PairwiseIdentificationScore,
+)
+from rtrecon.metrics.pixel_correlation import (
+    MotionCorrelation,
+    ScreenCorrelation,
+    VisualFieldCorrelation,
+)
+from rtrecon.metrics.response_correlation import ResponseCorrelation
+from rtrecon.metrics.stimulus_metric import (
+    create_frame_metric,
+    create_stimulus_metric,
+)
+from rtrecon.metrics.structural_similarity import StructuralSimilarity
 
-WINDOW_FRAMES = 600  # a metric describes these newest frames: 20 s at 30 Hz
-MIN_FRAMES = 90  # with fewer frames a metric has no value yet
-MAX_EVIDENCE_AGE_FRAMES = 60  # a metric has no value 2 s after its newest evidence
+Baseline = Literal["null", "mean_frame"]
 
-
-@dataclass(frozen=True)
-class HopEvidence:
-    """One hop of h frames of one age, oldest first, and what to compare them with.
-
-    movie: (h, 36, 64) gray levels 0..255. stimulus: for each frame the image (36, 64)
-    that was on the screen, None where it is not known. predicted: (h, n) activity of
-    the n held-out neurons that the movie would cause. recorded: (h, n) their recorded
-    activity, NaN where it was lost.
-    """
-
-    movie: Array
-    stimulus: Sequence[Array | None]
-    predicted: Array
-    recorded: Array
-
-
-class MetricAccumulator(Protocol):
-    """Computes one metric from a stream of hops."""
-
-    def add_hop(self, evidence: HopEvidence) -> None:
-        """Add the frames of one hop."""
-        ...
-
-    def value(self) -> float | None:
-        """Return the metric over the newest frames, None if it is not known.
-
-        A value that no new evidence supports any more is not known either.
-        """
-        ...
+_BASELINE_LABELS: dict[Baseline, tuple[str, str]] = {  # of a curve, of a description
+    "null": ("null", "neurons exchanged (null)"),
+    "mean_frame": ("mean frame", "of the training movies' mean frame, a still movie"),
+}
 
 
 @dataclass(frozen=True)
@@ -75,87 +69,40 @@ class LiveMetric:
     """One live quality metric: what it is, how it is computed, how it is drawn.
 
     name: in messages, files and rules; lower case with underscores. label: two or three
-    words for a legend. description: one sentence. create: makes the accumulator, given
-    the number of held-out neurons. unit: "" for a pure number. value_range: smallest
-    and largest possible value. axis_limits: of a plot. color_role: 0, 1, 2, … chooses
-    one of the colours of a program. has_null: whether the null's value is published
-    too, as `null_<name>`. by_lag: whether frames of every age in the window are
-    measured, and not only frames that have just become final.
+    words for a legend. description: one sentence. create: makes the accumulator. unit:
+    "" for a pure number. value_range: smallest and largest possible value. axis_limits:
+    of a plot. color_role: 0, 1, 2, … chooses one of the colours of a program.
+    baselines: whose value is published too, as `<baseline>_<name>`. by_lag: whether
+    frames of every age in the window are measured, and not only frames that have just
+    become final. is_displayed: whether display and summary show it; the others are for
+    the recording and what reads it. needs_stimulus: whether it compares with the
+    stimulus.
     """
 
     name: str
     label: str
     description: str
-    create: Callable[[int], MetricAccumulator]
+    create: Callable[[MetricSetup], MetricAccumulator]
     color_role: int
     unit: str = ""
     value_range: tuple[float, float] = (-1.0, 1.0)
     axis_limits: tuple[float, float] = (-0.15, 1.05)
-    has_null: bool = True
+    baselines: tuple[Baseline, ...] = ("null",)
     by_lag: bool = False
+    is_displayed: bool = False
+    needs_stimulus: bool = True
+
+    def baseline_name(self, baseline: Baseline) -> str:
+        """Name under which the value of a baseline is published."""
+        return f"{baseline}_{self.name}"
 
     @property
     def null_name(self) -> str:
         """Name under which the value of the null is published."""
-        return f"null_{self.name}"
+        return self.baseline_name("null")
 
 
-class HeldOutCorrelation:
-    """Mean over held-out neurons of r between predicted and recorded activity.
-
-    A neuron counts with at least `MIN_FRAMES` finite values in the window, the newest
-    of them at most `MAX_EVIDENCE_AGE_FRAMES` old. Neurons that are not in the image
-    today are NaN throughout: the others count without them.
-    """
-
-    def __init__(self, n_held_out: int) -> None:
-        self._running = RunningNeuronCorrelation(n_held_out, WINDOW_FRAMES)
-        self._age_frames = np.full(n_held_out, np.inf)  # of each newest finite value
-
-    def add_hop(self, evidence: HopEvidence) -> None:
-        """Add the frames of one hop."""
-        for predicted, recorded in zip(
-            evidence.predicted, evidence.recorded, strict=True
-        ):
-            self._running.add_sample(predicted, recorded)
-            self._age_frames += 1
-            self._age_frames[np.isfinite(recorded)] = 0
-
-    def value(self) -> float | None:
-        """Return the mean r of the neurons that count; None if there are none."""
-        has_evidence = self._running.count_samples() >= MIN_FRAMES
-        has_evidence &= self._age_frames <= MAX_EVIDENCE_AGE_FRAMES
-        r = mean_of_defined(self._running.per_neuron()[has_evidence])
-        return None if np.isnan(r) else float(r)
-
-
-class StimulusCorrelation:
-    """r over all pixels between movie and stimulus, where the stimulus is known."""
-
-    def __init__(self, _n_held_out: int = 0) -> None:
-        self._running = RunningVideoCorrelation(WINDOW_FRAMES)
-        self._age_frames = 0  # of the newest frame with a stimulus
-
-    def add_hop(self, evidence: HopEvidence) -> None:
-        """Add the frames of one hop whose stimulus is known."""
-        for stimulus, made in zip(evidence.stimulus, evidence.movie, strict=True):
-            self._age_frames += 1
-            if stimulus is not None:
-                self._running.add_frame(stimulus, made)
-                self._age_frames = 0
-
-    def value(self) -> float | None:
-        """Return r; None before `MIN_FRAMES` frames, or if one movie is constant.
-
-        None also where the newest frame with a stimulus is more than
-        `MAX_EVIDENCE_AGE_FRAMES` old.
-        """
-        if self._running.count < MIN_FRAMES:
-            return None
-        if self._age_frames > MAX_EVIDENCE_AGE_FRAMES:
-            return None
-        return self._running.correlation()
-
+_STILL: tuple[Baseline, ...] = ("null", "mean_frame")  # a still movie has a value
 
 ACTIVITY_CORRELATION = LiveMetric(
     name="activity_correlation",
@@ -166,53 +113,179 @@ ACTIVITY_CORRELATION = LiveMetric(
     ),
     create=HeldOutCorrelation,
     color_role=0,
+    is_displayed=True,
+    needs_stimulus=False,
+)
+VISUAL_FIELD_CORRELATION = LiveMetric(
+    name="visual_field_correlation",
+    label="pixels, visual field",
+    description=(
+        "correlation of the movie's pixels with the stimulus where the neurons look, "
+        "last 20 s of frames whose stimulus is known"
+    ),
+    create=create_stimulus_metric(VisualFieldCorrelation),
+    color_role=1,
+    baselines=_STILL,
+    by_lag=True,
+    is_displayed=True,
 )
 PIXEL_CORRELATION = LiveMetric(
     name="pixel_correlation",
-    label="pixels",
+    label="pixels, whole screen",
     description=(
-        "correlation of the movie's pixels with the stimulus, last 20 s of frames "
-        "whose stimulus is known"
+        "correlation of the movie's pixels with the stimulus on the whole screen, last "
+        "20 s of frames whose stimulus is known"
     ),
-    create=StimulusCorrelation,
-    color_role=1,
+    create=create_stimulus_metric(ScreenCorrelation),
+    color_role=2,
+    baselines=_STILL,
     by_lag=True,
 )
-LIVE_METRICS = (ACTIVITY_CORRELATION, PIXEL_CORRELATION)
+IDENTIFICATION = LiveMetric(
+    name="identification",
+    label="identified, 1 of 20",
+    description=(
+        "share of the last 20 segments of 1 s that correlate more with their own "
+        "stimulus than with the other 19; chance 0.05"
+    ),
+    create=create_stimulus_metric(IdentificationScore),
+    color_role=3,
+    value_range=(0.0, 1.0),
+)
+PAIRWISE_IDENTIFICATION = LiveMetric(
+    name="pairwise_identification",
+    label="identified, 1 of 2",
+    description=(
+        "share of pairs of the last 20 segments of 1 s in which a segment correlates "
+        "more with its own stimulus than with the other; chance 0.5"
+    ),
+    create=create_stimulus_metric(PairwiseIdentificationScore),
+    color_role=3,
+    value_range=(0.0, 1.0),
+)
+STRUCTURAL_SIMILARITY = LiveMetric(
+    name="structural_similarity",
+    label="structural similarity",
+    description=(
+        "structural similarity (SSIM) of movie and stimulus where the neurons look, "
+        "mean over the frames of the last 20 s"
+    ),
+    create=create_frame_metric(StructuralSimilarity),
+    color_role=4,
+    baselines=_STILL,
+)
+GABOR_CORRELATION = LiveMetric(
+    name="gabor_correlation",
+    label="Gabor energy",
+    description=(
+        "correlation of what a pyramid of Gabor energy filters answers to movie and "
+        "stimulus where the neurons look, mean over the frames of the last 20 s"
+    ),
+    create=create_frame_metric(GaborSimilarity),
+    color_role=4,
+    baselines=_STILL,
+)
+MOTION_CORRELATION = LiveMetric(
+    name="motion_correlation",
+    label="motion",
+    description=(
+        "correlation of the differences between neighbouring frames of movie and "
+        "stimulus where the neurons look, last 20 s"
+    ),
+    create=create_stimulus_metric(MotionCorrelation),
+    color_role=1,
+)
+RESPONSE_CORRELATION = LiveMetric(
+    name="response_correlation",
+    label="encoder's answers",
+    description=(
+        "correlation over neurons and frames of the activity that the encoder predicts "
+        "for movie and stimulus, last 20 s; compact encoders only"
+    ),
+    create=ResponseCorrelation,
+    color_role=0,
+)
+
+
+def _make_spatial_metric(name: str, band: Band) -> LiveMetric:
+    low, high = band
+    return LiveMetric(
+        name=f"{name}_spatial_correlation",
+        label=f"{name} spatial frequencies",
+        description=(
+            f"correlation of movie and stimulus where the neurons look, spatial "
+            f"frequencies from {low:g} to {high:g} cycles per px, last 20 s"
+        ),
+        create=create_frame_metric(partial(SpatialBandCorrelation, band=band)),
+        color_role=2,
+        baselines=_STILL,
+    )
+
+
+def _make_temporal_metric(name: str, band: Band) -> LiveMetric:
+    low, high = band
+    limits = f"from {low:g} Hz on" if math.isinf(high) else f"{low:g} to {high:g} Hz"
+    return LiveMetric(
+        name=f"{name}_temporal_correlation",
+        label=f"{name} temporal frequencies",
+        description=(
+            f"correlation of movie and stimulus where the neurons look, temporal "
+            f"frequencies {limits}, last 20 s in segments of 2 s"
+        ),
+        create=create_stimulus_metric(partial(TemporalBandCorrelation, band=band)),
+        color_role=3,
+        baselines=("null",) if low else _STILL,
+    )
+
+
+LIVE_METRICS = (
+    ACTIVITY_CORRELATION,
+    VISUAL_FIELD_CORRELATION,
+    PIXEL_CORRELATION,
+    IDENTIFICATION,
+    PAIRWISE_IDENTIFICATION,
+    STRUCTURAL_SIMILARITY,
+    GABOR_CORRELATION,
+    *(_make_spatial_metric(*item) for item in SPATIAL_BANDS.items()),
+    *(_make_temporal_metric(*item) for item in TEMPORAL_BANDS.items()),
+    MOTION_CORRELATION,
+    RESPONSE_CORRELATION,
+)
+DISPLAYED_METRICS = tuple(metric for metric in LIVE_METRICS if metric.is_displayed)
 
 
 @dataclass(frozen=True)
 class QualitySeries:
-    """One curve of live quality: a metric of the movie, or the same of the null.
+    """One curve of live quality: a metric of the movie, or the same of a baseline.
 
-    name: its key in `Quality.metrics`.
+    name: its key in `Quality.metrics`. baseline: None for the movie itself.
     """
 
     name: str
     label: str
     description: str
     metric: LiveMetric
-    is_null: bool = False
+    baseline: Baseline | None = None
 
 
 def quality_series(
     metrics: Sequence[LiveMetric] = LIVE_METRICS,
 ) -> tuple[QualitySeries, ...]:
-    """Return every published series in the order of the table, nulls after metrics."""
-    series = list[QualitySeries]()
-    for metric in metrics:
-        own = QualitySeries(metric.name, metric.label, metric.description, metric)
-        series.append(own)
-        if metric.has_null:
-            null = replace(
-                own,
-                name=metric.null_name,
-                label=f"{metric.label}, null",
-                description=f"{metric.description}; neurons exchanged (null)",
-                is_null=True,
-            )
-            series.append(null)
-    return tuple(series)
+    """Return every published series in the order of the table, baselines after each."""
+    return tuple(series for metric in metrics for series in _iterate_series(metric))
+
+
+def _iterate_series(metric: LiveMetric) -> Iterator[QualitySeries]:
+    yield QualitySeries(metric.name, metric.label, metric.description, metric)
+    for baseline in metric.baselines:
+        label, description = _BASELINE_LABELS[baseline]
+        yield QualitySeries(
+            metric.baseline_name(baseline),
+            f"{metric.label}, {label}",
+            f"{metric.description}; {description}",
+            metric,
+            baseline,
+        )
 
 
 def quality_field(name: str, rest: tuple[str, ...] = ()) -> tuple[str, ...]:

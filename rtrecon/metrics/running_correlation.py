@@ -8,10 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.metrics.similarity import (
-    SMALLEST_VARIANCE,
-    correlation_from_sums,
-)
+from rtrecon.metrics.similarity import correlation_from_sums
 
 
 class RunningNeuronCorrelation:
@@ -53,26 +50,39 @@ class RunningNeuronCorrelation:
 
 
 class RunningVideoCorrelation:
-    """r over all pixels of the newest `window_frames` pairs of frames."""
+    """r over all pixels of the newest `window_frames` pairs of frames.
 
-    def __init__(self, window_frames: int) -> None:
+    min_sd: a movie that varies less is constant; filters leave rounding errors of a
+    constant movie.
+    """
+
+    def __init__(self, window_frames: int, min_sd: float = 0.0) -> None:
         self._sums = np.zeros((window_frames, 6))
+        self._min_sd = min_sd
         self.count = 0
 
-    def add_frame(self, a: Array, b: Array) -> None:
-        """Add one frame of each movie; both have the same shape, any shape."""
-        a, b = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
-        sums = len(a), a.sum(), b.sum(), a @ a, b @ b, a @ b
-        self._sums[self.count % len(self._sums)] = sums
-        self.count += 1
+    def add_frames(self, a: Array, b: Array) -> None:
+        """Add some frames of each movie; (k, ...), both of the same shape."""
+        a = a.reshape(len(a), -1).astype(np.float64)
+        b = b.reshape(len(b), -1).astype(np.float64)
+        sums = np.stack(
+            [
+                np.full(len(a), a.shape[1], np.float64),
+                a.sum(1),
+                b.sum(1),
+                np.einsum("kp,kp->k", a, a),
+                np.einsum("kp,kp->k", b, b),
+                np.einsum("kp,kp->k", a, b),
+            ],
+            axis=1,
+        )
+        slots = (self.count + np.arange(len(sums))) % len(self._sums)
+        self._sums[slots] = sums
+        self.count += len(sums)
 
-    def correlation(self) -> float | None:
-        """Return r, or None before the first frame or if one movie is constant."""
-        if not self.count:
-            return None
+    def correlation(self) -> float:
+        """Return r; NaN before the first frame and if one movie is constant."""
         n, a, b, aa, bb, ab = self._sums.sum(0)
-        variance_a, variance_b = aa - a * a / n, bb - b * b / n
-        # A constant movie leaves rounding errors of about this size, not zero.
-        if variance_a <= SMALLEST_VARIANCE * aa or variance_b <= SMALLEST_VARIANCE * bb:
-            return None
-        return float((ab - a * b / n) / np.sqrt(variance_a * variance_b))
+        if min(n * aa - a * a, n * bb - b * b) < (n * self._min_sd) ** 2:
+            return np.nan
+        return float(correlation_from_sums(n, a, b, aa, bb, ab))

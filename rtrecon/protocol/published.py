@@ -154,10 +154,13 @@ class Quality(PublishedHeader, frozen=True, tag="quality"):
     metrics: Annotated[
         dict[str, float],
         describe(
-            "Value of each live metric by name, and of its null as `null_<name>` (the "
-            "same inversion with permuted neurons); a value that is unknown is left "
+            "Value of each live metric by name, of its null as `null_<name>` (the same "
+            "inversion with permuted neurons), and of a still movie, the mean of the "
+            "training movies, as `mean_frame_<name>`; a value that is unknown is left "
             "out. `activity_correlation`: predicted and recorded activity of held-out "
-            "neurons; `pixel_correlation`: movie and stimulus."
+            "neurons; `visual_field_correlation`: movie and stimulus where the neurons "
+            "look; `pixel_correlation`: on the whole screen; for others see "
+            "docs/algorithms/quality.md."
         ),
     ] = msgspec.field(default_factory=dict)
     metrics_by_lag: Annotated[
@@ -179,6 +182,14 @@ class Quality(PublishedHeader, frozen=True, tag="quality"):
     shape: Annotated[
         tuple[int, int] | None,
         describe("Size of the payload [height, width]; null without a map.", "px"),
+    ] = None
+    visual_field: Annotated[
+        list[Count] | None,
+        describe(
+            "The pixels of the map where the neurons look, as lengths of runs row by "
+            "row: pixels outside, inside, outside, ...; null without a map.",
+            "px",
+        ),
     ] = None
 
 

@@ -10,12 +10,19 @@ import numpy as np
 from rich.table import Table as RichTable
 
 from rtrecon.core.types import Array
-from rtrecon.metrics.live_metrics import PIXEL_CORRELATION, quality_series
+from rtrecon.metrics.live_metrics import (
+    DISPLAYED_METRICS,
+    PIXEL_CORRELATION,
+    VISUAL_FIELD_CORRELATION,
+    quality_series,
+)
+from rtrecon.metrics.similarity import video_correlation
 from rtrecon.protocol import messages
 from rtrecon.session.frame_balance import balance_frames
 from rtrecon.session.movie_pairs import MoviePairs
 from rtrecon.session.movie_reader import select_final_frames, select_frames_at_lag
 from rtrecon.session.session import Session
+from rtrecon.session.visual_field import read_visual_field
 
 LAGS_FRAMES = (3, 6, 12, 24)
 # Enough frames for a correlation; more would only take more memory.
@@ -47,8 +54,8 @@ def summarize_session(session: Session, extra: Summary | None = None) -> Summary
         "steps_per_hop": _average(session.movie["n_steps"]),
         "clock_error_ms": _summarize_clock_error(daemon),
         "deadline_misses": _find_last(health.deadline_misses for health in inverter),
-        "pixel_correlation": _correlate_pixels(session),
-        **_collect_metrics(session),
+        **_correlate_pixels(session),
+        **_average_metrics(session),
         "peak_memory_mb": {
             "daemon": _find_peak_memory_mb(daemon),
             "inverter": _find_peak_memory_mb(inverter),
@@ -116,28 +123,35 @@ def _compute_percentiles(values_ms: Array) -> dict[str, float] | None:
     return {"p50": p50, "p95": p95, "p99": p99, "max": largest}
 
 
-def _correlate_pixels(session: Session) -> dict[str, float | None] | None:
-    """Return r of movie and stimulus by lag in encoder frames, and for final images."""
+def _correlate_pixels(session: Session) -> Summary:
+    """Return r of movie and stimulus where the neurons look, and on the whole screen.
+
+    Each by lag in encoder frames, and for final images; None without a stimulus.
+    """
+    in_field, on_screen = VISUAL_FIELD_CORRELATION.name, PIXEL_CORRELATION.name
     if not len(session.stimulus):
-        return None
+        return {in_field: None, on_screen: None}
     movies = {str(lag): select_frames_at_lag(session.movie, lag) for lag in LAGS_FRAMES}
     movies["final"] = select_final_frames(session.movie)
-    return {
-        lag: _correlate_with_stimulus(MoviePairs.match_frames(session, movie))
-        for lag, movie in movies.items()
-    }
+    visual_field = read_visual_field(session)
+    found: Summary = {in_field: {}, on_screen: {}}
+    for lag, movie in movies.items():
+        pair = _read_pairs(MoviePairs.match_frames(session, movie))
+        found[on_screen][lag] = _correlate_with_stimulus(pair, None)
+        found[in_field][lag] = (
+            None
+            if visual_field is None
+            else _correlate_with_stimulus(pair, visual_field)
+        )
+    return found
 
 
-def _correlate_with_stimulus(pairs: MoviePairs) -> float | None:
+def _read_pairs(pairs: MoviePairs) -> tuple[Array, Array] | None:
     blocks = list(pairs.iterate_blocks(MAX_FRAMES))
     if not blocks:
         return None
-    movie, stimulus = (
-        np.concatenate(part).ravel() for part in zip(*blocks, strict=True)
-    )
-    if np.ptp(movie) == 0 or np.ptp(stimulus) == 0:
-        return None
-    return float(np.corrcoef(movie, stimulus)[0, 1])
+    movie, stimulus = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return movie, stimulus
 
 
 def _collect_conditions(daemon: list[messages.Health]) -> dict[str, str]:
@@ -148,16 +162,32 @@ def _collect_conditions(daemon: list[messages.Health]) -> dict[str, str]:
     return conditions
 
 
-def _collect_metrics(session: Session) -> Summary:
-    """Return the last value of each live metric but pixel correlation.
+def _correlate_with_stimulus(
+    pair: tuple[Array, Array] | None, mask: Array | None
+) -> float | None:
+    r = np.nan if pair is None else video_correlation(*pair, mask)
+    return None if np.isnan(r) else r
 
-    Pixel correlation is computed again from the recorded movie, for the whole session.
+
+def _average_metrics(session: Session) -> Summary:
+    """Return the mean over the session of the most important live metrics.
+
+    Correlations with the stimulus are left out: they are computed again from the
+    recorded movie. Their baselines are included.
     """
+    computed = {VISUAL_FIELD_CORRELATION.name, PIXEL_CORRELATION.name}
+    metrics = (*DISPLAYED_METRICS, PIXEL_CORRELATION)
     return {
-        series.name: _find_last(q.metrics.get(series.name) for q in session.quality)
-        for series in quality_series()
-        if series.name != PIXEL_CORRELATION.name
+        series.name: average_published(session, series.name)
+        for series in quality_series(metrics)
+        if series.name not in computed
     }
+
+
+def average_published(session: Session, name: str) -> float | None:
+    """Return the mean over the session of a published series; None without a value."""
+    values = [q.metrics[name] for q in session.quality if name in q.metrics]
+    return float(np.mean(values)) if values else None
 
 
 def _is_running(health: messages.Health) -> bool:

@@ -105,7 +105,7 @@ class SimulatedExperiment:
         return np.clip(mixed, 0, 255).astype(np.uint8)
 
     def _make_quality(self, i: int, rng: np.random.Generator) -> _Sent:
-        null, noise = 0.02, rng.normal(0, 0.03, 4).tolist()
+        null, noise = 0.02, rng.normal(0, 0.03, 5).tolist()
         distance = (np.indices((36, 64)).T - (18, 34)) / (14, 22)
         identifiability = np.exp(-(distance**2).sum(-1)).T
         message = messages.Quality(
@@ -115,8 +115,9 @@ class SimulatedExperiment:
             metrics={
                 "activity_correlation": null + 0.35 * self.skill**2 + noise[0],
                 "null_activity_correlation": null + noise[1],
-                "pixel_correlation": 0.85 * self.skill + noise[2],
-                "null_pixel_correlation": noise[3],
+                "visual_field_correlation": 0.85 * self.skill + noise[2],
+                "null_visual_field_correlation": noise[3],
+                "mean_frame_visual_field_correlation": 0.25 + noise[4],
             },
             evidence_age_s=0.0,
             held_out=self._predict_held_out(i, rng),

@@ -126,8 +126,9 @@ def means(result, table: str, name: str = "video_r") -> list[float]:
 def test_every_table_has_values(result):
     assert set(result.tables) == TABLES
     for table in result.tables.values():
-        for row in table.values():
-            assert row["video_r"].n_clips > 0
+        for name, row in table.items():
+            # A still movie that is gray all over has no correlation.
+            assert (row["video_r"].n_clips > 0) == (name != "mean frame")
 
 
 def test_the_reconstruction_beats_the_null(result):
@@ -136,8 +137,25 @@ def test_the_reconstruction_beats_the_null(result):
     # Of three clips: by chance, the null's may be 0.1.
     assert live["held_out_r"].mean > 0.25 > 0.2 > abs(null["held_out_r"].mean)
     assert live["video_r"].n_clips == N_CLIPS
-    assert live["ssim"].mean > 0.2
+    assert live["structural_similarity"].mean > 0.2
     assert abs(live["peak_delay_ms"].mean) < 40
+
+
+def test_the_movie_is_compared_with_its_baselines_on_the_same_frames(result):
+    quality = result.tables["quality"]
+    assert list(quality) == ["live", "null", "mean frame", "ridge"]
+    r = {name: row["visual_field_r"] for name, row in quality.items()}
+    assert {figure.n_clips for figure in r.values()} == {N_CLIPS}
+    assert r["live"].mean > max(r["null"].mean, r["mean frame"].mean) + 0.3
+    assert quality["mean frame"]["motion_correlation"].mean is None
+    for name in (
+        "gabor_correlation",
+        "identification",
+        "low_spatial_correlation",
+        "response_correlation",
+    ):
+        assert quality["live"][name].mean > quality["null"][name].mean, name
+    assert all(row in result.summarize() for row in list(quality)[1:])
 
 
 def test_scores_inside_the_mask_are_reported(result):

@@ -26,6 +26,9 @@ SETTLED = 60  # frames; before them the baselines have not settled
 CORRELATIONS = (
     "activity_correlation",
     "null_activity_correlation",
+    "visual_field_correlation",
+    "null_visual_field_correlation",
+    "mean_frame_visual_field_correlation",
     "pixel_correlation",
     "null_pixel_correlation",
 )
@@ -39,6 +42,7 @@ FIGURES = {
     "realtime_factor": (),
     "steps_per_hop": (),
     "deadline_misses": (),
+    "visual_field_correlation": ("3", "6", "12", "24", "final"),
     "pixel_correlation": ("3", "6", "12", "24", "final"),
     "activity_correlation": (),
     "null_activity_correlation": (),

@@ -11,6 +11,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from rtrecon.core.errors import UserError
+from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.encoder.sensitivity import find_visual_field
 from rtrecon.inversion.offline import jobs, published_protocol
 from rtrecon.inversion.offline.api import reconstruct
 from rtrecon.inversion.offline.clips import select_segment
@@ -84,6 +86,12 @@ def test_all_files_are_written(create_request, method):
     settled = slice(about["counted_from_frame"], None)
     r = video_correlation(movie[settled], clip.stimulus[settled])
     assert about["pixel_correlation"] == pytest.approx(r, abs=1e-4)
+    visual_field = find_visual_field(load_checkpoint(request.encoders[0]))
+    r = video_correlation(movie[settled], clip.stimulus[settled], visual_field)
+    assert about["visual_field_correlation"] == pytest.approx(r, abs=1e-4)
+    assert about["mean_frame_visual_field_correlation"] is None or (
+        about["mean_frame_visual_field_correlation"] < 0.5
+    )
     assert (about["method"], about["steps"]) == (method, STEPS[method])
     assert list(about["encoders"]) == [str(request.encoders[0])]
     video = read_clip(request.output_folder / "reconstruction.mp4", (36, 130))

@@ -81,8 +81,10 @@ def test_the_report_is_written_into_the_session_folder(session, page):
 def test_the_report_states_quality_losses_and_subject(page):
     said = " ".join(page.words.split())
     for sentence in (
-        "correlates with the stimulus, r = 0.",
-        "r = 0.10 (null 0.02)",
+        "where the neurons look (null 0.03, mean frame 0.12), r = 0.",
+        "on the whole screen",
+        "r = 0.24 (null 0.02)",
+        "identified, 1 of 20",
         "3 neurons",
         "Last, First",
         "light leak",

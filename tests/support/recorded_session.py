@@ -20,6 +20,7 @@ from rtrecon.config import (
 )
 from rtrecon.imaging.reference import PlaneReference, StoredField
 from rtrecon.imaging.traces.neuropil import make_cell_masks
+from rtrecon.metrics.visual_field import encode_visual_field
 from rtrecon.protocol import messages
 from rtrecon.rois import roi_set
 from rtrecon.session.recorder import Recorder
@@ -29,6 +30,7 @@ from tests.support import session_tables
 
 FIELD_SHAPE = (40, 50)
 ROI_IDS = {0: [7, 3, 12], 1: [20, 21]}  # of each plane
+VISUAL_FIELD = np.indices((36, 64))[1] < 40  # where the neurons look
 N_FRAMES, RATE_HZ = 336, 30.0
 WINDOW, HOP = session_tables.WINDOW, session_tables.HOP
 T0_S = 50.0  # of the first frame, on the microscope's clock
@@ -201,7 +203,13 @@ def _add_hop(recorder: Recorder, i: int, movie: np.ndarray, wall_s: float) -> No
             metrics={
                 "activity_correlation": 0.4 if good else 0.1,
                 "null_activity_correlation": 0.02,
+                "null_visual_field_correlation": 0.03,
+                "mean_frame_visual_field_correlation": 0.12,
+                "identification": 0.85,
+                "null_identification": 0.05,
             },
+            shape=VISUAL_FIELD.shape,
+            visual_field=encode_visual_field(VISUAL_FIELD),
         )
     )
     if i > N_FRAMES - HOP:

@@ -12,7 +12,7 @@ from rtrecon.core.types import Array
 from rtrecon.protocol.behavior import BEHAVIOR, BehaviorName
 
 MIN_RUNNING_CM_S = 1.0  # faster is running
-_FIGURES = ("video_r", "frame_r", "contrast", "held_out_r")
+_FIGURES = ("visual_field_r", "video_r", "frame_r", "contrast", "held_out_r")
 
 StateFrames = dict[
     str, list[Array]

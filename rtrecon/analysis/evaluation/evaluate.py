@@ -19,7 +19,11 @@ from rtrecon.analysis.evaluation.controls import (
     run_activity_controls,
     run_simulated_controls,
 )
-from rtrecon.analysis.evaluation.experiment import NULL_ROW, Experiment
+from rtrecon.analysis.evaluation.experiment import (
+    MAIN_SCORES,
+    NULL_ROW,
+    Experiment,
+)
 from rtrecon.analysis.evaluation.html_page import write_html
 from rtrecon.analysis.evaluation.picture_page import draw_page
 from rtrecon.analysis.evaluation.plan import EvaluationPlan, Workload
@@ -37,6 +41,7 @@ from rtrecon.core.types import Array
 from rtrecon.core.version import __version__
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.device_memory import ignore_notice
+from rtrecon.encoder.sensitivity import find_visual_field
 from rtrecon.inversion.device import limit_threads
 from rtrecon.inversion.offline.clips import find_session_encoder
 from rtrecon.inversion.offline.encoder_files import open_checkpoint
@@ -45,6 +50,7 @@ from rtrecon.inversion.offline.live_and_map import STEPS_PER_HOP
 from rtrecon.inversion.offline.mask_command import read_mask
 from rtrecon.inversion.offline.results import create_folder
 from rtrecon.inversion.offline.transparency_mask import MIN_EVALUATED_MASK
+from rtrecon.metrics.visual_field import MIN_SENSITIVITY
 
 RESULT_FILE, PAGE_FILE, HTML_FILE = (
     "evaluation.json",
@@ -83,7 +89,7 @@ def evaluate_session(
         progress = EvaluationProgress(workload.count_passes(plan), on_progress)
         experiment = Experiment.reconstruct_clips(
             replace(runner, progress=progress),
-            ClipScorer(runner.held_out, mask),
+            ClipScorer(runner.held_out, find_visual_field(checkpoints[0]), mask),
             session.clips,
             on_progress,
         )
@@ -198,7 +204,8 @@ def _run_controls(
     quality: StatisticTable,
     plan: EvaluationPlan,
 ) -> StatisticTable:
-    table = {"neurons permuted": quality[NULL_ROW], **run_activity_controls(experiment)}
+    null = {name: quality[NULL_ROW][name] for name in MAIN_SCORES}
+    table = {"neurons permuted": null, **run_activity_controls(experiment)}
     if session.rig is not None:
         table |= run_simulated_controls(experiment, session.rig, plan.n_control_clips)
     return table
@@ -210,8 +217,8 @@ def _assemble_result(
     experiment: Experiment,
     tables: dict[str, StatisticTable],
 ) -> EvaluationResult:
-    scores = [experiment.scorer.score_fully(result) for result in experiment.results]
-    r = np.array([score["video_r"] for score in scores])
+    scores = experiment.score_clips(experiment.results)
+    r = np.array([score["visual_field_r"] for score in scores])
     if not np.isfinite(r).any():
         r = np.array([score["held_out_r"] for score in scores])
     ranked = np.argsort(np.nan_to_num(r, nan=-np.inf), kind="stable")
@@ -258,6 +265,8 @@ def _describe_run(
         "rate_hz": clip.rate_hz,
         "neurons": len(experiment.runner.held_out),
         "neurons_held_out": int(experiment.runner.held_out.sum()),
+        "visual_field": f"{experiment.scorer.visual_field.mean():.0%} of the screen: "
+        f"pixels of at least {MIN_SENSITIVITY:g} of the encoder's largest sensitivity",
         "steps_per_hop": STEPS_PER_HOP,
         "encoders": {str(path): hash_encoder_file(path) for path in request.encoders},
         "mask": None if request.mask is None else str(request.mask),

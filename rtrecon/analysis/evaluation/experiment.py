@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from rtrecon.analysis.evaluation.baselines import (
+    decode_by_ridge,
+    predict_activity,
+    show_mean_frame,
+)
+from rtrecon.analysis.evaluation.identification import identify_clips
 from rtrecon.analysis.evaluation.plan import NEURON_FRACTIONS, STEP_COUNTS
 from rtrecon.analysis.evaluation.replay_runner import Condition, ReplayRunner
-from rtrecon.analysis.evaluation.scores import MISSING_REASONS, ClipResult, ClipScorer
+from rtrecon.analysis.evaluation.scores import (
+    MISSING_REASONS,
+    ClipResult,
+    ClipScorer,
+    Scores,
+)
 from rtrecon.analysis.evaluation.statistic import (
     StatisticRow,
     StatisticTable,
     summarize_scores,
 )
 from rtrecon.core.progress import ProgressCallback
+from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.live_and_map import LAGS_FRAMES
 
-LIVE_ROW, NULL_ROW = "live", "null"  # rows of the table `quality`
-_MAIN_SCORES = ("video_r", "frame_r", "contrast", "held_out_r")
+# Rows of the table `quality`; the last is left out if there is only one clip.
+LIVE_ROW, NULL_ROW, MEAN_FRAME_ROW, RIDGE_ROW = "live", "null", "mean frame", "ridge"
+MAIN_SCORES = ("visual_field_r", "video_r", "frame_r", "contrast", "held_out_r")
 
 
 @dataclass(frozen=True)
@@ -51,15 +65,23 @@ class Experiment:
         return cls(runner, scorer, clips, results, on_progress)
 
     def measure_quality(self) -> StatisticTable:
-        """Return all scores, and the main scores of the null (neurons exchanged)."""
+        """Return all scores of the movie and of its baselines, on the same frames.
+
+        Baselines: the null (neurons exchanged), the training movies' mean frame, and
+        ridge regression on the session's other clips.
+        """
         null = Condition("null", change=self.runner.exchange_neurons)
-        return {
-            LIVE_ROW: summarize_scores(
-                [self.scorer.score_fully(result) for result in self.results],
-                MISSING_REASONS,
-            ),
-            NULL_ROW: self.run_condition(null),
+        checkpoint = self.runner.checkpoint
+        rows = {
+            LIVE_ROW: self.results,
+            NULL_ROW: self.runner.replay_clips(self.clips, null),
+            MEAN_FRAME_ROW: show_mean_frame(checkpoint, self.clips),
         }
+        if len(self.clips) > 1:
+            self.on_progress("baselines", 0.0, "ridge regression on the other clips")
+        if ridge := decode_by_ridge(checkpoint, self.clips, self.runner.held_out):
+            rows[RIDGE_ROW] = ridge
+        return {name: self._summarize_fully(results) for name, results in rows.items()}
 
     def compare_lags(self) -> StatisticTable:
         """Return scores of the movie at each lag, when its frames had that age."""
@@ -71,7 +93,7 @@ class Experiment:
                 for result in self.results
             ]
             table[f"{1e3 * lag / rate_hz:.0f} ms"] = self.summarize_results(
-                results_at_lag, ("video_r", "frame_r", "contrast")
+                results_at_lag, MAIN_SCORES[:-1]
             )
         return {**table, "final": self.summarize_results(self.results)}
 
@@ -104,8 +126,33 @@ class Experiment:
             table[str(number)] = self.summarize_results(averaged)
         return table
 
+    def score_clips(self, results: Sequence[ClipResult]) -> list[Scores]:
+        """Return all scores of each clip, in order, but for identification."""
+        return [
+            self.scorer.score_fully(result, response)
+            for result, response in zip(results, self._stimulus_responses, strict=True)
+        ]
+
+    @cached_property
+    def _stimulus_responses(self) -> list[Array | None]:
+        """The activity (T, n) that the encoder predicts for each clip's stimulus."""
+        return [
+            None
+            if clip.stimulus is None
+            else predict_activity(self.runner.checkpoint, clip, clip.stimulus)
+            for clip in self.clips
+        ]
+
+    def _summarize_fully(self, results: Sequence[ClipResult]) -> StatisticRow:
+        identified = identify_clips(results, self.scorer.visual_field)
+        scores = [
+            score | more
+            for score, more in zip(self.score_clips(results), identified, strict=True)
+        ]
+        return summarize_scores(scores, MISSING_REASONS)
+
     def summarize_results(
-        self, results: Sequence[ClipResult], names: Sequence[str] = _MAIN_SCORES
+        self, results: Sequence[ClipResult], names: Sequence[str] = MAIN_SCORES
     ) -> StatisticRow:
         """Return mean and spread of these scores over clips."""
         reasons = {name: MISSING_REASONS[name] for name in names}

@@ -37,7 +37,11 @@ def write_html(result: EvaluationResult, page: Path, path: Path) -> None:
 def _format_tables(result: EvaluationResult) -> Iterator[tuple[str, Any, Any]]:
     for name, table in result.tables.items():
         columns = list_columns(table)
-        yield TABLE_TITLES[name], ("", *columns), _format_rows(table, columns)
+        rows = _format_rows(table, columns)
+        if name == "quality":  # many scores of few rows
+            rows = list(zip(columns, *(row[1:] for row in rows), strict=True))
+            columns = list(table)
+        yield TABLE_TITLES[name], ("", *columns), rows
 
 
 def _format_rows(table: StatisticTable, columns: list[str]) -> list[tuple[str, ...]]:

@@ -18,8 +18,8 @@ from rtrecon.analysis.evaluation.statistic import StatisticRow, StatisticTable
 from rtrecon.analysis.html import BLUE, GRAY, VERMILION, make_filmstrip
 from rtrecon.core.types import Array
 
-_COLORS = {"video_r": BLUE, "held_out_r": VERMILION}
-_NAMES = {"video_r": "movie", "held_out_r": "held-out neurons"}
+_COLORS = {"visual_field_r": BLUE, "held_out_r": VERMILION}
+_NAMES = {"visual_field_r": "movie", "held_out_r": "held-out neurons"}
 _A4_INCH = (8.27, 11.69)
 _N_FRAMES = 6
 _HEIGHTS = (1.0, 1.7, 0.8, 0.75, 0.75)
@@ -73,7 +73,8 @@ def _format_headline(evaluation: EvaluationResult) -> str:
         for name, label in (
             ("frame_r", "frame r"),
             ("held_out_r", "held-out r"),
-            ("ssim", "SSIM"),
+            ("structural_similarity", "SSIM"),
+            ("identification", "identified"),
             ("psnr_db", "PSNR in dB"),
         )
         if live[name].mean is not None
@@ -96,7 +97,7 @@ def _draw_curves(part: SubFigure, evaluation: EvaluationResult) -> None:
     all_axes = part.subplots(1, len(drawn), sharey=True)
     for axes, name in zip(all_axes, drawn, strict=True):
         _draw_curve(axes, tables[name], null, _CURVES[name])
-    all_axes[0].set_ylabel("r")
+    all_axes[0].set_ylabel("r, where the neurons look")
 
 
 def _draw_curve(

@@ -33,7 +33,8 @@ class EvaluationResult:
     tables: see `TABLE_TITLES`. clips: one entry per clip, in order of time, JSON.
     notes: sentences. identifiability_map: (36, 64) 0..1; map_source: where it comes
     from; state_maps: the same over the frames of one state of the mouse. best, worst:
-    by r with the stimulus, or of held-out neurons where that is unknown.
+    by r with the stimulus where the neurons look, or of held-out neurons if it is
+    unknown.
     """
 
     about: dict[str, Any]
@@ -48,12 +49,19 @@ class EvaluationResult:
 
     def summarize(self) -> str:
         """Return the main result as one sentence."""
-        live, null = self.tables["quality"][LIVE_ROW], self.tables["quality"][NULL_ROW]
-        name = "video_r" if live["video_r"].mean is not None else "held_out_r"
-        what = {"video_r": "video correlation", "held_out_r": "held-out neurons' r"}
+        quality, session = self.tables["quality"], self.about["session"]
+        live = quality[LIVE_ROW]
+        if live["visual_field_r"].mean is None:
+            r, null = (quality[row]["held_out_r"] for row in (LIVE_ROW, NULL_ROW))
+            return f"{session}: held-out neurons' r {r.format()}, null {null.format()}"
+        baselines = [
+            f"{name} {row['visual_field_r'].format()}"
+            for name, row in quality.items()
+            if name != LIVE_ROW
+        ]
         return (
-            f"{self.about['session']}: {what[name]} {live[name].format()}, "
-            f"null {null[name].format()}"
+            f"{session}: r where the neurons look {live['visual_field_r'].format()}, "
+            f"{', '.join(baselines)}; on the whole screen {live['video_r'].format()}"
         )
 
     def to_json(self) -> str:
@@ -98,7 +106,7 @@ def format_cell(figure: Statistic | None) -> str:
 
 def make_terminal_table(evaluation: EvaluationResult) -> RichTable:
     """Return the main scores as a table for the terminal, 80 columns wide."""
-    names = ("video_r", "frame_r", "held_out_r")
+    names = ("visual_field_r", "video_r", "held_out_r")
     terminal_table = RichTable(box=None, pad_edge=False)
     for name in ("mean ± s.d. over clips", *names, "clips"):
         terminal_table.add_column(name, no_wrap=True)

@@ -11,6 +11,14 @@ from rtrecon.analysis.evaluation import image_similarity
 from rtrecon.core.types import Array
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.results import SKIPPED_FRAMES
+from rtrecon.metrics.evidence import HopEvidence, MetricSetup
+from rtrecon.metrics.live_metrics import (
+    IDENTIFICATION,
+    LIVE_METRICS,
+    PAIRWISE_IDENTIFICATION,
+    PIXEL_CORRELATION,
+    VISUAL_FIELD_CORRELATION,
+)
 from rtrecon.metrics.similarity import (
     frame_correlation,
     neuron_correlations,
@@ -21,8 +29,28 @@ MIN_SCORED_FRAMES = 15  # half a second; fewer frames give no score
 _NO_STIMULUS = "the stimulus is not known, so the movie cannot be compared with it"
 _NO_MASK = "no mask was given, or the stimulus is not known"
 _NO_HELD_OUT = "no held-out neuron was active while it was predicted"
-# By name of a score: why it may be missing.
+_NOT_DEFINED = (
+    "the stimulus is not known, or movie or stimulus do not vary in what is compared"
+)
+_NO_SEGMENTS = "there are no two segments of a second whose stimuli are different"
+# Live metrics that are scored of a clip; the others have names of their own here.
+_CLIP_METRICS = [
+    metric
+    for metric in LIVE_METRICS
+    if metric.needs_stimulus
+    and metric
+    not in (
+        VISUAL_FIELD_CORRELATION,
+        PIXEL_CORRELATION,
+        IDENTIFICATION,
+        PAIRWISE_IDENTIFICATION,
+    )
+]
+# By name of a score: why it may be missing. The first are correlations where the
+# neurons look, then on the whole screen, then in a mask that was given.
 MISSING_REASONS = {
+    "visual_field_r": _NO_STIMULUS,
+    "visual_field_frame_r": _NO_STIMULUS,
     "video_r": _NO_STIMULUS,
     "frame_r": _NO_STIMULUS,
     "video_r_in_mask": _NO_MASK,
@@ -30,9 +58,11 @@ MISSING_REASONS = {
     "peak_delay_ms": _NO_STIMULUS,
     "rmse": _NO_STIMULUS,
     "psnr_db": _NO_STIMULUS,
-    "ssim": _NO_STIMULUS,
     "contrast": _NO_STIMULUS,
     "held_out_r": _NO_HELD_OUT,
+    IDENTIFICATION.name: _NO_SEGMENTS,
+    PAIRWISE_IDENTIFICATION.name: _NO_SEGMENTS,
+    **{metric.name: _NOT_DEFINED for metric in _CLIP_METRICS},
 }
 
 Scores = dict[str, float]
@@ -73,10 +103,12 @@ class ClipResult:
 class ClipScorer:
     """Scores clip results.
 
-    held_out: (n,) bool, held-out neurons. mask: (36, 64) bool, pixels of a mask.
+    held_out: (n,) bool, held-out neurons. visual_field: (36, 64) bool, pixels where the
+    neurons look. mask: (36, 64) bool, pixels of a mask.
     """
 
     held_out: Array
+    visual_field: Array
     mask: Array | None = None
 
     def score_main(self, made: ClipResult, frames: Array | None = None) -> Scores:
@@ -91,27 +123,56 @@ class ClipScorer:
         enough = len(movie) >= MIN_SCORED_FRAMES
         varied = enough and bool(shown.std())
         return {
+            "visual_field_r": (
+                video_correlation(movie, shown, self.visual_field) if enough else np.nan
+            ),
             "video_r": video_correlation(movie, shown) if enough else np.nan,
             "frame_r": frame_correlation(movie, shown) if enough else np.nan,
             "contrast": float(movie.std() / shown.std()) if varied else np.nan,
             "held_out_r": self._held_out_r(made, counted),
         }
 
-    def score_fully(self, made: ClipResult) -> Scores:
-        """Return all scores by name; NaN where one is missing."""
+    def score_fully(
+        self, made: ClipResult, stimulus_response: Array | None = None
+    ) -> Scores:
+        """Return all scores by name; NaN where one is missing.
+
+        stimulus_response: (T, n) activity that the encoder predicts for the stimulus.
+        Identification is left out, because it needs the other clips.
+        """
         scores = self.score_main(made)
         movie, shown = made.pair_with_stimulus(made.select_scored_frames())
         if len(movie) < MIN_SCORED_FRAMES:
             return dict.fromkeys(MISSING_REASONS, np.nan) | scores
         frame_ms = 1e3 / made.clip.rate_hz
         return scores | {
+            "visual_field_frame_r": frame_correlation(movie, shown, self.visual_field),
             **self._score_in_mask(movie, shown),
+            **self._score_metrics(made, stimulus_response),
             "peak_delay_ms": image_similarity.estimate_delay_frames(movie, shown)
             * frame_ms,
             "rmse": image_similarity.root_mean_square_error(movie, shown),
             "psnr_db": image_similarity.peak_signal_to_noise_db(movie, shown),
-            "ssim": image_similarity.structural_similarity(movie, shown),
         }
+
+    def _score_metrics(
+        self, made: ClipResult, stimulus_response: Array | None
+    ) -> Scores:
+        """Return the live metrics of a clip, over all its scored frames."""
+        evidence = _make_evidence(made, stimulus_response)
+        setup = MetricSetup(
+            visual_field=self.visual_field,
+            rate_hz=made.clip.rate_hz,
+            window_frames=len(evidence.movie),
+            min_frames=MIN_SCORED_FRAMES,
+        )
+        scores: Scores = {}
+        for metric in _CLIP_METRICS:
+            accumulator = metric.create(setup)
+            accumulator.add_hop(evidence)
+            value = accumulator.value()
+            scores[metric.name] = np.nan if value is None else value
+        return scores
 
     def _score_in_mask(self, movie: Array, shown: Array) -> Scores:
         if self.mask is None:
@@ -128,3 +189,27 @@ class ClipScorer:
         r = neuron_correlations(made.predicted[counted][:, self.held_out], recorded)
         known = r[np.isfinite(r)]
         return float(known.mean()) if len(known) else np.nan
+
+
+def _make_evidence(made: ClipResult, stimulus_response: Array | None) -> HopEvidence:
+    """Return a clip's frames up to the last scored one, with what they compare with."""
+    counted = made.select_scored_frames()
+    shown = made.clip.stimulus
+    n_frames = int(np.flatnonzero(counted)[-1]) + 1 if counted.any() else 0
+    response = made.predicted[:n_frames].copy()
+    response[~counted[:n_frames]] = np.nan
+    nothing = np.empty((n_frames, 0))
+    return HopEvidence(
+        index=0,
+        movie=made.movie[:n_frames],
+        stimulus=[
+            shown[index] if shown is not None and counted[index] else None
+            for index in range(n_frames)
+        ],
+        predicted=nothing,
+        recorded=nothing,
+        movie_response=response,
+        stimulus_response=(
+            None if stimulus_response is None else stimulus_response[:n_frames]
+        ),
+    )

@@ -22,11 +22,13 @@ from rtrecon.analysis.report.scenes import (
     find_best_and_worst,
     map_recovered_variance,
 )
+from rtrecon.analysis.report.score_table import SCORE_COLUMNS, list_score_rows
 from rtrecon.core.errors import UserError
 from rtrecon.core.files import write_atomically
 from rtrecon.session.session import Session
 from rtrecon.session.session_files import REPORT_FILE
 from rtrecon.session.summary import Summary, format_figures, summarize_session
+from rtrecon.session.visual_field import read_visual_field
 
 _MIN_EXTRAPOLATED_S = 0.05  # less is not worth a sentence
 
@@ -61,6 +63,8 @@ def _collect_content(session: Session) -> dict[str, Any]:
         "quality_sentence": _summarize_quality(session, summary),
         "lines": [*_describe_session(session, summary)],
         "plots": _draw_plots(session, summary),
+        "score_columns": SCORE_COLUMNS,
+        "scores": list_score_rows(session),
         "rejections": _count_rejections(session),
         "scenes": [
             _describe_scene(title, scene)
@@ -93,19 +97,15 @@ def _describe_session(session: Session, summary: Summary) -> list[str]:
 
 
 def _summarize_quality(session: Session, summary: Summary) -> str:
-    pixel_r = (summary["pixel_correlation"] or {}).get("final")
     held_out_r = summary["activity_correlation"]
     sentences = []
-    if pixel_r is not None:
-        null = _format_null(summary["null_pixel_correlation"])
-        sentences.append(
-            f"The final movie correlates with the stimulus, r = {pixel_r:.2f}{null}."
-        )
+    if stimulus_sentence := _summarize_correlation(summary):
+        sentences.append(stimulus_sentence)
     if held_out_r is not None:
-        null = _format_null(summary["null_activity_correlation"])
+        baselines = _format_baselines(summary, "activity_correlation")
         sentences.append(
             f"Held-out neurons correlate with the prediction, r = {held_out_r:.2f}"
-            f"{null}."
+            f"{baselines}."
         )
     if sentences:
         return " ".join(sentences)
@@ -114,8 +114,30 @@ def _summarize_quality(session: Session, summary: Summary) -> str:
     return "The recorded data do not show how good the movie is."
 
 
-def _format_null(null: float | None) -> str:
-    return "" if null is None else f" (null {null:.2f})"
+def _summarize_correlation(summary: Summary) -> str:
+    """Return how the final movie correlates with the stimulus; "" if not known."""
+    names = {
+        "visual_field_correlation": " where the neurons look",
+        "pixel_correlation": " on the whole screen",
+    }
+    parts = []
+    for name, where in names.items():
+        r = (summary[name] or {}).get("final")
+        if r is not None:
+            parts.append(f"r = {r:.2f}{where}{_format_baselines(summary, name)}")
+    if not parts:
+        return ""
+    return f"The final movie correlates with the stimulus, {', '.join(parts)}."
+
+
+def _format_baselines(summary: Summary, name: str) -> str:
+    """Return null and mean frame of a figure in brackets, as far as they are known."""
+    baselines = {
+        "null": summary.get(f"null_{name}"),
+        "mean frame": summary.get(f"mean_frame_{name}"),
+    }
+    known = [f"{label} {r:.2f}" for label, r in baselines.items() if r is not None]
+    return f" ({', '.join(known)})" if known else ""
 
 
 def _summarize_losses(session: Session, summary: Summary) -> str:
@@ -211,10 +233,13 @@ def _draw_quality(session: Session, summary: Summary) -> dict[str, str]:
     recovered = map_recovered_variance(session)
     return {
         "title": "Quality",
-        "url": encode_svg_url(plots.plot_quality(session, summary, recovered)),
+        "url": encode_svg_url(
+            plots.plot_quality(session, summary, recovered, read_visual_field(session))
+        ),
         "alt": "quality over time, by age of the frames, and on the screen",
         "caption": "Held-out neurons never enter the inversion. Dotted: the null, "
-        "the same inversion with the identities of the neurons exchanged.",
+        "the same inversion with the identities of the neurons exchanged. Dashed: a "
+        "still movie, the mean of the training movies.",
     }
 
 

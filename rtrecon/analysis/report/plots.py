@@ -10,7 +10,12 @@ from matplotlib.figure import Figure
 
 from rtrecon.analysis.html import BLUE, GRAY, GREEN, PURPLE, VERMILION
 from rtrecon.core.types import Array
-from rtrecon.metrics.live_metrics import quality_series
+from rtrecon.metrics.live_metrics import (
+    DISPLAYED_METRICS,
+    VISUAL_FIELD_CORRELATION,
+    Baseline,
+    quality_series,
+)
 from rtrecon.session.session import Session
 from rtrecon.session.summary import Summary
 
@@ -22,10 +27,20 @@ _TICKS_MS = [
     digit * 10.0**power for power in range(-3, 6) for digit in (1, 1.5, 2, 3, 5, 7)
 ]
 _METRIC_COLORS = (VERMILION, BLUE, GREEN, PURPLE)  # by `color_role`
+_LINE_STYLES: dict[Baseline | None, str] = {None: "-", "null": ":", "mean_frame": "--"}
 
 
-def plot_quality(session: Session, summary: Summary, recovered: Array | None) -> Figure:
-    """Draw quality over time, by the age of frames, and on the screen."""
+def plot_quality(
+    session: Session,
+    summary: Summary,
+    recovered: Array | None,
+    visual_field: Array | None = None,
+) -> Figure:
+    """Draw quality over time, by the age of frames, and on the screen.
+
+    recovered: (height, width) share of each pixel's variance. visual_field: bool
+    (height, width); its outline is drawn on that map.
+    """
     figure = _make_figure(2.6)
     along, lag, map_axes = figure.subplots(1, 3, width_ratios=(2.2, 1.1, 1.2))
     _draw_quality_series(along, session)
@@ -38,6 +53,8 @@ def plot_quality(session: Session, summary: Summary, recovered: Array | None) ->
         return figure
     image = map_axes.imshow(recovered, vmin=0, vmax=1, cmap="viridis")
     map_axes.set_title("variance recovered", fontsize=9)
+    if visual_field is not None and not visual_field.all():
+        map_axes.contour(visual_field, [0.5], colors="white", linewidths=0.8)
     bar = map_axes.inset_axes((0.1, -0.18, 0.8, 0.08))
     figure.colorbar(image, cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=7)
@@ -104,13 +121,13 @@ def _draw_quality_series(axes: Axes, session: Session) -> None:
         np.array([message.encoder_frame for message in session.quality], float)
         / rate_hz
     )
-    for series in quality_series():
+    for series in quality_series(DISPLAYED_METRICS):
         r = np.array(
             [q.metrics.get(series.name, np.nan) for q in session.quality], np.float64
         )
         if np.isfinite(r).any():
             color = _METRIC_COLORS[series.metric.color_role % len(_METRIC_COLORS)]
-            style = ":" if series.is_null else "-"
+            style = _LINE_STYLES[series.baseline]
             axes.plot(t_s, r, style, color=color, label=series.label, linewidth=1.2)
     axes.axhline(0, color=GRAY, linewidth=0.8)
     axes.set(xlabel="time, s", ylabel="r, last 20 s")
@@ -121,7 +138,7 @@ def _draw_quality_series(axes: Axes, session: Session) -> None:
 
 
 def _draw_lag_curve(axes: Axes, session: Session, summary: Summary) -> None:
-    known = summary["pixel_correlation"] or {}
+    known = summary[VISUAL_FIELD_CORRELATION.name] or {}
     found = {age: r for age, r in known.items() if r is not None}
     if not found:
         axes.set_axis_off()
@@ -131,9 +148,11 @@ def _draw_lag_curve(axes: Axes, session: Session, summary: Summary) -> None:
     names = [age if age == "final" else f"{int(age) * frame_s:.1f}" for age in found]
     axes.plot(range(len(found)), list(found.values()), ".-", color=BLUE)
     axes.set_xticks(range(len(found)), names)
-    null = summary["null_pixel_correlation"]
-    if null is not None:
-        axes.axhline(null, color=BLUE, linestyle=":", linewidth=1)
+    for baseline in VISUAL_FIELD_CORRELATION.baselines:
+        level = summary[VISUAL_FIELD_CORRELATION.baseline_name(baseline)]
+        if level is not None:
+            style = _LINE_STYLES[baseline]
+            axes.axhline(level, color=BLUE, linestyle=style, linewidth=1)
     axes.set(xlabel="age of the frames, s", ylabel="r with the stimulus")
 
 

@@ -16,6 +16,7 @@ from rtrecon.metrics.similarity import video_correlation
 from rtrecon.session.movie_pairs import MoviePairs
 from rtrecon.session.movie_reader import MovieFrames, select_final_frames
 from rtrecon.session.session import Session
+from rtrecon.session.visual_field import read_visual_field
 from rtrecon.sources.video import join_side_by_side, write_movie
 
 SCENE_S = 5.0
@@ -30,8 +31,8 @@ _MAX_FRAMES = 9000  # five minutes, spread over a longer session, make the map
 class MovieScene:
     """A few seconds of the final movie, with the stimulus if it is known.
 
-    r: correlation with the stimulus, or of held-out neurons without a stimulus.
-    movie, stimulus: uint8 (T, height, width).
+    r: correlation with the stimulus where the neurons look, or of held-out neurons
+    without a stimulus. movie, stimulus: uint8 (T, height, width).
     """
 
     start_s: float
@@ -97,8 +98,9 @@ _ScoredScene = tuple[float, int, int]  # r, first and last index of a scene
 
 
 def _score_by_stimulus(pairs: MoviePairs, session: Session) -> Iterator[_ScoredScene]:
+    visual_field = read_visual_field(session)
     for start, stop in _iterate_unbroken(pairs.encoder_frames, session):
-        r = video_correlation(*pairs.read_pairs(start, stop))
+        r = video_correlation(*pairs.read_pairs(start, stop), visual_field)
         if np.isfinite(r):
             yield r, start, stop
 

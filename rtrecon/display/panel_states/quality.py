@@ -18,10 +18,11 @@ import numpy as np
 from rtrecon.core.types import Array
 from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.state import PanelState
+from rtrecon.metrics.evidence import MIN_FRAMES
 from rtrecon.metrics.live_metrics import (
     ACTIVITY_CORRELATION,
-    LIVE_METRICS,
-    MIN_FRAMES,
+    DISPLAYED_METRICS,
+    quality_series,
 )
 from rtrecon.protocol.messages import PublishedMessage, Quality
 
@@ -32,6 +33,7 @@ NULL_S = 60.0  # the null level is taken over this time
 NULL_PERCENTILE = 95.0
 GOOD_MARGIN = 0.10  # in correlation, above the null level
 MAX_EVIDENCE_AGE_S = 2.0
+SERIES = quality_series(DISPLAYED_METRICS)
 
 
 class QualitySample(NamedTuple):
@@ -53,7 +55,7 @@ class QualitySample(NamedTuple):
 class QualityAssessment(NamedTuple):
     """The word and what it is derived from.
 
-    medians: of the last seconds, by metric name; NaN where there is no value.
+    medians: of the last seconds, by the series' name; NaN where there is no value.
     """
 
     label: QualityLabel
@@ -105,12 +107,12 @@ def assess_quality(samples: Sequence[QualitySample], now_s: float) -> QualityAss
     """Return the word for the last seconds of `samples`, by the constants above."""
     evidence_age_s = get_evidence_age_s(samples, now_s)
     if evidence_age_s is None or evidence_age_s > MAX_EVIDENCE_AGE_S:
-        nothing = {metric.name: np.nan for metric in LIVE_METRICS}
+        nothing = {series.name: np.nan for series in SERIES}
         return QualityAssessment("NO DATA", nothing, np.nan)
     recent = [sample for sample in samples if sample.t_s >= now_s - MEDIAN_S]
     medians = {
-        metric.name: _percentile([sample.value(metric.name) for sample in recent], 50)
-        for metric in LIVE_METRICS
+        series.name: _percentile([sample.value(series.name) for sample in recent], 50)
+        for series in SERIES
     }
     nulls = [
         sample.value(ACTIVITY_CORRELATION.null_name)

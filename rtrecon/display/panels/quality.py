@@ -1,8 +1,9 @@
 """Quality panel: the live quality metrics over time, and one word for them.
 
 `panel_states.quality` chooses the word. The curves are those of
-`rtrecon.metrics.live_metrics`; a new metric in that table is drawn without a change
-here.
+`rtrecon.metrics.live_metrics` that are to be displayed; such a metric is drawn without
+a change here. Beside the correlation with the stimulus is that of a still movie, the
+mean of the training movies: what is not above it shows little.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rtrecon.display.panel_states.quality import (
     MEDIAN_S,
     NULL_PERCENTILE,
     NULL_S,
+    SERIES,
     QualityAssessment,
     QualityLabel,
     QualityState,
@@ -35,17 +37,15 @@ from rtrecon.display.panels.panel import (
 )
 from rtrecon.metrics.live_metrics import (
     ACTIVITY_CORRELATION,
-    LIVE_METRICS,
+    DISPLAYED_METRICS,
     LiveMetric,
     QualitySeries,
-    quality_series,
 )
 
 DURATION_S = 120.0
-SERIES = quality_series()
 Y_LIMITS = (
-    min(metric.axis_limits[0] for metric in LIVE_METRICS),
-    max(metric.axis_limits[1] for metric in LIVE_METRICS),
+    min(metric.axis_limits[0] for metric in DISPLAYED_METRICS),
+    max(metric.axis_limits[1] for metric in DISPLAYED_METRICS),
 )
 
 EXPLANATIONS: dict[QualityLabel, str] = {
@@ -67,7 +67,9 @@ _TOOL_TIP = (
     f"GOOD: at least {GOOD_MARGIN:.2f} above the null level. FAIR: above it. POOR: not "
     f"above it.\nNO DATA: no new activity of held-out neurons for "
     f"{MAX_EVIDENCE_AGE_S:.0f} s, or no null level.\n"
-    + "\n".join(f"{metric.label}: {metric.description}" for metric in LIVE_METRICS)
+    + "\n".join(f"{metric.label}: {metric.description}" for metric in DISPLAYED_METRICS)
+    + "\nmean frame: the same of a still movie, the mean of the training movies; a "
+    "movie that is not above it shows little."
 )
 
 
@@ -95,9 +97,9 @@ class QualityPanel(Panel[QualityState]):
         labels: tuple[QualityLabel, ...] = ("POOR", "FAIR", "GOOD")
         self._bands = [add_band(self._plot, LABEL_COLORS[label]) for label in labels]
         self._level_line = add_line(self._plot, theme.MUTED, 2, is_dashed=True)
-        # What is added last is drawn on top: the judged metric, above all nulls.
+        # What is added last is drawn on top: the judged metric, above all baselines.
         drawing_order = sorted(
-            SERIES, key=lambda s: (not s.is_null, -s.metric.color_role)
+            SERIES, key=lambda s: (s.baseline is None, -s.metric.color_role)
         )
         self._lines = {series.name: self._add_line(series) for series in drawing_order}
         self.body.addWidget(self._plot, 1)
@@ -125,8 +127,10 @@ class QualityPanel(Panel[QualityState]):
         return _describe_values(state, assessment, now_s) != self._legend.text()
 
     def _add_line(self, series: QualitySeries) -> Any:
-        if series.is_null:
+        if series.baseline == "null":
             return add_line(self._plot, theme.FAINT, 1)
+        if series.baseline == "mean_frame":
+            return add_line(self._plot, _metric_color(series.metric), 1, is_dashed=True)
         is_judged = series.metric is ACTIVITY_CORRELATION
         color = _metric_color(series.metric)
         return add_line(self._plot, color, 4 if is_judged else 2)
@@ -152,13 +156,14 @@ def _describe_values(
 def _format_legend(assessment: QualityAssessment) -> str:
     entries = [
         format_legend(
-            _metric_color(metric),
-            "━",
-            metric.label,
-            assessment.medians[metric.name],
-            f"{{:.2f}} {metric.unit}".rstrip(),
+            _metric_color(series.metric),
+            "━" if series.baseline is None else "┅",
+            series.metric.label if series.baseline is None else "mean frame",
+            assessment.medians[series.name],
+            f"{{:.2f}} {series.metric.unit}".rstrip(),
         )
-        for metric in LIVE_METRICS
+        for series in SERIES
+        if series.baseline != "null"
     ]
     entries.append(format_legend(theme.MUTED, "┅", "chance", assessment.null_level))
     # A line may break between two entries, but not inside one.

@@ -18,13 +18,15 @@ from rtrecon.core.process import ParentProcess
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import find_checkpoint
 from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.encoder.sensitivity import find_visual_field, get_mean_frame
 from rtrecon.inversion import device
 from rtrecon.inversion.live.backlog import Backlog, QueuedActivity
 from rtrecon.inversion.live.hop_statistics import HopStatistics
 from rtrecon.inversion.live.inversion_pair import InversionPair
 from rtrecon.inversion.live.live_inversion import LiveInversion
-from rtrecon.inversion.live.quality import LiveQuality, WindowEstimate
+from rtrecon.inversion.live.quality import LiveQuality, QualitySettings, WindowEstimate
 from rtrecon.inversion.live.result_publisher import QUALITY_EVERY_HOPS, ResultPublisher
+from rtrecon.inversion.live.stimulus_responses import StimulusResponses
 from rtrecon.protocol import messages
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import get_client_keys
@@ -54,8 +56,16 @@ class InverterProcess:
         self._pair = InversionPair(checkpoint, self._settings)
         held_out = self._pair.held_out.numpy()
         self._quality = LiveQuality(
-            held_out, self._settings.hop_frames, self._settings.window_frames
+            QualitySettings(
+                held_out=held_out,
+                visual_field=find_visual_field(checkpoint),
+                mean_frame=get_mean_frame(checkpoint),
+                hop_frames=self._settings.hop_frames,
+                window_frames=self._settings.window_frames,
+                rate_hz=settings.timing.encoder_rate_hz,
+            )
         )
+        self._stimulus_responses = StimulusResponses(checkpoint)
         self._daemon = daemon
         self._context: sockets.Context = zmq.Context()
         network = settings.network
@@ -145,11 +155,14 @@ class InverterProcess:
             if message.session != self._publisher.session:
                 self._begin_session(message.session)
                 self._quality.begin_session()
+                self._stimulus_responses.begin_session()
                 self._pair.begin_session()
             self._require_neurons(len(payload))
             self._backlog.push(QueuedActivity(message, payload))
+            self._stimulus_responses.add_activity(message)
         elif isinstance(message, messages.AlignedStimulus):
             self._quality.add_stimulus(message.encoder_frame, payload)
+            self._stimulus_responses.add_stimulus(message.encoder_frame, payload)
 
     def _require_neurons(self, n_received: int) -> None:
         n_neurons = self._checkpoint.encoder.n_neurons
@@ -185,13 +198,17 @@ class InverterProcess:
 
     def _measure_quality(self, encoder_frame: int, movie: Array) -> None:
         """Add the hop to the metrics of movie and null; publish them now and then."""
-        window = _estimate_window(self._pair.live, encoder_frame, movie)
+        hop_frames = self._settings.hop_frames
+        answer = self._stimulus_responses.predict(
+            encoder_frame + 1 - len(movie), hop_frames
+        )
+        window = _estimate_window(self._pair.live, encoder_frame, movie, answer)
         self._quality.add_hop(window)
         null = self._pair.null
         if null is not None:
             self._pair.take_steps(null, time.monotonic() + self._budget_s)
             self._quality.add_null_hop(
-                _estimate_window(null, encoder_frame, null.movie())
+                _estimate_window(null, encoder_frame, null.movie(), answer)
             )
         n_hops = self._statistics.n_hops
         if n_hops % QUALITY_EVERY_HOPS == 0:
@@ -205,13 +222,17 @@ class InverterProcess:
 
 
 def _estimate_window(
-    inversion: LiveInversion, encoder_frame: int, movie: Array
+    inversion: LiveInversion,
+    encoder_frame: int,
+    movie: Array,
+    stimulus_response: Array | None,
 ) -> WindowEstimate:
     return WindowEstimate(
         encoder_frame,
         movie,
         inversion.predict_activity().numpy(),
         inversion.activity.numpy(),
+        stimulus_response,
     )
 
 

@@ -1,4 +1,4 @@
-"""Computes the live quality metrics, hop by hop, for the movie and for the null.
+"""Computes the live quality metrics, hop by hop, for the movie and for its baselines.
 
 Which metrics there are, and how each is computed, is in `metrics.live_metrics`. This
 module gives every metric its evidence: the frames of one age, the stimulus of these
@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
 from rtrecon.core.types import Array
+from rtrecon.metrics.evidence import HopEvidence, MetricAccumulator, MetricSetup
 from rtrecon.metrics.live_metrics import (
     LIVE_METRICS,
-    HopEvidence,
+    Baseline,
     LiveMetric,
-    MetricAccumulator,
 )
 
 _Key = TypeVar("_Key")
@@ -33,41 +33,65 @@ class WindowEstimate:
 
     encoder_frame: of the newest one. movie: (W, 36, 64). predicted, recorded:
     (W, n) activity of all neurons; recorded is NaN where activity was lost.
+    stimulus_response: (h, n) what the encoder predicts for the stimulus of the hop that
+    has just become final, None where it is not known.
     """
 
     encoder_frame: int
     movie: Array
     predicted: Array
     recorded: Array
+    stimulus_response: Array | None = None
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """What live quality is measured with.
+
+    held_out: (n,) bool. visual_field: bool (36, 64), pixels where the neurons look.
+    mean_frame: (36, 64) mean of the training movies. A hop has `hop_frames`, a window
+    `window_frames`.
+    """
+
+    held_out: Array
+    visual_field: Array
+    mean_frame: Array
+    hop_frames: int
+    window_frames: int
+    rate_hz: float = 30.0
+
+    def make_metric_setup(self) -> MetricSetup:
+        """Return what accumulators need; they look at one still frame per hop."""
+        return MetricSetup(
+            visual_field=self.visual_field,
+            n_held_out=int(self.held_out.sum()),
+            rate_hz=self.rate_hz,
+            frame_step=self.hop_frames,
+        )
 
 
 class LiveQuality:
-    """Computes all metrics over the last seconds of a session.
-
-    held_out: (n,) bool. A hop has `hop_frames`, a window `window_frames`.
-    """
+    """Computes all metrics over the last seconds of a session."""
 
     def __init__(
         self,
-        held_out: Array,
-        hop_frames: int,
-        window_frames: int,
+        settings: QualitySettings,
         metrics: Sequence[LiveMetric] = LIVE_METRICS,
     ) -> None:
-        self._held_out = np.flatnonzero(held_out)
-        self._hop_frames = hop_frames
-        self._n_hops = window_frames // hop_frames
+        self.visual_field = settings.visual_field
+        self._setup = settings.make_metric_setup()
+        self._held_out = np.flatnonzero(settings.held_out)
+        self._hop_frames = settings.hop_frames
+        self._n_hops = settings.window_frames // settings.hop_frames
+        self._mean_movie = np.repeat(settings.mean_frame[None], self._hop_frames, 0)
         self._metrics = metrics
         self.begin_session()
 
     def begin_session(self) -> None:
         """Discard all that the metrics have seen."""
         self._live = {metric.name: self._by_age(metric) for metric in self._metrics}
-        self._null = {
-            metric.name: self._create_accumulator(metric)
-            for metric in self._metrics
-            if metric.has_null
-        }
+        self._null = self._create_baseline("null")
+        self._mean_frame = self._create_baseline("mean_frame")
         self._stimuli: OrderedDict[int, Array] = OrderedDict()
         self._evidence_age_frames: int | None = None
 
@@ -93,6 +117,9 @@ class LiveQuality:
                 if age in accumulators:
                     accumulators[age].add_hop(evidence)
         self._update_evidence_age(evidence)  # the last one: of frames now final
+        still = replace(evidence, movie=self._mean_movie, movie_response=None)
+        for accumulator in self._mean_frame.values():
+            accumulator.add_hop(still)
 
     def add_null_hop(self, window: WindowEstimate) -> None:
         """Add the null's movie after a hop; only its final frames count."""
@@ -106,8 +133,10 @@ class LiveQuality:
         values: dict[str, float | None] = {}
         for metric in self._metrics:
             values[metric.name] = self._live[metric.name][final].value()
-            if metric.has_null:
-                values[metric.null_name] = self._null[metric.name].value()
+            for baseline, accumulators in self._baselines().items():
+                if metric.name in accumulators:
+                    name = metric.baseline_name(baseline)
+                    values[name] = accumulators[metric.name].value()
         return _drop_unknown(values)
 
     def values_by_age(self) -> dict[str, dict[int, float]]:
@@ -133,19 +162,27 @@ class LiveQuality:
     def _by_age(self, metric: LiveMetric) -> dict[int, MetricAccumulator]:
         """Return an accumulator for each age in hops at which the metric is taken."""
         first = 0 if metric.by_lag else self._n_hops - 1
-        return {
-            age: self._create_accumulator(metric) for age in range(first, self._n_hops)
-        }
+        return {age: metric.create(self._setup) for age in range(first, self._n_hops)}
 
-    def _create_accumulator(self, metric: LiveMetric) -> MetricAccumulator:
-        return metric.create(len(self._held_out))
+    def _baselines(self) -> dict[Baseline, dict[str, MetricAccumulator]]:
+        return {"null": self._null, "mean_frame": self._mean_frame}
+
+    def _create_baseline(self, baseline: Baseline) -> dict[str, MetricAccumulator]:
+        """Return an accumulator for each metric that has this baseline, by name."""
+        return {
+            metric.name: metric.create(self._setup)
+            for metric in self._metrics
+            if baseline in metric.baselines
+        }
 
     def _select_evidence(self, window: WindowEstimate, age: int) -> HopEvidence:
         """Return the hop of frames that is `age` hops old; 0 is the newest."""
         stop = len(window.movie) - age * self._hop_frames
         frames = slice(stop - self._hop_frames, stop)
         oldest = window.encoder_frame + 1 - len(window.movie)
+        is_final = age == self._n_hops - 1
         return HopEvidence(
+            index=oldest + frames.start,
             movie=window.movie[frames],
             stimulus=[
                 self._stimuli.get(oldest + position)
@@ -153,6 +190,8 @@ class LiveQuality:
             ],
             predicted=window.predicted[frames, self._held_out],
             recorded=window.recorded[frames, self._held_out],
+            movie_response=window.predicted[frames],
+            stimulus_response=window.stimulus_response if is_final else None,
         )
 
 

@@ -11,6 +11,7 @@ from rtrecon.inversion.live.backlog import Backlog
 from rtrecon.inversion.live.hop_statistics import HopStatistics
 from rtrecon.inversion.live.quality import LiveQuality, WindowEstimate
 from rtrecon.metrics.memory import MemoryMeter
+from rtrecon.metrics.visual_field import encode_visual_field
 from rtrecon.protocol import messages
 from rtrecon.transport.publisher import Publisher
 
@@ -77,6 +78,7 @@ class ResultPublisher:
             evidence_age_s=self._evidence_age_s(quality),
             held_out=self._held_out_prediction(window),
             shape=self._identifiability.shape if has_map else None,
+            visual_field=encode_visual_field(quality.visual_field) if has_map else None,
         )
 
     def send_health(self, statistics: HopStatistics, backlog: Backlog) -> None:

@@ -17,6 +17,7 @@ from rtrecon.inversion.offline.jobs import (
     run_job,
 )
 from rtrecon.inversion.offline.results import Reconstruction, compute_figures
+from rtrecon.inversion.offline.visual_field_figures import compute_visual_field_figures
 
 __all__ = ["Reconstruction", "reconstruct"]
 
@@ -42,8 +43,9 @@ def reconstruct(
     called with a stage, the fraction done and a detail.
 
     Returns the movie, float32 (T, 36, 64) of gray levels 0..255 (NaN where there is
-    none), and its figures, a dictionary; `pixel_correlation` is None if the session has
-    no stimulus. Raises UserError with a sentence that says what to do.
+    none), and its figures, a dictionary; `visual_field_correlation` (where the neurons
+    look) and `pixel_correlation` (whole screen) are None if the session has no
+    stimulus. Raises UserError with a sentence that says what to do.
 
     Example:
         >>> from rtrecon.inversion.offline.api import reconstruct
@@ -67,4 +69,7 @@ def reconstruct(
         result = average_results(method, [read_job_result(job.file)])
     figures = {"clip": clip.name, "method": method, "steps": job.steps}
     figures |= compute_figures(clip, result.movie, result.by_lag, None)
+    figures |= compute_visual_field_figures(
+        clip, result.movie, result.by_lag, Path(encoder)
+    )
     return Reconstruction(result.movie, figures)

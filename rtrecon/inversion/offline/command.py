@@ -35,6 +35,7 @@ from rtrecon.inversion.offline.results import (
     write_reconstruction,
 )
 from rtrecon.inversion.offline.transparency_mask import MIN_EVALUATED_MASK
+from rtrecon.inversion.offline.visual_field_figures import compute_visual_field_figures
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ def run_reconstruction(
     )
     figures = _collect_provenance(request, clip, jobs)
     figures |= compute_figures(clip, result.movie, result.by_lag, mask)
+    figures |= compute_visual_field_figures(
+        clip, result.movie, result.by_lag, request.encoders[0]
+    )
     figures["passes"] = result.n_passes
     figures["wall_s"] = round(time.monotonic() - started, 2)
     reconstruction = Reconstruction(result.movie, figures)

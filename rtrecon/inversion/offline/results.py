@@ -37,6 +37,11 @@ class Reconstruction:
         """Return one sentence for the user."""
         r, n_frames = self.figures["pixel_correlation"], len(self.movie)
         known = "stimulus not known" if r is None else f"pixel correlation {r:.3f}"
+        in_field = self.figures.get("visual_field_correlation")
+        if in_field is not None:
+            still = self.figures["mean_frame_visual_field_correlation"]
+            beside = "" if still is None else f" (mean frame {still:.3f})"
+            known += f", {in_field:.3f} where the neurons look{beside}"
         return f"{n_frames} frames of {self.figures['clip']} reconstructed: {known}"
 
 
@@ -49,7 +54,7 @@ def compute_figures(
     from `SKIPPED_FRAMES` on count (of a short clip, its second half), and pixels where
     the mask is `MIN_EVALUATED_MASK` or more.
     """
-    first = min(SKIPPED_FRAMES, len(movie) // 2)
+    first = count_skipped_frames(movie)
     counted = None if mask is None else mask >= MIN_EVALUATED_MASK
     figures: dict[str, Any] = {"counted_from_frame": first}
     if clip.stimulus is None:
@@ -57,19 +62,24 @@ def compute_figures(
         return figures | unknown | {"pixel_correlation_by_lag_s": {}}
     stimulus = clip.stimulus[first:]
     return figures | {
-        "pixel_correlation": _round_for_json(
+        "pixel_correlation": round_for_json(
             video_correlation(movie[first:], stimulus, counted)
         ),
-        "frame_correlation": _round_for_json(
+        "frame_correlation": round_for_json(
             frame_correlation(movie[first:], stimulus, counted)
         ),
         "pixel_correlation_by_lag_s": {
-            f"{lag / clip.rate_hz:.2f}": _round_for_json(
+            f"{lag / clip.rate_hz:.2f}": round_for_json(
                 video_correlation(younger[first:], stimulus, counted)
             )
             for lag, younger in by_lag.items()
         },
     }
+
+
+def count_skipped_frames(movie: Array) -> int:
+    """Return how many frames at the start of a movie do not count in figures."""
+    return min(SKIPPED_FRAMES, len(movie) // 2)
 
 
 def create_folder(folder: Path) -> None:
@@ -112,6 +122,6 @@ def _to_uint8(movie: Array) -> Array:
     return np.rint(pixels.clip(0, 255)).astype(np.uint8)
 
 
-def _round_for_json(r: float) -> float | None:
+def round_for_json(r: float) -> float | None:
     """Return four decimals, or None for NaN, which JSON does not have."""
     return round(r, 4) if np.isfinite(r) else None

@@ -31,8 +31,8 @@ def sample(t_s: float, correlation: float, null: float) -> QualitySample:
     values = {
         "activity_correlation": correlation,
         "null_activity_correlation": null,
-        "pixel_correlation": 0.6,
-        "null_pixel_correlation": 0.0,
+        "visual_field_correlation": 0.6,
+        "null_visual_field_correlation": 0.0,
     }
     known = {name: value for name, value in values.items() if np.isfinite(value)}
     return QualitySample(t_s, known)
@@ -90,7 +90,7 @@ def test_the_assessment_holds_the_medians_and_the_null_level():
     found = assess_quality(constant(correlation, 0.05), 20.0)
     assert found.label == "GOOD"
     assert found.medians["activity_correlation"] == pytest.approx(correlation)
-    assert found.medians["pixel_correlation"] == pytest.approx(0.6)
+    assert found.medians["visual_field_correlation"] == pytest.approx(0.6)
     assert found.null_level == pytest.approx(0.05)
 
 
@@ -107,7 +107,7 @@ def test_a_value_that_the_message_leaves_out_is_nan():
     assert state.update(message, np.empty(0), 7.0)
     [stored] = state.samples
     assert (stored.t_s, stored.value("activity_correlation")) == (7.0, 0.2)
-    for name in ("null_activity_correlation", "pixel_correlation"):
+    for name in ("null_activity_correlation", "visual_field_correlation"):
         assert np.isnan(stored.value(name))
 
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.inversion.live.quality import LiveQuality, WindowEstimate
-from rtrecon.metrics.live_metrics import LiveMetric
+from rtrecon.inversion.live.quality import (
+    LiveQuality,
+    QualitySettings,
+    WindowEstimate,
+)
+from rtrecon.metrics.live_metrics import (
+    ACTIVITY_CORRELATION,
+    PIXEL_CORRELATION,
+    VISUAL_FIELD_CORRELATION,
+    LiveMetric,
+)
 
 HOP, WINDOW = 6, 36
 N = 20
@@ -15,6 +24,10 @@ ENOUGH_HOPS = 15 + WINDOW // HOP  # a metric needs 90 frames, from a full window
 RNG = np.random.default_rng(0)
 STIMULI = RNG.integers(0, 256, (900, 36, 64)).astype(np.uint8)
 ACTIVITY = RNG.gamma(1.0, 1.0, (900, N))
+LEFT = np.indices((36, 64))[1] < 32  # where the neurons look
+MEAN_FRAME = STIMULI.mean(0)
+SETTINGS = QualitySettings(HELD_OUT, LEFT, MEAN_FRAME, HOP, WINDOW)
+METRICS = (ACTIVITY_CORRELATION, VISUAL_FIELD_CORRELATION, PIXEL_CORRELATION)
 
 
 def add_noise(movie, share):
@@ -28,7 +41,7 @@ class World:
     """A session in which frames that are k hops old contain so much noise."""
 
     def __init__(self, noise_by_age=(0.0,) * 6, delay_frames=0):
-        self.quality = LiveQuality(HELD_OUT, HOP, WINDOW)
+        self.quality = LiveQuality(SETTINGS, METRICS)
         self.noise_by_age = noise_by_age
         self.delay_frames = delay_frames
         self.newest = WINDOW - 1
@@ -160,7 +173,7 @@ def test_a_new_session_begins_without_values():
 class MeanGray:
     """A metric of the movie alone, as somebody might add it to the table."""
 
-    def __init__(self, _n_held_out):
+    def __init__(self, _setup):
         self.mean = None
 
     def add_hop(self, evidence):
@@ -174,7 +187,7 @@ def test_a_new_metric_needs_nothing_but_its_entry():
     metric = LiveMetric(
         "mean_gray", "gray", "mean gray level", MeanGray, 2, by_lag=True
     )
-    quality = LiveQuality(HELD_OUT, HOP, WINDOW, metrics=[metric])
+    quality = LiveQuality(SETTINGS, metrics=[metric])
     movie = np.repeat(np.arange(WINDOW // HOP)[:, None, None], HOP, 0) + np.zeros(
         (36, 64)
     )

@@ -7,26 +7,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from rtrecon.metrics.live_metrics import (
-    LIVE_METRICS,
+from rtrecon.metrics.evidence import (
     MAX_EVIDENCE_AGE_FRAMES,
     MIN_FRAMES,
-    HeldOutCorrelation,
     HopEvidence,
+    MetricSetup,
+)
+from rtrecon.metrics.held_out_correlation import HeldOutCorrelation
+from rtrecon.metrics.live_metrics import (
+    DISPLAYED_METRICS,
+    LIVE_METRICS,
+    PIXEL_CORRELATION,
     LiveMetric,
-    StimulusCorrelation,
     quality_field,
     quality_field_names,
     quality_series,
 )
 
 RNG = np.random.default_rng(0)
+SETUP = MetricSetup(np.ones((4, 6), bool), n_held_out=3)
 
 
 def evidence(n_frames, stimulus=True, recorded=None):
     movie = RNG.normal(100, 10, (n_frames, 4, 6))
     predicted = RNG.gamma(1.0, 1.0, (n_frames, 3))
     return HopEvidence(
+        index=0,
         movie=movie,
         stimulus=list(movie) if stimulus else [None] * n_frames,
         predicted=predicted,
@@ -40,20 +46,28 @@ def test_names_are_unique_and_usable_in_rules():
     assert all(re.fullmatch("[a-z][a-z_]*", name) for name in names)
 
 
-def test_every_metric_with_a_null_has_a_second_series():
+def test_a_series_follows_for_the_movie_and_each_baseline():
     for metric in LIVE_METRICS:
         own = [series for series in quality_series() if series.metric is metric]
-        names = [metric.name] + [metric.null_name] * metric.has_null
-        assert [series.name for series in own] == names
-        assert [series.is_null for series in own] == [
-            name != metric.name for name in names
-        ]
+        assert [series.baseline for series in own] == [None, *metric.baselines]
+        names = [f"{baseline}_{metric.name}" for baseline in metric.baselines]
+        assert [series.name for series in own] == [metric.name, *names]
 
 
-def test_a_metric_without_a_null_has_one_series():
-    metric = LiveMetric(
-        "brightness", "gray", "d", StimulusCorrelation, 2, has_null=False
-    )
+def test_every_metric_has_a_null():
+    assert all("null" in metric.baselines for metric in LIVE_METRICS)
+
+
+def test_the_display_shows_few_metrics_and_a_still_movie_beside_the_stimulus():
+    assert [metric.name for metric in DISPLAYED_METRICS] == [
+        "activity_correlation",
+        "visual_field_correlation",
+    ]
+    assert DISPLAYED_METRICS[1].baselines == ("null", "mean_frame")
+
+
+def test_a_metric_without_baselines_has_one_series():
+    metric = LiveMetric("brightness", "gray", "d", HeldOutCorrelation, 2, baselines=())
     assert [series.name for series in quality_series([metric])] == ["brightness"]
 
 
@@ -70,17 +84,17 @@ def test_rule_names_lead_to_the_field_of_the_message():
 
 
 def test_the_stimulus_correlation_needs_enough_frames_with_a_stimulus():
-    correlation = StimulusCorrelation()
+    correlation = PIXEL_CORRELATION.create(SETUP)
     correlation.add_hop(evidence(MIN_FRAMES - 1))
     correlation.add_hop(evidence(5, stimulus=False))
     assert correlation.value() is None
     correlation.add_hop(evidence(1))
-    # r of a movie with itself: float64 sums of 90 frames leave errors near 1e-15.
-    assert abs(correlation.value() - 1) < 1e-12
+    # r of a movie with itself: float64 sums of 90 frames leave errors near 1e-12.
+    assert abs(correlation.value() - 1) < 1e-9
 
 
 def test_the_held_out_correlation_needs_enough_finite_frames():
-    correlation = HeldOutCorrelation(3)
+    correlation = HeldOutCorrelation(SETUP)
     lost = np.full((MIN_FRAMES, 3), np.nan)
     correlation.add_hop(evidence(MIN_FRAMES, recorded=lost))
     assert correlation.value() is None
@@ -97,13 +111,13 @@ def with_lost_neurons(n_frames, *neurons):
 
 
 def test_a_held_out_neuron_outside_the_image_does_not_silence_the_others():
-    correlation = HeldOutCorrelation(3)
+    correlation = HeldOutCorrelation(SETUP)
     correlation.add_hop(with_lost_neurons(MIN_FRAMES, 1))
     assert abs(correlation.value() - 1) < 1e-12
 
 
 def test_a_neuron_with_few_values_does_not_count():
-    correlation = HeldOutCorrelation(3)
+    correlation = HeldOutCorrelation(SETUP)
     hop = with_lost_neurons(MIN_FRAMES, 2)
     # Neuron 2 has two values; its correlation over these is exactly -1.
     hop.recorded[:2, 2] = -hop.predicted[:2, 2]
@@ -112,7 +126,7 @@ def test_a_neuron_with_few_values_does_not_count():
 
 
 def test_a_correlation_expires_two_seconds_after_its_newest_activity():
-    correlation = HeldOutCorrelation(3)
+    correlation = HeldOutCorrelation(SETUP)
     correlation.add_hop(evidence(MIN_FRAMES))
     correlation.add_hop(with_lost_neurons(MAX_EVIDENCE_AGE_FRAMES, 0, 1, 2))
     assert correlation.value() is not None
@@ -123,7 +137,7 @@ def test_a_correlation_expires_two_seconds_after_its_newest_activity():
 
 
 def test_a_neuron_that_left_the_image_stops_counting():
-    correlation = HeldOutCorrelation(3)
+    correlation = HeldOutCorrelation(SETUP)
     hop = evidence(MIN_FRAMES)
     hop = replace(hop, recorded=hop.predicted * [1, 1, -1])
     correlation.add_hop(hop)
@@ -133,7 +147,7 @@ def test_a_neuron_that_left_the_image_stops_counting():
 
 
 def test_the_stimulus_correlation_expires_when_the_stimulus_stops():
-    correlation = StimulusCorrelation()
+    correlation = PIXEL_CORRELATION.create(SETUP)
     correlation.add_hop(evidence(MIN_FRAMES))
     correlation.add_hop(evidence(MAX_EVIDENCE_AGE_FRAMES, stimulus=False))
     assert correlation.value() is not None

@@ -65,24 +65,31 @@ def test_only_finite_samples_in_the_window_are_counted():
 
 def test_only_the_newest_frames_of_a_video_count():
     running = RunningVideoCorrelation(WINDOW_FRAMES)
-    for frame in FRAMES[:100]:
-        running.add_frame(frame, 255 - frame)
+    running.add_frames(FRAMES[:100], 255 - FRAMES[:100])
     assert running.correlation() == pytest.approx(-1)
     a, b = FRAMES[:WINDOW_FRAMES, :8], FRAMES[-WINDOW_FRAMES:, :8] // 2
     b = a // 3 + b
-    for one, other in zip(a, b, strict=True):
-        running.add_frame(one, other)
+    for start in range(0, WINDOW_FRAMES, 7):
+        running.add_frames(a[start : start + 7], b[start : start + 7])
     expected = np.corrcoef(a.ravel(), b.ravel())[0, 1]
     assert running.correlation() == pytest.approx(expected)
 
 
 def test_no_frames_have_no_correlation():
-    assert RunningVideoCorrelation(WINDOW_FRAMES).correlation() is None
+    assert np.isnan(RunningVideoCorrelation(WINDOW_FRAMES).correlation())
 
 
 @pytest.mark.parametrize("level", [0, 127, 100.3, 1 / 3, 0.1, 254.9])
 def test_a_constant_movie_has_no_correlation(level):
     running = RunningVideoCorrelation(WINDOW_FRAMES)
-    for frame in FRAMES[:100]:
-        running.add_frame(frame, np.full(frame.shape, level, np.float32))
-    assert running.correlation() is None
+    frames = FRAMES[:100]
+    running.add_frames(frames, np.full(frames.shape, level, np.float32))
+    assert np.isnan(running.correlation())
+
+
+def test_a_movie_that_varies_less_than_the_limit_is_constant():
+    a = FRAMES[:50].astype(float)
+    for limit, is_constant in ((0.9, False), (1.1, True)):
+        running = RunningVideoCorrelation(WINDOW_FRAMES, min_sd=limit)
+        running.add_frames(a, a / a.std())
+        assert np.isnan(running.correlation()) == is_constant

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rtrecon.metrics.live_metrics import quality_series
+from rtrecon.metrics.live_metrics import (
+    DISPLAYED_METRICS,
+    PIXEL_CORRELATION,
+    quality_series,
+)
 from rtrecon.metrics.similarity import video_correlation
+from rtrecon.metrics.visual_field import encode_visual_field
 from rtrecon.protocol import messages
 from rtrecon.session import summary as summary_module
 from rtrecon.session.recorder import Recorder
@@ -19,6 +24,7 @@ from rtrecon.session.session import Session
 from rtrecon.session.summary import make_summary_table, summarize_session
 from tests.support import session_tables as world
 
+SUMMARIZED = (*DISPLAYED_METRICS, PIXEL_CORRELATION)
 KEYS = {
     "frames_sent",
     "frames_lost",
@@ -32,7 +38,10 @@ KEYS = {
     "clock_error_ms",
     "deadline_misses",
     "peak_memory_mb",
-    *(series.name for series in quality_series()),
+    *(
+        series.name
+        for series in quality_series((*DISPLAYED_METRICS, PIXEL_CORRELATION))
+    ),
 }
 
 
@@ -110,14 +119,18 @@ def test_latencies_measured_by_a_process_replace_those_of_the_rows(recorder: Rec
     assert latency_ms["frame_to_movie"]["max"] == pytest.approx(500)
 
 
-def test_quality_is_the_last_value_published(recorder: Recorder):
-    for known in ({"activity_correlation": 0.2, "null_activity_correlation": 0.01}, {}):
+def test_quality_is_the_mean_of_the_values_published(recorder: Recorder):
+    for known in (
+        {"activity_correlation": 0.1, "null_activity_correlation": 0.01},
+        {"activity_correlation": 0.3},
+        {},
+    ):
         quality = messages.Quality(
             session="s", seq=0, t=0, encoder_frame=1, lag_s=0.2, metrics=known
         )
         recorder.add_quality(quality)
     summary = summarize(recorder)
-    assert summary["activity_correlation"] == 0.2
+    assert summary["activity_correlation"] == pytest.approx(0.2)
     assert summary["null_activity_correlation"] == 0.01
 
 
@@ -137,6 +150,47 @@ def test_pixel_correlation_finds_the_better_estimate_at_a_longer_lag(
     assert correlation["3"] == pytest.approx(expected, abs=0.05)
     assert correlation["final"] == pytest.approx(1)
     assert correlation["12"] > correlation["3"] + 0.1
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_correlation_where_the_neurons_look_ignores_other_pixels(
+    recorder: Recorder, is_damaged: bool
+):
+    truth = np.stack([world.make_stimulus(i) for i in range(12)])
+    half_wrong = truth.copy()
+    half_wrong[:, :, 32:] = 0
+    left = np.indices(world.IMAGE)[1] < 32
+    recorder.add_quality(make_quality_with_field(encode_visual_field(left)))
+    if is_damaged:
+        recorder.add_quality(make_quality_with_field([5]))
+    for i, image in enumerate(truth):
+        recorder.add_stimulus(i, image)
+    recorder.add_movie(world.make_movie_message(11, n_final=12), half_wrong)
+    summary = summarize(recorder)
+    assert summary["visual_field_correlation"]["final"] == pytest.approx(1)
+    assert summary["pixel_correlation"]["final"] < 0.8
+
+
+def make_quality_with_field(lengths: list[int]) -> messages.Quality:
+    return messages.Quality(
+        session="s",
+        seq=0,
+        t=0,
+        encoder_frame=1,
+        lag_s=0.2,
+        shape=world.IMAGE,
+        visual_field=lengths,
+    )
+
+
+def test_without_a_visual_field_only_the_whole_screen_is_compared(recorder: Recorder):
+    truth = np.stack([world.make_stimulus(i) for i in range(12)])
+    for i, image in enumerate(truth):
+        recorder.add_stimulus(i, image)
+    recorder.add_movie(world.make_movie_message(11, n_final=12), truth)
+    summary = summarize(recorder)
+    assert summary["visual_field_correlation"]["final"] is None
+    assert summary["pixel_correlation"]["final"] == pytest.approx(1)
 
 
 def test_pixel_correlation_of_a_long_session_uses_some_of_its_frames(

@@ -1,0 +1,73 @@
+"""Where on the screen an encoder looks, measured from the encoder itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rtrecon.core.types import Array
+from rtrecon.encoder.base import LiveEncoder
+from rtrecon.encoder.checkpoint import Checkpoint
+from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.metrics.visual_field import select_visual_field
+from rtrecon.protocol.behavior import BEHAVIOR
+
+_N_MOVIES, _MOVIE_FRAMES = 8, 48  # of the prior, that the derivative is averaged over
+_FEW_MOVIES, _FEW_FRAMES = 2, 16  # for encoders that take longer
+_MIN_RATE = 1e-6
+
+
+def find_visual_field(checkpoint: Checkpoint) -> Array:
+    """Return the pixels where the checkpoint's neurons look, bool (36, 64)."""
+    return select_visual_field(measure_sensitivity(checkpoint))
+
+
+def get_mean_frame(checkpoint: Checkpoint) -> Array:
+    """Return the mean frame of the movies that the prior was fitted to, (36, 64)."""
+    frame: Array = make_dct_basis().to_pixels(checkpoint.prior.mean[None].cpu())[0]
+    return frame
+
+
+def measure_sensitivity(checkpoint: Checkpoint) -> Array:
+    """Return how sensitive the neurons are to each pixel, float32 (36, 64) >= 0.
+
+    Root mean square over neurons and frames of the derivative of expected activity by
+    the pixel, each neuron in units of its noise (the root of dispersion times activity;
+    the square is the Fisher information about the pixel). Movies are drawn from the
+    prior. Random signs of the activity make one derivative of all of them (Hutchinson
+    1990); the seed is fixed, so that a checkpoint always has the same
+    visual field.
+    """
+    encoder, prior = checkpoint.encoder, checkpoint.prior
+    is_fast = isinstance(encoder, CompactEncoder)
+    n_movies, n_frames = (
+        (_N_MOVIES, _MOVIE_FRAMES) if is_fast else (_FEW_MOVIES, _FEW_FRAMES)
+    )
+    n_frames += encoder.past_frames
+    generator = torch.Generator().manual_seed(0)
+    information = torch.zeros(IMAGE_SHAPE[0] * IMAGE_SHAPE[1])
+    basis = make_dct_basis().vectors
+    for _ in range(n_movies):
+        z = torch.randn(1 + n_frames, len(prior.mean), generator=generator)
+        movie = prior.generate_frames(z, prior.mean)
+        gradient = _differentiate_activity(checkpoint, movie, generator)
+        information += (gradient @ basis).square().sum(0)
+    sensitivity = (information / n_movies).sqrt().reshape(IMAGE_SHAPE)
+    return np.asarray(sensitivity.numpy(), np.float32)
+
+
+def _differentiate_activity(
+    checkpoint: Checkpoint, movie: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Return the derivative (T, C) of activity in units of noise, with random signs."""
+    encoder: LiveEncoder = checkpoint.encoder
+    movie = movie.to(encoder.device).requires_grad_(True)
+    behavior = torch.zeros(len(movie), len(BEHAVIOR), device=encoder.device)
+    activity = encoder.predict(movie, behavior)
+    variance = checkpoint.calibration.dispersion.to(encoder.device) * activity.detach()
+    signs = torch.randn(activity.shape, generator=generator).sign().to(encoder.device)
+    weighted = activity * signs / variance.clamp(min=_MIN_RATE).sqrt()
+    (gradient,) = torch.autograd.grad(weighted.sum(), movie)
+    return gradient.cpu()
