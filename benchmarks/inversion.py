@@ -5,10 +5,10 @@
 full: three mice, one of four thousand neurons and one with seven encoders; many hours.
 two: two mice of a thousand neurons; hours. quick: two small mice, under ten minutes.
 Neither encoders nor decoders were trained on the movies of the test clips. r is taken
-over all pixels of all frames after a clip's first second. Each finished reconstruction
-is stored in the cache, so that an interrupted run can be resumed. Writes
-`benchmarks/results/inversion.json`; with fewer mice or ensemble clips,
-`inversion.quick.json`.
+over all pixels of all frames after a clip's first second, and once more where the
+neurons look. Each finished reconstruction is stored in the cache, so that an
+interrupted run can be resumed. Writes `benchmarks/results/inversion.json`; with fewer
+mice or ensemble clips, `inversion.quick.json`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from scipy.ndimage import gaussian_filter
 from simulated_mice import MouseData
 
 from rtrecon.core.types import Array
+from rtrecon.encoder.sensitivity import find_visual_field, get_mean_frame
 from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 from rtrecon.inversion.offline.published_protocol import SMOOTHING
 from rtrecon.inversion.offline.results import SKIPPED_FRAMES
@@ -56,6 +57,7 @@ def main() -> None:
     scores = _score_methods(items, mice)
     figures = {name: score["mean"] for name, score in scores.items()}
     figures |= _collect_other_figures(items, mice)
+    figures["visual_field"] = _score_visual_field(items, mice[0])
     _print_table(scores, figures)
     figures |= {"mice": arguments.mice, "scores": scores, "machine": describe_machine()}
     is_full = arguments.mice == "full" and arguments.ensemble_clips >= ENSEMBLE_CLIPS
@@ -99,6 +101,38 @@ def _score_methods(
         "scrambled_r": _score_movies(load("scrambled"), stimuli),
         "scrambled_within_clips_r": _score_movies(load("shuffled"), stimuli),
         "cross_animal_r": _score_movies(load("cross"), _stack_stimuli(other)),
+    }
+
+
+def _score_visual_field(items: list[BenchmarkItem], mouse: MouseData) -> dict[str, Any]:
+    """Score methods where the first encoder's neurons look, beside a still movie.
+
+    share: of the screen that this is. The still movie is the mean of the training
+    movies.
+    """
+    visual_field = find_visual_field(mouse.encoders[0])
+    own_items = [item for item in items if item.mouse == mouse.settings]
+
+    def load(method: str, name: str = "movie") -> Array:
+        return load_movies([item for item in own_items if item.method == method], name)
+
+    stimuli = _stack_stimuli(mouse)
+    mean_frame = get_mean_frame(mouse.encoders[0])
+    movies = {
+        "live_r": load("live", "lag24"),
+        "live_r_final": load("live"),
+        "map_offline_r": load("map"),
+        "ridge_r": load("ridge")[0],
+        "cnn_r": load("cnn")[0],
+        "null_r": load("null"),
+        "mean_frame_r": np.broadcast_to(mean_frame, stimuli.shape),
+    }
+    return {
+        "share": float(visual_field.mean()),
+        "scores": {
+            name: _score_movies(movie, stimuli, visual_field)
+            for name, movie in movies.items()
+        },
     }
 
 
@@ -221,15 +255,15 @@ def _stack_stimuli(mouse: MouseData) -> Array:
     return np.stack([clip.stimulus for clip in mouse.test if clip.stimulus is not None])
 
 
-def _score_movies(movies: Array, stimuli: Array) -> Scores:
+def _score_movies(movies: Array, stimuli: Array, mask: Array | None = None) -> Scores:
     """Return mean and standard deviation over clips of r over all pixels.
 
-    The first second is skipped as in the published figures, because no method knows
-    the frames before the clip.
+    mask: (36, 64) bool, the pixels that count. The first second is skipped as in the
+    published figures, because no method knows the frames before the clip.
     """
     counted = slice(SKIPPED_FRAMES, None)
     r = [
-        video_correlation(a[counted], b[counted])
+        video_correlation(a[counted], b[counted], mask)
         for a, b in zip(movies, stimuli, strict=True)
     ]
     return {"mean": float(np.mean(r)), "sd": float(np.std(r)), "clips": len(r)}

@@ -3,7 +3,7 @@
 The value is one of
 
 - a field of a published message: `quality.activity_correlation < 0.1`,
-  `field.shift_px[0] > 8`, `quality.pixel_correlation_by_lag[0.17] < 0.2`,
+  `field.shift_px[0] > 8`, `quality.visual_field_correlation_by_lag[0.17] < 0.2`,
   `health.daemon.rate_hz < 25`;
 - the activity of neurons: `mean(activity) > 0.5`, `sum(activity[3, 8, 21]) > 2`, or
   `mean(left) > 0.4` with a group of [closed_loop.groups];

@@ -144,10 +144,13 @@ def test_the_reconstruction_beats_the_null(result):
 def test_the_movie_is_compared_with_its_baselines_on_the_same_frames(result):
     quality = result.tables["quality"]
     assert list(quality) == ["live", "null", "mean frame", "ridge"]
+    assert {row["rmse"].n_clips for row in quality.values()} == {N_CLIPS}
     r = {name: row["visual_field_r"] for name, row in quality.items()}
-    assert {figure.n_clips for figure in r.values()} == {N_CLIPS}
-    assert r["live"].mean > max(r["null"].mean, r["mean frame"].mean) + 0.3
-    assert quality["mean frame"]["motion_correlation"].mean is None
+    assert r["live"].mean > max(r["null"].mean, r["ridge"].mean) + 0.1
+    # The prior of these movies is gray on average: its mean frame shows nothing.
+    assert r["mean frame"].mean is None
+    assert "do not vary" in r["mean frame"].missing_reason
+    assert quality["mean frame"]["rmse"].mean > quality["live"]["rmse"].mean
     for name in (
         "gabor_correlation",
         "identification",

@@ -21,6 +21,7 @@ from rtrecon.analysis.evaluation.scores import (
     ClipResult,
     ClipScorer,
     Scores,
+    explain_missing_scores,
 )
 from rtrecon.analysis.evaluation.statistic import (
     StatisticRow,
@@ -149,7 +150,7 @@ class Experiment:
             score | more
             for score, more in zip(self.score_clips(results), identified, strict=True)
         ]
-        return summarize_scores(scores, MISSING_REASONS)
+        return summarize_scores(scores, explain_missing_scores(results))
 
     def summarize_results(
         self, results: Sequence[ClipResult], names: Sequence[str] = MAIN_SCORES

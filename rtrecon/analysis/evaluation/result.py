@@ -106,14 +106,18 @@ def format_cell(figure: Statistic | None) -> str:
 
 def make_terminal_table(evaluation: EvaluationResult) -> RichTable:
     """Return the main scores as a table for the terminal, 80 columns wide."""
-    names = ("visual_field_r", "video_r", "held_out_r")
+    columns = {
+        "visual_field_r": "visual field",
+        "video_r": "whole screen",
+        "held_out_r": "held out",
+    }
     terminal_table = RichTable(box=None, pad_edge=False)
-    for name in ("mean ± s.d. over clips", *names, "clips"):
-        terminal_table.add_column(name, no_wrap=True)
+    for header in ("r: mean ± s.d. over clips", *columns.values(), "clips"):
+        terminal_table.add_column(header, no_wrap=True)
     for title, table in evaluation.tables.items():
         terminal_table.add_row(TABLE_TITLES[title], style="bold")
         for label, row in table.items():
-            figures = [row.get(name) for name in names]
+            figures = [row.get(name) for name in columns]
             clips = max(figure.n_clips for figure in figures if figure is not None)
             cells = [_format_short(figure) for figure in figures]
             terminal_table.add_row(f" {label}", *cells, str(clips))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from rtrecon.core.types import Array
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.results import SKIPPED_FRAMES
 from rtrecon.metrics.evidence import HopEvidence, MetricSetup
+from rtrecon.metrics.frequency_bands import SEGMENT_FRAMES, TEMPORAL_BANDS
 from rtrecon.metrics.live_metrics import (
     IDENTIFICATION,
     LIVE_METRICS,
@@ -29,9 +30,8 @@ MIN_SCORED_FRAMES = 15  # half a second; fewer frames give no score
 _NO_STIMULUS = "the stimulus is not known, so the movie cannot be compared with it"
 _NO_MASK = "no mask was given, or the stimulus is not known"
 _NO_HELD_OUT = "no held-out neuron was active while it was predicted"
-_NOT_DEFINED = (
-    "the stimulus is not known, or movie or stimulus do not vary in what is compared"
-)
+_DO_NOT_VARY = "movie or stimulus do not vary in what is compared"
+_TOO_SHORT = "a clip has no two seconds of frames in a row that can be compared"
 _NO_SEGMENTS = "there are no two segments of a second whose stimuli are different"
 # Live metrics that are scored of a clip; the others have names of their own here.
 _CLIP_METRICS = [
@@ -62,10 +62,25 @@ MISSING_REASONS = {
     "held_out_r": _NO_HELD_OUT,
     IDENTIFICATION.name: _NO_SEGMENTS,
     PAIRWISE_IDENTIFICATION.name: _NO_SEGMENTS,
-    **{metric.name: _NOT_DEFINED for metric in _CLIP_METRICS},
+    **{metric.name: _NO_STIMULUS for metric in _CLIP_METRICS},
 }
 
 Scores = dict[str, float]
+
+
+def explain_missing_scores(results: Sequence[ClipResult]) -> dict[str, str]:
+    """Return for each score why it may be missing for these clips."""
+    if all(result.clip.stimulus is None for result in results):
+        return MISSING_REASONS
+    reasons = {
+        name: _DO_NOT_VARY if reason == _NO_STIMULUS else reason
+        for name, reason in MISSING_REASONS.items()
+    }
+    longest = max(int(result.select_scored_frames().sum()) for result in results)
+    if longest < SEGMENT_FRAMES:
+        temporal = [f"{band}_temporal_correlation" for band in TEMPORAL_BANDS]
+        reasons |= dict.fromkeys(temporal, _TOO_SHORT)
+    return reasons
 
 
 @dataclass(frozen=True)
