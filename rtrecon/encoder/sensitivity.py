@@ -15,7 +15,7 @@ from rtrecon.metrics.visual_field import select_visual_field
 from rtrecon.protocol.behavior import BEHAVIOR
 
 _N_MOVIES, _MOVIE_FRAMES = 8, 48  # of the prior, that the derivative is averaged over
-_FEW_MOVIES, _FEW_FRAMES = 2, 16  # for encoders that take longer
+_FEW_MOVIES, _FEW_FRAMES = 1, 2  # for DwiseNeuro, which needs seconds for a frame
 _MIN_RATE = 1e-6
 
 
