@@ -15,6 +15,7 @@ from rtrecon.encoder.dwiseneuro.live import (
     measure_lag_weights,
     select_windows,
 )
+from rtrecon.encoder.sensitivity import find_visual_field, measure_sensitivity
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.objective import Objective
 from rtrecon.protocol.behavior import BEHAVIOR
@@ -28,6 +29,7 @@ from tests.support.dwiseneuro_live_world import (
     SD,
 )
 from tests.support.dwiseneuro_world import FLOAT32_TOLERANCE
+from tests.support.inversion_world import make_checkpoint
 from tests.support.rounding import float32_tolerance
 from tests.support.streaming import HopPacer
 
@@ -342,3 +344,14 @@ def test_behavior_statistics_come_from_the_fit():
         rtol=1e-4,
         atol=1e-3,
     )
+
+
+def test_the_visual_field_of_a_published_encoder_is_measured():
+    checkpoint, encoder = make_checkpoint(40), world.make_live_encoder()
+    n = encoder.n_neurons
+    calibration = replace(checkpoint.calibration, dispersion=torch.ones(n))
+    published = replace(checkpoint, encoder=encoder, calibration=calibration)
+    sensitivity = measure_sensitivity(published)
+    assert sensitivity.shape == (36, 64)
+    assert np.isfinite(sensitivity).all()
+    assert find_visual_field(published).any()

@@ -16,7 +16,6 @@ from rtrecon.encoder.sensitivity import (
     get_mean_frame,
     measure_sensitivity,
 )
-from tests.support import dwiseneuro_live_world
 from tests.support.inversion_world import make_checkpoint
 
 N = 40
@@ -73,14 +72,3 @@ def test_the_mean_frame_is_that_of_the_training_movies(checkpoint):
     frame = get_mean_frame(replace(checkpoint, prior=prior))
     low = make_dct_basis().to_pixels(make_dct_basis().from_pixels(movie.mean(0)[None]))
     np.testing.assert_allclose(frame, low[0], atol=1e-2)
-
-
-def test_the_visual_field_of_a_published_encoder_is_measured(checkpoint):
-    encoder = dwiseneuro_live_world.make_live_encoder()
-    n = encoder.n_neurons
-    calibration = replace(checkpoint.calibration, dispersion=torch.ones(n))
-    published = replace(checkpoint, encoder=encoder, calibration=calibration)
-    sensitivity = measure_sensitivity(published)
-    assert sensitivity.shape == (36, 64)
-    assert np.isfinite(sensitivity).all()
-    assert find_visual_field(published).any()

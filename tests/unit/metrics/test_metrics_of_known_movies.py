@@ -35,6 +35,12 @@ def load_stimulus(seed: int = 3) -> np.ndarray:
     return make_natural_movie(N_FRAMES, seed)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _movies() -> None:
+    load_stimulus()
+    load_stimulus(4)
+
+
 def measure(name: str, movie: np.ndarray, stimulus: np.ndarray | None = None):
     """Return the metric of a movie that is measured hop by hop."""
     stimulus = load_stimulus() if stimulus is None else stimulus
