@@ -25,7 +25,7 @@ def flicker(tmp_path, monkeypatch):
     (tmp_path / "flicker.py").write_text(neurons)
     monkeypatch.syspath_prepend(tmp_path)
     entry = entry.replace("rtrecon.simulate.subjects.flicker", "flicker")
-    (new,) = eval(f"[{entry}]", {"SubjectKind": registry.SubjectKind})
+    new = eval(entry, {"SubjectKind": registry.SubjectKind})
     monkeypatch.setattr(registry, "SUBJECTS", (*registry.SUBJECTS, new))
     yield
     sys.modules.pop("flicker", None)
