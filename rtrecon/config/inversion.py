@@ -59,6 +59,12 @@ class InversionSettings(Section):
         "that calibration stored in the checkpoint",
         examples=[1.0],
     )
+    prior: Literal["auto", "movies", "decoder"] = Field(
+        "auto",
+        description="what the movie is expected to be before the encoder is inverted; "
+        "'movies' = like natural movies; 'decoder' = like the estimate of the "
+        "checkpoint's linear decoder; 'auto' = 'decoder' if the checkpoint has one",
+    )
     adaptive_prior: bool = Field(
         True,
         description="adapt the contrast of the prior to the stimulus; false = keep "

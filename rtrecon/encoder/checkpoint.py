@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from rtrecon.encoder.activity_decoder import ActivityDecoder
 from rtrecon.encoder.card import (
     FORMAT_VERSION,
     MASK_KEYS,
@@ -44,7 +45,24 @@ _CALIBRATION_KEYS = (
     "innovation_power",
 )
 # Half precision halves the file and does not change what the inversion finds.
-_HALF_PRECISION_KEYS = ("encoder.spatial_filters", "identifiability")
+_HALF_PRECISION_KEYS = (
+    "encoder.spatial_filters",
+    "identifiability",
+    "decoder.projection",
+    "decoder.weights",
+    "decoder.components",
+)
+_DECODER_KEYS = (
+    "activity_mean",
+    "projection",
+    "weights",
+    "components",
+    "offset",
+    "residual_variance",
+    "residual_ar",
+    "innovation_power",
+)
+_DECODER_WEIGHT_KEY = "decoder_data_weight"  # in the metadata
 
 
 @dataclass(frozen=True)
@@ -82,12 +100,16 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What `rtrecon train` or `rtrecon adapt` makes and the inversion needs; frozen."""
+    """What `rtrecon train` or `rtrecon adapt` makes and the inversion needs; frozen.
+
+    decoder: None in checkpoints that have no decoder.
+    """
 
     card: Card
     encoder: CompactEncoder | LiveDwiseNeuro
     prior: Prior
     calibration: Calibration
+    decoder: ActivityDecoder | None = None
 
     def require_compact(self) -> CompactEncoder:
         """Return its compact encoder; CheckpointError if it is a DwiseNeuro."""
@@ -109,6 +131,9 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         f"masks.{k}": torch.from_numpy(getattr(card.rois, k)) for k in MASK_KEYS
     }
     tensors["mean_image"] = torch.from_numpy(card.mean_image)
+    decoder = checkpoint.decoder
+    if decoder is not None:
+        tensors |= {f"decoder.{k}": getattr(decoder, k) for k in _DECODER_KEYS}
     for key in tensors.keys() & _HALF_PRECISION_KEYS:
         tensors[key] = tensors[key].half()
     metadata = {
@@ -116,6 +141,8 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "format": FORMAT_VERSION,
         "data_weight": calibration.data_weight,
     }
+    if decoder is not None:
+        metadata[_DECODER_WEIGHT_KEY] = decoder.data_weight
     prepare_output_path(card.path)
     write_tensors(card.path, tensors, {"rtrecon": json.dumps(metadata)})
 
@@ -133,10 +160,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
             **{key: tensors[key] for key in _CALIBRATION_KEYS},
             data_weight=float(card.metadata["data_weight"]),
         )
+        decoder = _build_decoder(card, tensors)
         weights = select_by_prefix("encoder.", tensors)
         if external is None:
             compact = _build_compact(card, weights)
-            return Checkpoint(card, compact, prior, calibration)
+            return Checkpoint(card, compact, prior, calibration, decoder)
         fit = RecordingFit(
             calibration.behavior_mean, calibration.behavior_sd, **weights
         )
@@ -149,13 +177,23 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ) from None
     dwiseneuro = open_external_encoder(card, external)
     encoder = LiveDwiseNeuro(dwiseneuro, fit, external.stride_frames)
-    return Checkpoint(card, encoder, prior, calibration)
+    return Checkpoint(card, encoder, prior, calibration, decoder)
 
 
 def _build_compact(card: Card, weights: dict[str, Tensor]) -> CompactEncoder:
     encoder = CompactEncoder(make_dct_basis().n_coef, len(card.rois))
     encoder.load_state_dict(weights)
     return encoder.requires_grad_(False)
+
+
+def _build_decoder(card: Card, tensors: dict[str, Tensor]) -> ActivityDecoder | None:
+    weights = select_by_prefix("decoder.", tensors)
+    if not weights:
+        return None
+    data_weight = float(card.metadata[_DECODER_WEIGHT_KEY])
+    decoder = ActivityDecoder(**weights, data_weight=data_weight)
+    decoder.require_shapes(len(card.rois), make_dct_basis().n_coef)
+    return decoder
 
 
 def _to_float32(tensor: Tensor) -> Tensor:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rtrecon.encoder.window_prior import WindowPrior
+
 AR_LIMITS = (0.0, 0.995)
 MAX_LAG_FRAMES = 36  # lags that the fit looks at: about a live window
 _N_CANDIDATES = 1000
-_INITIAL_ERROR_FRACTION = 0.5  # of each coefficient's s.d., until errors are measured
+INITIAL_ERROR_FRACTION = 0.5  # of each coefficient's s.d., until errors are measured
 
 
 @dataclass(frozen=True)
@@ -38,25 +40,20 @@ class Prior:
         """(n_coef,) stationary variance."""
         return self.innovation_sd**2 / (1 - self.ar_coefficient**2)
 
-    def generate_frames(self, innovations: Tensor, previous_frame: Tensor) -> Tensor:
-        """Return frames (T, n_coef) from innovations (1 + T, n_coef).
-
-        The first row of innovations moves `previous_frame` by as much as it is
-        uncertain; each other row drives one frame.
-        """
-        first = previous_frame - self.mean + self.frame_error_sd * innovations[0]
-        frames = innovations[1:] * self.innovation_sd
-        frames = torch.cat(
-            [torch.addcmul(frames[:1], self.ar_coefficient, first), frames[1:]]
+    def for_window(self, n_frames: int) -> WindowPrior:
+        """Return the same prior for each frame of a window."""
+        return WindowPrior(
+            previous_mean=self.mean,
+            mean=self.mean.expand(n_frames, -1),
+            ar_coefficient=self.ar_coefficient,
+            innovation_sd=self.innovation_sd.expand(n_frames, -1),
+            frame_error_sd=self.frame_error_sd,
         )
-        # Strides double: six steps for a live window, where a loop would launch one GPU
-        # kernel per frame. After each, a frame holds twice as many earlier innovations.
-        stride, decay = 1, self.ar_coefficient
-        while stride < len(frames):
-            delayed = torch.addcmul(frames[stride:], decay, frames[:-stride])
-            frames = torch.cat([frames[:stride], delayed])
-            stride, decay = 2 * stride, decay.square()
-        return frames + self.mean
+
+    def generate_frames(self, innovations: Tensor, previous_frame: Tensor) -> Tensor:
+        """Return frames (T, n_coef), see `WindowPrior.generate_frames`."""
+        window = self.for_window(len(innovations) - 1)
+        return window.generate_frames(innovations, previous_frame)
 
 
 def fit_prior(
@@ -71,16 +68,23 @@ def fit_prior(
     n_clips = len(coef) // clip_frames
     clips = coef[: n_clips * clip_frames].reshape(n_clips, clip_frames, -1)
     mean = clips.mean((0, 1))
-    correlation, variance = _compute_autocorrelation(clips - mean, max_lag_frames)
+    ar_coefficient, variance = fit_autoregression(clips - mean, max_lag_frames)
+    innovation_sd = (variance * (1 - ar_coefficient**2)).sqrt()
+    frame_error_sd = INITIAL_ERROR_FRACTION * variance.sqrt()
+    return Prior(mean, ar_coefficient, innovation_sd, frame_error_sd)
+
+
+def fit_autoregression(
+    clips: Tensor, max_lag_frames: int = MAX_LAG_FRAMES
+) -> tuple[Tensor, Tensor]:
+    """Return rho and variance, (n_coef,) each, of clips (clips, T, n_coef) about 0."""
+    correlation, variance = _compute_autocorrelation(clips, max_lag_frames)
     lags = torch.arange(1, 1 + len(correlation))
     candidates = torch.linspace(*AR_LIMITS, _N_CANDIDATES)
     powers = candidates[:, None] ** lags
     # Sum over lags of (powers - correlation)^2, without the term that rho leaves alone.
     misfit = powers.square().sum(1)[:, None] - 2 * powers @ correlation
-    ar_coefficient = candidates[misfit.argmin(0)]
-    innovation_sd = (variance * (1 - ar_coefficient**2)).sqrt()
-    frame_error_sd = _INITIAL_ERROR_FRACTION * variance.sqrt()
-    return Prior(mean, ar_coefficient, innovation_sd, frame_error_sd)
+    return candidates[misfit.argmin(0)], variance
 
 
 def _compute_autocorrelation(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import EPSILON, MEMORY_FRAMES, CompactEncoder
+from rtrecon.encoder.window_prior import WindowPrior
 from rtrecon.inversion import kernels
 from rtrecon.inversion.objective import InverseProblem
 
@@ -40,19 +41,10 @@ class FusedObjective:
 
     def _arrange_constants(self, problem: InverseProblem) -> None:
         """Copy all frozen parameters into the memory layout in which they are read."""
-        encoder, prior = problem.encoder, problem.prior
+        encoder = problem.encoder
         assert isinstance(encoder, CompactEncoder)  # the kernels compute no other
         n = encoder.n_neurons
         self._encoder = encoder
-        self._prior = tuple(
-            part.numpy()
-            for part in (
-                prior.mean,
-                prior.ar_coefficient,
-                prior.innovation_sd,
-                prior.frame_error_sd,
-            )
-        )
         # The two filters of a neuron lie side by side. The forward and the backward
         # product are each fastest with a layout of their own, and so are the taps.
         filters = encoder.spatial_filters.view(2, n, -1).transpose(0, 1)
@@ -70,10 +62,18 @@ class FusedObjective:
         self._baseline_activity = encoder.baseline_activity()[:, None]
         self._weight = problem.weight[:, None]
 
-    def set_window(self, past: Tensor, activity: Tensor, behavior: Tensor) -> None:
-        """Set the window's data; see `Objective.set_window`."""
+    def set_window(
+        self, past: Tensor, activity: Tensor, behavior: Tensor, prior: WindowPrior
+    ) -> None:
+        """Set the window's data and prior; see `Objective.set_window`."""
         activity = _transpose_contiguous(activity)
-        self._last_past_frame = past[-1].numpy()
+        self._before = (past[-1] - prior.previous_mean).numpy()
+        self._prior = (
+            _transpose_contiguous(prior.mean).numpy(),
+            prior.ar_coefficient.numpy(),
+            _transpose_contiguous(prior.innovation_sd).numpy(),
+            prior.frame_error_sd.numpy(),
+        )
         self._filtered[:, :_PAST_FRAMES] = self._filters @ past.T
         frames = slice(self._n_frames)
         log_gain = self._encoder.compute_log_gain(behavior[-self._n_frames :])
@@ -99,8 +99,8 @@ class FusedObjective:
 
     def _compute_drive(self, z: Tensor) -> None:
         """Fill `_drive` with what the movie of z causes."""
-        frames, past = self._frames.numpy(), self._last_past_frame
-        kernels.unroll_frames(z.numpy(), past, self._prior, frames)
+        frames = self._frames.numpy()
+        kernels.unroll_frames(z.numpy(), self._before, self._prior, frames)
         torch.mm(self._filters, self._frames, out=self._filtered[:, _PAST_FRAMES:])
         kernels.compute_drive(
             _view_by_filter(self._filtered),

@@ -24,17 +24,18 @@ _FLOOR, _ZERO = np.float32(EPSILON), np.float32(0)  # doubles would halve the sp
 def unroll_frames(
     z: Array, before: Array, prior: tuple[Array, ...], frames: Array
 ) -> None:
-    """Fill frames (C, T) as `Prior.generate_frames` does.
+    """Fill frames (C, T) as `WindowPrior.generate_frames` does.
 
-    z: (1 + T, C) innovations. before: (C,) the frame before the window. prior: mean,
-    AR coefficient, innovation s.d., frame error s.d., (C,) each.
+    z: (1 + T, C) innovations. before: (C,) the frame before the window, less its mean.
+    prior: mean (C, T), AR coefficient (C,), innovation s.d. (C, T) and frame error s.d.
+    (C,).
     """
     mean, ar, innovation_sd, error_sd = prior
-    for c in range(len(mean)):
-        state = before[c] - mean[c] + error_sd[c] * z[0, c]
+    for c in range(len(ar)):
+        state = before[c] + error_sd[c] * z[0, c]
         for t in range(len(z) - 1):
-            state = ar[c] * state + innovation_sd[c] * z[t + 1, c]
-            frames[c, t] = mean[c] + state
+            state = ar[c] * state + innovation_sd[c, t] * z[t + 1, c]
+            frames[c, t] = mean[c, t] + state
 
 
 @jit_summing_kernel
@@ -47,7 +48,7 @@ def backpropagate_frames(
         state = _ZERO
         for t in range(len(by_z) - 2, -1, -1):
             state = ar[c] * state + by_frame[c, t]
-            by_z[t + 1, c] += innovation_sd[c] * state
+            by_z[t + 1, c] += innovation_sd[c, t] * state
         by_z[0, c] += error_sd[c] * ar[c] * state
 
 

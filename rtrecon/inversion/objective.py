@@ -13,15 +13,20 @@ import torch
 from torch import Tensor
 
 from rtrecon.config import InversionSettings
+from rtrecon.core.errors import UserError
+from rtrecon.encoder.activity_decoder import ActivityDecoder
 from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.device_memory import ignore_notice, retry_on_oom
 from rtrecon.encoder.prior import Prior
+from rtrecon.encoder.window_prior import WindowPrior
 
 
 @dataclass(frozen=True)
 class InverseProblem:
     """An encoder to invert, its prior, and the weight of each neuron; all frozen.
+
+    decoder: its estimate is the prior's mean; None leaves the prior of movies alone.
 
     weight: (n,) >= 0, data weight / dispersion; 0 ignores the neuron.
     innovation_power: (C,) mean square of the innovations that are found for movies, see
@@ -32,17 +37,23 @@ class InverseProblem:
     prior: Prior
     weight: Tensor
     innovation_power: Tensor | None = None
+    decoder: ActivityDecoder | None = None
 
     @classmethod
     def from_checkpoint(
         cls, checkpoint: Checkpoint, settings: InversionSettings
     ) -> InverseProblem:
-        """Return a checkpoint's problem on the device that the settings name."""
+        """Return a checkpoint's problem on the device that the settings name.
+
+        UserError where they ask for a decoder that the checkpoint does not have.
+        """
         calibration = checkpoint.calibration
-        data_weight = settings.data_weight or calibration.data_weight
-        power = calibration.innovation_power if settings.adaptive_prior else None
+        decoder = _choose_decoder(checkpoint, settings)
+        fitted = calibration if decoder is None else decoder
+        data_weight = settings.data_weight or fitted.data_weight
+        power = fitted.innovation_power if settings.adaptive_prior else None
         weight = data_weight / calibration.dispersion
-        problem = cls(checkpoint.encoder, checkpoint.prior, weight, power)
+        problem = cls(checkpoint.encoder, checkpoint.prior, weight, power, decoder)
         return problem.to(settings.device)
 
     @property
@@ -58,7 +69,19 @@ class InverseProblem:
         encoder = self.encoder.to(torch.device(device))
         power = self.innovation_power
         power = None if power is None else power.to(device)
-        return InverseProblem(encoder, prior, self.weight.to(device), power)
+        weight = self.weight.to(device)
+        return InverseProblem(encoder, prior, weight, power, self.decoder)
+
+
+def _choose_decoder(
+    checkpoint: Checkpoint, settings: InversionSettings
+) -> ActivityDecoder | None:
+    if settings.prior == "decoder" and checkpoint.decoder is None:
+        raise UserError(
+            f"inversion.prior = 'decoder', but checkpoint {checkpoint.card.path} has "
+            "no decoder; train it anew, or set inversion.prior = 'auto'"
+        )
+    return None if settings.prior == "movies" else checkpoint.decoder
 
 
 class Objective:
@@ -73,16 +96,18 @@ class Objective:
     def __init__(
         self, problem: InverseProblem, notify: Callable[[str], object] = ignore_notice
     ) -> None:
-        self._encoder, self._prior = problem.encoder, problem.prior
-        self._weight, self._notify = problem.weight, notify
+        self._encoder, self._notify = problem.encoder, notify
+        self._weight = problem.weight
 
-    def set_window(self, past: Tensor, activity: Tensor, behavior: Tensor) -> None:
-        """Set the window's data, and the movie before it.
+    def set_window(
+        self, past: Tensor, activity: Tensor, behavior: Tensor, prior: WindowPrior
+    ) -> None:
+        """Set the window's data, its prior, and the movie before it.
 
         past: (past_frames, C) frames before the window. activity: (T, n), NaN where
         missing. behavior: (past_frames + T, 4), see `LiveEncoder.predict`.
         """
-        self._past = past
+        self._past, self._prior = past, prior
         self._is_recorded = torch.isfinite(activity)
         self._recorded = torch.where(self._is_recorded, activity, 0.0)
         self._behavior = behavior

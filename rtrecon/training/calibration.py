@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,19 +13,24 @@ from torch import Tensor
 from rtrecon.config import InversionSettings
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
+from rtrecon.encoder.activity_decoder import ActivityDecoder
 from rtrecon.encoder.base import LiveEncoder
-from rtrecon.encoder.checkpoint import Calibration
+from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
 from rtrecon.encoder.prior import Prior
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.live.prior_precision import accumulate_power
 from rtrecon.inversion.objective import InverseProblem
+from rtrecon.metrics.similarity import video_correlation
 from rtrecon.training.compact.encoder_data import EncoderData
+from rtrecon.training.decoder_fit import choose_missing_neurons, decode_movie
 from rtrecon.training.score import estimate_dispersion
 from rtrecon.training.training_data import TrainingData
 
 DATA_WEIGHTS = (0.125, 0.25, 0.5, 1.0)
+# About the decoder's estimate: the same activity has spoken there already.
+DECODER_DATA_WEIGHTS = (0.06, 0.125, 0.25, 0.5)
 _MAX_FRAMES = 900
 _STEPS_PER_HOP = 6  # about what a live inversion has time for
 
@@ -41,24 +46,85 @@ def calibrate_inversion(
     The best has the highest correlation of reconstructed with shown pixels.
     """
     variance_per_mean = estimate_dispersion(encoder, data.validation)
-    clips = data.validation.slice_frames(0, _MAX_FRAMES)
-    trials: list[tuple[float, float, _InversionResult]] = []
-    for count, data_weight in enumerate(DATA_WEIGHTS):
-        problem = InverseProblem(encoder, prior, data_weight / variance_per_mean)
-        label = f"data weight {data_weight}"
-        report_share = partial(_report_share, on_progress, count, label)
-        result = _invert_clips(problem, clips, report_share)
-        trials.append((result.r, data_weight, result))
-        report_share(1.0, f": pixel r {result.r:.3f}")
-    _, data_weight, best = max(trials, key=lambda each: each[0])
+    problem = InverseProblem(encoder, prior, 1 / variance_per_mean)
+    report = partial(on_progress, "calibrating")
+    best = _try_data_weights(problem, data, DATA_WEIGHTS, report)
     return Calibration(
         dispersion=variance_per_mean,
         behavior_mean=data.behavior_mean,
         behavior_sd=data.behavior_sd,
         identifiability=torch.from_numpy(best.explained_variance()),
         innovation_power=best.innovation_power,
-        data_weight=data_weight,
+        data_weight=best.data_weight,
     )
+
+
+def calibrate_decoder(
+    checkpoint: Checkpoint,
+    decoder: ActivityDecoder,
+    data: TrainingData,
+    on_progress: ProgressCallback,
+) -> Checkpoint:
+    """Return the checkpoint with a decoder, calibrated for inversions about it.
+
+    A random tenth of the neurons is held out, as in a session. The metadata say how
+    well the decoder alone and the inversion find the movie of the validation clips.
+    """
+    calibration = checkpoint.calibration
+    is_used = ~choose_missing_neurons(len(calibration.dispersion))
+    problem = InverseProblem(
+        checkpoint.encoder,
+        checkpoint.prior,
+        is_used / calibration.dispersion,
+        decoder=decoder,
+    )
+    report = partial(on_progress, "calibrating the decoder")
+    best = _try_data_weights(problem, data, DECODER_DATA_WEIGHTS, report)
+    identifiability = torch.from_numpy(best.explained_variance())
+    pixel_r = {
+        "decoder": round(_score_decoder(decoder, data), 4),
+        "inversion": round(best.r, 4),
+    }
+    card = checkpoint.card
+    metadata = {**card.metadata, "validation_pixel_r": pixel_r}
+    return replace(
+        checkpoint,
+        card=replace(card, metadata=metadata),
+        calibration=replace(calibration, identifiability=identifiability),
+        decoder=replace(
+            decoder,
+            innovation_power=best.innovation_power,
+            data_weight=best.data_weight,
+        ),
+    )
+
+
+def _score_decoder(decoder: ActivityDecoder, data: TrainingData) -> float:
+    """Return pixel r of the decoder's estimate alone, of the frames that count."""
+    clips = data.validation.slice_frames(0, _MAX_FRAMES)
+    n_frames = len(clips) - InversionSettings().window_frames
+    frames, basis = slice(MEMORY_FRAMES, n_frames), make_dct_basis()
+    decoded, shown = decode_movie(decoder, clips)[frames], clips.coef[frames]
+    return video_correlation(basis.to_pixels(decoded), basis.to_pixels(shown))
+
+
+def _try_data_weights(
+    problem: InverseProblem,
+    data: TrainingData,
+    data_weights: Sequence[float],
+    report: Callable[[float, str], None],
+) -> _InversionResult:
+    """Return the best result; problem: with the data weight 1."""
+    clips = data.validation.slice_frames(0, _MAX_FRAMES)
+    results: list[_InversionResult] = []
+    for count, data_weight in enumerate(data_weights):
+        weighted = replace(problem, weight=data_weight * problem.weight)
+        parts = count, len(data_weights), f"data weight {data_weight}"
+        report_share = partial(_report_share, report, parts)
+        result = _invert_clips(weighted, clips, report_share)
+        results.append(replace(result, data_weight=data_weight))
+        report_share(1.0, f": pixel r {result.r:.3f}")
+    return max(results, key=lambda result: result.r)
 
 
 @dataclass(frozen=True)
@@ -66,12 +132,13 @@ class _InversionResult:
     """Outcome of one inversion.
 
     stimulus, reconstruction: (T, 36, 64). innovation_power: (n_coef,) mean square of
-    the innovations found.
+    the innovations found. data_weight: that it was found with.
     """
 
     stimulus: Array
     reconstruction: Array
     innovation_power: Tensor
+    data_weight: float = 1.0
 
     @property
     def r(self) -> float:
@@ -108,10 +175,11 @@ def _invert_clips(
 
 
 def _report_share(
-    on_progress: ProgressCallback,
-    count: int,
-    label: str,
+    report: Callable[[float, str], None],
+    parts: tuple[int, int, str],
     share: float,
     result: str = "",
 ) -> None:
-    on_progress("calibrating", (count + share) / len(DATA_WEIGHTS), label + result)
+    """Report a share of one part; parts: its number, how many, and its name."""
+    count, n_parts, label = parts
+    report((count + share) / n_parts, label + result)

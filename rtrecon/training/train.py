@@ -14,9 +14,10 @@ from rtrecon.encoder.card import FORMAT_VERSION, Card, prepare_output_path
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rtrecon.encoder.prior import fit_prior
 from rtrecon.inversion.device import limit_threads
-from rtrecon.training.calibration import calibrate_inversion
+from rtrecon.training.calibration import calibrate_decoder, calibrate_inversion
 from rtrecon.training.compact import fit
 from rtrecon.training.compact.core import extract_core
+from rtrecon.training.decoder_fit import fit_activity_decoder
 from rtrecon.training.distributed import SINGLE_PROCESS, DistributedContext
 from rtrecon.training.report import TrainingScores, write_report
 from rtrecon.training.score import average_correlation, compute_correlation
@@ -74,6 +75,8 @@ def train_encoder(
     prior = known.prior if known else fit_prior(data.prior_clips, data.clip_frames)
     with limit_threads(fitted.encoder):
         calibration = calibrate_inversion(fitted.encoder, prior, data, on_progress)
+        on_progress("calibrating the decoder", 0.0, "fitting it")
+        decoder = fit_activity_decoder(data, prior)
     r = compute_correlation(fitted.encoder, data.validation)
     scores = TrainingScores(fitted.history, r, data.ceiling, tuple(reporter.notices))
     card = Card(
@@ -83,6 +86,8 @@ def train_encoder(
         metadata=_make_metadata(data, scores, options),
     )
     checkpoint = Checkpoint(card, fitted.encoder, prior, calibration)
+    with limit_threads(fitted.encoder):
+        checkpoint = calibrate_decoder(checkpoint, decoder, data, on_progress)
     save_checkpoint(checkpoint)
     write_report(path, scores)
     training_state_path(path).unlink(missing_ok=True)

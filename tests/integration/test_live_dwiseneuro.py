@@ -143,11 +143,12 @@ def test_every_behavior_signal_reaches_the_encoder(place):
 
 @pytest.fixture
 def window():
-    """Past (PAST, C), activity, behaviour; z for it."""
+    """Past (PAST, C), activity, behaviour and prior; z for it."""
     n_frames = PAST + WINDOW
     activity = world.make_activity(n_frames).clone()
     activity[3, ::2] = torch.nan
-    given = world.make_movie(n_frames)[:PAST], activity, world.make_behavior(n_frames)
+    past, behavior = world.make_movie(n_frames)[:PAST], world.make_behavior(n_frames)
+    given = past, activity, behavior, world.make_prior().for_window(WINDOW)
     generator = torch.Generator().manual_seed(5)
     return given, 0.3 * torch.randn(1 + WINDOW, LOW.n_coef, generator=generator)
 
@@ -159,7 +160,7 @@ def objective(encoder, window) -> Objective:
 
 
 def test_objective_and_gradient_follow_the_definition(window):
-    (past, activity, behavior), z = window
+    (past, activity, behavior, _), z = window
     z = z.requires_grad_(True)
     frames = torch.cat([past, world.make_prior().generate_frames(z, past[-1])])
     video, told = (

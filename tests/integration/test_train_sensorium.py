@@ -44,6 +44,7 @@ def _calibrate_quickly():
     """Calibrate with one data weight and few steps; no test here checks the result."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
+        patch.setattr(calibration, "DECODER_DATA_WEIGHTS", (0.25,))
         patch.setattr(calibration, "_STEPS_PER_HOP", 2)
         yield
 

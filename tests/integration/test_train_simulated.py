@@ -16,7 +16,7 @@ from rtrecon.simulate.imaged_mouse import ImagedMouseOptions
 from rtrecon.simulate.movie import RATE_HZ
 from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.training import SimulatedTraining, train_on_simulation
-from rtrecon.training.calibration import DATA_WEIGHTS
+from rtrecon.training.calibration import DATA_WEIGHTS, DECODER_DATA_WEIGHTS
 from rtrecon.training.compact import fit
 from rtrecon.training.compact.encoder_data import EncoderData
 from rtrecon.training.score import compute_correlation, correlate_columns
@@ -116,6 +116,7 @@ def test_activity_is_aligned_with_spikes(new):
 def test_calibration_values_are_plausible(checkpoint):
     calibration = checkpoint.calibration
     assert calibration.data_weight in DATA_WEIGHTS
+    assert checkpoint.decoder.data_weight in DECODER_DATA_WEIGHTS
     assert (calibration.dispersion > 0).all()
     assert calibration.identifiability.shape == IMAGE_SHAPE
     assert calibration.identifiability.min() >= 0
@@ -129,6 +130,15 @@ def test_calibration_values_are_plausible(checkpoint):
     assert 30 < pupil < 70
     assert 0 <= speed < 10
     assert center == [0, 0]
+
+
+def test_the_decoder_is_calibrated_on_clips_that_it_was_not_fitted_to(checkpoint):
+    decoder, prior = checkpoint.decoder, checkpoint.prior
+    share = decoder.residual_variance.sum(1) / prior.variance.sum()
+    assert share[-1] < share[0]  # later activity helps
+    assert 0 < share[-1] < 1.2
+    found = checkpoint.card.metadata["validation_pixel_r"]
+    assert 0 < found["decoder"] < found["inversion"] < 1
 
 
 def test_behavior_that_was_not_measured_is_reported_and_has_no_gain(checkpoint):
@@ -156,7 +166,13 @@ def test_the_shortest_allowed_session_is_enough(tmp_path):
     assert metadata["simulated"]["minutes"] == SHORTEST_MINUTES
     stages = itertools.groupby(reported, key=lambda word: word[0])
     shares = {stage: [share for _, share, _ in words] for stage, words in stages}
-    assert list(shares) == ["simulating", "imaging", "fitting", "calibrating"]
+    assert list(shares) == [
+        "simulating",
+        "imaging",
+        "fitting",
+        "calibrating",
+        "calibrating the decoder",
+    ]
     for stage, shares_done in shares.items():
         assert shares_done == sorted(shares_done), stage
         assert shares_done[-1] == 1, stage

@@ -18,6 +18,8 @@ from torch import Tensor
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import CompactEncoder
 from rtrecon.encoder.dct_basis import DctBasis, make_dct_basis
+from rtrecon.encoder.window_prior import WindowPrior
+from rtrecon.inversion.decoded_prior import DecodedPrior
 from rtrecon.inversion.fused_objective import FusedObjective
 from rtrecon.inversion.live.live_inversion import LiveInversionInputs
 from rtrecon.inversion.live.prior_precision import PriorPrecision
@@ -55,6 +57,7 @@ class MapInversion:
         self._neuron_share, self._lag_share = _evidence_shares(problem)
         self._prior_precision = PriorPrecision(problem)
         self._objective = self._create_objective()
+        self._decoded_prior = _create_decoded_prior(problem, window_frames)
         self._set_window(
             torch.full((window_frames, n), torch.nan),
             torch.zeros(past_frames + window_frames, len(BEHAVIOR)),
@@ -73,6 +76,11 @@ class MapInversion:
         """The window's behaviour (W, 4), z-scored."""
         return self._behavior[-self.window_frames :]
 
+    @property
+    def prior_mean(self) -> Tensor:
+        """The mean of the window's prior (W, n_coef): the decoder's estimate."""
+        return self._prior.mean.cpu()
+
     def push_activity(self, activity: Tensor, behavior: Tensor) -> Tensor:
         """Move the window on by h frames of activity (h, n) and behaviour (h, 4).
 
@@ -90,6 +98,8 @@ class MapInversion:
             torch.cat([anchor, first[1 + hop :], new_first]),
             torch.cat([second[:1], second[1 + hop :], new_second]),
         )
+        if self._decoded_prior is not None:
+            self._decoded_prior.push_activity(activity)
         self._set_window(
             torch.cat([self.activity[hop:], activity]),
             torch.cat([self._behavior[hop:], behavior]),
@@ -150,18 +160,36 @@ class MapInversion:
         return Objective(self.problem, self.notices.append)
 
     def _unroll_movie(self) -> Tensor:
-        return self.problem.prior.generate_frames(self.z, self._past[-1])
+        return self._prior.generate_frames(self.z, self._past[-1])
 
     def _set_window(self, activity: Tensor, behavior: Tensor) -> None:
         self.activity, self._behavior = activity, behavior
         device = self.problem.device
-        self._objective.set_window(self._past, activity.to(device), behavior.to(device))
+        self._prior = self._compute_prior().to(device)
+        self._objective.set_window(
+            self._past, activity.to(device), behavior.to(device), self._prior
+        )
+
+    def _compute_prior(self) -> WindowPrior:
+        if self._decoded_prior is None:
+            return self.problem.prior.for_window(self.window_frames)
+        return self._decoded_prior.window_prior()
 
     def _draw_innovations(self, n_frames: int) -> Tensor:
         """Return innovations (n_frames, C) so small that they hardly move the movie."""
         shape = n_frames, len(self.problem.prior.mean)
         noise = torch.randn(shape, generator=self._generator)
         return noise.mul_(_INITIAL_SD).to(self.problem.device)
+
+
+def _create_decoded_prior(
+    problem: InverseProblem, window_frames: int
+) -> DecodedPrior | None:
+    """Return the decoder's prior without neurons of weight 0, or None."""
+    if problem.decoder is None:
+        return None
+    used = problem.weight.cpu() > 0
+    return DecodedPrior(problem.decoder, problem.prior, used, window_frames)
 
 
 @functools.cache

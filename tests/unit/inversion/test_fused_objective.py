@@ -9,6 +9,7 @@ import torch
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.encoder.prior import Prior
+from rtrecon.encoder.window_prior import WindowPrior
 from rtrecon.inversion.fused_objective import FusedObjective
 from rtrecon.inversion.objective import InverseProblem, Objective
 from rtrecon.protocol.behavior import BEHAVIOR
@@ -34,7 +35,14 @@ def world(n, n_frames, n_coef, seed):
     prior = Prior(torch.randn(n_coef), rho, 0.5 * q, doubt)
     past = torch.randn(MEMORY_FRAMES - 1, n_coef)
     behavior = torch.randn(n_frames, len(BEHAVIOR))
-    window = past, 3 * torch.rand(n_frames, n), behavior
+    moving_prior = WindowPrior(
+        previous_mean=torch.randn(n_coef),
+        mean=torch.randn(n_frames, n_coef),
+        ar_coefficient=rho,
+        innovation_sd=torch.rand(n_frames, n_coef),
+        frame_error_sd=doubt,
+    )
+    window = past, 3 * torch.rand(n_frames, n), behavior, moving_prior
     return InverseProblem(encoder, prior, 2 * torch.rand(n)), window
 
 
@@ -121,10 +129,10 @@ def losses(activity, weight):
 
 @pytest.mark.parametrize("which", range(7))
 def test_missing_activity_and_neurons_of_weight_zero_do_not_count(which):
-    problem, (past, activity, behavior) = world(60, 24, 64, seed=0)
+    problem, (past, activity, behavior, moving_prior) = world(60, 24, 64, seed=0)
     name, activity, weight = list(losses(activity, problem.weight))[which]
     problem = InverseProblem(problem.encoder, problem.prior, weight)
-    window = past, activity, behavior
+    window = past, activity, behavior, moving_prior
     reference, fused = both(problem, window)
     z = innovations(problem, window)
     (expected, expected_slope), (value, slope) = (
