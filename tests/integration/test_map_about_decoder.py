@@ -68,7 +68,7 @@ def test_the_settings_choose_the_prior(checkpoint):
         make_problem(world.make_checkpoint(), prior="decoder")
 
 
-def test_a_checkpoint_keeps_its_decoder(checkpoint, tmp_path):
+def test_a_checkpoint_stores_its_decoder(checkpoint, tmp_path):
     path = tmp_path / "hybrid.safetensors"
     save_checkpoint(replace(checkpoint, card=replace(checkpoint.card, path=path)))
     found = load_checkpoint(path).decoder
