@@ -162,6 +162,8 @@ def train(
         notify(f"{out} written: {len(made.card.rois)} neurons")
         for sentence in training.assess_encoder(made.card.metadata):
             notify(sentence)
+        if made.decoder is not None:
+            notify(training.assess_decoder(made.decoder))
 
 
 def _refuse_simulation_options(**options: object) -> None:

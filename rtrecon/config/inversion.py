@@ -63,7 +63,8 @@ class InversionSettings(Section):
         "auto",
         description="what the movie is expected to be before the encoder is inverted; "
         "'movies' = like natural movies; 'decoder' = like the estimate of the "
-        "checkpoint's linear decoder; 'auto' = 'decoder' if the checkpoint has one",
+        "checkpoint's linear decoder; 'auto' = 'decoder' if the checkpoint has one "
+        "that made validation movies better by 0.02",
     )
     adaptive_prior: bool = Field(
         True,

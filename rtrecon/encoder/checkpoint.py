@@ -62,7 +62,6 @@ _DECODER_KEYS = (
     "residual_ar",
     "innovation_power",
 )
-_DECODER_WEIGHT_KEY = "decoder_data_weight"  # in the metadata
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,10 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "data_weight": calibration.data_weight,
     }
     if decoder is not None:
-        metadata[_DECODER_WEIGHT_KEY] = decoder.data_weight
+        metadata["decoder"] = {
+            "data_weight": decoder.data_weight,
+            "gain": decoder.gain,
+        }
     prepare_output_path(card.path)
     write_tensors(card.path, tensors, {"rtrecon": json.dumps(metadata)})
 
@@ -190,8 +192,12 @@ def _build_decoder(card: Card, tensors: dict[str, Tensor]) -> ActivityDecoder | 
     weights = select_by_prefix("decoder.", tensors)
     if not weights:
         return None
-    data_weight = float(card.metadata[_DECODER_WEIGHT_KEY])
-    decoder = ActivityDecoder(**weights, data_weight=data_weight)
+    stored = card.metadata["decoder"]
+    decoder = ActivityDecoder(
+        **weights,
+        data_weight=float(stored["data_weight"]),
+        gain=float(stored["gain"]),
+    )
     decoder.require_shapes(len(card.rois), make_dct_basis().n_coef)
     return decoder
 

@@ -76,12 +76,15 @@ class InverseProblem:
 def _choose_decoder(
     checkpoint: Checkpoint, settings: InversionSettings
 ) -> ActivityDecoder | None:
-    if settings.prior == "decoder" and checkpoint.decoder is None:
+    decoder = checkpoint.decoder
+    if settings.prior == "decoder" and decoder is None:
         raise UserError(
             f"inversion.prior = 'decoder', but checkpoint {checkpoint.card.path} has "
             "no decoder; train it anew, or set inversion.prior = 'auto'"
         )
-    return None if settings.prior == "movies" else checkpoint.decoder
+    if settings.prior == "auto" and decoder is not None and not decoder.is_helpful:
+        return None
+    return None if settings.prior == "movies" else decoder
 
 
 class Objective:

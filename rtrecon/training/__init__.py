@@ -1,6 +1,6 @@
 """Training of encoders: from simulated, recorded or Sensorium data to a checkpoint."""
 
-from rtrecon.training.assessment import assess_encoder
+from rtrecon.training.assessment import assess_decoder, assess_encoder
 from rtrecon.training.distributed import join_process_group
 from rtrecon.training.recorded import train_on_session
 from rtrecon.training.sensorium import train_on_sensorium
@@ -20,6 +20,7 @@ __all__ = [
     "SimulatedTraining",
     "TrainingOptions",
     "acquire_session",
+    "assess_decoder",
     "assess_encoder",
     "join_process_group",
     "train_on_acquired",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rtrecon.encoder.activity_decoder import ActivityDecoder
+
 # Of mean r on clips that training did not see. Below the first, the activity does not
 # follow the movie at all; below the second, a reconstruction is blurred.
 _MIN_RELATED_R, _MIN_GOOD_R = 0.03, 0.1
@@ -14,6 +16,17 @@ _CAUSES = (
     "activity), the masks (they do not lie on these neurons), or the screen (it was "
     "off, covered or showed something else)"
 )
+
+
+def assess_decoder(decoder: ActivityDecoder) -> str:
+    """Return a sentence on whether the live inversion will use a new decoder."""
+    found = (
+        f"the linear decoder changes the pixel correlation of live movies by "
+        f"{decoder.gain:+.3f} on clips that training did not see"
+    )
+    if decoder.is_helpful:
+        return f"{found}: the inversion uses it (inversion.prior = 'auto')"
+    return f"{found}: the inversion does not use it, unless inversion.prior = 'decoder'"
 
 
 def assess_encoder(metadata: dict[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from rtrecon.encoder.prior import Prior
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.live.prior_precision import accumulate_power
 from rtrecon.inversion.objective import InverseProblem
+from rtrecon.metrics.running_correlation import RunningVideoCorrelation
 from rtrecon.metrics.similarity import video_correlation
 from rtrecon.training.compact.encoder_data import EncoderData
 from rtrecon.training.decoder_fit import choose_missing_neurons, decode_movie
@@ -68,7 +69,8 @@ def calibrate_decoder(
     """Return the checkpoint with a decoder, calibrated for inversions about it.
 
     A random tenth of the neurons is held out, as in a session. The metadata say how
-    well the decoder alone and the inversion find the movie of the validation clips.
+    well the decoder alone and the inversions about it and without it find the movie of
+    the validation clips.
     """
     calibration = checkpoint.calibration
     is_used = ~choose_missing_neurons(len(calibration.dispersion))
@@ -80,23 +82,28 @@ def calibrate_decoder(
     )
     report = partial(on_progress, "calibrating the decoder")
     best = _try_data_weights(problem, data, DECODER_DATA_WEIGHTS, report)
-    identifiability = torch.from_numpy(best.explained_variance())
+    data_weights = (calibration.data_weight,)
+    plain = _try_data_weights(
+        replace(problem, decoder=None), data, data_weights, report
+    )
+    calibrated = replace(
+        decoder,
+        innovation_power=best.innovation_power,
+        data_weight=best.data_weight,
+        gain=best.live_r - plain.live_r,
+    )
     pixel_r = {
         "decoder": round(_score_decoder(decoder, data), 4),
         "inversion": round(best.r, 4),
+        "inversion_without_decoder": round(plain.r, 4),
     }
     card = checkpoint.card
     metadata = {**card.metadata, "validation_pixel_r": pixel_r}
-    return replace(
-        checkpoint,
-        card=replace(card, metadata=metadata),
-        calibration=replace(calibration, identifiability=identifiability),
-        decoder=replace(
-            decoder,
-            innovation_power=best.innovation_power,
-            data_weight=best.data_weight,
-        ),
-    )
+    if calibrated.is_helpful:
+        identifiability = torch.from_numpy(best.explained_variance())
+        calibration = replace(calibration, identifiability=identifiability)
+    card = replace(card, metadata=metadata)
+    return replace(checkpoint, card=card, calibration=calibration, decoder=calibrated)
 
 
 def _score_decoder(decoder: ActivityDecoder, data: TrainingData) -> float:
@@ -131,12 +138,14 @@ def _try_data_weights(
 class _InversionResult:
     """Outcome of one inversion.
 
-    stimulus, reconstruction: (T, 36, 64). innovation_power: (n_coef,) mean square of
-    the innovations found. data_weight: that it was found with.
+    stimulus, reconstruction: (T, 36, 64), the final movie. live_r: pixel correlation of
+    all movies that were shown live, frames of all ages together. innovation_power:
+    (n_coef,) mean square of the innovations found. data_weight: that it was found with.
     """
 
     stimulus: Array
     reconstruction: Array
+    live_r: float
     innovation_power: Tensor
     data_weight: float = 1.0
 
@@ -160,6 +169,7 @@ def _invert_clips(
     window, hop = live.window_frames, live.hop_frames
     inverter = MapInversion(problem, window)
     final_frames, powers, basis = list[Tensor](), list[Tensor](), make_dct_basis()
+    live_correlation = RunningVideoCorrelation(window * len(data) // hop)
     for start in range(0, len(data) - hop + 1, hop):
         part = data.slice_frames(start, start + hop)
         final_frames.append(inverter.push_activity(part.activity, part.behavior))
@@ -167,11 +177,16 @@ def _invert_clips(
             inverter.step(step / (_STEPS_PER_HOP - 1))
         frames, squares = accumulate_power(inverter.z, inverter.information_fraction())
         powers.append((squares / frames.clamp_min(1.0)).cpu())
+        if start >= window + MEMORY_FRAMES:
+            shown = data.coef[start + hop - window : start + hop]
+            live_correlation.add_frames(inverter.movie(), basis.to_pixels(shown))
         report_share(start / len(data))
     reconstruction = basis.to_pixels(torch.cat(final_frames)[window + MEMORY_FRAMES :])
     shown = data.coef[MEMORY_FRAMES : MEMORY_FRAMES + len(reconstruction)]
     innovation_power = torch.stack(powers)[window // hop :].mean(0)
-    return _InversionResult(basis.to_pixels(shown), reconstruction, innovation_power)
+    live_r = live_correlation.correlation()
+    stimulus = basis.to_pixels(shown)
+    return _InversionResult(stimulus, reconstruction, live_r, innovation_power)
 
 
 def _report_share(

@@ -66,6 +66,7 @@ def fit_activity_decoder(data: TrainingData, prior: Prior) -> ActivityDecoder:
         residual_ar=prior.ar_coefficient,
         innovation_power=torch.ones(n_coef),
         data_weight=1.0,
+        gain=0.0,
     )
     return _measure_errors(decoder, data.validation)
 

@@ -64,6 +64,9 @@ def test_the_settings_choose_the_prior(checkpoint):
     assert of_movies.decoder is None
     assert of_movies.innovation_power is calibration.innovation_power
     assert make_problem(world.make_checkpoint()).decoder is None
+    unhelpful = replace(checkpoint, decoder=replace(decoder, gain=0.01))
+    assert make_problem(unhelpful).decoder is None
+    assert make_problem(unhelpful, prior="decoder").decoder is unhelpful.decoder
     with pytest.raises(UserError, match="has no decoder; train it anew"):
         make_problem(world.make_checkpoint(), prior="decoder")
 

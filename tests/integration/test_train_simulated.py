@@ -139,6 +139,10 @@ def test_the_decoder_is_calibrated_on_clips_that_it_was_not_fitted_to(checkpoint
     assert 0 < share[-1] < 1.2
     found = checkpoint.card.metadata["validation_pixel_r"]
     assert 0 < found["decoder"] < found["inversion"] < 1
+    assert 0 < found["inversion_without_decoder"] < 1
+    # The stored gain is that of live movies, which differ from the final ones.
+    final_gain = found["inversion"] - found["inversion_without_decoder"]
+    assert final_gain - 0.1 < decoder.gain < final_gain + 0.1
 
 
 def test_behavior_that_was_not_measured_is_reported_and_has_no_gain(checkpoint):

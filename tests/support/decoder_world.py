@@ -29,4 +29,5 @@ def make_decoder(
         residual_ar=torch.full((n_coef,), 0.8),
         innovation_power=torch.full((n_coef,), 0.1),
         data_weight=0.125,
+        gain=0.05,
     )

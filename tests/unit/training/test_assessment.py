@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from rtrecon.training import assess_encoder
+from rtrecon.training import assess_decoder, assess_encoder
+from tests.support.decoder_world import make_decoder
 
 
 def test_an_encoder_near_its_ceiling_is_good_enough():
@@ -30,3 +33,17 @@ def test_r_near_0_is_a_warning_that_names_the_likely_causes(r):
     found, warning = assess_encoder({"validation_r": r, "fraction_of_ceiling": None})
     assert "no movie can be reconstructed" in found
     assert all(cause in warning for cause in ("clock", "masks", "screen", "off"))
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (0.031, "by +0.031 on clips that training did not see: the inversion uses it"),
+        (
+            -0.004,
+            "by -0.004 on clips that training did not see: the inversion does not",
+        ),
+    ],
+)
+def test_training_says_whether_the_decoder_is_used(gain, words):
+    assert words in assess_decoder(replace(make_decoder(), gain=gain))
