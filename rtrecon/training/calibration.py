@@ -80,12 +80,18 @@ def calibrate_decoder(
         is_used / calibration.dispersion,
         decoder=decoder,
     )
-    report = partial(on_progress, "calibrating the decoder")
-    best = _try_data_weights(problem, data, DECODER_DATA_WEIGHTS, report)
+    n_inversions = len(DECODER_DATA_WEIGHTS) + 1
+
+    def report(n_done: int, n_inverted: int, share: float, text: str) -> None:
+        share = (n_done + n_inverted * share) / n_inversions
+        on_progress("calibrating the decoder", share, text)
+
+    report_without = partial(report, 0, 1)
     data_weights = (calibration.data_weight,)
-    plain = _try_data_weights(
-        replace(problem, decoder=None), data, data_weights, report
-    )
+    without = replace(problem, decoder=None)
+    plain = _try_data_weights(without, data, data_weights, report_without)
+    report_with = partial(report, 1, len(DECODER_DATA_WEIGHTS))
+    best = _try_data_weights(problem, data, DECODER_DATA_WEIGHTS, report_with)
     calibrated = replace(
         decoder,
         innovation_power=best.innovation_power,

@@ -105,7 +105,13 @@ def test_a_frozen_sender_is_reported_and_its_session_continues(daemon, tmp_path)
     assert daemon.newest_health().session == session
     assert not daemon.events_named("silence")
     (recording,) = daemon.recordings(session)
-    names = [event.name for event in recording.events]
+    names = list[str]()
+
+    def is_recorded() -> bool:
+        names[:] = [event.name for event in recording.events]
+        return "resumed" in names
+
+    daemon.wait_until(is_recorded)
     assert names.index("stalled") < names.index("resumed")
 
 

@@ -19,13 +19,6 @@ N_MESSAGES = 20
 WAIT_S = 10.0
 
 
-def _wait_until(condition) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
-
-
 def test_closed_daemon_sockets_give_what_arrived_and_refuse_the_rest(tmp_path: Path):
     network = make_small_settings(tmp_path).network
     sockets, context = DaemonSockets.bind_all(network), zmq.Context()
@@ -41,9 +34,8 @@ def test_closed_daemon_sockets_give_what_arrived_and_refuse_the_rest(tmp_path: P
         time.sleep(0.3)  # until the others have arrived, too
         arrived = [parts[0] for parts in sockets.stop_receiving()]
         assert arrived == [str(number).encode() for number in range(N_MESSAGES)]
-        _wait_until(
-            lambda: not sockets.frames.poll(10) and not push.poll(0, zmq.POLLOUT)
-        )
+        while sockets.frames.poll(10) or push.poll(0, zmq.POLLOUT):
+            time.sleep(0.01)
     finally:
         push.close()
         sockets.close()
@@ -59,12 +51,12 @@ def test_all_frames_sent_around_a_stop_are_counted(tmp_path: Path):
         microscope.send_frames(N_TEMPLATE + 20)
         assert daemon.call("stop")["ok"]
         sender = microscope.sender
-        _wait_until(lambda: not sender._monitored.socket.poll(0, zmq.POLLOUT))
+        daemon.wait_until(lambda: not sender._monitored.socket.poll(0, zmq.POLLOUT))
         n_sent, sender.queue_timeout_s = sender.n_sent, 0.0  # it waits no longer
         microscope.send_frames(10)
         daemon.process.wait()
         assert (sender.n_sent, sender.n_dropped) == (n_sent, 10)
-        _wait_until(lambda: daemon.newest_health().state == "stopped")
+        daemon.wait_until(lambda: daemon.newest_health().state == "stopped")
         health = daemon.newest_health()
         balance = balance_frames(health)
     assert health.frames_received == n_sent
