@@ -192,8 +192,7 @@ class Ingest:
     def _accept_frame(self, frame: messages.Frame, lost: int) -> IngestResult:
         self.counts.frames_received += 1
         if self.session_start is None or not self._is_current(frame):
-            self._count_unstarted(frame)
-            return self._refuse("frames of a session that has not started", lost)
+            return self._refuse(self._count_other_session(frame), lost)
         dropped_earlier = self._count_dropped(frame.dropped)
         stream = _stream_of(frame)
         newest = self._newest.get(stream)
@@ -229,14 +228,23 @@ class Ingest:
         counts.frames_dropped = max(counts.frames_dropped, n_dropped)
         return counts.dropped_earlier if is_first else 0
 
-    def _count_unstarted(self, frame: messages.Frame) -> None:
+    def _count_other_session(self, frame: messages.Frame) -> str:
+        """Count a frame that is not of the present session; return why it is refused.
+
+        A session that has ended can still have frames in the queues between its sender
+        and this daemon.
+        """
         if frame.session in self._ended_sessions:
-            return
+            return (
+                f"frames of session {frame.session}, which has ended because another "
+                "one began"
+            )
         if frame.session not in self._unstarted:
             if len(self._unstarted) >= MAX_COUNTED_SENDERS:
                 del self._unstarted[next(iter(self._unstarted))]
             self._unstarted[frame.session] = _UnstartedFrames(0, frame.dropped)
         self._unstarted[frame.session].n_frames += 1
+        return "frames of a session that has not started"
 
     def _find_fault(
         self,

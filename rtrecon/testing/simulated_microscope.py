@@ -79,15 +79,18 @@ class SimulatedMicroscope:
             while (remaining_s := due_s - time.monotonic()) > 0:
                 self.daemon.receive(remaining_s)
 
-    def wait_until_processed(self) -> messages.Health:
-        """Wait until the daemon has processed all frames; return its health."""
+    def wait_until_processed(self, n_refused: int = 0) -> messages.Health:
+        """Wait until the daemon has processed all frames; return its health.
+
+        n_refused: how many of them it refuses. Its own count of refused messages says
+        less: it includes late frames of the session before.
+        """
 
         def is_processed() -> bool:
             health = self.daemon.newest_health()
             if health is None or health.session != self.session:
                 return False
-            n_done = health.frames_processed + health.rejected_messages
-            return n_done >= self.sender.n_sent
+            return health.frames_processed >= self.sender.n_sent - n_refused
 
         self.daemon.wait_until(is_processed)
         health = self.daemon.newest_health()

@@ -181,7 +181,7 @@ def test_frames_of_another_size_are_refused_and_later_frames_accepted(small_daem
                 other, microscope.n_sent, microscope.n_sent / RATE_HZ
             )
         microscope.send_frames(30)
-        health = microscope.wait_until_processed()
+        health = microscope.wait_until_processed(n_refused=2)
         daemon.wait_until(
             lambda: len(list_recorded_frames(daemon, microscope.session)) == 60
         )

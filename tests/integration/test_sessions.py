@@ -104,4 +104,6 @@ def test_a_new_session_ends_the_old_one(small_daemon):
     )
     assert list_recorded_frames(daemon, old.session) == list(range(1, 31))
     refused = list_refusals(daemon, new.session)
-    assert any("session that has not started" in sentence for sentence in refused)
+    assert any(
+        "which has ended because another one began" in sentence for sentence in refused
+    )

@@ -115,7 +115,9 @@ def test_a_repeated_start_is_ignored_and_a_new_session_resets_the_counters():
 
 def test_an_ended_session_cannot_start_again():
     ingest, _ = run(start("b"))
-    assert ingest.accept_message(frame(1, session="a")).action == IngestAction.REFUSED
+    result = ingest.accept_message(frame(1, session="a"))
+    assert result.action == IngestAction.REFUSED
+    assert "frames of session a, which has ended because" in result.reason
     result = ingest.accept_message(start("a"))
     assert result.action == IngestAction.REFUSED
     assert "stop one of the two senders" in result.reason
