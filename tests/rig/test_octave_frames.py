@@ -35,6 +35,7 @@ def test_frames_of_a_loop_arrive_unchanged(script, acquisition, network, transpo
     # ScanImage displays channels 2 and 4: the buffer has their images first and second.
     images = draw_images(2 * 40).reshape(40, 2, *SHAPE)
     choose_transport(script, transport, network).mode = "loop"
+    script.is_paced = True  # 80 images are more than a sender queues on a busy computer
     script.settings["hScan2D"] |= {"logFileStem": "µ-Maus", "logFileCounter": 7}
     script.add_event("acqModeStart")
     for i, (number, t) in enumerate(stamps[:40]):

@@ -26,6 +26,7 @@ MATLAB = BRIDGE / "matlab"
 HELPERS = Path(__file__).parent / "octave_path"
 JARS = Path("/usr/share/java")  # of Debian's libjeromq-java
 OCTAVE_S = 120.0
+LAST_MESSAGE_MS = 300  # for a message that the sender's last write has just passed on
 SHAPE = (24, 40)  # lines, pixels: they differ, so a transposed image is noticed
 TRANSPORTS = ("tcp", "jeromq")
 RNG = np.random.default_rng(5)
@@ -74,7 +75,11 @@ def read_output(process: subprocess.Popen[str]) -> str:
 
 @dataclass
 class ScanImageScript:
-    """The events of ScanImage, played at `rate_hz` or as fast as possible."""
+    """The events of ScanImage, played at `rate_hz` or as fast as possible.
+
+    is_paced: each frame waits until `run_script` has received the images before it. A
+    sender drops and counts what a busy computer does not take in time.
+    """
 
     folder: Path
     settings: dict
@@ -82,6 +87,7 @@ class ScanImageScript:
     mode: str = "grab"
     rate_hz: float = 0.0
     jar: str = ""
+    is_paced: bool = False
     events: list[dict] = field(default_factory=list)
     pixels: list[np.ndarray] = field(default_factory=list)
     n_frames: int = 0
@@ -89,7 +95,15 @@ class ScanImageScript:
     def add_event(self, name: str, stripe: dict | None = None) -> None:
         """Add an event; without a stripe, the frame buffer does not change."""
         at_s = self.n_frames / self.rate_hz if self.rate_hz else 0.0
-        self.events.append({"name": name, "stripe": stripe or [], "at_s": at_s})
+        n_before = len(self.pixels) if self.is_paced else 0
+        self.events.append(
+            {"name": name, "stripe": stripe or [], "at_s": at_s, "n_before": n_before}
+        )
+
+    @property
+    def receipt(self) -> Path:
+        """The file with one byte for each image that `run_script` has received."""
+        return self.folder / "received.bin"
 
     def add_frame(
         self, number: int, t: float, *fields: dict, kind: str = "int16"
@@ -99,13 +113,14 @@ class ScanImageScript:
         field_headers = [
             {k: v for k, v in one.items() if k != "images"} for one in fields
         ]
-        self.pixels += [image for one in fields for image in one["images"]]
         stripe = {"frame": number, "t": t, "fields": field_headers, "type": kind}
         self.add_event("frameAcquired", stripe)
+        self.pixels += [image for one in fields for image in one["images"]]
 
     def start(self) -> subprocess.Popen[str]:
         """Start Octave; `read_output` waits for its end."""
         plan_file, pixels = self.folder / "plan.json", self.folder / "pixels.bin"
+        self.receipt.write_bytes(b"")
         pixels.write_bytes(b"".join(image.tobytes() for image in self.pixels))
         plan = {
             "bridge": str(MATLAB),
@@ -115,6 +130,7 @@ class ScanImageScript:
             "arguments": self.arguments,
             "events": self.events,
             "pixels": str(pixels),
+            "receipt": str(self.receipt),
             "result": str(self.folder / "result.json"),
         }
         plan_file.write_text(json.dumps(plan), encoding="utf-8")
@@ -177,7 +193,8 @@ def _convert_value(text: str) -> object:
 class MessageCollector:
     """Collects the messages that arrive at the daemon's sockets, decoded."""
 
-    def __init__(self, network: NetworkSettings) -> None:
+    def __init__(self, network: NetworkSettings, receipt: Path | None = None) -> None:
+        self._receipt = receipt
         self.received: list[tuple[messages.IncomingMessage, Array]] = []
         self.notices: list[str] = []
         self._sockets = DaemonSockets.bind_all(network)
@@ -193,7 +210,7 @@ class MessageCollector:
         deadline_s = time.monotonic() + OCTAVE_S
         while process.poll() is None and time.monotonic() < deadline_s:
             self._receive_one()
-        while self._receive_one():
+        while self._receive_one(LAST_MESSAGE_MS):
             pass
         return read_output(process)
 
@@ -215,12 +232,14 @@ class MessageCollector:
     def ends(self) -> list[messages.SessionEnd]:
         return [m for m, _ in self.received if isinstance(m, messages.SessionEnd)]
 
-    def _receive_one(self) -> bool:
-        has_message = bool(self._sockets.frames.poll(100))
+    def _receive_one(self, wait_ms: int = 100) -> bool:
+        has_message = bool(self._sockets.frames.poll(wait_ms))
         if has_message:
-            self.received.append(
-                messages.decode_incoming(self._sockets.frames.recv_multipart())
-            )
+            message = messages.decode_incoming(self._sockets.frames.recv_multipart())
+            self.received.append(message)
+            if self._receipt and isinstance(message[0], messages.Frame):
+                with self._receipt.open("ab") as file:
+                    file.write(b"1")
         self.notices += self._sockets.poll_authentication()
         return has_message
 
@@ -245,5 +264,5 @@ def run_script(
     script: ScanImageScript, network: NetworkSettings
 ) -> tuple[MessageCollector, str]:
     """Run a script to its end; return the messages it sent and its output."""
-    with MessageCollector(network) as collector:
+    with MessageCollector(network, script.receipt) as collector:
         return collector, collector.collect_until_ended(script.start())

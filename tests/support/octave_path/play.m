@@ -19,6 +19,7 @@ for event = each(plan.events)
         hSI.hDisplay.stripeDataBuffer{p} = stripe_from(event.stripe, file);
         hSI.hDisplay.stripeDataBufferPointer = p;
     end
+    wait_until_received(plan.receipt, event.n_before);
     pause(event.at_s - toc(start));
     call = tic;
     rtrecon_frames(struct('hSI', hSI), struct('EventName', event.name), ...
@@ -31,6 +32,17 @@ fclose(file);
 file = fopen(plan.result, 'w');
 fwrite(file, jsonencode(struct('cost_ms', {cost_ms})));
 fclose(file);
+end
+
+function wait_until_received(receipt, count)
+% Wait until the receipt has a byte for each of `count` images.
+began = tic;
+while count > 0 && stat(receipt).size < count
+    if toc(began) > 60
+        error('%d of %d images received', stat(receipt).size, count);
+    end
+    pause(0.001);
+end
 end
 
 function items = each(list)
