@@ -205,6 +205,10 @@ def test_missing_frames_leave_a_gap_at_their_place_in_the_recording(small_daemon
         daemon.wait_until(
             lambda: len(list_recorded_frames(daemon, microscope.session)) == 80
         )
+        # Each table is written by itself.
+        daemon.wait_until(
+            lambda: len(daemon.recordings(microscope.session)[0].activity) == 88
+        )
     assert health.gaps == messages.GapCounts(source=10)
     assert (
         "10 frames were lost before the sender"

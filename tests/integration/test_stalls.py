@@ -104,10 +104,10 @@ def test_a_frozen_sender_is_reported_and_its_session_continues(daemon, tmp_path)
     assert {stalled.session, resumed.session} == {session}
     assert daemon.newest_health().session == session
     assert not daemon.events_named("silence")
-    (recording,) = daemon.recordings(session)
     names = list[str]()
 
     def is_recorded() -> bool:
+        (recording,) = daemon.recordings(session)  # anew: it reads its events once
         names[:] = [event.name for event in recording.events]
         return "resumed" in names
 
