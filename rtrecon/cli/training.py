@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,6 +107,19 @@ def train(
     ] = "auto",
 ) -> None:
     """Train a compact encoder: simulated mouse, recorded session, or Sensorium."""
+    # Before the imports, which take seconds.
+    with _report_in_main_process():
+        if sensorium and session:
+            raise UserError("give --sensorium or --session, not both")
+        if sensorium or session:
+            _refuse_simulation_options(
+                subject=None if subject == DEFAULT_SUBJECT else subject,
+                spread=spread,
+                direction_selective=direction_selective,
+                noise=None if noise == "poisson" else noise,
+                videos=videos,
+                pictures=pictures,
+            )
     from rtrecon import training
     from rtrecon.encoder.card import find_checkpoint
     from rtrecon.simulate.imaged_mouse import ImagedMouseOptions
@@ -124,17 +138,6 @@ def train(
         _report_progress(context.is_main) as on_progress,
     ):
         # In here, only one of the processes of `torchrun` reports an error.
-        if sensorium and session:
-            raise UserError("give --sensorium or --session, not both")
-        if sensorium or session:
-            _refuse_simulation_options(
-                subject=None if subject == DEFAULT_SUBJECT else subject,
-                spread=spread,
-                direction_selective=direction_selective,
-                noise=None if noise == "poisson" else noise,
-                videos=videos,
-                pictures=pictures,
-            )
         core = find_checkpoint(freeze_core) if freeze_core else None
         options = training.TrainingOptions(resume, core, context)
         if sensorium:
@@ -164,6 +167,21 @@ def train(
             notify(sentence)
         if made.decoder is not None:
             notify(training.assess_decoder(made.decoder))
+
+
+@contextmanager
+def _report_in_main_process() -> Iterator[None]:
+    """Let only the main process of `torchrun` raise a UserError, which all meet.
+
+    The others end without an error: `torchrun` ends all processes at the first error,
+    and the main process would have no time to report it.
+    """
+    try:
+        yield
+    except UserError:
+        if os.environ.get("RANK", "0") != "0":
+            raise typer.Exit from None
+        raise
 
 
 def _refuse_simulation_options(**options: object) -> None:
