@@ -20,6 +20,26 @@ def small_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonPro
         yield daemon
 
 
+@pytest.fixture(scope="module")
+def short_preparation() -> Iterator[None]:
+    """Make simulated mice, and the templates of their fields, from shorter movies.
+
+    The mice differ slightly from those of users, so only modules that make all their
+    mice themselves may use this.
+    """
+    from rtrecon.analysis.evaluation import (
+        simulated_rig,  # brings torch, which most tests do without
+    )
+
+    simulated_rig._make_mouse.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rtrecon.simulate.imaged_mouse._CALIBRATION_FRAMES", 300)
+        patch.setattr("rtrecon.training.simulated._TEMPLATE_FRAMES", 30)
+        patch.setattr(simulated_rig, "_LEAD_FRAMES", 60)
+        yield
+    simulated_rig._make_mouse.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def _every_frame_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail a test in which a daemon lost a frame that is in none of its counts.

@@ -35,6 +35,11 @@ MISTAKES = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_preparation(short_preparation):
+    """Making the mice would otherwise take most of the time."""
+
+
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> Path:
     """One of that mouse's neurons, though it knows nothing of them."""

@@ -26,9 +26,15 @@ from tests.support.sensorium_checkpoint import make_weights, write_checkpoint
 SECONDS = 30.0
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_preparation(short_preparation):
+    """Making the neurons would otherwise take most of the time."""
+
+
 @pytest.fixture(scope="module")
 def neurons(tmp_path_factory):
-    return write_checkpoint(tmp_path_factory.mktemp("neurons") / "neurons.pth")
+    weights = make_weights(n_layers=3)  # the smaller of the two architectures
+    return write_checkpoint(tmp_path_factory.mktemp("neurons") / "neurons.pth", weights)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +70,11 @@ def test_the_encoder_stores_its_neurons_and_its_movie(encoder, neurons):
 
 def test_the_rig_shows_movies_to_the_same_neurons(encoder):
     rig = SimulatedRig.for_encoder(read_card(encoder), 0)
-    flicker = np.random.default_rng(0).integers(0, 255, (60, 36, 64)).astype(np.uint8)
-    (clip,) = rig.show_movie(flicker, 60, lambda *_: None)
-    assert clip.target.activity.shape == (60, 30)
+    flicker = np.random.default_rng(0).integers(0, 255, (30, 36, 64)).astype(np.uint8)
+    (clip,) = rig.show_movie(flicker, 30, lambda *_: None)
+    assert clip.target.activity.shape == (30, 30)
     assert rig.map_seen_field().shape == (36, 64)
-    (other,) = rig.with_another_mouse().show_movie(flicker, 60, lambda *_: None)
+    (other,) = rig.with_another_mouse().show_movie(flicker, 30, lambda *_: None)
     assert not np.array_equal(clip.target.activity, other.target.activity)
 
 
