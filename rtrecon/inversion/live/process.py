@@ -26,6 +26,7 @@ from rtrecon.inversion.live.inversion_pair import InversionPair
 from rtrecon.inversion.live.live_inversion import LiveInversion
 from rtrecon.inversion.live.quality import LiveQuality, QualitySettings, WindowEstimate
 from rtrecon.inversion.live.result_publisher import QUALITY_EVERY_HOPS, ResultPublisher
+from rtrecon.inversion.live.step_budget import StepBudget
 from rtrecon.inversion.live.stimulus_responses import StimulusResponses
 from rtrecon.protocol import messages
 from rtrecon.transport import sockets
@@ -54,6 +55,9 @@ class InverterProcess:
         self._settings = settings.inversion
         self._hop_s = self._settings.hop_frames / settings.timing.encoder_rate_hz
         self._pair = InversionPair(checkpoint, self._settings)
+        self._budget = StepBudget(
+            self._hop_s, self._settings.time_budget_fraction, QUALITY_EVERY_HOPS
+        )
         held_out = self._pair.held_out.numpy()
         self._quality = LiveQuality(
             QualitySettings(
@@ -179,14 +183,16 @@ class InverterProcess:
         queued = self._backlog.pop_oldest(self._settings.hop_frames)
         newest = queued[-1].header
         self._pair.push_activity(queued)
-        n_steps = self._pair.take_steps(self._pair.live, started + self._budget_s)
+        n_steps = self._take_steps(self._pair.live, started)
         movie = self._pair.live.movie()
         information = self._pair.live.information_fraction()
         self._results.send_movie(newest, movie, information, n_steps)
         self._statistics.count_movie(newest)
         self._measure_quality(newest.encoder_frame, movie)
         self._results.send_notices(self._pair.pop_notices())
-        self._statistics.count_hop(newest, n_steps, time.monotonic() - started)
+        took_s = time.monotonic() - started
+        self._budget.end_hop(took_s)
+        self._statistics.count_hop(newest, n_steps, took_s)
 
     def _skip_late_hops(self) -> None:
         """Move the windows on without steps while too many hops are queued."""
@@ -206,7 +212,7 @@ class InverterProcess:
         self._quality.add_hop(window)
         null = self._pair.null
         if null is not None:
-            self._pair.take_steps(null, time.monotonic() + self._budget_s)
+            self._take_steps(null, time.monotonic())
             self._quality.add_null_hop(
                 _estimate_window(null, encoder_frame, null.movie(), answer)
             )
@@ -214,11 +220,15 @@ class InverterProcess:
         if n_hops % QUALITY_EVERY_HOPS == 0:
             self._results.send_quality(window, self._quality, n_hops)
 
-    @property
-    def _budget_s(self) -> float:
-        """Time for the steps of one inversion; live and null share the hop."""
+    def _take_steps(self, inversion: LiveInversion, started: float) -> int:
+        """Take steps within the budget since `started`; live and null share the hop."""
         share = 0.5 if self._pair.null is not None else 1.0
-        return self._settings.time_budget_fraction * self._hop_s * share
+        began = time.monotonic()
+        n_steps = self._pair.take_steps(
+            inversion, started + share * self._budget.steps_s
+        )
+        self._budget.add_steps(time.monotonic() - began)
+        return n_steps
 
 
 def _estimate_window(
