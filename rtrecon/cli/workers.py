@@ -24,7 +24,6 @@ def run_inverter(daemon_pid: DaemonPid = None) -> None:
     parent = ParentProcess(daemon_pid or os.getppid())
     if not parent.is_running():
         return  # before slow imports
-    _use_one_blas_thread()
     from rtrecon.inversion.live import process
 
     process.run_inverter(config.parse(sys.stdin.read()), parent)
@@ -35,16 +34,6 @@ def run_closed_loop(daemon_pid: DaemonPid = None) -> None:
     parent = ParentProcess(daemon_pid or os.getppid())
     if not parent.is_running():
         return  # before slow imports
-    _use_one_blas_thread()
     from rtrecon.closed_loop import process
 
     process.run_closed_loop(config.parse(sys.stdin.read()), parent)
-
-
-def _use_one_blas_thread() -> None:
-    """Compute numpy's products of matrices on one thread; call before it is imported.
-
-    With two threads, each waits for the other on busy cores: the closed loop's products
-    took 20 ms instead of 0.3. torch has threads of its own.
-    """
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -16,6 +16,10 @@ _RESTART_DELAY_S = 0.5
 _MAX_EARLY_EXITS = 3  # in a row; then the process is not started again
 _EARLY_EXIT_S = 10.0  # an exit is early before the first message or this soon after it
 
+# For numpy's products of matrices: of two threads, each waits for the other on busy
+# cores (20 ms instead of 0.3). numpy reads it when it is imported; torch does not.
+_ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
 
 @dataclass(frozen=True)
 class ChildExit:
@@ -68,7 +72,9 @@ class ChildProcess:
         """Start the process, and send it the settings."""
         command = [sys.executable, "-m", "rtrecon", self._spec.command]
         command += ["--daemon-pid", str(os.getpid())]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, env=os.environ | _ONE_BLAS_THREAD
+        )
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it has exited: `poll_exit` reports it
             process.stdin.write(config.dump(self._settings).encode())
