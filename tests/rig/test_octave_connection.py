@@ -100,7 +100,6 @@ def test_a_daemon_with_keys_accepts_only_the_right_token(
     make_keys(tmp_path / "other")
     if key_owner:
         script.arguments += ["keys", str(tmp_path / key_owner)]
-    script.rate_hz = 10.0  # it reads what the daemon asks for between frames
     script.add_event("acqModeStart")
     for number in (1, 2, 3):
         script.add_frame(number, number / 10, make_scan_field(draw_images(1)))
