@@ -125,7 +125,7 @@ class FollowedTiff(Recording):
         last_frame_s = time.monotonic()
         while True:
             # Both are looked up before this file is read, so that its last frames are
-            # not lost, not even if whoever reads them takes longer than the timeout.
+            # not lost, even if the receiver takes longer than the timeout.
             is_silent = time.monotonic() - last_frame_s >= self._timeout_s
             is_finished = any(map(_has_whole_page, list_next_paths(self._current.path)))
             for frame in self._current.frames():

@@ -30,9 +30,9 @@ BRIEF = replace(SMALL, dropouts=(0.1,), epochs=2)
 def fitted():
     """Return the decoder and its progress reports."""
     torch.set_num_threads(1)
-    told = []
-    decoder = fit_convolutional(TRAINING, SMALL, lambda *report: told.append(report))
-    return decoder, told
+    reports = []
+    decoder = fit_convolutional(TRAINING, SMALL, lambda *report: reports.append(report))
+    return decoder, reports
 
 
 def test_the_movie_of_a_linear_population_is_decoded(fitted):
@@ -46,11 +46,11 @@ def test_the_movie_of_a_linear_population_is_decoded(fitted):
 
 
 def test_the_best_network_is_returned(fitted):
-    decoder, told = fitted
-    scores = [float(word.split()[-1]) for _, _, word in told]
+    decoder, reports = fitted
+    scores = [float(word.split()[-1]) for _, _, word in reports]
     assert decoder.score == pytest.approx(max(scores), abs=1e-3)
     assert decoder.score == score_decoder(decoder, split_clips(TRAINING)[1])
-    assert {word.split(",")[0] for *_, word in told} == {"dropout 0", "dropout 0.3"}
+    assert {word.split(",")[0] for *_, word in reports} == {"dropout 0", "dropout 0.3"}
 
 
 def test_training_stops_without_improvement():
@@ -64,10 +64,10 @@ def test_training_stops_without_improvement():
         )
         for clip in TRAINING
     ]
-    told = []
+    reports = []
     settings = replace(SMALL, dropouts=(0.0,), epochs=60, patience=2)
-    fit_convolutional(noise, settings, lambda *report: told.append(report))
-    scores = [float(word.split()[-1]) for *_, word in told]
+    fit_convolutional(noise, settings, lambda *report: reports.append(report))
+    scores = [float(word.split()[-1]) for *_, word in reports]
     assert len(scores) < settings.epochs
     # The last of the best: scores are reported with three digits, so others may tie.
     assert scores[-1 - settings.patience] == max(scores)

@@ -61,14 +61,14 @@ def test_each_lag_equals_the_live_movie_of_that_age(checkpoint, replay):
     inversion = MapInversion(
         InverseProblem.from_checkpoint(checkpoint, InversionSettings()), WINDOW
     )
-    target, told = (
+    target, behavior = (
         CLIP.target,
         standardize_behavior(checkpoint.calibration, CLIP.target.behavior_tensor()),
     )
     shown = {}
     for stop in range(HOP, len(target) + 1, HOP):
         part = slice(stop - HOP, stop)
-        inversion.push_activity(target.activity_tensor()[part], told[part])
+        inversion.push_activity(target.activity_tensor()[part], behavior[part])
         for step in range(13):
             inversion.step(step / 12)
         shown[stop] = inversion.movie_coefficients()
@@ -135,13 +135,13 @@ def test_the_map_objective_converges(map_result):
 @pytest.mark.parametrize("steps", [1, 5, 7])
 def test_a_small_number_of_steps_is_respected(checkpoint, steps):
     target = world.make_clip(40).target
-    told = []
+    reports = []
     map_result = reconstruct_map(
-        checkpoint, target, steps, on_progress=lambda *report: told.append(report)
+        checkpoint, target, steps, on_progress=lambda *report: reports.append(report)
     )
     assert map_result.n_passes == steps
     assert np.isfinite(map_result.movie).all()
-    assert told[-1] == ("inverting", 1.0, f"{steps} steps")
+    assert reports[-1] == ("inverting", 1.0, f"{steps} steps")
 
 
 def test_lost_activity_affects_only_frames_near_it(checkpoint):
@@ -175,15 +175,15 @@ def test_the_seed_determines_the_movie(checkpoint):
 
 
 def test_the_data_weight_is_the_checkpoints_unless_set(checkpoint):
-    own, told = (
+    stored, chosen = (
         InverseProblem.from_checkpoint(checkpoint, InversionSettings(data_weight=t))
         for t in (None, 0.5)
     )
     assert torch.allclose(
-        own.weight, torch.full((world.N_NEURONS,), 0.25 * world.COUNTS)
+        stored.weight, torch.full((world.N_NEURONS,), 0.25 * world.COUNTS)
     )
     assert torch.allclose(
-        told.weight, torch.full((world.N_NEURONS,), 0.5 * world.COUNTS)
+        chosen.weight, torch.full((world.N_NEURONS,), 0.5 * world.COUNTS)
     )
 
 

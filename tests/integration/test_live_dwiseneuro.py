@@ -75,8 +75,8 @@ def test_the_stride_limits_the_number_of_windows(case):
 def whole(n_frames: int) -> torch.Tensor:
     """Return the published encoder's prediction (T, n) from all windows of a movie."""
     video = coefficients_to_pixels(world.make_movie(n_frames), LOW.vectors)
-    told = world.unstandardize_behavior(world.make_behavior(n_frames))
-    return DwiseNeuroEncoder(world.make_models()).predict_rates(video, told)
+    behavior = world.unstandardize_behavior(world.make_behavior(n_frames))
+    return DwiseNeuroEncoder(world.make_models()).predict_rates(video, behavior)
 
 
 def test_a_window_after_a_past_predicts_the_same_as_the_whole_movie():
@@ -126,8 +126,8 @@ def test_every_behavior_signal_reaches_the_encoder(place):
     behavior = torch.zeros(len(frames), len(BEHAVIOR))
     usual = world.make_live_encoder(1).predict(frames, behavior)
     behavior[:, place] = 2.0
-    told = world.make_live_encoder(1).predict(frames, behavior)
-    assert (told - usual).abs().max() > 1e-3
+    changed = world.make_live_encoder(1).predict(frames, behavior)
+    assert (changed - usual).abs().max() > 1e-3
     video, did = (
         coefficients_to_pixels(frames, LOW.vectors),
         world.unstandardize_behavior(behavior),
@@ -135,7 +135,7 @@ def test_every_behavior_signal_reaches_the_encoder(place):
     expected = (
         DwiseNeuroEncoder(world.make_models()).predict_rates(video, did)[PAST:] + 0.01
     )
-    torch.testing.assert_close(told, expected, **FLOAT32_TOLERANCE)
+    torch.testing.assert_close(changed, expected, **FLOAT32_TOLERANCE)
 
 
 # -- which way is down -----------------------------------------------------------------
@@ -163,12 +163,13 @@ def test_objective_and_gradient_follow_the_definition(window):
     (past, activity, behavior, _), z = window
     z = z.requires_grad_(True)
     frames = torch.cat([past, world.make_prior().generate_frames(z, past[-1])])
-    video, told = (
+    video, raw_behavior = (
         coefficients_to_pixels(frames, LOW.vectors),
         world.unstandardize_behavior(behavior),
     )
     rates = (
-        DwiseNeuroEncoder(world.make_models()).predict_rates(video, told)[PAST:] + 0.01
+        DwiseNeuroEncoder(world.make_models()).predict_rates(video, raw_behavior)[PAST:]
+        + 0.01
     )
     known = activity.isfinite()
     misfit = (rates - activity.nan_to_num() * rates.log())[known].sum()
@@ -271,8 +272,8 @@ def test_the_movie_is_found_and_exchanged_neurons_find_nothing(found, recording)
 def test_the_window_predicts_the_activity_of_its_movie(found):
     made, inversion = found
     frames = made[-PAST - WINDOW :]
-    told = world.make_behavior(N_FRAMES)[-PAST - WINDOW :]
-    expected = world.make_live_encoder().predict(frames, told)
+    behavior = world.make_behavior(N_FRAMES)[-PAST - WINDOW :]
+    expected = world.make_live_encoder().predict(frames, behavior)
     np.testing.assert_allclose(
         inversion.predict_activity(), expected, rtol=2e-3, atol=1e-2
     )
@@ -308,14 +309,14 @@ def test_the_information_fraction_falls_where_activity_is_missing(recording):
     inversion = MapInversion(world.make_problem(), 40)
     np.testing.assert_array_equal(inversion.information_fraction(), np.zeros(40))
     inversion.push_activity(*(part[:40] for part in recording))
-    told = inversion.information_fraction()
+    information = inversion.information_fraction()
     # Sums over the neurons, then over the frames that they remember.
     tolerance = float32_tolerance(N_NEURONS + WINDOW_SPAN_FRAMES)
     # All that reaches is there.
-    np.testing.assert_allclose(told[:10], 1, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(information[:10], 1, rtol=0, atol=tolerance)
     # Every other frame after the youngest ones is still to come.
     newest = [2 / 16, 2 / 16, 1 / 16, 1 / 16]
-    np.testing.assert_allclose(told[-4:], newest, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(information[-4:], newest, rtol=0, atol=tolerance)
 
 
 def test_lag_weights_are_measured_within_the_windows():
@@ -334,14 +335,14 @@ def test_behavior_statistics_come_from_the_fit():
     encoder = world.make_live_encoder()
     kept = encoder.state_dict()
     assert set(kept) == {"gain", "baseline", "lag_weights"}
-    frames, told = world.make_movie(PAST + 4), world.make_behavior(PAST + 4)
+    frames, behavior = world.make_movie(PAST + 4), world.make_behavior(PAST + 4)
     wider = replace(encoder.fit, behavior_sd=2 * SD, behavior_mean=MEAN)
     other = type(encoder)(encoder.dwiseneuro, wider)
     # Behaviour is rounded differently on the two ways, by one unit in the last place,
     # which the layers of the network amplify.
     torch.testing.assert_close(
-        encoder.predict(frames, told),
-        other.predict(frames, told / 2),
+        encoder.predict(frames, behavior),
+        other.predict(frames, behavior / 2),
         rtol=1e-4,
         atol=1e-3,
     )

@@ -146,9 +146,9 @@ def test_the_adaptive_prior_finds_strong_unusual_stimuli_better(
     for seed in range(3):
         z = torch.randn(MEMORY_FRAMES + N_FRAMES, LOW.n_coef, generator=seeded(seed))
         shown = unlike.generate_frames(z, unlike.mean)
-        told = recorded(encoder, shown, behavior, counts)
+        activity = recorded(encoder, shown, behavior, counts)
         before, after = (
-            pixel_r(streamed(MapInversion(each, WINDOW), told, behavior), shown)
+            pixel_r(streamed(MapInversion(each, WINDOW), activity, behavior), shown)
             for each in (held, learnt)
         )
         gained.append(after - before)
@@ -215,10 +215,10 @@ def test_steps_lower_the_objective(problem, activity, behavior):
         -(MEMORY_FRAMES - 1) :
     ]
     expected = float(objective(problem, inversion, before))
-    told = [inversion.step(step / 39) for step in range(40)]
-    assert told[0] == pytest.approx(expected, rel=1e-4)
-    assert told[-1] < 0.6 * told[0]
-    assert (np.diff(told[-10:]) < 0).all()
+    objectives = [inversion.step(step / 39) for step in range(40)]
+    assert objectives[0] == pytest.approx(expected, rel=1e-4)
+    assert objectives[-1] < 0.6 * objectives[0]
+    assert (np.diff(objectives[-10:]) < 0).all()
 
 
 def test_steps_converge_to_a_local_minimum(problem, activity, behavior):
@@ -291,12 +291,12 @@ def test_lost_activity_lowers_the_information_on_earlier_frames(
     lossy[hole, lost] = torch.nan
     inversion = MapInversion(problem, WINDOW)
     streamed(inversion, lossy, behavior[: 2 * WINDOW])
-    told = inversion.information_fraction()
+    information = inversion.information_fraction()
     kept = 1 - problem.weight[lost].sum() / problem.weight.sum()
     tolerance = float32_tolerance(N + MEMORY_FRAMES)
-    np.testing.assert_allclose(told[2], kept, rtol=0, atol=tolerance)
-    assert told[0] > kept + 0.01  # its first answers are there
-    assert told[14] > 0.99  # after the hole nothing is missing
+    np.testing.assert_allclose(information[2], kept, rtol=0, atol=tolerance)
+    assert information[0] > kept + 0.01  # its first answers are there
+    assert information[14] > 0.99  # after the hole nothing is missing
 
 
 def test_the_movie_is_found_again_after_a_gap(problem, activity, behavior, movie):

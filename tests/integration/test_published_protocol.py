@@ -84,12 +84,15 @@ def test_encoders_can_share_one_movie(encoder):
 
 
 def test_progress_is_reported(encoder):
-    told = []
+    reports = []
     reconstruct_published(
-        [encoder] * 2, CLIP.target, FEW, on_progress=lambda *report: told.append(report)
+        [encoder] * 2,
+        CLIP.target,
+        FEW,
+        on_progress=lambda *report: reports.append(report),
     )
-    assert told[0] == ("movie 1 of 2", 1 / 12, "step 1, 64 windows at a time")
-    assert told[-1] == ("movie 2 of 2", 1.0, "step 12, 64 windows at a time")
+    assert reports[0] == ("movie 1 of 2", 1 / 12, "step 1, 64 windows at a time")
+    assert reports[-1] == ("movie 2 of 2", 1.0, "step 12, 64 windows at a time")
 
 
 class Interrupted(Exception):
@@ -102,7 +105,7 @@ def test_a_resumed_run_gives_the_same_movie_bit_for_bit(
 ):
     monkeypatch.setattr(published_protocol, "_SAVE_EVERY_STEPS", 5)
     settings, pair = replace(FEW, steps=11), [encoder] * 2
-    target, told = world.make_clip(24).target, []  # one window
+    target, reports = world.make_clip(24).target, []  # one window
 
     def interrupt(stage, share, word):
         if (stage, round(share * settings.steps)) == stopped_at:
@@ -118,10 +121,10 @@ def test_a_resumed_run_gives_the_same_movie_bit_for_bit(
         target,
         settings,
         state=state,
-        on_progress=lambda *report: told.append(report),
+        on_progress=lambda *report: reports.append(report),
     )
-    assert told[0][0] == stopped_at[0]
-    assert round(told[0][1] * settings.steps) == 6  # five were kept
+    assert reports[0][0] == stopped_at[0]
+    assert round(reports[0][1] * settings.steps) == 6  # five were stored
     whole = reconstruct_published(pair, target, settings)
     assert np.array_equal(again.movies, whole.movies)
     assert again.n_passes == whole.n_passes

@@ -174,10 +174,10 @@ def test_an_interrupted_reconstruction_is_resumed(
 
     with pytest.raises(Interrupted):
         run_reconstruction(request, interrupt)
-    told = []
-    again = run_reconstruction(request, lambda *report: told.append(report))
-    assert told[0][1:] == (1.0, "reconstructed before")
-    assert told[1][2].startswith("step 6,")
+    reports = []
+    again = run_reconstruction(request, lambda *report: reports.append(report))
+    assert reports[0][1:] == (1.0, "reconstructed before")
+    assert reports[1][2].startswith("step 6,")
     whole = run_reconstruction(replace(request, output_folder=tmp_path / "whole"))
     np.testing.assert_array_equal(again.movie, whole.movie)
     assert again.figures["passes"] == whole.figures["passes"]

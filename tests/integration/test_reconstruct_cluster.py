@@ -52,9 +52,9 @@ def test_a_cluster_reconstructs_the_same_movie(folder, session):
         command, capture_output=True, encoding="utf-8", timeout=NEEDED_S, check=False
     )
     assert done.returncode == 0, done.stderr
-    refused, *told = done.stdout.splitlines()
+    refused, *notices = done.stdout.splitlines()
     assert refused.startswith(f"no Dask scheduler answers at {NOBODY}")
-    assert told == [
+    assert notices == [
         "cluster 0.0 2 movies to make",
         "cluster 0.5 1 of 2 movies made",
         "cluster 1.0 2 of 2 movies made",

@@ -61,8 +61,8 @@ def _newest_s(kept, settings: config.Settings) -> float:
 
 def test_the_next_daemon_reports_the_resumed_session(parts):
     _, second, (before, _) = parts
-    told = [event.message for event in second.events_named("reference")]
-    assert f"the session continues from {before.path.name}" in told
+    sentences = [event.message for event in second.events_named("reference")]
+    assert f"the session continues from {before.path.name}" in sentences
 
 
 def test_the_resumed_session_needs_no_calibration(parts):

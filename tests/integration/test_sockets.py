@@ -125,7 +125,7 @@ def test_a_burst_reaches_a_busy_subscriber(opened, free_address):
     activity = bytes(4 * 1000)
     for _ in range(1500):
         pub.send(activity, zmq.DONTWAIT)
-    heard = 0
+    n_received = 0
     while sub.poll(500):
-        heard += sub.recv() == activity
-    assert heard == 1500
+        n_received += sub.recv() == activity
+    assert n_received == 1500

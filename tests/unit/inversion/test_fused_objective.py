@@ -31,8 +31,8 @@ def world(n, n_frames, n_coef, seed):
     )
     for name, parameter in encoder.named_parameters():
         parameter += (0.1 if "log" in name else 0.5) * torch.randn_like(parameter)
-    rho, q, doubt = torch.rand(3, n_coef)
-    prior = Prior(torch.randn(n_coef), rho, 0.5 * q, doubt)
+    rho, q, frame_error_sd = torch.rand(3, n_coef)
+    prior = Prior(torch.randn(n_coef), rho, 0.5 * q, frame_error_sd)
     past = torch.randn(MEMORY_FRAMES - 1, n_coef)
     behavior = torch.randn(n_frames, len(BEHAVIOR))
     moving_prior = WindowPrior(
@@ -40,7 +40,7 @@ def world(n, n_frames, n_coef, seed):
         mean=torch.randn(n_frames, n_coef),
         ar_coefficient=rho,
         innovation_sd=torch.rand(n_frames, n_coef),
-        frame_error_sd=doubt,
+        frame_error_sd=frame_error_sd,
     )
     window = past, 3 * torch.rand(n_frames, n), behavior, moving_prior
     return InverseProblem(encoder, prior, 2 * torch.rand(n)), window

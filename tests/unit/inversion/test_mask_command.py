@@ -39,13 +39,13 @@ def plan(session, tmp_path):
 
 
 def test_a_mask_is_written_and_read(plan):
-    told = []
-    sentence = create_mask_file(plan(), lambda *report: told.append(report))
+    reports = []
+    sentence = create_mask_file(plan(), lambda *report: reports.append(report))
     mask = read_mask(plan().output_file)
     assert mask.shape == (36, 64)
     assert mask.mean() > 0.025  # more than it began with
     assert sentence.startswith(f"{plan().output_file} written: 0% of the screen")
-    assert told[-1] == ("mask", 1.0, "4 steps")
+    assert reports[-1] == ("mask", 1.0, "4 steps")
 
 
 def test_the_seed_determines_the_mask(plan):

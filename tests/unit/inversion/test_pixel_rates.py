@@ -35,18 +35,18 @@ def asked():
     generator = torch.Generator().manual_seed(3)
     shape = BATCH, MEMORY_FRAMES - 1 + N_FRAMES, *IMAGE_SHAPE
     video = 255 * torch.rand(shape, generator=generator)
-    told = torch.randn(BATCH, N_FRAMES, len(BEHAVIOR), generator=generator)
-    return video, world.MEAN + world.SD * told
+    standardized = torch.randn(BATCH, N_FRAMES, len(BEHAVIOR), generator=generator)
+    return video, world.MEAN + world.SD * standardized
 
 
 def answered(checkpoint, video, behavior):
     """Return the encoder's own prediction for each movie, differentiable by pixels."""
-    told = standardize_behavior(checkpoint.calibration, behavior)
+    standardized = standardize_behavior(checkpoint.calibration, behavior)
     coef = ((video - 127) / 60).flatten(2) @ make_dct_basis().vectors.T
     model = checkpoint.encoder
     answers = [
         model.predict_from_filtered(model.apply_spatial_filters(movie), does)
-        for movie, does in zip(coef, told, strict=True)
+        for movie, does in zip(coef, standardized, strict=True)
     ]
     return torch.stack(answers)
 

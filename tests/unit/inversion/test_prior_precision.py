@@ -20,10 +20,10 @@ ALL = torch.ones(EXCLUDED_FRAMES + N_FRAMES)
 NONE = torch.zeros_like(ALL)
 
 
-def create_precision(heard: torch.Tensor | None) -> PriorPrecision:
+def create_precision(recovered: torch.Tensor | None) -> PriorPrecision:
     prior = Prior(*torch.rand(4, N_COEF))
     return PriorPrecision(
-        InverseProblem(CompactEncoder(N_COEF, 1), prior, torch.ones(1), heard)
+        InverseProblem(CompactEncoder(N_COEF, 1), prior, torch.ones(1), recovered)
     )
 
 
@@ -33,16 +33,16 @@ def innovations(scale: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     return z[0] * scale + z[1] * noise
 
 
-@pytest.mark.parametrize("heard", [0.05, 0.3, 0.8])
-def test_the_strength_is_found_even_if_little_power_is_recovered(heard: float):
-    noise = torch.full((N_COEF,), (1 / heard - 1) ** 0.5)
-    learnt, told = (
-        create_precision(torch.full((N_COEF,), heard)),
+@pytest.mark.parametrize("recovered", [0.05, 0.3, 0.8])
+def test_the_strength_is_found_even_if_little_power_is_recovered(recovered: float):
+    noise = torch.full((N_COEF,), (1 / recovered - 1) ** 0.5)
+    learnt, innovations_found = (
+        create_precision(torch.full((N_COEF,), recovered)),
         innovations(TRUE, noise),
     )
     for _ in range(40):
         shrunk = 1 / (1 + learnt.precision * noise**2)
-        learnt.update(told * shrunk, ALL)  # the likeliest
+        learnt.update(innovations_found * shrunk, ALL)  # the likeliest
     weak, usual, strong, stronger = (
         learnt.precision[true == TRUE].rsqrt().mean() for true in (0.5, 1.0, 3.0, 10.0)
     )
@@ -51,10 +51,10 @@ def test_the_strength_is_found_even_if_little_power_is_recovered(heard: float):
     assert stronger == pytest.approx(10.0, rel=0.15)
 
 
-@pytest.mark.parametrize("heard", [0.0, 0.01, 0.5, 1.0])
-def test_innovations_as_in_movies_leave_the_precision_at_one(heard: float):
-    learnt = create_precision(torch.full((N_COEF,), heard))
-    z = torch.full((1 + len(ALL), N_COEF), heard**0.5)
+@pytest.mark.parametrize("recovered", [0.0, 0.01, 0.5, 1.0])
+def test_innovations_as_in_movies_leave_the_precision_at_one(recovered: float):
+    learnt = create_precision(torch.full((N_COEF,), recovered))
+    z = torch.full((1 + len(ALL), N_COEF), recovered**0.5)
     learnt.update(z, ALL)
     as_in_movies = torch.ones(N_COEF)
     torch.testing.assert_close(learnt.precision, as_in_movies, rtol=0.04, atol=0.0)
@@ -70,20 +70,20 @@ def test_without_information_the_precision_stays_one():
 
 
 def test_lost_and_newest_frames_do_not_count():
-    told = ALL.clone()
-    told[:100] = 0.0
+    information = ALL.clone()
+    information[:100] = 0.0
     z = torch.ones(1 + len(ALL), N_COEF)
     z[0] = z[1:101] = z[-EXCLUDED_FRAMES:] = 1e3
-    frames, squares = accumulate_power(z, told)
+    frames, squares = accumulate_power(z, information)
     assert frames == N_FRAMES - 100
     torch.testing.assert_close(squares, torch.full((N_COEF,), N_FRAMES - 100.0))
 
 
 def test_the_strength_is_limited_to_a_factor_of_twenty():
     learnt = create_precision(torch.full((N_COEF,), 0.3))
-    told = innovations(torch.full((N_COEF,), 1e3), torch.zeros(N_COEF))
+    z = innovations(torch.full((N_COEF,), 1e3), torch.zeros(N_COEF))
     for _ in range(40):
-        learnt.update(told, ALL)
+        learnt.update(z, ALL)
     torch.testing.assert_close(learnt.precision, torch.full((N_COEF,), 1 / 20**2))
 
 

@@ -76,14 +76,14 @@ def test_the_seed_determines_the_mask():
 
 
 def test_training_starts_as_published_and_reports_progress():
-    encoder, told = Window(IMAGE_SHAPE), []
+    encoder, reports = Window(IMAGE_SHAPE), []
     none = replace(SETTINGS, steps=0)
     mask = train_mask(
-        encoder, trials(encoder), none, on_progress=lambda *r: told.append(r)
+        encoder, trials(encoder), none, on_progress=lambda *r: reports.append(r)
     )
     assert 0 <= mask.min() < 0.01
     assert 0.04 < mask.max() <= 0.05
-    assert told == [("mask", 1.0, "0 steps")]
+    assert reports == [("mask", 1.0, "0 steps")]
 
 
 def test_an_encoder_with_past_frames_is_supported():

@@ -139,7 +139,7 @@ def test_slices_of_a_single_time_are_read_as_times_and_the_notice_says_so(tmp_pa
 
 
 def test_many_channels_of_a_single_time_are_read_as_times(tmp_path):
-    """tifffile writes so if it is not told the axes."""
+    """tifffile writes this if nobody names the axes."""
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, make_images(N_TIMES), photometric="minisblack")
     frames, recording = read(path)
