@@ -100,6 +100,7 @@ def test_a_daemon_with_keys_accepts_only_the_right_token(
     make_keys(tmp_path / "other")
     if key_owner:
         script.arguments += ["keys", str(tmp_path / key_owner)]
+    script.rate_hz = 2.0  # slow enough for the daemon to close between two frames
     script.add_event("acqModeStart")
     for number in (1, 2, 3):
         script.add_frame(number, number / 10, make_scan_field(draw_images(1)))

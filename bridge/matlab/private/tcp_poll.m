@@ -3,6 +3,6 @@ function connection = tcp_poll(connection)
 try
     connection = tcp_advance(connection);
 catch problem
-    connection = tcp_disconnect(connection, problem.message);
+    connection = tcp_disconnect(connection, tcp_find_reason(connection, problem));
 end
 end

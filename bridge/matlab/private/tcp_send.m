@@ -18,6 +18,6 @@ connection.n_in_flight = connection.n_in_flight + 1;
 try
     connection = tcp_write(connection);
 catch problem
-    connection = tcp_disconnect(connection, problem.message);
+    connection = tcp_disconnect(connection, tcp_find_reason(connection, problem));
 end
 end
