@@ -19,7 +19,11 @@ from rtrecon.dish.dish_frame import DishFrame, make_empty_frame
 from rtrecon.dish.enlarge import enlarge_frame
 from rtrecon.dish.events import DishEvent, DishEventKind
 from rtrecon.dish.flatten import flatten_image
-from rtrecon.dish.frame_check import FrameCheck, PictureDefect
+from rtrecon.dish.frame_check import (
+    FrameCheck,
+    PictureDefect,
+    shows_transmitted_light,
+)
 from rtrecon.dish.frame_tables import RIM_PX, TracedPicture
 from rtrecon.dish.image_filters import average_blocks, dilate_square
 from rtrecon.dish.jumps import describe_jump
@@ -87,6 +91,8 @@ class DishTracker:
         self._was_focused = True
         reduction = self._scale.reduction
         flat = flatten_image(average_blocks(image, reduction))
+        if self._newest is None and shows_transmitted_light(flat):
+            return self._skip(t_s, PictureDefect.TRANSMITTED_LIGHT)
         valid = np.ones(flat.shape, bool)
         if is_valid is not None:
             valid = average_blocks(is_valid, reduction) == 1

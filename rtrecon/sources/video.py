@@ -35,7 +35,7 @@ def read_clip(
     """
     times: list[float] = []
     images: list[Array] = []
-    for time_s, grey in _decode_images(Path(path)):
+    for time_s, grey in decode_images(Path(path)):
         if max_s is not None and times and time_s - times[0] >= max_s:
             break
         times.append(time_s)
@@ -50,7 +50,7 @@ def read_picture(path: Path | str) -> Array:
 
     Raises `VideoError`.
     """
-    for _, gray in _decode_images(Path(path)):
+    for _, gray in decode_images(Path(path)):
         return gray
     raise VideoError(f"{path} contains no image; give a picture")
 
@@ -92,8 +92,11 @@ def join_side_by_side(left: Array, right: Array) -> Array:
     return np.concatenate([left, gap, right], axis=2)
 
 
-def _decode_images(path: Path) -> Iterator[tuple[float, Array]]:
-    """Yield (time in s, grey image) of every image in the file's first video stream."""
+def decode_images(path: Path) -> Iterator[tuple[float, Array]]:
+    """Yield (time in s, grey image) of every image in the file's first video stream.
+
+    Images are uint8 (height, width). Raises `VideoError`.
+    """
     if not path.is_file():
         raise VideoError(f"video {path} does not exist")
     try:

@@ -137,3 +137,14 @@ def test_bodies_of_a_few_pixels_have_their_sentence():
 def test_scale_and_interval_are_required():
     with pytest.raises(ValidationError):
         DishSettings.model_validate({"body_um": 12.0})
+
+
+def test_phase_contrast_is_refused_with_a_sentence():
+    image = draw_pair(20).render().astype(float)
+    ground = np.median(image)
+    halo = image - ground
+    dark = 2 * ground - 0.6 * halo + 0.5 * np.roll(halo, 6, 1)
+    noise = np.random.default_rng(0).normal(0, 8, dark.shape)
+    (frame,) = run(DishTracker(SETTINGS), [(dark + noise).astype(np.uint16)])
+    assert not frame.is_traced
+    assert "only fluorescence can be traced" in frame.notices[0]
