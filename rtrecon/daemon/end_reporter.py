@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from rtrecon.core.frame_intervals import format_interval
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.session_manager import SessionManager
 from rtrecon.protocol import messages
@@ -83,6 +84,8 @@ class EndReporter:
 
 
 def _format_duration(seconds: float) -> str:
+    if seconds >= 3600:
+        return format_interval(seconds)
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 

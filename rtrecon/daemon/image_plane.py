@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
@@ -138,6 +139,11 @@ class ImagePlane:
             return None
         newest_s = self._lagging[-1].message.t
         return PlaneState(self._processor.get_state(), self._t0_s, newest_s)
+
+    @property
+    def newest_frame_s(self) -> float:
+        """Time of the newest processed frame, microscope's clock; -inf before one."""
+        return self._lagging[-1].message.t if self._lagging else -math.inf
 
     def trace_quality(self) -> TraceQuality | None:
         """Return the quality of the neurons' traces; None before the first frame."""

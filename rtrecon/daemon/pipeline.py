@@ -31,7 +31,8 @@ _MAX_SILENT_PERIODS = 2.5
 class Pipeline:
     """From the frames of one session to its activity.
 
-    start: the session's first message. field: its neurons. planes, pairing, auxiliary,
+    start: the session's first message. field: its neurons. settings: of this session,
+    which differ from the daemon's in a time-lapse. planes, pairing, auxiliary,
     output: the processing steps.
     """
 
@@ -46,11 +47,14 @@ class Pipeline:
     ) -> None:
         self.start = start
         self.field = field
+        self.settings = settings
         self.recording = recording
         self._errors = errors
         encoder_rate_hz = settings.timing.encoder_rate_hz
         history_frames = settings.inversion.window_frames
-        self.output = PipelineOutput(publisher, recording, history_frames)
+        self.output = PipelineOutput(
+            publisher, recording, history_frames, start.rate_hz
+        )
         self.rejections = RejectionMonitor(start.rate_hz * len(start.planes))
         self.pairing = ChannelPairing(start, settings)
         n_channels = self.pairing.n_channels

@@ -38,7 +38,9 @@ class PlaneSet:
         n_channels: int = 1,
     ) -> None:
         self._background = ThreadPoolExecutor(1, "reference")
-        self._checkpointer = StateCheckpointer(settings, self._background)
+        self._checkpointer = StateCheckpointer(
+            settings, self._background, start.rate_hz
+        )
         self._resumed_t0_s: float | None = None
         self._notices: list[str] = []
         self._image_planes: list[ImagePlane] = []

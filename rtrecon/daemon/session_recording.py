@@ -40,14 +40,19 @@ class SessionRecording:
         """Whether the disk is so far behind that rows could soon be dropped."""
         return self.recorder is not None and self.recorder.is_behind
 
-    def start(self, start: messages.SessionStart, field: FieldNeurons) -> None:
-        """Open a recording of this session, if recording is enabled."""
+    def start(
+        self, start: messages.SessionStart, field: FieldNeurons, settings: Settings
+    ) -> None:
+        """Open a recording of this session, if recording is enabled.
+
+        settings: of the session, which differ from the daemon's in a time-lapse.
+        """
         if not self.is_enabled or self.recorder is not None:
             return
         self._is_failure_reported = False
         self.recorder = Recorder(
             self._folder,
-            _describe_session(start, field, self._settings),
+            _describe_session(start, field, settings),
             raw_messages=self._settings.recording.raw_messages,
         )
         # A replay needs the session's start, also where the recording began later.

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from rtrecon.core.frame_intervals import MIN_RATE_HZ
+
 PIXEL_DTYPES = ("int16", "uint16")
 PixelDtype = Literal["int16", "uint16"]
 RATE_DTYPE = "float32"
@@ -15,7 +17,7 @@ RateDtype = Literal["float32"]  # of rates, in sessions without images
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=-1e10, le=1e10)]
-Hertz = Annotated[float, msgspec.Meta(ge=1e-3, le=1e5)]
+Hertz = Annotated[float, msgspec.Meta(ge=MIN_RATE_HZ, le=1e5)]
 BehaviorValue = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
 

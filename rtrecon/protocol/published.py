@@ -266,6 +266,14 @@ class Health(PublishedHeader, frozen=True, tag="health"):
     ] = 0.0
     memory_mb: Annotated[float, describe("Resident memory now.", "MB")] = 0.0
     peak_memory_mb: Annotated[float, describe("Resident memory at most.", "MB")] = 0.0
+    frame_interval_s: Annotated[
+        float | None,
+        describe(
+            "Time between two frames (volumes): as announced, or as measured where "
+            "that was wrong; null without a session.",
+            "s",
+        ),
+    ] = None
     disk_free_gb: Annotated[
         float | None,
         describe("Free space where recordings go; null if not recording.", "GB"),
