@@ -21,6 +21,7 @@ from rtrecon.daemon.rate_limits import Throttle
 from rtrecon.daemon.sockets import open_tcp_server
 from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage
 from rtrecon.protocol import messages
+from rtrecon.protocol.fields import UM_PER_PX
 from rtrecon.transport import sockets
 from rtrecon.transport.authenticator import CurveAuthenticator
 from rtrecon.transport.keys import get_daemon_keys
@@ -199,8 +200,10 @@ def _open_monitor(settings: NetworkSettings) -> Iterator[IncomingMonitor]:
 
 def _format_start(start: messages.SessionStart) -> str:
     lines, pixels = start.shape
+    um_per_px = start.meta.get(UM_PER_PX)
+    scale = f", {um_per_px:g} um per pixel" if isinstance(um_per_px, float) else ""
     return (
         f"session {start.session} from {start.source}: {lines} x {pixels} "
         f"{start.dtype} at {describe_rate(start.rate_hz)}, channels {start.channels}, "
-        f"{len(start.planes)} planes"
+        f"{len(start.planes)} planes{scale}"
     )

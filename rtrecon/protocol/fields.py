@@ -11,6 +11,7 @@ from rtrecon.core.frame_intervals import MIN_RATE_HZ
 PIXEL_DTYPES = ("int16", "uint16")
 PixelDtype = Literal["int16", "uint16"]
 RATE_DTYPE = "float32"
+UM_PER_PX = "um_per_px"  # key of `SessionStart.meta`: size of a pixel in um
 RateDtype = Literal["float32"]  # of rates, in sessions without images
 
 # Wide enough for any clock or counter, narrow enough that arithmetic cannot overflow.
