@@ -74,7 +74,9 @@ class EndReporter:
         self._context.events.publish_event("recorded", sentence)
 
     def _suggest_command(self, path: Path) -> str:
-        if self._context.workers.inverter is None:
+        pipeline = self._sessions.pipeline
+        is_dish = pipeline is not None and pipeline.dish is not None
+        if self._context.workers.inverter is None and not is_dish:
             return f"rtrecon train --session {path}"
         return f"rtrecon report {path}"
 

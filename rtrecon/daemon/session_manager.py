@@ -92,8 +92,11 @@ class SessionManager:
             return
         with context.errors.catch("resuming the session"):
             self._resume(self.pipeline)
-        context.recording.start(start, field, settings)
-        sentence = f"session from {start.source}: {layout}, {len(field.rois)} neurons"
+        context.recording.start(start, field, settings, self.pipeline.dish)
+        content = f"{len(field.rois)} neurons"
+        if dish := self.pipeline.dish:
+            content = f"neurons in a dish at {dish.um_per_px:g} um per pixel"
+        sentence = f"session from {start.source}: {layout}, {content}"
         context.events.publish_event("session", sentence)
         for notice in notices:
             context.events.publish_event("settings", notice)
@@ -217,6 +220,8 @@ class SessionManager:
             self.pipeline.process_pending(time.monotonic(), is_ending=self.is_ending)
         for notice in planes.take_notices():
             self._context.events.publish_event("reference", notice)
+        for sentence in self.pipeline.take_dish_sentences():
+            self._context.events.log(sentence)
         for notice in self.pipeline.auxiliary.take_notices():
             self._context.events.publish_event("clock", notice)
         if self.is_ending and not planes.n_queued:
@@ -291,12 +296,19 @@ class SessionManager:
             recording.stop()
         elif self.pipeline:
             pipeline = self.pipeline
-            recording.start(pipeline.start, pipeline.field, pipeline.settings)
+            recording.start(
+                pipeline.start, pipeline.field, pipeline.settings, pipeline.dish
+            )
 
     def _resume(self, pipeline: Pipeline) -> None:
         """Continue where an earlier daemon stopped in the same session."""
         start, folder = pipeline.start, Path(self._context.settings.recording.folder)
-        earlier = find_resumable_session(folder, start.session, len(start.planes))
+        earlier = find_resumable_session(
+            folder,
+            start.session,
+            len(start.planes),
+            has_reference=pipeline.dish is None,
+        )
         if earlier is not None:
             self._newest_recorded = load_newest_frame_number(earlier)
             pipeline.planes.resume(earlier)

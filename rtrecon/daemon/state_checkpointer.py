@@ -11,7 +11,7 @@ from pathlib import Path
 from rtrecon.config import Settings
 from rtrecon.core.frame_intervals import is_time_lapse
 from rtrecon.core.process import lower_priority
-from rtrecon.daemon.image_plane import ImagePlane
+from rtrecon.daemon.plane import RestartablePlane
 from rtrecon.imaging.reference import PlaneReference
 from rtrecon.session.resume_state import (
     get_reference_path,
@@ -54,7 +54,7 @@ class StateCheckpointer:
         return notices
 
     def save_if_due(
-        self, folder: Path, planes: Sequence[ImagePlane], now_s: float
+        self, folder: Path, planes: Sequence[RestartablePlane], now_s: float
     ) -> None:
         """Start to save a new reference, or the state when it is due; call it often."""
         if self._is_saving():
@@ -91,7 +91,9 @@ class StateCheckpointer:
             )
         return False
 
-    def _save_reference(self, folder: Path, number: int, plane: ImagePlane) -> None:
+    def _save_reference(
+        self, folder: Path, number: int, plane: RestartablePlane
+    ) -> None:
         reference, stored_field = plane.reference, plane.stored_field
         assert reference is not None
 
@@ -103,18 +105,16 @@ class StateCheckpointer:
 
         self._saving = self._background.submit(save)
 
-    def _save_state(self, folder: Path, planes: Sequence[ImagePlane]) -> None:
-        states = [
-            (plane.get_state(), plane.trace_quality(), plane.stored_field.rois.ids)
-            for plane in planes
-        ]
+    def _save_state(self, folder: Path, planes: Sequence[RestartablePlane]) -> None:
+        states = [(plane.get_state(), plane.rate_traces()) for plane in planes]
 
         def save() -> None:
-            for number, (state, quality, ids) in enumerate(states):
-                if state is not None and quality is not None:
+            for number, (state, rated) in enumerate(states):
+                if state is not None:
                     save_state(get_state_path(folder, number), state, self._settings)
+                if rated is not None:
                     path = get_trace_quality_path(folder, number)
-                    save_trace_quality(path, ids, quality)
+                    save_trace_quality(path, *rated)
 
         self._saving = self._background.submit(save)
 

@@ -40,12 +40,15 @@ def adapt_settings(
             f"{settings.timing.encoder_rate_hz:g} frames per second; leave out "
             "encoder.checkpoint for a time-lapse"
         )
+    timing = TimingSettings(encoder_rate_hz=rate_hz)
+    if settings.dish.enabled:  # has its own registration, and no traces
+        return settings.model_copy(update={"timing": timing}), []
     registration, notices = _adapt_registration(settings.registration, rate_hz)
     traces, more = _adapt_traces(settings.traces, rate_hz)
     changes = {
         "registration": registration,
         "traces": traces,
-        "timing": TimingSettings(encoder_rate_hz=rate_hz),
+        "timing": timing,
     }
     return settings.model_copy(update=changes), notices + more
 

@@ -33,7 +33,8 @@ def fuzz():
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_accept_valid_messages(fuzz, name):
     target, seeds = fuzz["targets"].TARGETS[name]
-    assert len(seeds) >= len(messages.TOPICS) - 1
+    n_kinds = len(messages.TOPICS) if name == "published" else 7
+    assert len(seeds) >= n_kinds - 1
     for data in seeds:
         target(data)
 
