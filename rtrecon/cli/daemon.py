@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from rtrecon import config
 from rtrecon.cli.options import SessionFolder, SettingsFile
 from rtrecon.cli.terminal import notify
+from rtrecon.core.errors import UserError
 
 
 def run(
@@ -36,7 +38,9 @@ def print_settings_template() -> None:
 
 
 def check(
-    settings: SettingsFile,
+    settings: Annotated[
+        Path | None, typer.Argument(help="Settings file (TOML).")
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Argument(help="Duration of --listen in seconds. Default: until Ctrl-C."),
@@ -44,8 +48,19 @@ def check(
     listen: Annotated[
         bool, typer.Option("--listen", help="Report what senders send.")
     ] = False,
+    session: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recorded session: report whether its neurons follow its stimulus."
+        ),
+    ] = None,
 ) -> None:
     """Check settings, files and ports; measure the speed of this computer."""
+    if session is not None:
+        _report_stimulus_lag(session)
+        return
+    if settings is None:
+        raise UserError("give a settings file, or --session with a recorded session")
     loaded = config.load(settings)
     if listen:
         from rtrecon.diagnostics.listen import report_incoming
@@ -56,6 +71,15 @@ def check(
 
         notices = run_preflight(loaded)
     for notice in notices:
+        notify(notice)
+
+
+def _report_stimulus_lag(path: Path) -> None:
+    from rtrecon.metrics.stimulus_lag.sentences import describe_stimulus_lag
+    from rtrecon.session.session import Session
+    from rtrecon.session.stimulus_lag import measure_session_lag
+
+    for notice in describe_stimulus_lag(measure_session_lag(Session(path))):
         notify(notice)
 
 

@@ -35,7 +35,10 @@ def dish(
     ] = None,
     plane: Annotated[
         int | None,
-        typer.Option(help="Plane or position, from 0, if there are several."),
+        typer.Option(help="Plane, from 0, if there are several."),
+    ] = None,
+    position: Annotated[
+        int | None, typer.Option(help="Stage position, as the names of files count it.")
     ] = None,
     swc_frame: Annotated[
         list[int] | None,
@@ -50,7 +53,7 @@ def dish(
     from rtrecon.analysis.dish.film import FilmRequest
 
     request = DishRequest(
-        FilmRequest(film, scale_um, interval_s, channel, plane),
+        FilmRequest(film, scale_um, interval_s, channel, plane, position),
         out,
         body_um,
         sensitivity,

@@ -84,6 +84,13 @@ def train(
             "the readouts of the new neurons."
         ),
     ] = None,
+    ignore_lag: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-lag",
+            help="Train even if no neuron of the session follows its stimulus.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option(help="Continue an interrupted training.")
     ] = False,
@@ -139,7 +146,7 @@ def train(
     ):
         # In here, only one of the processes of `torchrun` reports an error.
         core = find_checkpoint(freeze_core) if freeze_core else None
-        options = training.TrainingOptions(resume, core, context)
+        options = training.TrainingOptions(resume, core, context, ignore_lag)
         if sensorium:
             made = training.train_on_sensorium(
                 sensorium, recipe, out, on_progress, options

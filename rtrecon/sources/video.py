@@ -35,7 +35,7 @@ def read_clip(
     """
     times: list[float] = []
     images: list[Array] = []
-    for time_s, grey in decode_images(Path(path)):
+    for time_s, grey in _decode_images(Path(path)):
         if max_s is not None and times and time_s - times[0] >= max_s:
             break
         times.append(time_s)
@@ -50,7 +50,7 @@ def read_picture(path: Path | str) -> Array:
 
     Raises `VideoError`.
     """
-    for _, gray in decode_images(Path(path)):
+    for _, gray in _decode_images(Path(path)):
         return gray
     raise VideoError(f"{path} contains no image; give a picture")
 
@@ -92,10 +92,21 @@ def join_side_by_side(left: Array, right: Array) -> Array:
     return np.concatenate([left, gap, right], axis=2)
 
 
-def decode_images(path: Path) -> Iterator[tuple[float, Array]]:
-    """Yield (time in s, grey image) of every image in the file's first video stream.
+def iterate_color_images(path: Path) -> Iterator[Array]:
+    """Yield every image of a video, uint8 (height, width, 3): red, green and blue.
 
-    Images are uint8 (height, width). Raises `VideoError`.
+    Raises `VideoError`.
+    """
+    for _, image in _decode_images(path, "rgb24"):
+        yield image
+
+
+def _decode_images(
+    path: Path, pixel_format: str = "gray"
+) -> Iterator[tuple[float, Array]]:
+    """Yield (time in s, image) of every image in the file's first video stream.
+
+    pixel_format: as PyAV names it; grey, or red, green and blue.
     """
     if not path.is_file():
         raise VideoError(f"video {path} does not exist")
@@ -107,7 +118,7 @@ def decode_images(path: Path) -> Iterator[tuple[float, Array]]:
                 # Some containers store no times: images are one frame period apart.
                 step_s = 1.0 / float(movie.streams.video[0].average_rate or 30)
                 time_s = i * step_s if frame.time is None else frame.time
-                yield time_s, frame.to_ndarray(format="gray")
+                yield time_s, frame.to_ndarray(format=pixel_format)
     except av.FFmpegError as error:
         raise VideoError(f"{path} cannot be read as video: {error}") from None
 

@@ -17,9 +17,14 @@ from rtrecon.encoder.card import DFF_UNITS
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.imaging.reference import PlaneReference
+from rtrecon.metrics.stimulus_lag.sentences import (
+    describe_stimulus_lag,
+    explain_missing_relation,
+)
 from rtrecon.rois import roi_set
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import NotASessionError, Session
+from rtrecon.session.stimulus_lag import measure_session_lag
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.train import (
     DEFAULT_OPTIONS,
@@ -39,6 +44,8 @@ from rtrecon.training.training_data import (
     split_last,
 )
 
+_MIN_CERTAIN_MINUTES = 5.0
+
 
 def train_on_session(
     path: Path,
@@ -49,7 +56,28 @@ def train_on_session(
 ) -> Checkpoint:
     """Fit, calibrate and save an encoder of a session's neurons at `out`."""
     validate_training(out, recipe, options)
-    return train_encoder(read_training_data(path), recipe, out, on_progress, options)
+    data = read_training_data(path)
+    notices = check_stimulus_lag(path, ignore_lag=options.ignore_lag)
+    data = replace(data, notices=(*data.notices, *notices))
+    return train_encoder(data, recipe, out, on_progress, options)
+
+
+def check_stimulus_lag(path: Path, *, ignore_lag: bool) -> list[str]:
+    """Return sentences on whether the session's neurons follow its stimulus.
+
+    UserError if too few do, and the session is long enough to be sure of it.
+    """
+    try:
+        found = measure_session_lag(Session(path))
+    except UserError:
+        return []  # too short to say
+    is_certain = found.minutes >= _MIN_CERTAIN_MINUTES
+    if found.estimate is None and is_certain and not ignore_lag:
+        raise UserError(
+            f"{explain_missing_relation(found)}. An encoder would learn nothing from "
+            f"{path}; --ignore-lag trains one all the same"
+        )
+    return list(describe_stimulus_lag(found))
 
 
 def read_training_data(path: Path) -> TrainingData:

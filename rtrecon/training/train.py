@@ -31,11 +31,13 @@ class TrainingOptions:
     resume: continue an interrupted run. core_checkpoint: a checkpoint of other neurons
     whose filters and prior are taken over unchanged; the rest needs only minutes of
     data. context: device and processes; every process trains, only rank 0 writes.
+    ignore_lag: train even if no neuron of a recorded session follows its stimulus.
     """
 
     resume: bool = False
     core_checkpoint: Path | None = None
     context: DistributedContext = SINGLE_PROCESS
+    ignore_lag: bool = False
 
 
 DEFAULT_OPTIONS = TrainingOptions()

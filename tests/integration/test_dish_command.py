@@ -94,7 +94,7 @@ def test_a_video_is_traced_and_its_limits_are_named(tmp_path, pictures):
     write_movie(film, gray, scale=1)
     result = run(film, *SCALE, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "compressed 8-bit video" in result.output
+    assert "a film is compressed" in result.output
 
 
 def test_a_film_without_a_usable_picture_has_its_sentence(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.analysis.dish.film_registration import FilmRegistrar
 from rtrecon.config.dish import DishSettings
 from rtrecon.dish.dish_frame import LOOSE
 from rtrecon.dish.tracker import DishTracker
+from rtrecon.imaging.registration.film_registrar import FilmRegistrar
 from rtrecon.simulate.dish.film import film_dish
 from rtrecon.simulate.dish.scene import DishScene
 

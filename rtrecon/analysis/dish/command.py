@@ -22,9 +22,9 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.dish.dish_frame import DishFrame
-from rtrecon.export.dish_graph import write_graph
-from rtrecon.export.dish_swc import write_swc_files
-from rtrecon.export.dish_tables import write_tables
+from rtrecon.export.dish.graph import write_graph
+from rtrecon.export.dish.swc import write_swc_files
+from rtrecon.export.dish.tables import write_tables
 
 _MOVIE_RATE_HZ = 10.0
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rtrecon.analysis.dish.film import DishFilm
-from rtrecon.analysis.dish.film_registration import FilmRegistrar
 from rtrecon.config.dish import DishSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.dish.dish_frame import DishFrame
 from rtrecon.dish.tracker import DishTracker
+from rtrecon.imaging.registration.film_registrar import FilmRegistrar
 
 # Called with each traced picture: the registered image, and what it shows.
 FrameCallback = Callable[[Array, DishFrame], None]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from rtrecon.dish.tracker import DishTracker
-from rtrecon.export.dish_graph import write_graph
-from rtrecon.export.dish_swc import format_swc
-from rtrecon.export.dish_tables import write_tables
+from rtrecon.export.dish.graph import write_graph
+from rtrecon.export.dish.swc import format_swc
+from rtrecon.export.dish.tables import write_tables
 from tests.unit.dish.drawing import SETTINGS, draw_pair
 
 UM_PER_PX = SETTINGS.um_per_px

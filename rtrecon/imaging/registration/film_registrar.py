@@ -1,4 +1,4 @@
-"""Registers the pictures of a film of a dish, if needed to a new reference."""
+"""Registers the pictures of a film, and makes a new reference where it is lost."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class FilmRegistrar:
         self._settings = settings or RegistrationSettings(scan_phase="off")
         self._registrar: Registrar | None = None
         self._template: AdaptiveTemplate | None = None
+        self._first: Array = np.zeros((0, 0), np.float32)
         self._n_lost = 0
 
     def register(self, image: Array) -> RegisteredPicture:
@@ -59,16 +60,56 @@ class FilmRegistrar:
                 return self._start(image, is_first=False)
         return RegisteredPicture(moved, _find_valid(image.shape, shift), shift)
 
+    def renew_reference(self) -> None:
+        """Take the next picture as the reference."""
+        self._registrar = self._template = None
+
+    def get_state(self) -> dict[str, Array]:
+        """Return what is remembered between pictures; empty before a reference."""
+        if self._registrar is None or self._template is None:
+            return {}
+        of_registrar = self._registrar.get_state().items()
+        of_template = self._template.get_state().items()
+        return {
+            **{f"registrar.{key}": values for key, values in of_registrar},
+            **{f"template.{key}": values for key, values in of_template},
+            "first": self._first,
+            "n_lost": np.array(self._n_lost),
+        }
+
+    def restore_state(self, state: dict[str, Array]) -> None:
+        """Continue from a state."""
+        if "first" not in state:
+            return
+        self._use_reference(state["first"])
+        self._n_lost = int(state["n_lost"])
+        assert self._registrar is not None
+        assert self._template is not None
+        self._registrar.restore_state(_select(state, "registrar."))
+        self._template.restore_state(_select(state, "template."))
+        self._registrar.replace_template(self._template.pyramid)
+
     def _start(self, image: Array, is_first: bool = True) -> RegisteredPicture:
         """Take a picture as the reference; a constant one is none."""
         picture, self._n_lost = image.astype(np.float32), 0
         if image.min() < image.max() and not is_too_small(image.shape):
-            self._registrar = Registrar(picture, self._settings)
-            self._template = AdaptiveTemplate(picture, 1.0, _FOLLOWED_FRAMES)
+            self._use_reference(picture)
         shift = FrameShift(0.0, 0.0, 1.0, True)
-        return RegisteredPicture(
-            picture, np.ones(image.shape, bool), shift, not is_first
-        )
+        is_valid = np.ones(image.shape, bool)
+        return RegisteredPicture(picture, is_valid, shift, not is_first)
+
+    def _use_reference(self, picture: Array) -> None:
+        self._first = picture
+        self._registrar = Registrar(picture, self._settings)
+        self._template = AdaptiveTemplate(picture, 1.0, _FOLLOWED_FRAMES)
+
+
+def _select(state: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {
+        key.removeprefix(prefix): values
+        for key, values in state.items()
+        if key.startswith(prefix)
+    }
 
 
 def _find_valid(shape: tuple[int, ...], shift: FrameShift) -> Array:

@@ -1,0 +1,133 @@
+"""Whether neurons follow the recorded stimulus, how late, and whether this drifts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rtrecon.core.types import Array
+from rtrecon.metrics.stimulus_lag.distant_offset import find_distant_offset
+from rtrecon.metrics.stimulus_lag.lag_curves import LagCurves, LagFit
+from rtrecon.metrics.stimulus_lag.paired_data import PairedData
+from rtrecon.metrics.stimulus_lag.repeats import (
+    RepeatAgreement,
+    measure_repeat_agreement,
+)
+
+SEARCHED_S = (-1.0, 2.0)  # of lags
+_LAG_STEP_FRAMES = 2
+_HALF_REACH_S = (
+    0.3  # around the lag of the whole, where the lag of a half is looked for
+)
+_UNRELATED_S = (-60, -50, -40, -30, -20, 20, 30, 40, 50, 60)  # lags of the null
+_MIN_Z = 5.0  # above the null, for a neuron to follow
+_MIN_FOLLOWING, _MIN_SHARE = 5, 0.02  # neurons, and of all; fewer give no lag
+_MAD_TO_SD = 1.4826
+
+
+@dataclass(frozen=True)
+class LagEstimate:
+    """How late activity follows the stimulus, in seconds.
+
+    error_s: standard error of `lag_s`. drift_s: how much later it follows in the second
+    half of the session than in the first. drift_error_s: standard error of that.
+    """
+
+    lag_s: float
+    error_s: float
+    drift_s: float
+    drift_error_s: float
+
+
+@dataclass(frozen=True)
+class StimulusLag:
+    """How the neurons of a session follow its stimulus.
+
+    estimate: None if too few neurons follow; then `distant_offset_s` is the offset
+    outside `SEARCHED_S` at which they do, None if there is none. repeats: None if no
+    clip is shown twice.
+    """
+
+    minutes: float
+    n_neurons: int
+    n_following: int
+    repeats: RepeatAgreement | None = None
+    estimate: LagEstimate | None = None
+    distant_offset_s: float | None = None
+
+
+def measure_stimulus_lag(data: PairedData, frame_ids: Array) -> StimulusLag:
+    """Measure lag, drift and repeats; less than two minutes of data say little.
+
+    frame_ids: (T,) of the stimulus, see `repeats.hash_frames`.
+    """
+    fit = LagFit(data)
+    curves = fit.compute_curves(_list_lags(data.rate_hz))
+    follows = _find_following(curves, fit.compute_curves(_list_unrelated_lags(data)))
+    found = StimulusLag(
+        minutes=data.n_known / data.rate_hz / 60,
+        n_neurons=data.activity.shape[1],
+        n_following=int(follows.sum()),
+        repeats=measure_repeat_agreement(frame_ids, data.activity, data.rate_hz),
+    )
+    if found.n_following < max(_MIN_FOLLOWING, _MIN_SHARE * found.n_neurons):
+        return replace(found, distant_offset_s=find_distant_offset(data))
+    estimate = _estimate_lag(fit, _find_lag(curves, follows), follows, data.rate_hz)
+    return replace(found, estimate=estimate)
+
+
+def _list_lags(rate_hz: float) -> Array:
+    first, last = (round(limit * rate_hz) for limit in SEARCHED_S)
+    return np.arange(first, last + 1, _LAG_STEP_FRAMES)
+
+
+def _list_unrelated_lags(data: PairedData) -> Array:
+    """Return lags of 20 s and more, at which activity cannot follow."""
+    lags = np.round(np.array(_UNRELATED_S) * data.rate_hz).astype(int)
+    return lags[np.abs(lags) <= len(data) // 4]
+
+
+def _find_following(curves: LagCurves, null: LagCurves) -> Array:
+    """Return (n,) bool: the best lag of a neuron beats what unrelated lags give."""
+    best, unrelated = curves.r.mean((0, 1)).max(0), null.r.mean((0, 1))
+    middle = np.median(unrelated)
+    spread = _MAD_TO_SD * np.median(np.abs(unrelated - middle))
+    return np.asarray(best > middle + _MIN_Z * spread)
+
+
+def _find_lag(curves: LagCurves, follows: Array) -> float:
+    """Return the lag in frames at which the following neurons are predicted best."""
+    return _find_peak(curves.lags_frames, curves.r.mean((0, 1))[:, follows].mean(-1))
+
+
+def _estimate_lag(
+    fit: LagFit, lag_frames: float, follows: Array, rate_hz: float
+) -> LagEstimate:
+    reach = round(_HALF_REACH_S * rate_hz)
+    fitted = round(lag_frames)
+    near = fit.compute_shifted_curves(
+        fitted, np.arange(fitted - reach, fitted + reach + 1)
+    )
+    parts = near.r[..., follows].mean(-1)  # (halves, folds, lags)
+    lags_s = np.array(
+        [[_find_peak(near.lags_frames, curve) for curve in half] for half in parts]
+    )
+    lags_s /= rate_hz
+    of_halves = lags_s.mean(1)
+    error_s = float(np.sqrt(np.var(lags_s, axis=1, ddof=1).mean() / lags_s.size))
+    return LagEstimate(
+        lag_s=lag_frames / rate_hz,
+        error_s=error_s,
+        drift_s=float(of_halves[1] - of_halves[0]),
+        drift_error_s=2 * error_s,
+    )
+
+
+def _find_peak(lags: Array, curve: Array) -> float:
+    """Return the lag of the largest value, between samples by a parabola."""
+    top = int(np.clip(np.argmax(curve), 1, len(curve) - 2))
+    before, at, after = curve[top - 1 : top + 2].tolist()
+    curvature = before - 2 * at + after
+    shift = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
+    return float(lags[top] + np.clip(shift, -0.5, 0.5) * (lags[1] - lags[0]))
