@@ -43,7 +43,7 @@ GOALS = {
 }
 _SMALLER_IS_BETTER = ("error", "ms_", "frangi")
 _FIRST_SEED = 1000
-_N_SEEDS, _N_CURVE_SEEDS = 6, 2
+_N_SEEDS, _N_CURVE_SEEDS = 4, 1
 _BRIGHTNESS = (0.2, 0.35, 0.6, 1.0, 2.5)
 _DENSITY, _STEPS = (6, 14, 24, 36, 48), (1, 2, 4)
 _FIELD_FACTOR = 4  # 1024 px have four times the area
