@@ -57,17 +57,22 @@ def _paint_leaf(
 ) -> None:
     center = rng.integers(0, _CANVAS_PX, 2)
     reach = int(np.ceil(radius)) + 1
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    offsets = np.arange(-reach, reach + 1)
+    y, x = offsets[:, None], offsets
     angle, squeeze = rng.uniform(0, np.pi), rng.uniform(0.4, 1.0)
     along = x * np.cos(angle) + y * np.sin(angle)
     across = (y * np.cos(angle) - x * np.sin(angle)) / squeeze
     inside = along**2 + across**2 <= radius**2
-    rows = ((center[0] + y) % _CANVAS_PX)[inside]
-    cols = ((center[1] + x) % _CANVAS_PX)[inside]
+    along = along[inside]
+    row, col = np.nonzero(inside)
+    pixels = (
+        (center[0] - reach + row) % _CANVAS_PX,
+        (center[1] - reach + col) % _CANVAS_PX,
+    )
     shading = rng.normal(0, 0.35) * along / radius  # light falls from one side
     stripes = 0.25 * np.sin(along * rng.uniform(0.2, 1.6) + rng.uniform(0, 6.28))
-    canvas[rows, cols] = (rng.normal() + shading + stripes * rng.random())[inside]
-    alpha[rows, cols] = 1.0
+    canvas[pixels] = rng.normal() + shading + stripes * rng.random()
+    alpha[pixels] = 1.0
 
 
 def simulate_camera_path(
