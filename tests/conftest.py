@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import threading
@@ -27,6 +28,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Threads that libraries keep for the life of the process, by the start of their name.
 LIBRARY_THREADS = ("zarr_io", "asyncio_", "pytest_timeout")
 GRACE_S = 90.0  # for what gives way to everything else on a busy machine
+
+# Importing all tests makes millions of objects that live to the end. The garbage
+# collector would go through them again and again, and find nothing.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what the import made from garbage collection, and switch it on again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
