@@ -130,7 +130,38 @@ _INCOMING: list[tuple[Any, Any]] = [
     (messages.SyncEdge(**_HEADER, t=0.5, t_send=9.5, line=2, value=1), b""),
     (messages.SessionEnd(**_HEADER, reason="done", frames=9, dropped=1), b""),
 ]
+_PICTURE: dict[str, Any] = {"frame": 1, "picture": 0, "t_microscope": 0.5}
 _PUBLISHED: list[tuple[Any, Any]] = [
+    (
+        messages.DishCounts(
+            **_HEADER,
+            **_PICTURE,
+            t=1.0,
+            t_frame=3.0,
+            bodies=2,
+            contacts=1,
+            provisional_contacts=0,
+            branch_points=4,
+            length_mm=0.3,
+            length_mm_per_mm2=2.5,
+            branch_points_per_mm2=9.0,
+            area_mm2=0.1,
+            neuron={"1": messages.NeuronFigures(12.5, 2, 1)},
+        ),
+        b"",
+    ),
+    (
+        messages.DishBodies(**_HEADER, **_PICTURE, t=1.0, t_frame=3.0, shape=(1, 9)),
+        np.ones((1, 9), np.float32),
+    ),
+    (
+        messages.DishContacts(**_HEADER, **_PICTURE, t=1.0, t_frame=3.0, shape=(1, 10)),
+        np.ones((1, 10), np.float32),
+    ),
+    (
+        messages.DishTrace(**_HEADER, **_PICTURE, t=1.0, t_frame=3.0, shape=(2, 3)),
+        np.ones((2, 3), np.uint16),
+    ),
     (
         messages.FieldImage(
             **_HEADER,

@@ -10,6 +10,7 @@ import typer
 from rtrecon.cli import (
     analysis,
     daemon,
+    dish,
     display,
     keys,
     reconstruction,
@@ -47,6 +48,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         analysis.evaluate,
         reconstruction.reconstruct,
         analysis.rois,
+        dish.dish,
         training.train,
         reconstruction.mask,
         training.convert,

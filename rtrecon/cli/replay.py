@@ -39,6 +39,12 @@ def replay(
         int | None, typer.Option(help="Channel number. Default: all saved channels.")
     ] = None,
     rate_hz: sources.RateHz = None,
+    interval_s: sources.IntervalS = None,
+    um_per_px: sources.UmPerPx = None,
+    position: Annotated[
+        int | None,
+        typer.Option(help="Stage position to read, as the names of the files count."),
+    ] = None,
     shape: sources.ImageSize = None,
     field: sources.FieldName = None,
     n_channels: sources.NChannels = None,
@@ -46,7 +52,9 @@ def replay(
     axes: sources.DatasetAxes = "",
     follow: Annotated[
         bool,
-        typer.Option("--follow", help="Follow a TIFF that is still being written."),
+        typer.Option(
+            "--follow", help="Follow a TIFF or a folder that is still being written."
+        ),
     ] = False,
     timeout: sources.Timeout = 10.0,
     keys: KeyFolder = None,
@@ -88,12 +96,14 @@ def replay(
 
     hints = RecordingHints(
         channel,
-        rate_hz,
+        sources.choose_rate(rate_hz, interval_s),
         sources.parse_size(shape),
         field,
         axes=axes,
         n_channels=n_channels,
         n_planes=n_planes,
+        um_per_px=um_per_px,
+        position=position,
     )
     if follow:
         return sources.follow_tiff(file, hints, timeout, daemon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,13 @@ FrameAddress = Annotated[
 ]
 RateHz = Annotated[
     float | None, typer.Option(help="Frames per second, if the source has no rate.")
+]
+IntervalS = Annotated[
+    float | None,
+    typer.Option(help="Time between two frames of a time-lapse, in s."),
+]
+UmPerPx = Annotated[
+    float | None, typer.Option(help="Size of a pixel in um, if the source has none.")
 ]
 ImageSize = Annotated[
     str | None,
@@ -105,26 +112,72 @@ def micromanager(
     exposure_ms: Annotated[
         float | None, typer.Option(help="Exposure to set; default: unchanged.")
     ] = None,
+    every: Annotated[
+        float | None,
+        typer.Option(help="Time-lapse: snap an image every so many seconds."),
+    ] = None,
+    positions: Annotated[
+        Path | None,
+        typer.Option(help="Time-lapse: position list of Micro-Manager (.pos)."),
+    ] = None,
+    channels: Annotated[
+        str, typer.Option(help="Time-lapse: channel presets, such as 'GFP,Cy5'.")
+    ] = "",
+    channel_group: Annotated[
+        str, typer.Option(help="Group of these presets; default: the channel group.")
+    ] = "",
+    um_per_px: UmPerPx = None,
     keys: KeyFolder = None,
 ) -> None:
-    """Stream a Micro-Manager camera to the daemon, until Ctrl-C."""
+    """Stream a Micro-Manager camera to the daemon, or snap a time-lapse."""
     from rtrecon.interfaces.micromanager import MicroManagerCamera, load_core
     from rtrecon.sources.recording import RecordingHints
 
+    if every is None and (positions or channels or channel_group):
+        raise UserError("--positions and --channels need --every: they are snapped")
     core = load_core(config)
     if exposure_ms is not None:
         core.setExposure(exposure_ms)
-    camera = MicroManagerCamera(core, RecordingHints(rate_hz=rate_hz))
+    camera: Recording
+    if every is None:
+        camera = MicroManagerCamera(core, RecordingHints(rate_hz=rate_hz))
+    else:
+        camera = _plan_time_lapse(core, every, positions, (channels, channel_group))
+    camera.um_per_px = um_per_px or camera.um_per_px
     print_report(forward_frames(camera, DaemonAddress(to, None, keys)))
 
 
+def _plan_time_lapse(
+    core: Any, interval_s: float, positions: Path | None, channels: tuple[str, str]
+) -> Recording:
+    """Return a time-lapse. channels: presets with commas between, and their group."""
+    from rtrecon.interfaces.micromanager_time_lapse import (
+        MicroManagerTimeLapse,
+        TimeLapsePlan,
+    )
+    from rtrecon.interfaces.stage_positions import read_positions
+
+    names, group = channels
+    presets = tuple(name.strip() for name in names.split(",") if name.strip())
+    places = tuple(read_positions(positions)) if positions else ()
+    return MicroManagerTimeLapse(
+        core, TimeLapsePlan(interval_s, places, presets, group)
+    )
+
+
 def follow_tiff(
-    file: Path, hints: RecordingHints, timeout_s: float, daemon: DaemonAddress
+    path: Path, hints: RecordingHints, timeout_s: float, daemon: DaemonAddress
 ) -> None:
-    """Send a TIFF to the daemon while it is being written."""
+    """Send a TIFF, or the files of a folder, to the daemon while they are written."""
+    from rtrecon.sources.growing_folder import open_followed_folder
     from rtrecon.sources.growing_tiff import FollowedTiff
 
-    source = FollowedTiff(file, hints, timeout_s)
+    if path.is_dir():
+        source: Recording = open_followed_folder(path, hints, timeout_s)
+    else:
+        source = FollowedTiff(path, hints, timeout_s)
+    if source.notice:
+        notify(source.notice)
     print_report(forward_frames(source, daemon, may_wait=True))
 
 
@@ -162,6 +215,17 @@ def print_report(report: ReplayReport) -> None:
         f"{report.frames_sent} frames sent, {report.frames_dropped} dropped, "
         f"{report.wall_s:.1f} s"
     )
+
+
+def choose_rate(rate_hz: float | None, interval_s: float | None) -> float | None:
+    """Return the rate that one of both options gives; raises UserError for both."""
+    if interval_s is None:
+        return rate_hz
+    if rate_hz is not None:
+        raise UserError("--rate-hz and --interval-s say the same; give one of them")
+    if not interval_s > 0:
+        raise UserError(f"an interval of {interval_s:g} s is impossible")
+    return 1 / interval_s
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -103,6 +103,9 @@ class ClosedLoopProcess:
             if not _comes_from_daemon(message):
                 return  # a late result of the session before
             self._begin_session(message.session)
+        if isinstance(message, messages.Health) and message.frame_interval_s:
+            for bound in self._all_rules():
+                bound.rule.rate_hz = 1 / message.frame_interval_s
         for rule in self._rules.get(messages.message_type(message), ()):
             rule_event = rule.update(message, payload)
             if rule_event is not None:

@@ -8,10 +8,12 @@ from enum import Enum
 from rtrecon.closed_loop.condition import Condition, parse_condition
 from rtrecon.config import RuleSettings
 from rtrecon.core.errors import UserError
+from rtrecon.core.frame_intervals import extend_timeout
 
 # After this time without a value, the condition has to begin to hold anew. Quality is
 # published twice a second, health once.
 _MAX_SILENCE_S = 3.0
+_MAX_SILENT_INTERVALS = 3.0  # between two values that come with frames of a time-lapse
 
 
 class RuleChange(Enum):
@@ -26,12 +28,14 @@ class Rule:
 
     The rule fires when its condition has held for `for_s`. It fires again only after
     its value was back at `until` (it is released) and `refractory_s` are over. An
-    unknown value (NaN) neither meets the condition nor releases the rule.
+    unknown value (NaN) neither meets the condition nor releases the rule. rate_hz: of
+    the session's frames; values that come with frames may be silent for longer.
     """
 
     def __init__(self, settings: RuleSettings) -> None:
         self.settings = settings
         self.condition = _parse_condition_of(settings)
+        self.rate_hz = math.inf
         self.start_session()
 
     def start_session(self) -> None:
@@ -42,7 +46,8 @@ class Rule:
 
     def update(self, value: float, t_s: float) -> RuleChange | None:
         """Take the newest value, of time `t_s`; return what happened to the rule."""
-        if t_s - self._last_value_s > _MAX_SILENCE_S:
+        silence_s = extend_timeout(_MAX_SILENCE_S, self.rate_hz, _MAX_SILENT_INTERVALS)
+        if t_s - self._last_value_s > silence_s:
             self._met_since_s = None
         self._last_value_s = t_s
         if self._is_active:

@@ -17,6 +17,7 @@ from rtrecon.config.imaging import (
     TracesSettings,
 )
 from rtrecon.config.inversion import EncoderSettings, InversionSettings
+from rtrecon.config.live_dish import LiveDishSettings
 from rtrecon.config.network import LslSettings, NetworkSettings
 from rtrecon.config.recording import (
     ExperimentSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "ExperimentSettings",
     "FieldMatchSettings",
     "InversionSettings",
+    "LiveDishSettings",
     "LslMarkerSettings",
     "LslSettings",
     "NetworkSettings",

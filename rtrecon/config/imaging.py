@@ -34,9 +34,9 @@ class RegistrationSettings(Section):
     )
     template_frames: int = Field(
         100,
-        ge=10,
+        ge=1,
         description="number of frames from which the template is made at the beginning "
-        "of a session",
+        "of a session; a time-lapse uses those of the first five minutes, at least one",
     )
     template_drift_s: float | None = Field(
         None,

@@ -42,7 +42,7 @@ class NetworkSettings(Section):
         10.0,
         gt=0,
         description="time in s without any message after which the daemon treats the "
-        "session as ended",
+        "session as ended; never less than six frame intervals of a time-lapse",
     )
     stall_timeout_s: float = Field(
         1.5,

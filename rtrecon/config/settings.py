@@ -11,6 +11,7 @@ from rtrecon.config.imaging import (
     TracesSettings,
 )
 from rtrecon.config.inversion import EncoderSettings, InversionSettings
+from rtrecon.config.live_dish import LiveDishSettings
 from rtrecon.config.network import LslSettings, NetworkSettings
 from rtrecon.config.recording import (
     ExperimentSettings,
@@ -30,6 +31,7 @@ class Settings(Section):
     field_match: FieldMatchSettings = FieldMatchSettings()
     traces: TracesSettings = TracesSettings()
     timing: TimingSettings = TimingSettings()
+    dish: LiveDishSettings = LiveDishSettings()
     inversion: InversionSettings = InversionSettings()
     recording: RecordingSettings = RecordingSettings()
     subject: SubjectSettings = SubjectSettings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from rtrecon.core.frame_intervals import format_interval
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.session_manager import SessionManager
 from rtrecon.protocol import messages
@@ -73,7 +74,9 @@ class EndReporter:
         self._context.events.publish_event("recorded", sentence)
 
     def _suggest_command(self, path: Path) -> str:
-        if self._context.workers.inverter is None:
+        pipeline = self._sessions.pipeline
+        is_dish = pipeline is not None and pipeline.dish is not None
+        if self._context.workers.inverter is None and not is_dish:
             return f"rtrecon train --session {path}"
         return f"rtrecon report {path}"
 
@@ -83,6 +86,8 @@ class EndReporter:
 
 
 def _format_duration(seconds: float) -> str:
+    if seconds >= 3600:
+        return format_interval(seconds)
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 

@@ -24,7 +24,7 @@ from rtrecon.rois.readers.registry import (
     load_rois,
     split_table,
 )
-from rtrecon.rois.roi_set import RoiSet, build_unit_roi_set
+from rtrecon.rois.roi_set import RoiSet, build_roi_set, build_unit_roi_set
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,21 @@ class FieldNeurons:
 
 @dataclass(frozen=True)
 class NeuronSource:
-    """Where neurons come from: the encoder's card, a file of masks, or the session."""
+    """Where neurons come from: the encoder's card, a file of masks, or the session.
+
+    is_dish: neurons in a dish are traced; there are no regions.
+    """
 
     card: Card | None
     masks_path: Path | None
     settings: RoiSettings
+    is_dish: bool = False
 
     @property
     def has_unit_rates(self) -> bool:
         """Whether senders must send rates of units instead of images."""
+        if self.is_dish:
+            return False
         return self.card.units != DFF_UNITS if self.card else self.masks_path is None
 
     @property
@@ -66,6 +72,8 @@ class NeuronSource:
 
         unit_ids: int64 (units,), the payload of the start; used for spike rates only.
         """
+        if self.is_dish:
+            return _select_no_neurons(start)
         if start.has_unit_rates:
             return self._select_units(unit_ids, get_rate_unit(start))
         return self.select_for_images(start.shape, len(start.planes))
@@ -103,6 +111,16 @@ class NeuronSource:
         return FieldNeurons(self.card.rois, tuple(self.card.mean_image))
 
 
+def _select_no_neurons(start: SessionStart) -> FieldNeurons:
+    """Return a field without regions: neurons are traced, not given."""
+    if start.has_unit_rates:
+        raise UserError(
+            "the sender sends rates, but dish.enabled = true expects pictures of a dish"
+        )
+    rois = build_roi_set(np.zeros(0, np.int64), start.shape, [])
+    return FieldNeurons(rois, (None,) * len(start.planes))
+
+
 def _require_planes(rois: RoiSet, n_planes: int) -> None:
     deepest = int(rois.planes.max(initial=0))
     if deepest >= n_planes:
@@ -132,6 +150,13 @@ def _require_same_unit(card: Card, rate_unit: str | None) -> None:
 def read_neuron_source(settings: Settings) -> NeuronSource:
     """Read the card and check the masks of the settings; raises UserError."""
     path = settings.rois.path
+    if settings.dish.enabled:
+        if path is not None or settings.encoder.checkpoint is not None:
+            raise SettingsError(
+                "dish.enabled = true traces neurons in a dish; leave out rois.path and "
+                "encoder.checkpoint"
+            )
+        return NeuronSource(None, None, settings.rois, is_dish=True)
     if path is not None and not split_table(path)[0].exists():
         raise SettingsError(f"rois.path = {path} does not exist")
     if settings.encoder.checkpoint is None:

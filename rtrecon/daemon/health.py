@@ -5,12 +5,14 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+from rtrecon.core.frame_intervals import is_time_lapse
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.pipeline import Pipeline
 from rtrecon.daemon.session_manager import SessionManager
 from rtrecon.daemon.standing_conditions import list_conditions
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.protocol import messages
+from rtrecon.session.session_files import TIME_LAPSE_HEALTH_S
 
 
 class HealthReporter:
@@ -21,16 +23,40 @@ class HealthReporter:
         self._sessions = sessions
         self._memory = MemoryMeter()
         self._interval_s = context.settings.network.health_interval_s
-        self._due_s = 0.0
+        self._due_s = self._record_due_s = 0.0
+        self._recorded: tuple[object, ...] = ()  # what may change, of the newest one
 
     def publish_if_due(self, now_s: float) -> None:
         """Publish the health when it is due; call it often."""
         if now_s >= self._due_s:
             self._due_s = now_s + self._interval_s
-            self.publish_health()
+            self._record_health(self._publish_health(), now_s)
 
     def publish_health(self) -> messages.Health:
         """Publish, record and return the health; report a recording that has failed."""
+        health = self._publish_health()
+        self._context.recording.record_result(health)
+        return health
+
+    def _record_health(self, health: messages.Health, now_s: float) -> None:
+        """Record a periodic health; that of a time-lapse rarely changes."""
+        pipeline = self._sessions.pipeline
+        is_slow = pipeline is not None and is_time_lapse(pipeline.planes.rate_hz)
+        changing = (
+            health.session,
+            health.state,
+            health.frames_received,
+            health.frames_processed,
+            health.rejected_messages,
+            health.conditions.keys(),
+        )
+        is_new = changing != self._recorded or now_s >= self._record_due_s
+        if is_slow and not is_new:
+            return
+        self._recorded, self._record_due_s = changing, now_s + TIME_LAPSE_HEALTH_S
+        self._context.recording.record_result(health)
+
+    def _publish_health(self) -> messages.Health:
         context = self._context
         health: messages.Health = context.publisher.publish(
             messages.Health,
@@ -46,7 +72,6 @@ class HealthReporter:
             **self._count_received(),
             **_measure_pipeline(self._sessions.pipeline),
         )
-        context.recording.record_result(health)
         if failure := context.recording.take_failure():
             context.events.publish_event("recording", failure)
         return health
@@ -97,4 +122,5 @@ def _measure_pipeline(pipeline: Pipeline | None) -> dict[str, Any]:
         "latency_ms": latency_ms,
         "rejected_frames": dict(output.n_rejected),
         "realtime_factor": pipeline.realtime_factor(),
+        "frame_interval_s": 1 / pipeline.planes.rate_hz,
     }

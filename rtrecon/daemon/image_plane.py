@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
@@ -139,9 +140,16 @@ class ImagePlane:
         newest_s = self._lagging[-1].message.t
         return PlaneState(self._processor.get_state(), self._t0_s, newest_s)
 
-    def trace_quality(self) -> TraceQuality | None:
-        """Return the quality of the neurons' traces; None before the first frame."""
-        return None if self._processor is None else self._processor.trace_quality()
+    @property
+    def newest_frame_s(self) -> float:
+        """Time of the newest processed frame, microscope's clock; -inf before one."""
+        return self._lagging[-1].message.t if self._lagging else -math.inf
+
+    def rate_traces(self) -> tuple[Array, TraceQuality] | None:
+        """Return ids and trace quality of the neurons; None before the first frame."""
+        if self._processor is None or not self._lagging:
+            return None
+        return self.stored_field.rois.ids, self._processor.trace_quality()
 
     def take_notices(self) -> list[str]:
         """Return the sentences for the user since the last call."""

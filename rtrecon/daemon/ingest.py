@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rtrecon.protocol import messages
+from rtrecon.sources.frame_renumbering import find_longest_pause
 
-MAX_PAUSE_S = 3600.0  # between two frames; a longer one is an error of the sender
 MAX_ENDED_SESSIONS = 64  # remembered, so that they are refused
 MAX_COUNTED_SENDERS = 16  # microscope, stimulus program, cameras
 
@@ -346,7 +346,8 @@ def _check_stream(
 
 def _check_order(frame: messages.Frame, newest: messages.Frame, rate_hz: float) -> str:
     step, step_s = frame.frame - newest.frame, frame.t - newest.t
-    if 0 < step <= MAX_PAUSE_S * rate_hz and 0 < step_s <= MAX_PAUSE_S:
+    pause_s = find_longest_pause(rate_hz)
+    if 0 < step <= pause_s * rate_hz and 0 < step_s <= pause_s:
         return ""
     return (
         f"frame {frame.frame} at {frame.t:g} s cannot follow frame {newest.frame} at "

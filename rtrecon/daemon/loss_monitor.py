@@ -7,11 +7,14 @@ here: the caller gives the time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from rtrecon.core.frame_intervals import extend_timeout, format_interval
 from rtrecon.daemon.ingest import IngestAction, IngestResult
 
 EPISODE_END_S = 5.0  # without a loss
+_END_INTERVALS = 5.0  # of a time-lapse, which loses one frame in some minutes
 
 Notice = tuple[str, int]  # sentence, number of frames or messages
 
@@ -31,16 +34,20 @@ class _Episode:
         share = self.n_lost / (self.n_lost + self.n_received)
         return (
             f"{self.n_lost} {unit} ({share:.1%}) were lost {place} within "
-            f"{self.newest_s - self.began_s:.0f} s"
+            f"{format_interval(self.newest_s - self.began_s)}"
         )
 
 
 class LossCounter:
-    """Follows the losses at one place. unit: of what is lost, such as "frames"."""
+    """Follows the losses at one place. unit: of what is lost, such as "frames".
+
+    rate_hz: of the session's frames; rare frames lose rarely.
+    """
 
     def __init__(self, unit: str, place: str) -> None:
         self._unit = unit
         self._place = place
+        self.rate_hz = math.inf  # of the session's frames
         self._episode: _Episode | None = None
 
     def count_message(self, n_lost: int, now_s: float) -> Notice | None:
@@ -66,7 +73,8 @@ class LossCounter:
     def take_ended(self, now_s: float) -> Notice | None:
         """Return once a notice of an episode that is over; None for a single loss."""
         episode = self._episode
-        if episode is None or now_s - episode.newest_s < EPISODE_END_S:
+        end_s = extend_timeout(EPISODE_END_S, self.rate_hz, _END_INTERVALS)
+        if episode is None or now_s - episode.newest_s < end_s:
             return None
         self._episode = None
         if episode.n_losses == 1:
@@ -87,6 +95,10 @@ class LossMonitor:
     def __init__(self) -> None:
         self._network = LossCounter("messages", "in the network")
         self._source = LossCounter("frames", "before the sender")
+
+    def begin_session(self, rate_hz: float) -> None:
+        """Begin a session with this many frames per second."""
+        self._network.rate_hz = self._source.rate_hz = rate_hz
 
     def count_message(self, result: IngestResult, now_s: float) -> list[Notice]:
         """Count what was lost before a message; return what to report at once."""

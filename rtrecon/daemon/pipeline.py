@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from math import ceil
+from typing import TYPE_CHECKING
 
 from rtrecon.config import Settings
 from rtrecon.daemon.auxiliary_alignment import AuxiliaryAlignment
 from rtrecon.daemon.channel_pairing import ChannelPairing, ReceivedFrame
+from rtrecon.daemon.dish_facts import describe_dish
 from rtrecon.daemon.error_reporter import ErrorReporter
 from rtrecon.daemon.field_neurons import FieldNeurons
 from rtrecon.daemon.pipeline_output import PipelineOutput, choose_view_step
@@ -22,7 +24,11 @@ from rtrecon.daemon.rejection_monitor import RejectionMonitor
 from rtrecon.daemon.session_recording import SessionRecording
 from rtrecon.imaging.timing.volume import Volume, VolumeSample
 from rtrecon.protocol import messages
+from rtrecon.session.about import DishAbout
 from rtrecon.transport.publisher import Publisher
+
+if TYPE_CHECKING:
+    from rtrecon.daemon.dish_output import DishOutput
 
 # The other planes of a volume wait for a silent plane for this many of its periods.
 _MAX_SILENT_PERIODS = 2.5
@@ -31,7 +37,9 @@ _MAX_SILENT_PERIODS = 2.5
 class Pipeline:
     """From the frames of one session to its activity.
 
-    start: the session's first message. field: its neurons. planes, pairing, auxiliary,
+    start: the session's first message. field: its neurons. settings: of this session,
+    which differ from the daemon's in a time-lapse. dish: constants of a session of
+    neurons in a dish, else None. planes, pairing, auxiliary,
     output: the processing steps.
     """
 
@@ -46,11 +54,14 @@ class Pipeline:
     ) -> None:
         self.start = start
         self.field = field
+        self.settings = settings
         self.recording = recording
         self._errors = errors
         encoder_rate_hz = settings.timing.encoder_rate_hz
         history_frames = settings.inversion.window_frames
-        self.output = PipelineOutput(publisher, recording, history_frames)
+        self.output = PipelineOutput(
+            publisher, recording, history_frames, start.rate_hz
+        )
         self.rejections = RejectionMonitor(start.rate_hz * len(start.planes))
         self.pairing = ChannelPairing(start, settings)
         n_channels = self.pairing.n_channels
@@ -61,6 +72,13 @@ class Pipeline:
             self.output,
             corrects_clocks=not settings.inversion.deterministic,
         )
+        self.dish: DishAbout | None = None
+        self._dish_output: DishOutput | None = None
+        if settings.dish.enabled:
+            from rtrecon.daemon.dish_output import EVENT_KINDS, DishOutput
+
+            self.dish = describe_dish(start, settings, EVENT_KINDS)
+            self._dish_output = DishOutput(publisher, recording)
         self._view_step_px = choose_view_step(max(start.shape))
         self._encoder_rate_hz = encoder_rate_hz
         indices = [field.plane_indices(plane) for plane in range(len(self.planes))]
@@ -105,6 +123,10 @@ class Pipeline:
                 results = self.planes.process_pending(plane, is_ending)
                 self._send_results(plane, results)
 
+    def take_dish_sentences(self) -> list[str]:
+        """Return what happened in a dish since the last call, for the log."""
+        return self._dish_output.take_sentences() if self._dish_output else []
+
     @property
     def duration_s(self) -> float:
         """Time from the first to the newest frame on the microscope's clock, in s."""
@@ -143,6 +165,9 @@ class Pipeline:
             with self._errors.catch("publishing the activity of a frame"):
                 self._send_activity(plane, processed, is_catching_up)
             self.output.count_frame(processed)
+            if self._dish_output and processed.dish:
+                with self._errors.catch("publishing a traced picture"):
+                    self._dish_output.send_picture(plane, processed, processed.dish)
             reason = processed.traces.shift.rejection_reason
             self.rejections.add_frame(reason, time.monotonic())
             with self._errors.catch("recording a frame"):

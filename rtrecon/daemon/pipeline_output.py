@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rtrecon.core.frame_intervals import extend_timeout
 from rtrecon.core.types import Array
 from rtrecon.daemon.plane import ProcessedFrame
 from rtrecon.daemon.session_recording import REJECTION_REASONS, SessionRecording
@@ -21,7 +22,7 @@ from rtrecon.transport.publisher import Publisher
 
 _MIN_VIEW_STEP_PX, _MAX_VIEW_SIDE_PX = 2, 512
 _VIEW_INTERVAL_S = 0.2
-_RATE_WINDOW_S = 2.0
+_RATE_WINDOW_S, _RATE_WINDOW_INTERVALS = 2.0, 5.0
 
 
 class PipelineOutput:
@@ -30,16 +31,22 @@ class PipelineOutput:
     n_processed: images. n_rejected: frames, by reason. sent_range: first and newest
     encoder frame that were published. history: the newest activity messages, which an
     inverter that is started again needs for its window. latency: histograms in ms.
+    rate_hz: of the frames, as announced.
     """
 
     def __init__(
-        self, publisher: Publisher, recording: SessionRecording, history_frames: int
+        self,
+        publisher: Publisher,
+        recording: SessionRecording,
+        history_frames: int,
+        rate_hz: float,
     ) -> None:
         self.n_processed = 0
         self.n_rejected: Counter[str] = Counter()
         self.sent_range: tuple[int, int] | None = None
         self.history: deque[list[Any]] = deque(maxlen=history_frames)
-        self.frame_rate = RateMeter(_RATE_WINDOW_S)
+        window_s = extend_timeout(_RATE_WINDOW_S, rate_hz, _RATE_WINDOW_INTERVALS)
+        self.frame_rate = RateMeter(window_s)
         self.latency = {
             name: LatencyHistogram() for name in ("frame_to_traces", "send_to_receive")
         }

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.imaging.frame_processor import FrameTraces
+from rtrecon.imaging.frame_processor import FrameTraces, TraceQuality
+from rtrecon.imaging.reference import PlaneReference, StoredField
 from rtrecon.imaging.registration.z_drift import DepthEstimate
 from rtrecon.imaging.timing.aligner import EncoderSample
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import NO_BEHAVIOR, BehaviorValues
 from rtrecon.rois.roi_set import RoiSet
+from rtrecon.session.resume_state import PlaneState
+
+if TYPE_CHECKING:  # a session of neurons in the brain imports nothing of the dish
+    from rtrecon.dish.dish_frame import DishFrame
 
 OnError = Callable[[str, Exception], None]  # what failed, and why
 _NO_PIXELS = np.empty((0, 0), np.int16)
@@ -43,12 +49,21 @@ class PlaneFrame:
 
 
 @dataclass(frozen=True)
+class DishPicture:
+    """What was traced in a picture of a dish; image: registered, float32."""
+
+    traced: DishFrame
+    image: Array
+
+
+@dataclass(frozen=True)
 class ProcessedFrame:
     """The results of one frame.
 
     samples: the encoder frames that this frame completed. sample_frame: the frame to
     which their newest activity belongs; deconvolution lags behind. is_late: the frame
     was queued before it was processed. depth: position in z, if a z stack is known.
+    dish: what was traced, in a session of neurons in a dish.
     """
 
     frame: PlaneFrame
@@ -57,6 +72,34 @@ class ProcessedFrame:
     sample_frame: PlaneFrame
     is_late: bool
     depth: DepthEstimate
+    dish: DishPicture | None = None
+
+
+class RestartablePlane(Protocol):
+    """What is saved of a plane, so that a restarted daemon can resume its session.
+
+    reference: saved once, with the stored field; None if there is none (yet).
+    """
+
+    reference: PlaneReference | None
+    stored_field: StoredField
+
+    @property
+    def newest_frame_s(self) -> float:
+        """Time of the newest processed frame, microscope's clock; -inf before one."""
+        ...
+
+    def get_state(self) -> PlaneState | None:
+        """Return what a restart needs to continue; None before the first frame."""
+        ...
+
+    def resume(self, folder: Path, number: int) -> float:
+        """Continue from a state saved in `folder`; return t0 of the session in s."""
+        ...
+
+    def rate_traces(self) -> tuple[Array, TraceQuality] | None:
+        """Return ids of the neurons and the quality of their traces; None: unknown."""
+        ...
 
 
 class Plane(Protocol):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
+from rtrecon.daemon.dish_facts import find_um_per_px
 from rtrecon.daemon.field_neurons import FieldNeurons, get_rate_unit
 from rtrecon.daemon.image_plane import ImagePlane
-from rtrecon.daemon.plane import OnError, Plane, PlaneFrame, ProcessedFrame
+from rtrecon.daemon.plane import (
+    OnError,
+    Plane,
+    PlaneFrame,
+    ProcessedFrame,
+    RestartablePlane,
+)
 from rtrecon.daemon.queue_limits import QueueLimits
 from rtrecon.daemon.spike_plane import SpikePlane
 from rtrecon.daemon.state_checkpointer import StateCheckpointer
@@ -20,6 +29,9 @@ from rtrecon.encoder.card import RATE_UNITS
 from rtrecon.imaging.reference import StoredField
 from rtrecon.imaging.timing.frame_rate import FrameRateMeter
 from rtrecon.protocol import messages
+
+if TYPE_CHECKING:
+    from rtrecon.daemon.dish_plane import DishPlane
 
 
 class PlaneSet:
@@ -38,14 +50,20 @@ class PlaneSet:
         n_channels: int = 1,
     ) -> None:
         self._background = ThreadPoolExecutor(1, "reference")
-        self._checkpointer = StateCheckpointer(settings, self._background)
+        self._checkpointer = StateCheckpointer(
+            settings, self._background, start.rate_hz
+        )
         self._resumed_t0_s: float | None = None
         self._notices: list[str] = []
         self._image_planes: list[ImagePlane] = []
+        self._dish_planes: list[DishPlane] = []
         self._planes: list[Plane] = []
         rate_hz = start.rate_hz
         self._rate_meter = FrameRateMeter(rate_hz)
-        if not start.has_unit_rates:
+        if settings.dish.enabled:
+            self._dish_planes = self._make_dish_planes(start, settings, on_error)
+            self._planes += self._dish_planes
+        elif not start.has_unit_rates:
             limits = QueueLimits.for_session(start, n_channels, settings)
             self._image_planes = [
                 ImagePlane(
@@ -62,6 +80,27 @@ class PlaneSet:
             is_count = get_rate_unit(start) == RATE_UNITS
             rates_hz = rate_hz, encoder_rate_hz
             self._planes.append(SpikePlane(field.rois, *rates_hz, is_count=is_count))
+
+    def _make_dish_planes(
+        self, start: messages.SessionStart, settings: Settings, on_error: OnError
+    ) -> list[DishPlane]:
+        """Return one plane per stage position; UserError if the scale is unknown."""
+        from rtrecon.daemon.dish_plane import DishPlane
+
+        um_per_px = find_um_per_px(start, settings)
+        film = settings.dish.describe_film(um_per_px, 1 / start.rate_hz)
+        limits = QueueLimits.for_session(start, 1, settings)
+        return [
+            DishPlane(
+                start.shape,
+                film,
+                settings,
+                self._background,
+                limits.max_queued,
+                on_error,
+            )
+            for _ in start.planes
+        ]
 
     def __len__(self) -> int:
         return len(self._planes)
@@ -124,14 +163,14 @@ class PlaneSet:
 
     def save_if_due(self, folder: Path, now_s: float) -> None:
         """Save what a restart needs, in the background, when it is due."""
-        self._checkpointer.save_if_due(folder, self._image_planes, now_s)
+        self._checkpointer.save_if_due(folder, self._restartable_planes(), now_s)
 
     def resume(self, folder: Path) -> None:
         """Continue from the state that an earlier daemon saved in `folder`."""
         try:
             starts_s = [
                 plane.resume(folder, number)
-                for number, plane in enumerate(self._image_planes)
+                for number, plane in enumerate(self._restartable_planes())
             ]
         except UserError as error:
             self.renew_references()
@@ -139,6 +178,9 @@ class PlaneSet:
             return
         self._resumed_t0_s = starts_s[0]
         self._notices.append(f"the session continues from {folder.name}")
+
+    def _restartable_planes(self) -> Sequence[RestartablePlane]:
+        return self._dish_planes or self._image_planes
 
     def renew_references(self) -> None:
         """Build new references from the next frames."""

@@ -5,9 +5,13 @@ There is no clock here: the caller gives the time.
 
 from __future__ import annotations
 
+from rtrecon.core.frame_intervals import format_interval, is_time_lapse
+
 _LOST_ABOVE = 0.9  # share of rejected frames at which the field is lost
 _FOUND_BELOW = 0.5  # share at which it is found again
 _MIN_FRAMES = 10.0  # over which the share is taken at least
+# Of a time-lapse, whose user wants to know before a night is lost: four bad frames.
+_MIN_TIME_LAPSE_FRAMES = 2.0
 
 
 class RejectionMonitor:
@@ -17,7 +21,9 @@ class RejectionMonitor:
     """
 
     def __init__(self, rate_hz: float) -> None:
-        self._weight = 1 / max(_MIN_FRAMES, rate_hz)
+        is_slow = is_time_lapse(rate_hz)
+        min_frames = _MIN_TIME_LAPSE_FRAMES if is_slow else _MIN_FRAMES
+        self._weight = 1 / max(min_frames, rate_hz)
         self._share = 0.0
         self._reason = ""
         self._newest_accepted_s: float | None = None
@@ -34,9 +40,9 @@ class RejectionMonitor:
             self._lost_since_s = self._newest_accepted_s
             self._notices.append(self.describe(now_s))
         elif self._lost_since_s is not None and self._share < _FOUND_BELOW:
-            lost_s = now_s - self._lost_since_s
+            lost = format_interval(now_s - self._lost_since_s)
             self._lost_since_s = None
-            self._notices.append(f"frames match again, after {lost_s:.1f} s")
+            self._notices.append(f"frames match again, after {lost}")
 
     def take_notices(self) -> list[str]:
         """Return the sentences since the last call."""
@@ -48,6 +54,7 @@ class RejectionMonitor:
         if self._lost_since_s is None:
             return ""
         return (
-            f"frames have been rejected for {now_s - self._lost_since_s:.1f} s "
-            f"({self._reason}); is this the field of the reference image?"
+            "frames have been rejected for "
+            f"{format_interval(now_s - self._lost_since_s)} ({self._reason}); is "
+            "this the field of the reference image?"
         )

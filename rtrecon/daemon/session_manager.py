@@ -6,10 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rtrecon.config import Settings
+from rtrecon.core.frame_intervals import (
+    describe_rate,
+    extend_timeout,
+    format_interval,
+)
 from rtrecon.core.types import Array
 from rtrecon.daemon.channel_pairing import ReceivedFrame
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.pipeline import Pipeline
+from rtrecon.daemon.time_lapse import adapt_settings
 from rtrecon.protocol import messages
 from rtrecon.session.resume_state import (
     find_resumable_session,
@@ -17,6 +24,7 @@ from rtrecon.session.resume_state import (
 )
 
 _MAX_REFUSALS = 64  # refused sessions that are remembered
+IDLE_INTERVALS = 6.0  # a time-lapse is silent for so many frame intervals at least
 MAX_CATCH_UP_S = 20.0  # queued frames may delay the end of a session by this time
 _ACTIVE_STATES = ("running", "calibrating", "stalled")  # in which frames are expected
 
@@ -59,15 +67,17 @@ class SessionManager:
         context.publisher.begin_session(start.session)
         context.watchdogs.begin_session(start.rate_hz)
         context.backpressure.begin_session()
+        context.events.losses.begin_session(start.rate_hz)
         self.is_ending = False
         self.state = "waiting"  # for its first frame; "idle" is of the session before
         layout = _describe_layout(start)
         try:
+            settings, notices = self._adapt_settings(start)
             field = context.neurons.select_for_session(start, unit_ids)
             self.pipeline = Pipeline(
                 start,
                 field,
-                context.settings,
+                settings,
                 context.publisher,
                 context.recording,
                 context.errors,
@@ -82,9 +92,24 @@ class SessionManager:
             return
         with context.errors.catch("resuming the session"):
             self._resume(self.pipeline)
-        context.recording.start(start, field)
-        sentence = f"session from {start.source}: {layout}, {len(field.rois)} neurons"
+        context.recording.start(start, field, settings, self.pipeline.dish)
+        content = f"{len(field.rois)} neurons"
+        if dish := self.pipeline.dish:
+            content = f"neurons in a dish at {dish.um_per_px:g} um per pixel"
+        sentence = f"session from {start.source}: {layout}, {content}"
         context.events.publish_event("session", sentence)
+        for notice in notices:
+            context.events.publish_event("settings", notice)
+
+    def _adapt_settings(
+        self, start: messages.SessionStart
+    ) -> tuple[Settings, list[str]]:
+        """Return the settings of a session, and what differs for a time-lapse."""
+        context = self._context
+        has_encoder = context.neurons.card is not None
+        if start.has_unit_rates:
+            return context.settings, []
+        return adapt_settings(context.settings, start.rate_hz, has_encoder=has_encoder)
 
     def finish_session(self) -> None:
         """Process what the present session has queued, and report its last counts."""
@@ -195,6 +220,8 @@ class SessionManager:
             self.pipeline.process_pending(time.monotonic(), is_ending=self.is_ending)
         for notice in planes.take_notices():
             self._context.events.publish_event("reference", notice)
+        for sentence in self.pipeline.take_dish_sentences():
+            self._context.events.log(sentence)
         for notice in self.pipeline.auxiliary.take_notices():
             self._context.events.publish_event("clock", notice)
         if self.is_ending and not planes.n_queued:
@@ -227,12 +254,21 @@ class SessionManager:
         self._context.events.publish_event("gap", sentence, value=self.n_unprocessed)
 
     def check_silence(self, now_s: float) -> None:
-        """End the session when nothing has arrived for `network.idle_timeout_s`."""
+        """End the session when nothing has arrived for `network.idle_timeout_s`.
+
+        A time-lapse has a longer time, which depends on its interval.
+        """
         timeout_s = self._context.settings.network.idle_timeout_s
+        if self.pipeline is not None:
+            rate_hz = self.pipeline.planes.rate_hz
+            timeout_s = extend_timeout(timeout_s, rate_hz, IDLE_INTERVALS)
         is_active = self.state in _ACTIVE_STATES and not self.is_ending
         if is_active and now_s - self._last_message_s > timeout_s:
             self.is_ending = True
-            sentence = f"no message for {timeout_s:g} s; the session counts as ended"
+            sentence = (
+                f"no message for {format_interval(timeout_s)}; the session counts as "
+                "ended"
+            )
             self._context.events.publish_event("silence", sentence)
 
     def check_stalls(self, now_s: float) -> None:
@@ -259,12 +295,20 @@ class SessionManager:
             self.on_session_end()
             recording.stop()
         elif self.pipeline:
-            recording.start(self.pipeline.start, self.pipeline.field)
+            pipeline = self.pipeline
+            recording.start(
+                pipeline.start, pipeline.field, pipeline.settings, pipeline.dish
+            )
 
     def _resume(self, pipeline: Pipeline) -> None:
         """Continue where an earlier daemon stopped in the same session."""
         start, folder = pipeline.start, Path(self._context.settings.recording.folder)
-        earlier = find_resumable_session(folder, start.session, len(start.planes))
+        earlier = find_resumable_session(
+            folder,
+            start.session,
+            len(start.planes),
+            has_reference=pipeline.dish is None,
+        )
         if earlier is not None:
             self._newest_recorded = load_newest_frame_number(earlier)
             pipeline.planes.resume(earlier)
@@ -294,8 +338,9 @@ class SessionManager:
 
 def _describe_layout(start: messages.SessionStart) -> str:
     if start.has_unit_rates:
-        return f"rates at {start.rate_hz:g} Hz"
+        return f"rates at {describe_rate(start.rate_hz)}"
     lines, pixels = start.shape
     planes = f"{len(start.planes)} planes of " if len(start.planes) > 1 else ""
     channels = f", channels {start.channels}" if len(start.channels) > 1 else ""
-    return f"{planes}{lines} x {pixels} at {start.rate_hz:g} Hz{channels}"
+    rate = describe_rate(start.rate_hz)
+    return f"{planes}{lines} x {pixels} at {rate}{channels}"

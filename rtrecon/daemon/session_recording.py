@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
+
 from rtrecon import config
 from rtrecon.config import Settings
 from rtrecon.core.types import Array
@@ -15,7 +17,7 @@ from rtrecon.daemon.field_neurons import FieldNeurons, get_rate_unit
 from rtrecon.daemon.report_writer import ReportWriter
 from rtrecon.imaging.registration.frame_quality import RejectionReason
 from rtrecon.protocol import messages
-from rtrecon.session.about import About
+from rtrecon.session.about import About, DishAbout
 from rtrecon.session.recorder import Recorder
 
 REJECTION_REASONS = [reason.value for reason in RejectionReason]
@@ -25,11 +27,13 @@ class SessionRecording:
     """Starts and stops recordings; at most one is open.
 
     is_enabled: whether sessions are recorded. recorder: the open recording, if any.
+    dish: constants of the recorded session of neurons in a dish, if it is one.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.is_enabled = settings.recording.enabled
         self.recorder: Recorder | None = None
+        self.dish: DishAbout | None = None
         self._settings = settings
         self._folder = Path(settings.recording.folder)
         self._reports = ReportWriter(settings.recording)
@@ -40,14 +44,26 @@ class SessionRecording:
         """Whether the disk is so far behind that rows could soon be dropped."""
         return self.recorder is not None and self.recorder.is_behind
 
-    def start(self, start: messages.SessionStart, field: FieldNeurons) -> None:
-        """Open a recording of this session, if recording is enabled."""
+    def start(
+        self,
+        start: messages.SessionStart,
+        field: FieldNeurons,
+        settings: Settings,
+        dish: DishAbout | None = None,
+    ) -> None:
+        """Open a recording of this session, if recording is enabled.
+
+        settings: of the session, which differ from the daemon's in a time-lapse. dish:
+        constants of a session of neurons in a dish.
+        """
         if not self.is_enabled or self.recorder is not None:
             return
         self._is_failure_reported = False
+        self.dish = dish
+        about = _describe_session(start, field, settings)
         self.recorder = Recorder(
             self._folder,
-            _describe_session(start, field, self._settings),
+            msgspec.structs.replace(about, dish=dish),
             raw_messages=self._settings.recording.raw_messages,
         )
         # A replay needs the session's start, also where the recording began later.

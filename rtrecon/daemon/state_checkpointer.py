@@ -9,8 +9,9 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from rtrecon.config import Settings
+from rtrecon.core.frame_intervals import is_time_lapse
 from rtrecon.core.process import lower_priority
-from rtrecon.daemon.image_plane import ImagePlane
+from rtrecon.daemon.plane import RestartablePlane
 from rtrecon.imaging.reference import PlaneReference
 from rtrecon.session.resume_state import (
     get_reference_path,
@@ -28,11 +29,15 @@ class StateCheckpointer:
     """Saves the references and the state of a session's planes into its folder.
 
     One save runs at a time, in the background. After a failure it stops until there is
-    another recording, and reports the failure once in `notices`.
+    another recording, and reports the failure once in `notices`. rate_hz: of frames.
     """
 
-    def __init__(self, settings: Settings, background: Executor) -> None:
+    def __init__(
+        self, settings: Settings, background: Executor, rate_hz: float
+    ) -> None:
         self._settings = settings
+        # A frame of a time-lapse took minutes: none may be lost.
+        self._interval_s = 0.0 if is_time_lapse(rate_hz) else _SAVE_INTERVAL_S
         self._background = background
         self._notices: list[str] = []
         self._saving: Future[None] | None = None
@@ -40,6 +45,8 @@ class StateCheckpointer:
         self._has_failed = False
         self._saved: dict[tuple[Path, int], PlaneReference] = {}
         self._due_s = 0.0
+        # Folder, and time of the newest frame of each plane, of the newest save.
+        self._saved_state: tuple[Path, list[float]] | None = None
 
     def take_notices(self) -> list[str]:
         """Return the sentences for the user since the last call."""
@@ -47,7 +54,7 @@ class StateCheckpointer:
         return notices
 
     def save_if_due(
-        self, folder: Path, planes: Sequence[ImagePlane], now_s: float
+        self, folder: Path, planes: Sequence[RestartablePlane], now_s: float
     ) -> None:
         """Start to save a new reference, or the state when it is due; call it often."""
         if self._is_saving():
@@ -62,8 +69,11 @@ class StateCheckpointer:
                 self._saved[folder, number] = reference
                 self._save_reference(folder, number, plane)
                 return
-        if planes and now_s >= self._due_s:
-            self._due_s = now_s + _SAVE_INTERVAL_S
+        # Without a new frame there is nothing new; a time-lapse has one in minutes.
+        times_s = [plane.newest_frame_s for plane in planes]
+        if now_s >= self._due_s and (folder, times_s) != self._saved_state:
+            self._due_s = now_s + self._interval_s
+            self._saved_state = folder, times_s
             self._save_state(folder, planes)
 
     def _is_saving(self) -> bool:
@@ -81,7 +91,9 @@ class StateCheckpointer:
             )
         return False
 
-    def _save_reference(self, folder: Path, number: int, plane: ImagePlane) -> None:
+    def _save_reference(
+        self, folder: Path, number: int, plane: RestartablePlane
+    ) -> None:
         reference, stored_field = plane.reference, plane.stored_field
         assert reference is not None
 
@@ -93,18 +105,16 @@ class StateCheckpointer:
 
         self._saving = self._background.submit(save)
 
-    def _save_state(self, folder: Path, planes: Sequence[ImagePlane]) -> None:
-        states = [
-            (plane.get_state(), plane.trace_quality(), plane.stored_field.rois.ids)
-            for plane in planes
-        ]
+    def _save_state(self, folder: Path, planes: Sequence[RestartablePlane]) -> None:
+        states = [(plane.get_state(), plane.rate_traces()) for plane in planes]
 
         def save() -> None:
-            for number, (state, quality, ids) in enumerate(states):
-                if state is not None and quality is not None:
+            for number, (state, rated) in enumerate(states):
+                if state is not None:
                     save_state(get_state_path(folder, number), state, self._settings)
+                if rated is not None:
                     path = get_trace_quality_path(folder, number)
-                    save_trace_quality(path, ids, quality)
+                    save_trace_quality(path, *rated)
 
         self._saving = self._background.submit(save)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rtrecon.core.frame_intervals import extend_timeout, format_interval
 from rtrecon.protocol import messages
 
 INVERTER_TIMEOUT_S = 2.0  # the inverter sends its health at least once a second
@@ -27,27 +28,27 @@ class _Texts(NamedTuple):
 
 _TEXTS = {
     "frames": _Texts(
-        "no frame for {:.1f} s: is the sender frozen, or the scan paused?",
-        "frames arrive again, after {:.1f} s",
+        "no frame for {}: is the sender frozen, or the scan paused?",
+        "frames arrive again, after {}",
     ),
     "inverter": _Texts(
-        "no message of the inverter for {:.1f} s: is it frozen or overloaded?",
-        "the inverter responds again, after {:.1f} s",
+        "no message of the inverter for {}: is it frozen or overloaded?",
+        "the inverter responds again, after {}",
     ),
     "stimulus": _Texts(
-        "no stimulus for {:.1f} s: does the stimulus program still send?",
-        "the stimulus arrives again, after {:.1f} s",
+        "no stimulus for {}: does the stimulus program still send?",
+        "the stimulus arrives again, after {}",
         "stimulus gone",
     ),
     "pupil": _Texts(
-        "no pupil size for {:.1f} s: does the program of the eye camera run, and does "
+        "no pupil size for {}: does the program of the eye camera run, and does "
         "it find the pupil?",
-        "the pupil size arrives again, after {:.1f} s",
+        "the pupil size arrives again, after {}",
         "pupil gone",
     ),
     "running": _Texts(
-        "no running speed for {:.1f} s: does the program of the wheel run?",
-        "the running speed arrives again, after {:.1f} s",
+        "no running speed for {}: does the program of the wheel run?",
+        "the running speed arrives again, after {}",
         "running gone",
     ),
 }
@@ -184,7 +185,7 @@ class Watchdogs:
         self._resumed = []
         for name, dog in self._dogs.items():
             if silent_s := dog.check_silence(now_s):
-                notices.append(("stalled", _TEXTS[name].missing.format(silent_s)))
+                notices.append(("stalled", _describe_missing(name, silent_s)))
         return notices
 
     def list_conditions(self, now_s: float) -> dict[str, str]:
@@ -193,13 +194,13 @@ class Watchdogs:
         Without frames and inverter: the display knows of these by itself.
         """
         return {
-            _TEXTS[name].condition: _TEXTS[name].missing.format(missing_s)
+            _TEXTS[name].condition: _describe_missing(name, missing_s)
             for name, dog in self._dogs.items()
             if _TEXTS[name].condition and (missing_s := dog.missing_s(now_s))
         }
 
     def _frame_timeout_s(self, rate_hz: float) -> float:
-        return max(self._stall_timeout_s, _MIN_PERIODS / rate_hz)
+        return extend_timeout(self._stall_timeout_s, rate_hz, _MIN_PERIODS)
 
     def _watch_session(self, frame_timeout_s: float) -> None:
         self._dogs |= {
@@ -211,4 +212,9 @@ class Watchdogs:
 
     def _mark(self, name: str, now_s: float) -> None:
         if missing_s := self._dogs[name].mark_received(now_s):
-            self._resumed.append(_TEXTS[name].resumed.format(missing_s))
+            missing = format_interval(missing_s)
+            self._resumed.append(_TEXTS[name].resumed.format(missing))
+
+
+def _describe_missing(name: str, missing_s: float) -> str:
+    return _TEXTS[name].missing.format(format_interval(missing_s))

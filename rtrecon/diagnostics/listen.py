@@ -15,11 +15,13 @@ import numpy as np
 import zmq
 
 from rtrecon.config import NetworkSettings
+from rtrecon.core.frame_intervals import describe_rate, is_time_lapse
 from rtrecon.daemon.ingest import Ingest, IngestAction
 from rtrecon.daemon.rate_limits import Throttle
 from rtrecon.daemon.sockets import open_tcp_server
 from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage
 from rtrecon.protocol import messages
+from rtrecon.protocol.fields import UM_PER_PX
 from rtrecon.transport import sockets
 from rtrecon.transport.authenticator import CurveAuthenticator
 from rtrecon.transport.keys import get_daemon_keys
@@ -71,7 +73,10 @@ class TransportMonitor:
                     yield f"{self._transport}: {limited}"
 
     def summarize(self, span_s: float) -> str | None:
-        """Summarize the last `span_s`; None before a session has started."""
+        """Summarize the last `span_s`; None before a session has started.
+
+        Returns "" where there is nothing to say: nothing arrived of a time-lapse.
+        """
         counts, self._counts = self._counts, Counter()
         latencies_ms, self._latencies_ms = self._latencies_ms, []
         if self._ingest.session_start is None:
@@ -79,8 +84,13 @@ class TransportMonitor:
         others = [
             f"{counts[name]} {name}" for name in sorted(counts) if name != "frame"
         ]
-        rate_hz = counts["frame"] / span_s
-        figures = [f"{rate_hz:.1f} frames per second", *others, self._format_losses()]
+        if is_time_lapse(self._ingest.session_start.rate_hz):
+            if not counts:
+                return ""
+            frames = f"{counts['frame']} frames"
+        else:
+            frames = f"{counts['frame'] / span_s:.1f} frames per second"
+        figures = [frames, *others, self._format_losses()]
         if latencies_ms:
             median_ms, max_ms = np.median(latencies_ms), max(latencies_ms)
             figures.append(f"{median_ms:.1f} ms after sending, at most {max_ms:.1f}")
@@ -147,6 +157,8 @@ class IncomingMonitor:
     def summarize(self, span_s: float) -> list[str]:
         """Return a summary for each transport that has a session."""
         summaries = [transport.summarize(span_s) for transport in self.transports]
+        if "" in summaries and not any(summaries):
+            return []
         known = [summary for summary in summaries if summary]
         if errors := self.clocks.describe_errors():
             text = ", ".join(errors)
@@ -188,8 +200,10 @@ def _open_monitor(settings: NetworkSettings) -> Iterator[IncomingMonitor]:
 
 def _format_start(start: messages.SessionStart) -> str:
     lines, pixels = start.shape
+    um_per_px = start.meta.get(UM_PER_PX)
+    scale = f", {um_per_px:g} um per pixel" if isinstance(um_per_px, float) else ""
     return (
         f"session {start.session} from {start.source}: {lines} x {pixels} "
-        f"{start.dtype} at {start.rate_hz:g} Hz, channels {start.channels}, "
-        f"{len(start.planes)} planes"
+        f"{start.dtype} at {describe_rate(start.rate_hz)}, channels {start.channels}, "
+        f"{len(start.planes)} planes{scale}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtrecon.core.frame_intervals import format_interval, is_time_lapse
 from rtrecon.core.types import Array
 from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.protocol import messages
@@ -34,9 +35,16 @@ class SessionContents:
             values = zip(BEHAVIOR, message.behavior, strict=True)
             self._measured |= {name for name, value in values if value is not None}
 
-    def describe(self) -> str:
-        """Return lines of text."""
-        minutes = self._n_encoder_frames / ENCODER_RATE_HZ / 60
+    def describe(self, frame_interval_s: float | None = None) -> str:
+        """Return lines of text; frame_interval_s: of the microscope, if it is known.
+
+        The encoder frames of a time-lapse are the frames of the microscope.
+        """
+        rate_hz = 1 / frame_interval_s if frame_interval_s else ENCODER_RATE_HZ
+        rate_hz = rate_hz if is_time_lapse(rate_hz) else ENCODER_RATE_HZ
+        seconds = self._n_encoder_frames / rate_hz
+        is_long = seconds >= 3600
+        duration = format_interval(seconds) if is_long else f"{seconds / 60:.1f} min"
         n_clips = len(self._clips)
         stimulus = f"{n_clips} clips" if n_clips != 1 else "1 clip"
         behavior = [
@@ -44,6 +52,6 @@ class SessionContents:
             for name, field in _MEASURED.items()
         ]
         return (
-            f"{minutes:.1f} min, {self._n_neurons} neurons\n"
+            f"{duration}, {self._n_neurons} neurons\n"
             f"{stimulus if n_clips else 'no stimulus'}, {', '.join(behavior)}"
         )

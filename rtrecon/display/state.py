@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
+from rtrecon.core.frame_intervals import extend_timeout
+from rtrecon.core.progress import format_duration
 from rtrecon.core.types import Array
 from rtrecon.display.playback import Playback
 from rtrecon.display.session_contents import SessionContents
@@ -24,6 +26,7 @@ from rtrecon.protocol import messages
 from rtrecon.protocol.messages import PublishedMessage
 
 MAX_SILENCE_S = 2.0
+MAX_SILENT_INTERVALS = 3.0  # of the frames of a time-lapse
 _NEVER = -math.inf
 _NOT_YET = {"activity": "No activity yet", "movie": "No movie yet"}
 _PROCESS_STATES = {  # (process, state) that one word does not explain
@@ -114,13 +117,15 @@ class DisplayState:
         if self.is_daemon_silent(now_s):
             silence_s = now_s - self._last_message_s
             return (
-                f"No message from the daemon for {silence_s:.0f} s\n"
+                f"No message from the daemon for {format_duration(silence_s)}\n"
                 "Is it still running? Is the network connected?"
             )
-        if now_s - self._activity_s > MAX_SILENCE_S:
+        if now_s - self._activity_s > self._find_activity_timeout():
             return self._missing("activity", self._activity_s, "daemon", now_s)
         if self.is_without_encoder:
-            return f"{self._recording_headline()}\n{self.contents.describe()}"
+            interval_s = self.health["daemon"].frame_interval_s
+            contents = self.contents.describe(interval_s)
+            return f"{self._recording_headline()}\n{contents}"
         if now_s - self._movie_s > MAX_SILENCE_S:
             return self._missing("movie", self._movie_s, "inverter", now_s)
         return ""
@@ -141,6 +146,14 @@ class DisplayState:
     def is_daemon_silent(self, now_s: float) -> bool:
         """Return whether no message of any kind was received for too long."""
         return now_s - self._last_message_s > MAX_SILENCE_S
+
+    def _find_activity_timeout(self) -> float:
+        """Return after which silence (s) the activity of a frame is missing."""
+        daemon = self.health.get("daemon")
+        if daemon is None or not daemon.frame_interval_s:
+            return MAX_SILENCE_S
+        rate_hz = 1 / daemon.frame_interval_s
+        return extend_timeout(MAX_SILENCE_S, rate_hz, MAX_SILENT_INTERVALS)
 
     def _is_of_session(self, message: PublishedMessage) -> bool:
         """Return whether to store a message; a new session begins with its first."""
@@ -214,7 +227,7 @@ class DisplayState:
         """Return what is missing, since when, and what the process behind it does."""
         headline = _NOT_YET[what]
         if last_s != _NEVER:
-            headline = f"No {what} for {now_s - last_s:.0f} s"
+            headline = f"No {what} for {format_duration(now_s - last_s)}"
         health = self.health.get(process)
         if process == "inverter" and health is None and self.health:
             return f"{headline}\nThe inverter loads the encoder."

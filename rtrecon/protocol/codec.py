@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from rtrecon.core.types import Array
+from rtrecon.protocol.dish_messages import DishBodies, DishContacts, DishTrace
 from rtrecon.protocol.foreign_messages import describe_foreign_message
 from rtrecon.protocol.incoming import (
     Frame,
@@ -40,6 +41,9 @@ _PAYLOAD_DTYPES: dict[type, str] = {
     Movie: "uint8",
     AlignedStimulus: "uint8",
     Quality: "float32",
+    DishBodies: "float32",
+    DishContacts: "float32",
+    DishTrace: "uint16",
 }
 
 _encoder = msgspec.json.Encoder()

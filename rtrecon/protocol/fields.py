@@ -6,16 +6,19 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from rtrecon.core.frame_intervals import MIN_RATE_HZ
+
 PIXEL_DTYPES = ("int16", "uint16")
 PixelDtype = Literal["int16", "uint16"]
 RATE_DTYPE = "float32"
+UM_PER_PX = "um_per_px"  # key of `SessionStart.meta`: size of a pixel in um
 RateDtype = Literal["float32"]  # of rates, in sessions without images
 
 # Wide enough for any clock or counter, narrow enough that arithmetic cannot overflow.
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=-1e10, le=1e10)]
-Hertz = Annotated[float, msgspec.Meta(ge=1e-3, le=1e5)]
+Hertz = Annotated[float, msgspec.Meta(ge=MIN_RATE_HZ, le=1e5)]
 BehaviorValue = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
 

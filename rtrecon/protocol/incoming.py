@@ -78,7 +78,11 @@ class SessionStart(MessageHeader, frozen=True, tag="start"):
         ),
     ] = None
     meta: Annotated[
-        dict[str, Any], describe("Any other facts; stored in the recording.")
+        dict[str, Any],
+        describe(
+            "Any other facts; stored in the recording. `um_per_px`: size of a pixel, "
+            "which a time-lapse of a culture needs."
+        ),
     ] = msgspec.field(default_factory=dict)
 
     @property

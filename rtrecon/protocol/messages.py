@@ -19,6 +19,13 @@ from rtrecon.protocol.codec import (
     message_type,
     read_start_session,
 )
+from rtrecon.protocol.dish_messages import (
+    DishBodies,
+    DishContacts,
+    DishCounts,
+    DishTrace,
+    NeuronFigures,
+)
 from rtrecon.protocol.fields import PIXEL_DTYPES, RATE_DTYPE, MessageHeader
 from rtrecon.protocol.incoming import (
     BehaviorSample,
@@ -41,10 +48,10 @@ from rtrecon.protocol.published import (
     LatencyPercentiles,
     Movie,
     ProcessName,
-    PublishedHeader,
     PublishedMessage,
     Quality,
 )
+from rtrecon.protocol.published_header import PublishedHeader
 
 __all__ = [
     "MAX_HEADER_BYTES",
@@ -56,6 +63,10 @@ __all__ = [
     "Activity",
     "AlignedStimulus",
     "BehaviorSample",
+    "DishBodies",
+    "DishContacts",
+    "DishCounts",
+    "DishTrace",
     "Event",
     "FieldImage",
     "Frame",
@@ -66,6 +77,7 @@ __all__ = [
     "LatencyPercentiles",
     "MessageHeader",
     "Movie",
+    "NeuronFigures",
     "ProcessName",
     "PublishedHeader",
     "PublishedMessage",

@@ -10,20 +10,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from rtrecon.protocol.behavior import NO_BEHAVIOR, BehaviorValues
-from rtrecon.protocol.fields import Count, MessageHeader, describe
+from rtrecon.protocol.dish_messages import (
+    DishBodies,
+    DishContacts,
+    DishCounts,
+    DishTrace,
+)
+from rtrecon.protocol.fields import Count, describe
+from rtrecon.protocol.published_header import PublishedHeader
 
 ProcessName = Literal["daemon", "inverter", "closed_loop"]
-
-
-class PublishedHeader(MessageHeader, frozen=True):
-    """Fields of every published header."""
-
-    session: Annotated[
-        str,
-        msgspec.Meta(max_length=64),
-        describe("Id of the session; empty before the first one."),
-    ]
-    t: Annotated[float, describe("Time of publishing, the daemon's wall clock.", "s")]
 
 
 class FieldImage(PublishedHeader, frozen=True, tag="field"):
@@ -266,6 +262,14 @@ class Health(PublishedHeader, frozen=True, tag="health"):
     ] = 0.0
     memory_mb: Annotated[float, describe("Resident memory now.", "MB")] = 0.0
     peak_memory_mb: Annotated[float, describe("Resident memory at most.", "MB")] = 0.0
+    frame_interval_s: Annotated[
+        float | None,
+        describe(
+            "Time between two frames (volumes): as announced, or as measured where "
+            "that was wrong; null without a session.",
+            "s",
+        ),
+    ] = None
     disk_free_gb: Annotated[
         float | None,
         describe("Free space where recordings go; null if not recording.", "GB"),
@@ -308,7 +312,17 @@ class Event(PublishedHeader, frozen=True, tag="event"):
 
 
 PublishedMessage = (
-    FieldImage | Activity | Movie | AlignedStimulus | Quality | Health | Event
+    FieldImage
+    | Activity
+    | Movie
+    | AlignedStimulus
+    | Quality
+    | DishCounts
+    | DishBodies
+    | DishContacts
+    | DishTrace
+    | Health
+    | Event
 )
 TOPICS = (
     "field",
@@ -316,6 +330,10 @@ TOPICS = (
     "movie",
     "aligned_stimulus",
     "quality",
+    "dish",
+    "bodies",
+    "contacts",
+    "trace",
     "health",
     "event",
 )

@@ -7,17 +7,18 @@ from typing import Any, get_args
 import msgspec
 
 from rtrecon.protocol.codec import message_type
+from rtrecon.protocol.dish_messages import NeuronFigures
 from rtrecon.protocol.fields import MessageHeader
 from rtrecon.protocol.incoming import IncomingMessage
 from rtrecon.protocol.published import (
     GapCounts,
     HeldOutPrediction,
     LatencyPercentiles,
-    PublishedHeader,
     PublishedMessage,
 )
+from rtrecon.protocol.published_header import PublishedHeader
 
-_NESTED = (HeldOutPrediction, LatencyPercentiles, GapCounts)
+_NESTED = (HeldOutPrediction, LatencyPercentiles, GapCounts, NeuronFigures)
 _TYPE_NAMES = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}
 _TABLE_HEAD = ["| field | type | required | unit | meaning |", "|--|--|--|--|--|"]
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from rtrecon.config import NetworkSettings
 from rtrecon.core.errors import UserError
+from rtrecon.protocol.fields import UM_PER_PX
 from rtrecon.sources.recording import RecordedFrame, Recording
 from rtrecon.transport.keys import ClientKeys
 from rtrecon.transport.rpc import RpcError, call_daemon
@@ -208,7 +209,14 @@ def describe_recording(recording: Recording, prefix: str = "") -> dict[str, obje
         "dtype": recording.dtype.name,
         "channels": list(recording.channels),
         "planes": list(recording.planes),
+        "meta": dict(recording.meta) | _describe_scale(recording),
     }
+
+
+def _describe_scale(recording: Recording) -> dict[str, object]:
+    if recording.um_per_px is None:
+        return {}
+    return {UM_PER_PX: recording.um_per_px}
 
 
 def send_recorded_frame(sender: SessionSender, frame: RecordedFrame) -> None:

@@ -107,6 +107,7 @@ def _run_rules(session: Session, bound_rules: list[BoundRule]) -> list[RuleTrial
     trials = [RuleTrial(bound.rule.settings) for bound in bound_rules]
     by_topic: dict[str, list[tuple[BoundRule, RuleTrial]]] = defaultdict(list)
     for bound, trial in zip(bound_rules, trials, strict=True):
+        bound.rule.rate_hz = session.about.rate_hz
         if isinstance(bound.reading, ActivityReading):
             trial.missing_ids = bound.reading.find_neurons(session.about.neuron_ids)
         by_topic[bound.reading.topic].append((bound, trial))

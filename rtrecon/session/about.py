@@ -15,6 +15,24 @@ from rtrecon.session.provenance import Machine
 FORMAT_VERSION = 1
 
 
+class DishAbout(msgspec.Struct, frozen=True, kw_only=True):
+    """Constants of a session of neurons in a dish."""
+
+    shape: Annotated[tuple[int, int], describe("Size of a picture.", "px")]
+    view_shape: Annotated[
+        tuple[int, int], describe("Size of the recorded views of the pictures.", "px")
+    ]
+    view_step_px: Annotated[
+        int, describe("Pixels of a picture per pixel of a view, along each side.", "px")
+    ]
+    um_per_px: Annotated[float, describe("Size of a pixel of a picture.", "um")]
+    interval_s: Annotated[float, describe("Announced time between two frames.", "s")]
+    n_planes: Annotated[int, describe("Number of planes (stage positions).")] = 1
+    event_kinds: Annotated[
+        list[str], describe("Names that `dish_events.kind` is an index into.")
+    ] = msgspec.field(default_factory=list)
+
+
 class About(msgspec.Struct, frozen=True, kw_only=True):
     """Constants of one session, in JSON beside its arrays.
 
@@ -76,6 +94,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     meta: Annotated[
         dict[str, Any], describe("What the sender said about the session, free JSON.")
     ] = msgspec.field(default_factory=dict)
+    dish: Annotated[
+        DishAbout | None,
+        describe("Constants of a session of neurons in a dish; null for others."),
+    ] = None
     has_movie: Annotated[bool, describe("Whether reconstructions are recorded.")] = True
     started: Annotated[
         str, describe("When recording began, with time zone.", "ISO 8601")

@@ -6,6 +6,7 @@ import itertools
 import math
 import threading
 from collections import deque
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session import tables
 from rtrecon.session.about import About, Clip, shorten_session_id
+from rtrecon.session.dish_tables import (
+    DishBodyRow,
+    DishContactRow,
+    DishEventRow,
+    DishRow,
+    DishTraceRow,
+)
 from rtrecon.session.message_log import MessageLog
 from rtrecon.session.provenance import (
     describe_machine,
@@ -115,6 +123,21 @@ class Recorder:
     def add_activity(self, row: ActivityRow, values: Array) -> None:
         """Record one encoder frame's activity; values: (n_neuron,)."""
         self._queue_row("activity", row, values)
+
+    def add_dish_picture(self, row: DishRow, view: Array) -> None:
+        """Record the counts of a picture of a dish; view: uint8, see `DishAbout`."""
+        self._queue_row("dish", row, view)
+
+    def add_dish_trace(self, row: DishTraceRow, owners: Array) -> None:
+        """Record whose each pixel of a picture is; owners: uint16 (lines, pixels)."""
+        self._queue_row("dish_traces", row, owners)
+
+    def add_dish_rows(
+        self, table: str, rows: Sequence[DishBodyRow | DishContactRow | DishEventRow]
+    ) -> None:
+        """Record bodies, contacts or events of a picture of a dish."""
+        if rows:
+            self._put(table, [msgspec.structs.astuple(row) for row in rows])
 
     def add_stimulus(self, encoder_frame: int, image: Array, clip: str = "") -> None:
         """Record the stimulus at one encoder frame; image: uint8 (height, width)."""

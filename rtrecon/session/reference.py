@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from rtrecon.protocol import messages
-from rtrecon.session.about import About, Clip
+from rtrecon.session.about import About, Clip, DishAbout
 from rtrecon.session.field_docs import FieldDoc, describe_fields
 from rtrecon.session.provenance import Machine
 from rtrecon.session.tables import (
@@ -51,7 +52,10 @@ _MESSAGE_CLASSES: dict[str, type[msgspec.Struct]] = {
     "clips": Clip,
 }
 # Sizes in the reference that depend on the session.
-_EXAMPLE = About(session="", roi_ids=[0], neuron_ids=[0])
+_DISH = DishAbout(
+    shape=(1, 1), view_shape=(1, 1), view_step_px=1, um_per_px=1.0, interval_s=600.0
+)
+_EXAMPLE = About(session="", roi_ids=[0], neuron_ids=[0], dish=_DISH)
 _SIZES = {
     "roi": "ROIs",
     "neuron": "neurons",
@@ -71,6 +75,8 @@ def session_reference() -> str:
         _make_table(describe_fields(About)),
         "### `machine`\n",
         _make_table(describe_fields(Machine)),
+        "### `dish`\n",
+        _make_table(describe_fields(DishAbout)),
         *(_describe_table(name, spec) for name, spec in specs.items()),
         *(_describe_messages(name, kind) for name, kind in _MESSAGE_CLASSES.items()),
     ]
@@ -92,7 +98,7 @@ def _describe_table(name: str, spec: TableSpec) -> str:
 
 def _describe_values(name: str, row_dimension: str, values: ValuesSpec) -> str:
     sizes = [f"{row_dimension}s", *(_SIZES[name] for name in values.dimensions)]
-    dtype = {"<f4": "float32", "|u1": "uint8"}[values.dtype]
+    dtype = np.dtype(values.dtype).name
     return (
         f"`{ARRAYS_FOLDER}/{name}/values`: {dtype} ({', '.join(sizes)}), in "
         f"{values.unit}. {values.description}\n"

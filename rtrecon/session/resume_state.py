@@ -139,8 +139,8 @@ def load_state(path: Path, settings: Settings) -> PlaneState:
     arrays = _read_arrays(path)
     if str(arrays.get("settings")) != _hash_settings(settings):
         raise UserError(
-            f"{path} was saved with other registration or traces settings; the session "
-            "continues with a new baseline"
+            f"{path} was saved with other registration, traces or dish settings; the "
+            "session continues with a new baseline"
         )
     processor_state = {
         name.removeprefix(_PROCESSOR): array
@@ -174,14 +174,21 @@ def load_newest_frame_number(folder: Path) -> int | None:
     return int(numbers[-1]) if len(numbers) else None
 
 
-def find_resumable_session(folder: Path, session: str, n_planes: int) -> Path | None:
-    """Return the newest recording of a session that a restarted daemon can resume."""
+def find_resumable_session(
+    folder: Path, session: str, n_planes: int, *, has_reference: bool = True
+) -> Path | None:
+    """Return the newest recording of a session that a restarted daemon can resume.
+
+    has_reference: whether there is a reference file for each plane; neurons in a dish
+    have none.
+    """
+    needed = [get_state_path, *([get_reference_path] if has_reference else [])]
     name = shorten_session_id(session)
     for path in reversed([path for path in list_sessions(folder) if name in path.name]):
         is_complete = all(
             get_path(path, plane).is_file()
             for plane in range(n_planes)
-            for get_path in (get_reference_path, get_state_path)
+            for get_path in needed
         )
         if is_complete and _read_session_id(path) == session:
             return path
@@ -233,7 +240,7 @@ def _unpack_depths(arrays: Mapping[str, Array]) -> DepthReference | None:
 def _hash_settings(settings: Settings) -> str:
     """Return a hash of the settings that a frame processor's state depends on."""
     sections = json.loads(config.dump(settings))
-    used = {name: sections[name] for name in ("registration", "traces")}
+    used = {name: sections[name] for name in ("registration", "traces", "dish")}
     return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
 
 

@@ -35,9 +35,11 @@ class Session:
     """Reads a session's folder; raises `NotASessionError` if it is none.
 
     Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACE_NAMES`),
-    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows). Lists of
-    published messages: `events`, `quality`, `health`; and of `clips`. Each is read
-    when it is first used, as it is on disk at that moment.
+    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows); of neurons in
+    a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`, `dish_traces`,
+    which raise `UserError` in other sessions. Lists of published messages: `events`,
+    `quality`, `health`; and of `clips`. Each is read when it is first used, as it is on
+    disk at that moment.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,6 +77,31 @@ class Session:
     def movie(self) -> Table:
         """One row per hop of the inverter, see `tables.MovieRow`."""
         return self._open_table("movie")
+
+    @cached_property
+    def dish(self) -> Table:
+        """One row per picture of a dish, see `dish_tables.DishRow`; values: views."""
+        return self._open_table("dish")
+
+    @cached_property
+    def dish_bodies(self) -> Table:
+        """One row per cell body and picture, see `dish_tables.DishBodyRow`."""
+        return self._open_table("dish_bodies")
+
+    @cached_property
+    def dish_contacts(self) -> Table:
+        """One row per touch and picture, see `dish_tables.DishContactRow`."""
+        return self._open_table("dish_contacts")
+
+    @cached_property
+    def dish_events(self) -> Table:
+        """One row per event in a dish, see `dish_tables.DishEventRow`."""
+        return self._open_table("dish_events")
+
+    @cached_property
+    def dish_traces(self) -> Table:
+        """One row per picture, see `dish_tables.DishTraceRow`; values: owners."""
+        return self._open_table("dish_traces")
 
     @cached_property
     def events(self) -> list[messages.Event]:
@@ -140,6 +167,11 @@ class Session:
         return movie.encoder_frames, movie.read_all()
 
     def _open_table(self, name: str) -> Table:
+        if name not in self._specs:
+            raise UserError(
+                f"{self.path} has no table '{name}': it is not a session of neurons in "
+                "a dish"
+            )
         return Table(self.path / tables.ARRAYS_FOLDER / name, name, self._specs[name])
 
     def _read_messages(self, name: str, kind: type[Message]) -> list[Message]:

@@ -6,10 +6,15 @@ import time
 from pathlib import Path
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.frame_intervals import format_interval, is_time_lapse
 from rtrecon.session import tables
+from rtrecon.session.session import Session
 
 REPORT_FILE = "report.html"
 _MIN_QUIET_S = 3.0  # the daemon writes its health at least every second
+# Of a time-lapse, the daemon writes its health when something has changed, and at least
+# this often: once a second would make gigabytes of a week.
+TIME_LAPSE_HEALTH_S = 60.0
 _PATTERNS = (
     tables.ABOUT_FILE,
     tables.ARRAYS_FOLDER,
@@ -42,9 +47,13 @@ def list_files(entries: list[Path]) -> list[Path]:
 def require_finished(folder: Path, files: list[Path]) -> None:
     """Raise `UserError` if one of the session's files was written just now."""
     newest_s = max(file.lstat().st_mtime for file in files)
-    if time.time() - newest_s < _MIN_QUIET_S:
+    quiet_s = _MIN_QUIET_S
+    if is_time_lapse(Session(folder).about.rate_hz):
+        quiet_s += TIME_LAPSE_HEALTH_S
+    if time.time() - newest_s < quiet_s:
         raise UserError(
-            f"{folder} is still being written; stop recording, and wait a few seconds"
+            f"{folder} is still being written; stop recording, and wait "
+            f"{format_interval(quiet_s)}"
         )
 
 

@@ -24,8 +24,16 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from rtrecon.core.frame_intervals import is_time_lapse
 from rtrecon.protocol.fields import describe
-from rtrecon.session.about import About
+from rtrecon.session.about import About, DishAbout
+from rtrecon.session.dish_tables import (
+    DishBodyRow,
+    DishContactRow,
+    DishEventRow,
+    DishRow,
+    DishTraceRow,
+)
 from rtrecon.session.field_docs import FieldDoc, describe_fields
 
 ABOUT_FILE = "about.json"
@@ -39,6 +47,7 @@ MESSAGE_FILES = {
 }
 TRACE_NAMES = ("fluorescence", "neuropil", "dff")  # second axis of frames' values
 _EXPECTED_EDGES_HZ = 10.0
+_TIME_LAPSE_CHUNK_ROWS, _DISH_CHUNK_ROWS = 32, 512
 
 
 class FrameRow(msgspec.Struct, frozen=True):
@@ -189,12 +198,13 @@ class ValuesSpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table: its columns, its values if any, and rows per second to expect."""
+    """One table: columns, values if any, and how many rows per second to expect."""
 
     row_type: type[msgspec.Struct]
     row_dimension: str
     rate_hz: float
     values: ValuesSpec | None = None
+    min_chunk_rows: int = 1  # where rows are rare, a chunk would hold a single one
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -210,13 +220,22 @@ class TableSpec:
 def make_table_specs(about: About) -> dict[str, TableSpec]:
     """Return every table of a session by name."""
     n_planes = 1 + max(about.roi_planes, default=0)
+    min_rows = _TIME_LAPSE_CHUNK_ROWS if is_time_lapse(about.rate_hz) else 1
     encoder_hz, hop_hz = about.encoder_rate_hz, about.encoder_rate_hz / about.hop_frames
     return {
         "frames": TableSpec(
-            FrameRow, "frame", about.rate_hz * n_planes, _make_trace_spec(about)
+            FrameRow,
+            "frame",
+            about.rate_hz * n_planes,
+            _make_trace_spec(about),
+            min_rows,
         ),
         "activity": TableSpec(
-            ActivityRow, "encoder_frame", encoder_hz, _make_activity_spec(about)
+            ActivityRow,
+            "encoder_frame",
+            encoder_hz,
+            _make_activity_spec(about),
+            min_rows,
         ),
         "stimulus": TableSpec(
             StimulusRow, "encoder_frame", encoder_hz, _make_stimulus_spec(about)
@@ -224,6 +243,34 @@ def make_table_specs(about: About) -> dict[str, TableSpec]:
         "behavior": TableSpec(BehaviorRow, "sample", encoder_hz),
         "sync": TableSpec(SyncRow, "edge", _EXPECTED_EDGES_HZ),
         "movie": TableSpec(MovieRow, "hop", hop_hz, _make_movie_spec(about)),
+        **(_make_dish_specs(about.dish) if about.dish else {}),
+    }
+
+
+def _make_dish_specs(dish: DishAbout) -> dict[str, TableSpec]:
+    rate_hz = dish.n_planes / dish.interval_s
+    views = ValuesSpec(
+        dish.view_shape,
+        "|u1",
+        ("y", "x"),
+        "gray level (0 to 255)",
+        "The registered picture, reduced in size and scaled to its own contrast.",
+    )
+    owners = ValuesSpec(
+        dish.shape,
+        "<u2",
+        ("y", "x"),
+        "number of a neuron",
+        "Whose each pixel is: 0 = no neurite and no body, 65534 = nothing is claimed, "
+        "65535 = a neurite that belongs to no body.",
+    )
+    many = _DISH_CHUNK_ROWS
+    return {
+        "dish": TableSpec(DishRow, "picture", rate_hz, views),
+        "dish_bodies": TableSpec(DishBodyRow, "row", rate_hz, min_chunk_rows=many),
+        "dish_contacts": TableSpec(DishContactRow, "row", rate_hz, min_chunk_rows=many),
+        "dish_events": TableSpec(DishEventRow, "row", rate_hz, min_chunk_rows=many),
+        "dish_traces": TableSpec(DishTraceRow, "picture", rate_hz, owners),
     }
 
 

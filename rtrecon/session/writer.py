@@ -38,6 +38,7 @@ class SessionWriter:
     def write(self, kind: str, item: Any, values: Any) -> None:
         """Append a row and its values to a table, or a message to a file.
 
+        A list is of several rows of a table without values.
         Of kind `CORRECTED_RATE`, the item is the session's frame rate in Hz.
         """
         if kind == CORRECTED_RATE:
@@ -45,7 +46,8 @@ class SessionWriter:
             self._write_about()
             return
         if kind in self._tables:
-            self._tables[kind].append(item, values)
+            for row in item if isinstance(item, list) else [item]:
+                self._tables[kind].append(row, values)
             return
         with self._message_files[kind].open("ab") as file:
             file.write(msgspec.json.encode(item) + b"\n")
@@ -65,7 +67,8 @@ class TableWriter:
 
     def __init__(self, folder: Path, spec: tables.TableSpec, chunk_s: float) -> None:
         zarr.create_group(folder, attributes=_describe_table(spec))
-        n = max(1, round(CHUNK_MARGIN * chunk_s * spec.rate_hz))
+        n = round(CHUNK_MARGIN * chunk_s * spec.rate_hz)
+        n = max(1, spec.min_chunk_rows, n)
         rows_shape, dimension = (n, len(spec.columns)), spec.row_dimension
         self._rows = GrowingArray(
             folder / "rows", rows_shape, "<f8", (dimension, "column")

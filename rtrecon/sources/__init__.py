@@ -45,6 +45,12 @@ def open_recording(path: Path | str, hints: RecordingHints | None = None) -> Rec
     hints = hints or RecordingHints()
     path, dataset = _split_dataset(str(path))
     hints = replace(hints, dataset=dataset or hints.dataset)
+    recording = _open_path(path, hints)
+    recording.um_per_px = hints.um_per_px or recording.um_per_px
+    return recording
+
+
+def _open_path(path: Path, hints: RecordingHints) -> Recording:
     if "*" in path.name or ("?" in path.name and not path.exists()):
         return _open_series(path.parent, path.name, hints, is_explicit=True)
     if path.is_dir():
@@ -105,7 +111,7 @@ def _open_folder(folder: Path, hints: RecordingHints) -> Recording:
         )
     for name in (name for entry in registry.FORMATS for name in entry.folder_files):
         if (folder / name).is_file():
-            return open_recording(folder / name, hints)
+            return _open_path(folder / name, hints)
     return _open_series(folder, "*.tif*", hints)
 
 
@@ -116,9 +122,9 @@ def _open_series(
     from rtrecon.sources.series_names import find_series_files
     from rtrecon.sources.tiff_series import open_tiff_series
 
-    files = find_series_files(folder, pattern, is_explicit)
+    files = find_series_files(folder, pattern, is_explicit, hints.position)
     if len(files) == 1:
-        return open_recording(files[0].path, hints)
+        return _open_path(files[0].path, hints)
     try:
         movie = open_tiff_series(files, hints)
     except RecordingError as error:

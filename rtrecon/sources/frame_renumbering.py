@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from rtrecon.core.frame_intervals import extend_timeout, format_interval
 from rtrecon.sources.recording import RecordedFrame
 
 # The daemon refuses a longer pause between two frames, as an error of the sender.
 MAX_PAUSE_S = 3600.0
+# Of a time-lapse: a weekend in which nobody refilled the incubator.
+MAX_PAUSE_INTERVALS = 250.0
+
+
+def find_longest_pause(rate_hz: float) -> float:
+    """Return how long (s) frames of this rate may pause within one session."""
+    return extend_timeout(MAX_PAUSE_S, rate_hz, MAX_PAUSE_INTERVALS)
 
 
 class FrameRenumbering:
@@ -16,13 +24,14 @@ class FrameRenumbering:
 
     Files of a LOOP continue the count and are left as they are. If a counter restarts,
     as in the next file or where recordings were joined, the next frame gets the next
-    number. If a clock restarts, stands still or jumps by more than an hour, the next
-    frame follows after one frame period. `notice` names where this happened within a
-    file; empty if nowhere.
+    number. If a clock restarts, stands still or jumps by more than `find_longest_pause`
+    allows, the next frame follows after one frame period. `notice` names where this
+    happened within a file; empty if nowhere.
     """
 
     def __init__(self, rate_hz: float) -> None:
         self._period_s = 1.0 / rate_hz
+        self._longest_pause_s = find_longest_pause(rate_hz)
         self._last_frame: RecordedFrame | None = None  # as it was yielded
         self._image_channels: set[int] = set()  # that the last image has by now
         self._number_offset, self._time_offset_s = 0, 0.0
@@ -34,7 +43,8 @@ class FrameRenumbering:
         if not self._n_restarts:
             return ""
         return (
-            "frame numbers or times do not increase, or jump by more than an hour, at "
+            "frame numbers or times do not increase, or jump by more than "
+            f"{format_interval(self._longest_pause_s)}, at "
             f"{self._n_restarts} frame(s), the first after frame "
             f"{self._first_restart}; they are counted on from the frame before"
         )
@@ -77,13 +87,13 @@ class FrameRenumbering:
         # A volume may continue in the next file: then the number stays the same.
         step = frame.number + self._number_offset - last.number
         is_next_plane = step == 0 and frame.plane > last.plane
-        is_jump = step * self._period_s > MAX_PAUSE_S
+        is_jump = step * self._period_s > self._longest_pause_s
         if (step <= 0 and not is_next_plane) or is_jump:
             step, is_restart = 1 + n_missing, True
             self._number_offset = last.number + step - frame.number
         pause_s = frame.t_s + self._time_offset_s - last.t_s
         is_standing = pause_s < 0 or (pause_s == 0 and step > 0)
-        if is_standing or pause_s > MAX_PAUSE_S:
+        if is_standing or pause_s > self._longest_pause_s:
             is_restart = True
             self._time_offset_s = last.t_s + step * self._period_s - frame.t_s
         return is_restart

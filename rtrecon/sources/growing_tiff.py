@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from rtrecon.core.frame_intervals import extend_timeout
 from rtrecon.core.types import Array
 from rtrecon.sources.frame_renumbering import FrameRenumbering
 from rtrecon.sources.growing_tiff_pages import GrowingTiffReader, TiffPage
@@ -24,6 +25,7 @@ from rtrecon.sources.series_names import list_next_paths
 from rtrecon.sources.tiff_file import is_scanimage, open_tiff
 
 POLL_S = 0.005  # between two looks at the file: a sixth of a frame at 30 Hz
+SILENT_INTERVALS = 6.0  # after which a time-lapse is over
 
 
 class GrowingTiff(Recording):
@@ -88,8 +90,8 @@ class GrowingTiff(Recording):
 class FollowedTiff(Recording):
     """A growing file, then the next part or acquisition that appears beside it.
 
-    Ends if no frame arrives for `timeout_s`; waits as long for the first frame. Raises
-    `RecordingError`.
+    Ends if no frame arrives for `timeout_s`, or for six intervals of a time-lapse;
+    waits `timeout_s` for the first frame. Raises `RecordingError`.
     """
 
     def __init__(self, path: Path, hints: RecordingHints, timeout_s: float) -> None:
@@ -123,10 +125,11 @@ class FollowedTiff(Recording):
     def _read_current_file(self) -> Iterator[RecordedFrame]:
         """Yield the frames of one file until the timeout, or until the next begins."""
         last_frame_s = time.monotonic()
+        timeout_s = extend_timeout(self._timeout_s, self.rate_hz, SILENT_INTERVALS)
         while True:
             # Both are looked up before this file is read, so that its last frames are
             # not lost, even if the receiver takes longer than the timeout.
-            is_silent = time.monotonic() - last_frame_s >= self._timeout_s
+            is_silent = time.monotonic() - last_frame_s >= timeout_s
             is_finished = any(map(_has_whole_page, list_next_paths(self._current.path)))
             for frame in self._current.frames():
                 yield frame

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import numpy as np
 import tifffile
 
 from rtrecon.core.types import Array
+from rtrecon.sources.acquisition_times import read_times
 from rtrecon.sources.image_table import ImageCoordinates, describe_missing_images
 from rtrecon.sources.ome_xml import read_ome_coordinates
+from rtrecon.sources.pixel_size import read_um_per_px
 from rtrecon.sources.recording import RecordingError, RecordingHints
 
 _AXES = "TZC"  # the columns of `ImageCoordinates.indices`
@@ -31,6 +34,16 @@ def read_coordinates(
 
     The numbers of channels and planes in the hints replace those in the file.
     """
+    found = _find_coordinates(tiff, n_images, hints)
+    times_s = found.times_s
+    if times_s is None:
+        times_s = read_times(tiff, n_images)
+    return replace(found, um_per_px=read_um_per_px(tiff), times_s=times_s)
+
+
+def _find_coordinates(
+    tiff: tifffile.TiffFile, n_images: int, hints: RecordingHints
+) -> ImageCoordinates:
     if hints.n_channels or hints.n_planes:
         return _repeat_pattern(hints.n_planes or 1, hints.n_channels or 1, n_images)
     found = (

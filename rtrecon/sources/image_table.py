@@ -19,13 +19,17 @@ class ImageCoordinates:
 
     indices: (images, 3) int, the time, plane and channel of each, from 0; -1 for an
     image of another movie. plane_step_um: None if unknown. rate_hz: of volumes; None if
-    unknown. notice: a sentence for the user about what was assumed, else empty.
+    unknown. um_per_px: size of a pixel; None if unknown. times_s: (images,) float64,
+    when each was acquired; None if unknown. notice: a sentence for the user about what
+    was assumed, else empty.
     """
 
     indices: Array
     plane_step_um: float | None = None
     rate_hz: float | None = None
     notice: str = ""
+    um_per_px: float | None = None
+    times_s: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class ImageTable:
 
     files: paths. locations: (times, planes, channels, 2) int, the index of the file and
     of the image in the file, from 0; -1 if the image does not exist. channels: numbers
-    from 1. planes: depths in um. um_per_px: size of a pixel; None if unknown. rate_hz,
-    notice: see `ImageCoordinates`.
+    from 1. planes: depths in um. times_s: (times,) float64, when each was acquired;
+    None if unknown. um_per_px, rate_hz, notice: see `ImageCoordinates`.
     """
 
     files: tuple[Path, ...]
@@ -45,6 +49,7 @@ class ImageTable:
     rate_hz: float | None = None
     um_per_px: float | None = None
     notice: str = ""
+    times_s: Array | None = None
 
     def count_frames(self, channels: Sequence[int]) -> int:
         """Return how many images of these channels exist."""
@@ -85,7 +90,9 @@ def build_image_table(
         channels=tuple(int(k) + 1 for k in present),
         planes=tuple(k * step_um for k in range(shape[1])),
         rate_hz=first.rate_hz,
+        um_per_px=first.um_per_px,
         notice="; ".join(notices),
+        times_s=_join_times(files, len(locations)),
     )
     if shape[0] > 1:
         return table
@@ -94,6 +101,23 @@ def build_image_table(
     if shape[2] > _MAX_CHANNELS:
         return _read_as_times(table, axis=2, name="channels")
     return table
+
+
+def _join_times(
+    files: Sequence[tuple[Path, ImageCoordinates]], n_times: int
+) -> Array | None:
+    """Return (n_times,) s, when the first image of each time was acquired.
+
+    None if this is unknown for a time, or if the times do not increase.
+    """
+    times_s = np.full(n_times, np.inf)
+    for _, part in files:
+        if part.times_s is None:
+            return None
+        is_used = part.indices[:, 0] >= 0
+        np.minimum.at(times_s, part.indices[is_used, 0], part.times_s[is_used])
+    is_known = bool(np.isfinite(times_s).all())
+    return times_s if is_known and (np.diff(times_s) > 0).all() else None
 
 
 def describe_missing_images(n_named: int, n_images: int) -> str:
@@ -120,6 +144,7 @@ def _read_as_times(table: ImageTable, axis: int, name: str) -> ImageTable:
     return replace(
         table,
         locations=table.locations.swapaxes(0, axis),
+        times_s=None,
         planes=(0.0,),
         channels=table.channels if axis == 1 else (1,),
         notice="; ".join(filter(None, [table.notice, assumption])),

@@ -14,7 +14,7 @@ from rtrecon.sources.image_table import ImageCoordinates, describe_missing_image
 from rtrecon.sources.recording import RecordingError
 
 _COLUMNS = {"T": 0, "Z": 1, "C": 2}  # of `ImageCoordinates.indices`
-_S_PER_UNIT = {"s": 1.0, "ms": 1e-3, "min": 60.0}
+_S_PER_UNIT = {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 
 
 def read_ome_coordinates(text: str, path: Path, n_images: int) -> ImageCoordinates:
@@ -48,7 +48,11 @@ def read_ome_coordinates(text: str, path: Path, n_images: int) -> ImageCoordinat
         first_only = f"its OME-XML describes {len(movies)} movies; the first is read"
         notice = "; ".join(filter(None, [first_only, notice]))
     return ImageCoordinates(
-        indices, _read_step_um(pixels), _read_rate_hz(pixels), notice
+        indices,
+        _read_step_um(pixels),
+        _read_rate_hz(pixels),
+        notice,
+        times_s=_read_times(pixels, indices),
     )
 
 
@@ -126,6 +130,21 @@ def _read_rate_hz(pixels: ElementTree.Element) -> float | None:
     period = _read_positive(pixels, "TimeIncrement")
     unit_s = _S_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"))
     return 1 / (period * unit_s) if period and unit_s else None
+
+
+def _read_times(pixels: ElementTree.Element, indices: Array) -> Array | None:
+    """Return when each image was acquired (s), by the DeltaT of its Plane element."""
+    found: dict[tuple[int, ...], float] = {}
+    for plane in pixels.findall("{*}Plane"):
+        delta, unit_s = plane.get("DeltaT"), plane.get("DeltaTUnit", "s")
+        if delta is None or unit_s not in _S_PER_UNIT:
+            return None
+        place = tuple(int(plane.get(f"The{axis}", 0)) for axis in _COLUMNS)
+        found[place] = float(delta) * _S_PER_UNIT[unit_s]
+    # The place of an image of another movie is -1 and has no time.
+    times_s = [found.get(tuple(place), np.nan) for place in indices.tolist()]
+    is_known = np.isfinite(times_s) | (indices[:, 0] < 0)
+    return np.array(times_s) if found and is_known.all() else None
 
 
 def _read_positive(pixels: ElementTree.Element, name: str) -> float | None:

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rtrecon.core.types import Array
+from rtrecon.sources.acquisition_times import describe_pauses, find_interval
+from rtrecon.sources.gray import describe_gray, has_colors, is_color, make_gray
 from rtrecon.sources.image_coordinates import read_coordinates
 from rtrecon.sources.image_table import ImageTable, build_image_table
 from rtrecon.sources.pixels import choose_pixel_type, convert_pixels
@@ -49,10 +53,12 @@ class TiffStack(Recording):
         self._open_files: dict[int, TiffImages] = {}  # oldest first
         n_more = len(table.files) - 1
         self.name = table.files[0].name + (f" and {n_more} more" if n_more else "")
+        self._times_s = None if hints.rate_hz else table.times_s
         self.rate_hz = self._resolve_rate_hz(hints)
         self.channels = hints.select_channels(table.channels)
-        self.planes, self.notice = table.planes, table.notice
-        self.um_per_px, self._is_closed = table.um_per_px, False
+        self.planes = table.planes
+        self.um_per_px = table.um_per_px
+        self._is_closed = False
         self.n_frames = table.count_frames(self.channels)
         if not self.n_frames:
             raise RecordingError("it contains no complete frame")
@@ -62,19 +68,32 @@ class TiffStack(Recording):
             self.close()
             raise
         self.shape = (first.shape[0], first.shape[1])
-        self.dtype = choose_pixel_type(first.dtype, first)
+        self._is_summed: bool | None = None  # colors; None = gray
+        gray_notice = ""
+        if is_color(first):
+            self._is_summed = has_colors(first)
+            gray_notice = describe_gray(first.dtype, is_summed=self._is_summed)
+            self.dtype = np.dtype(np.uint16)
+        else:
+            self.dtype = choose_pixel_type(first.dtype, first)
+        notices = table.notice, gray_notice, self._describe_pauses()
+        self.notice = "; ".join(filter(None, notices))
 
     def frames(self) -> Iterator[RecordedFrame]:
         """Yield the images: all channels of a plane, all planes of a time."""
         for time, plane, channel, file, image in self._list_images():
             pixels = self._read_image(file, image)
             name = f"{self._table.files[file]}: frame {image + 1}"
+            if self._is_summed is not None and is_color(pixels):
+                pixels = make_gray(pixels, is_summed=self._is_summed)
             if pixels.shape != self.shape:
                 raise RecordingError(
-                    f"{name} is {list(pixels.shape)}, the first was {list(self.shape)}"
+                    f"{name} is {list(pixels.shape)}, the first was "
+                    f"{list(self.shape)}; was the binning or the field changed? "
+                    "Replay what follows as another recording"
                 )
             converted = convert_pixels(pixels, self.dtype, name)
-            t_s = time / self.rate_hz
+            t_s = self._find_time(time)
             yield RecordedFrame(time + 1, t_s, converted, plane, channel)
 
     def close(self) -> None:
@@ -96,10 +115,10 @@ class TiffStack(Recording):
     def _read_first_image(self) -> Array:
         *_, file, image = next(self._list_images())
         first = self._read_image(file, image)
-        if first.ndim != 2:
+        if first.ndim != 2 and not (is_color(first) and first.dtype.kind == "u"):
             raise RecordingError(
-                f"its pages are {list(first.shape)}; grey images (lines, pixels) can "
-                "be read"
+                f"its pages are {list(first.shape)} of {first.dtype}; gray images "
+                "(lines, pixels) and images of three colors can be read"
             )
         return first
 
@@ -114,9 +133,24 @@ class TiffStack(Recording):
         self._open_files[file] = images
         return images.read_image(image)
 
+    def _find_time(self, time: int) -> float:
+        """Return when a time was acquired, in s since the first."""
+        if self._times_s is None:
+            return time / self.rate_hz
+        return float(self._times_s[time] - self._times_s[0])
+
+    def _describe_pauses(self) -> str:
+        if self._times_s is None:
+            return ""
+        return describe_pauses(self._times_s, 1 / self.rate_hz)
+
     def _resolve_rate_hz(self, hints: RecordingHints) -> float:
+        stored_hz = self._table.rate_hz
+        if self._times_s is not None:
+            interval_s = find_interval(self._times_s)
+            stored_hz = 1 / interval_s if interval_s else stored_hz
         try:
-            return hints.resolve_rate_hz(self._table.rate_hz)
+            return hints.resolve_rate_hz(stored_hz)
         except RecordingError as error:
             raise RecordingError(f"ScanImage did not write it, and {error}") from None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rtrecon.core.errors import UserError
@@ -45,8 +45,9 @@ class Recording(Protocol):
     native byte order. rate_hz: of frames, or of volumes if there are several planes;
     NaN if unknown (see `RecordingHints.is_rate_required`). channels: those that
     `frames` yields, from 1. planes: depths in um. n_frames: how many frames `frames`
-    yields; None if unknown. um_per_px: size of a pixel; None if unknown. notice: a
-    sentence for the user if something is wrong, else empty.
+    yields; None if unknown. um_per_px: size of a pixel; None if unknown. meta: any
+    other facts, for the start message. notice: a sentence for the user if something is
+    wrong, else empty.
 
     Frames are read one after the other: memory use does not grow with the recording.
     """
@@ -59,6 +60,7 @@ class Recording(Protocol):
     planes: tuple[float, ...] = (0.0,)
     n_frames: int | None = None
     um_per_px: float | None = None
+    meta: Mapping[str, Any] = MappingProxyType({})
     notice: str = ""
 
     @abstractmethod
@@ -93,6 +95,8 @@ class RecordingHints:
     field to read; None = the first. dataset: path of the dataset in an HDF5 file. axes:
     of that dataset, such as "yxt". n_channels, n_planes: how many alternate in a TIFF
     file, whatever it describes: channels of a plane first, then planes of a volume.
+    um_per_px: replaces the size of a pixel in the file. position: stage position to
+    read, as the names of the files count them; None = the first.
     is_rate_required: if False, a file without a rate opens with the rate NaN, and the
     times of its frames are NaN. A format ignores hints that it has no use for.
     """
@@ -106,6 +110,8 @@ class RecordingHints:
     axes: str = ""
     n_channels: int | None = None
     n_planes: int | None = None
+    um_per_px: float | None = None
+    position: int | None = None
 
     def resolve_rate_hz(self, stored_rate_hz: float | None) -> float:
         """Return the rate of the hints, else the one stored in the file.

@@ -110,6 +110,14 @@ FORMATS = (
         "mouse.sbx",
     ),
     RecordingFormat(
+        "a film (mp4, avi, mov, ...)",
+        (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".gif"),
+        "rtrecon.sources.film:open_film",
+        "culture.mp4",
+        needs="`--interval-s` (or `--rate-hz`): a film does not tell the time between "
+        "its images",
+    ),
+    RecordingFormat(
         "messages that `rtrecon capture` wrote",
         (".rtrcap",),
         "rtrecon.sources.scanimage_stream:open_capture",

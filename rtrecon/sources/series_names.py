@@ -2,8 +2,9 @@
 
 ScanImage writes name_00001_00002.tif (acquisition, part), PrairieView (Bruker)
 name_Cycle00001_Ch2_000001.ome.tif, Micro-Manager name_MMStack_Pos0_1.ome.tif or
-img_channel000_position000_time000000000_z000.tif, and ThorImage
-ChanA_001_001_002_003.tif (plane, time).
+img_channel000_position000_time000000000_z000.tif, ThorImage
+ChanA_001_001_002_003.tif (plane, time), and MetaMorph name_w1GFP_s3_t12.TIF (channel,
+stage position, time).
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ _MM_SINGLE_IMAGES = re.compile(
     r"(?P<name>.*)img_channel(?P<channel>\d+)_position(?P<position>\d+)"
     r"_time(?P<number>\d+)_z(?P<plane>\d+)"
 )
+_META_MORPH = re.compile(
+    r"(?P<name>.+?)(?:_w(?P<channel>\d).*?)?(?:_s(?P<position>\d+))?_t(?P<number>\d+)",
+    re.I,
+)
 # A number after "_" counts files, as do two of ScanImage's; a word may follow them.
 _NUMBERED = re.compile(
     r"(?P<name>.*?)(?P<number>(?:_\d{5}_|_)(?!20\d{6}$)\d+)(?P<word>_[^\W\d_]+)?"
@@ -47,7 +52,8 @@ class SeriesFile:
     """A file of a series and what its name describes.
 
     name: of the series. counters: its place among the files, as numbers. channel: from
-    1; None without one. plane: from 1; None without one.
+    1; None without one. plane: from 1; None without one. position: of the stage, as the
+    name counts it; None without one. Files of other positions are another series.
     """
 
     path: Path
@@ -55,17 +61,21 @@ class SeriesFile:
     counters: tuple[int, ...] = ()
     channel: int | None = None
     plane: int | None = None
+    position: int | None = None
 
 
 def find_series_files(
-    folder: Path, pattern: str, is_explicit: bool = False
+    folder: Path,
+    pattern: str,
+    is_explicit: bool = False,
+    position: int | None = None,
 ) -> list[SeriesFile]:
     """Return the files that match, in the order of their numbers.
 
     Upper and lower case are the same; hidden files, such as the "._" copies of macOS,
     are left out. is_explicit: the user wrote the pattern, and all files that match it
-    are one series. Raises `RecordingError` if there is no file, or if a folder holds
-    more than one series.
+    are one series. position: files of this stage position only. Raises
+    `RecordingError` if there is no file, or if a folder holds more than one series.
     """
     matches_pattern = re.compile(fnmatch.translate(pattern), re.I).match
     paths = [
@@ -78,6 +88,7 @@ def find_series_files(
     if not paths:
         raise RecordingError(f"no file {pattern} is in {folder}")
     files = sorted(map(parse_file_name, paths), key=_sort_key)
+    files = select_position(files, position)
     by_name = defaultdict(list)
     for file in files:
         by_name[file.name].append(file.path)
@@ -86,9 +97,39 @@ def find_series_files(
         example = _make_pattern(one, [path for paths in others for path in paths])
         raise RecordingError(
             f"{folder} holds {len(by_name)} recordings: {_list_names(by_name)}; name "
-            f"the files of one, such as '{example}'"
+            f"the files of one, such as '{example}'{_suggest_position(files)}"
         )
     return files
+
+
+def select_position(files: list[SeriesFile], position: int | None) -> list[SeriesFile]:
+    """Return the files of a stage position; all if it is None.
+
+    Raises `RecordingError` if no file is of this position.
+    """
+    if position is None:
+        return files
+    selected = [file for file in files if file.position == position]
+    if not selected:
+        choices = (
+            ", ".join(map(str, list_positions(files)))
+            or "none in the names of the files"
+        )
+        raise RecordingError(
+            f"no file is of stage position {position}; positions: {choices or 'none'}"
+        )
+    return selected
+
+
+def list_positions(files: list[SeriesFile]) -> list[int]:
+    """Return the stage positions in the names of the files, sorted."""
+    return sorted({file.position for file in files if file.position is not None})
+
+
+def is_stack_name(path: Path) -> bool:
+    """Return whether Micro-Manager gives this name to a file of many images."""
+    stem = re.sub(r"\.ome$", "", path.stem, flags=re.I)
+    return _MICRO_MANAGER.fullmatch(stem) is not None
 
 
 def find_files_of_series(path: Path) -> list[Path]:
@@ -125,7 +166,13 @@ def parse_file_name(path: Path) -> SeriesFile:
     if found := _MM_SINGLE_IMAGES.fullmatch(stem):
         channel, plane = int(found["channel"]) + 1, int(found["plane"]) + 1
         name = f"{found['name']}position{found['position']}"
-        return SeriesFile(path, name, (int(found["number"]),), channel, plane)
+        counters, position = (int(found["number"]),), int(found["position"])
+        return SeriesFile(path, name, counters, channel, plane, position)
+    if found := _META_MORPH.fullmatch(stem):
+        stage = int(found["position"]) if found["position"] else None
+        name = found["name"] + ("" if stage is None else f"_s{stage}")
+        channel, counters = int(found["channel"] or 1), (int(found["number"]),)
+        return SeriesFile(path, name, counters, channel, position=stage)
     found = _NUMBERED.fullmatch(stem) or _NUMBERED_DIRECTLY.fullmatch(stem)
     if found is None:
         return SeriesFile(path, stem)
@@ -155,6 +202,13 @@ def list_next_paths(path: Path) -> list[Path]:
         path.with_stem(f"{stem}_{acquisition:05d}_{int(part) + 1:05d}"),
         path.with_stem(f"{stem}_{acquisition + 1:05d}_00001"),
     ]
+
+
+def _suggest_position(files: list[SeriesFile]) -> str:
+    positions = list_positions(files)
+    if len(positions) < 2:
+        return ""
+    return f", or give --position {positions[0]}"
 
 
 def _sort_key(file: SeriesFile) -> tuple[object, ...]:

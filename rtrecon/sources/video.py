@@ -92,8 +92,22 @@ def join_side_by_side(left: Array, right: Array) -> Array:
     return np.concatenate([left, gap, right], axis=2)
 
 
-def _decode_images(path: Path) -> Iterator[tuple[float, Array]]:
-    """Yield (time in s, grey image) of every image in the file's first video stream."""
+def iterate_color_images(path: Path) -> Iterator[Array]:
+    """Yield every image of a video, uint8 (height, width, 3): red, green and blue.
+
+    Raises `VideoError`.
+    """
+    for _, image in _decode_images(path, "rgb24"):
+        yield image
+
+
+def _decode_images(
+    path: Path, pixel_format: str = "gray"
+) -> Iterator[tuple[float, Array]]:
+    """Yield (time in s, image) of every image in the file's first video stream.
+
+    pixel_format: as PyAV names it; grey, or red, green and blue.
+    """
     if not path.is_file():
         raise VideoError(f"video {path} does not exist")
     try:
@@ -104,7 +118,7 @@ def _decode_images(path: Path) -> Iterator[tuple[float, Array]]:
                 # Some containers store no times: images are one frame period apart.
                 step_s = 1.0 / float(movie.streams.video[0].average_rate or 30)
                 time_s = i * step_s if frame.time is None else frame.time
-                yield time_s, frame.to_ndarray(format="gray")
+                yield time_s, frame.to_ndarray(format=pixel_format)
     except av.FFmpegError as error:
         raise VideoError(f"{path} cannot be read as video: {error}") from None
 

@@ -120,3 +120,14 @@ def test_the_command_line_has_help():
     )
     assert done.returncode == 0, done.stderr
     assert "demo" in done.stdout
+
+
+def test_the_daemon_of_neurons_in_the_brain_imports_nothing_of_the_dish():
+    code = (
+        "import sys, rtrecon.daemon.daemon\n"
+        "print([m for m in sys.modules if m.startswith('rtrecon.dish')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -108,7 +108,9 @@ def test_a_state_of_other_settings_is_refused(parts, tmp_path):
     changed = second.settings.model_copy(
         update={"traces": TracesSettings(indicator_decay_s=0.3)}
     )
-    with pytest.raises(UserError, match="with other registration or traces settings"):
+    with pytest.raises(
+        UserError, match="with other registration, traces or dish settings"
+    ):
         load_state(get_state_path(before.path, 0), changed)
 
 

@@ -6,10 +6,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from rtrecon.core.frame_intervals import is_time_lapse
 from rtrecon.core.types import Array
+from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.ring_buffers import ColumnRing
 from rtrecon.display.state import PanelState
-from rtrecon.protocol.messages import Activity, PublishedMessage
+from rtrecon.protocol.messages import Activity, Health, PublishedMessage
 
 RowOrder = Literal["as recorded", "most active on top", "similar together"]
 ROW_ORDERS: tuple[RowOrder, ...] = get_args(RowOrder)
@@ -85,15 +87,24 @@ class Raster:
 
 
 class ActivityState(PanelState):
-    """The raster of the session; None before the first activity."""
+    """The raster of the session; None before the first activity.
 
-    message_types = (Activity,)
+    column_s: time of one column; that of a frame in a time-lapse.
+    """
+
+    message_types = (Activity, Health)
 
     def __init__(self) -> None:
         self.raster: Raster | None = None
+        self.column_s = 1 / ENCODER_RATE_HZ
 
     def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
-        """Store the activity of one encoder frame."""
+        """Store the activity of one encoder frame, or the interval of the frames."""
+        if isinstance(message, Health):
+            interval_s = message.frame_interval_s
+            if interval_s and is_time_lapse(1 / interval_s):
+                self.column_s = interval_s
+            return False
         assert isinstance(message, Activity)
         if self.raster is None or self.raster.n_neurons != len(payload):
             self.raster = Raster(len(payload))

@@ -10,7 +10,7 @@ import numpy as np
 
 from rtrecon.core.types import Array
 from rtrecon.display.state import PanelState
-from rtrecon.protocol.messages import FieldImage, PublishedMessage
+from rtrecon.protocol.messages import FieldImage, Health, PublishedMessage
 
 MAX_POINTS = 4000  # bounds the motion history, whatever the rate of messages
 MAX_PLANES = 64
@@ -44,15 +44,22 @@ class PlaneState:
 
 
 class FieldState(PanelState):
-    """The planes of the session by their number."""
+    """The planes of the session by their number.
 
-    message_types = (FieldImage,)
+    frame_interval_s: between two frames; 0 while it is unknown.
+    """
+
+    message_types = (FieldImage, Health)
 
     def __init__(self) -> None:
         self.planes: dict[int, PlaneState] = {}
+        self.frame_interval_s = 0.0
 
     def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
-        """Store the newest image of one plane."""
+        """Store the newest image of one plane, or the interval of the frames."""
+        if isinstance(message, Health):
+            self.frame_interval_s = message.frame_interval_s or self.frame_interval_s
+            return False
         assert isinstance(message, FieldImage)
         if message.plane not in self.planes and len(self.planes) >= MAX_PLANES:
             return False

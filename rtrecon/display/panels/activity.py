@@ -12,7 +12,12 @@ from rtrecon.display.panel_states.activity import (
     ActivityState,
     Raster,
 )
-from rtrecon.display.panels.panel import PLOT_MARGIN_PX, Panel, make_time_plot
+from rtrecon.display.panels.panel import (
+    PLOT_MARGIN_PX,
+    Panel,
+    make_time_plot,
+    set_time_span,
+)
 from rtrecon.display.playback import ENCODER_RATE_HZ
 
 DURATION_S = N_COLUMNS / ENCODER_RATE_HZ
@@ -30,12 +35,14 @@ class ActivityPanel(Panel[ActivityState]):
         super().__init__()
         self.setToolTip(
             "One row per neuron; bright = active. Each row is scaled to its own range "
-            "over the last 10 s. Press O to sort the rows."
+            "over the last 10 s, or 300 frames of a time-lapse. Press O to sort the "
+            "rows."
         )
         self._raster: Raster | None = None
         self._image = pg.ImageItem(axisOrder="row-major")
         self._image.setColorMap(pg.colormap.get(_COLOR_MAP))
         plot = make_time_plot(DURATION_S, (0, 1))
+        self._plot, self._duration_s = plot, DURATION_S
         plot.addItem(self._image)
         plot.invertY(True)  # the first row is at the top
         plot.hideAxis("left")
@@ -53,7 +60,11 @@ class ActivityPanel(Panel[ActivityState]):
         is_sorted = raster.order != "as recorded"
         self.note.show_text(raster.order if is_sorted else neurons)
         self._image.setImage(raster.to_image(), autoLevels=False, levels=(0, 255))
-        self._image.setRect(QRectF(-DURATION_S, 0, DURATION_S, 1))
+        duration_s = state.column_s * N_COLUMNS
+        if duration_s != self._duration_s:
+            self._duration_s = duration_s
+            set_time_span(self._plot, duration_s)
+        self._image.setRect(QRectF(-duration_s, 0, duration_s, 1))
 
     def key_bindings(self) -> list[KeyBinding]:
         """Return the key that sorts the rows."""

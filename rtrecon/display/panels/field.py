@@ -18,10 +18,11 @@ from rtrecon.display.panels.panel import (
     make_label,
     make_row,
     make_time_plot,
+    set_time_span,
 )
 from rtrecon.display.picture import Picture
 
-MOTION_S = 30.0
+MOTION_S, MOTION_INTERVALS = 30.0, 60.0  # shown: the longer of both
 _MIN_MOTION_PX = 5.5  # half the y range: a still brain shows no magnified noise
 _MIN_DEPTH = 3.0  # half the y range, um or planes
 
@@ -48,6 +49,7 @@ class FieldPanel(Panel[FieldState]):
             ignore_text_width(make_label("")) for _ in range(3)
         )
         limits = (-_MIN_MOTION_PX, _MIN_MOTION_PX)
+        self._duration_s = MOTION_S
         self._motion_plot = make_time_plot(MOTION_S, limits)
         self._y_line = add_line(self._motion_plot, theme.SKY, 2)
         self._x_line = add_line(self._motion_plot, theme.ORANGE, 2)
@@ -82,6 +84,7 @@ class FieldPanel(Panel[FieldState]):
         self._x.setText(format_legend(theme.ORANGE, "━", "x", x_px, "{:+.1f} px"))
         table = np.array(plane.motion, np.float64).reshape(-1, 4)
         t_s = table[:, 0] - table[-1, 0]
+        self._show_time_span(MOTION_INTERVALS * state.frame_interval_s)
         self._y_line.setData(t_s, table[:, 1], connect="finite")
         self._x_line.setData(t_s, table[:, 2], connect="finite")
         limit_px = _symmetric_limit(table[:, 1:3], _MIN_MOTION_PX)
@@ -111,6 +114,14 @@ class FieldPanel(Panel[FieldState]):
             self.picture.set_outlines(None)
         else:
             self.picture.set_outlines(masks[self.plane])
+
+    def _show_time_span(self, duration_s: float) -> None:
+        """Show so many seconds of motion, at least `MOTION_S`."""
+        duration_s = max(MOTION_S, duration_s)
+        if duration_s != self._duration_s:
+            self._duration_s = duration_s
+            for plot in (self._motion_plot, self._depth_plot):
+                set_time_span(plot, duration_s)
 
     def _draw_depth(self, t_s: Array, z: Array) -> None:
         is_measured = bool(np.isfinite(z).any())

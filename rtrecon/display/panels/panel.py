@@ -165,9 +165,7 @@ def make_time_plot(duration_s: float, y_limits: tuple[float, float]) -> Any:
     plot.setMenuEnabled(False)
     plot.setMouseEnabled(False, False)
     plot.hideButtons()
-    plot.setRange(
-        xRange=(-duration_s, 0), yRange=y_limits, padding=0, disableAutoRange=True
-    )
+    plot.setRange(yRange=y_limits, padding=0, disableAutoRange=True)
     plot.getPlotItem().setContentsMargins(0, 8, PLOT_MARGIN_PX, 0)
     plot.setMinimumSize(80, 60)
     font = QFont()
@@ -180,9 +178,21 @@ def make_time_plot(duration_s: float, y_limits: tuple[float, float]) -> Any:
         )
         axis.setPen(theme.RULE)
         axis.setTextPen(theme.MUTED)
-    ticks = [(-s, f"-{s:.0f} s") for s in (duration_s, duration_s / 2)]
-    plot.getAxis("bottom").setTicks([[*ticks, (0, "now")]])
+    set_time_span(plot, duration_s)
     return plot
+
+
+def set_time_span(plot: Any, duration_s: float) -> None:
+    """Show the last `duration_s` seconds from now on; ticks are in readable units."""
+    plot.setXRange(-duration_s, 0, padding=0)
+    ticks = [(-s, f"-{_format_tick(s)}") for s in (duration_s, duration_s / 2)]
+    plot.getAxis("bottom").setTicks([[*ticks, (0, "now")]])
+
+
+def _format_tick(seconds: float) -> str:
+    if seconds < 300:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
 def add_line(plot: Any, color: str, width: int, is_dashed: bool = False) -> Any:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtrecon.core.frame_intervals import is_time_lapse
 from rtrecon.core.types import Array
 
-# Frames of one measurement; where it fails, the next ones are measured.
-_N_FRAMES = 31
+# Frames of one measurement; where it fails, the next ones are measured. Of a
+# time-lapse, the rate must be known within hours.
+_N_FRAMES, _N_TIME_LAPSE_FRAMES = 31, 6
 # The rate from all frames and the rate from the usual interval must agree this well.
 _MAX_DISAGREEMENT = 0.1
 # A longer interval, in usual ones, is a gap.
@@ -31,6 +33,8 @@ class FrameRateMeter:
     def __init__(self, announced_hz: float) -> None:
         self.rate_hz = announced_hz
         self._announced_hz = announced_hz
+        is_slow = is_time_lapse(announced_hz)
+        self._n_needed = _N_TIME_LAPSE_FRAMES if is_slow else _N_FRAMES
         self._is_measured = False
         self._frames: list[tuple[int, float]] = []
         self._notices: list[str] = []
@@ -40,7 +44,7 @@ class FrameRateMeter:
         if self._is_measured:
             return False
         self._frames.append((number, t_s))
-        if len(self._frames) < _N_FRAMES:
+        if len(self._frames) < self._n_needed:
             return False
         numbers, times_s = np.array(self._frames, float).T
         self._frames = self._frames[-1:]

@@ -18,20 +18,22 @@ from rtrecon.imaging.traces.neuropil_coefficient import (
 # The divisor of dF/F is at least this many counts, and at least this fraction of its
 # mean over all neurons, so that dF/F of dark neurons stays finite.
 MIN_BASELINE_COUNTS, MIN_BASELINE_FRACTION = 1.0, 0.1
-_BLOCK_S = 1.0
+_BLOCK_S = 1.0  # one frame of a slower microscope
 
 
 class RunningBaseline:
     """Minimum of each smoothed trace over the last `baseline_window_s`; causal.
 
-    The window moves in blocks of 1 s, so that the cost of a frame does not depend on
-    the window. During the first `baseline_smooth_s` the baseline is the mean so far.
+    The window moves in blocks of 1 s (of one frame, at less than 1 Hz), so that the
+    cost of a frame does not depend on the window. During the first `baseline_smooth_s`
+    the baseline is the mean so far.
     """
 
     def __init__(self, n: int, rate_hz: float, settings: TracesSettings) -> None:
-        blocks = max(1, ceil(settings.baseline_window_s / _BLOCK_S))
+        block_s = max(_BLOCK_S, 1.0 / rate_hz)
+        blocks = max(1, ceil(settings.baseline_window_s / block_s))
         self._rate = 1.0 - exp(-1.0 / (settings.baseline_smooth_s * rate_hz))
-        self._block_frames = max(1, round(_BLOCK_S * rate_hz))
+        self._block_frames = max(1, round(block_s * rate_hz))
         self._state: dict[str, Array] = {
             "position": np.zeros(1, np.int64),
             "smooth": np.zeros(n, np.float32),

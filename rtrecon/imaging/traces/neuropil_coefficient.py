@@ -17,6 +17,7 @@ from rtrecon.imaging.traces.noise import RunningNoise
 _PRIOR_MEAN, _PRIOR_SD = 0.7, 0.2
 _LEVEL_S = 20.0  # slower changes, such as bleaching, are not evidence
 _MEMORY_S = 600.0
+_MIN_LEVEL_FRAMES, _MIN_MEMORY_FRAMES = 10.0, 100.0  # of a slow microscope
 _MIN_EVIDENCE_S = 10.0  # without transients, before the coefficient changes at all
 # Time constants of the averages in which transients and slow rises are detected.
 _FAST_S, _SLOW_S = 0.12, 0.33
@@ -137,10 +138,10 @@ def _compute_filter_rates(decay_s: float, rate_hz: float) -> _FilterRates:
     # S.d. of white noise after its decay is subtracted and it is averaged.
     fast_sd = fast * math.hypot(1, (1 - fast - decay) / math.sqrt(fast * (2 - fast)))
     return _FilterRates(
-        level=1 / (_LEVEL_S * rate_hz),
+        level=1 / max(_MIN_LEVEL_FRAMES, _LEVEL_S * rate_hz),
         fast=fast,
         slow=slow,
-        memory=math.exp(-1 / (_MEMORY_S * rate_hz)),
+        memory=math.exp(-1 / max(_MIN_MEMORY_FRAMES, _MEMORY_S * rate_hz)),
         decay=decay,
         fast_limit=_MAX_REST_SD * fast_sd,
         slow_limit=_MAX_REST_SD * math.sqrt(slow / (2 - slow)),

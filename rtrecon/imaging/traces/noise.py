@@ -13,6 +13,7 @@ from rtrecon.imaging.traces.deconvolution_ar2 import compute_calcium_response
 
 # Time constant of the estimates: enough for 2 %, and it follows slow changes.
 _MEMORY_S = 60.0
+_MIN_MEMORY_FRAMES = 30.0  # of a slow microscope
 # Median and mean distance of two values under Gaussian noise of s.d. 1.
 _MEDIAN_DISTANCE, _MEAN_DISTANCE = 0.67449 * math.sqrt(2), 2 / math.sqrt(math.pi)
 # A tracked median moves by this fraction of itself, divided by the frames remembered:
@@ -22,6 +23,11 @@ _START_FRAMES = 30  # a plain mean, until there is a median to track
 _TRANSIENT_WINDOW = 0.25  # of the indicator's decay: dF/F is averaged over this time
 _MIN_TRANSIENT_SD = 4.0  # in s.d. of the noise that remains in that average
 _MAX_TRANSIENTS = 20.0  # transients remembered
+
+
+def count_remembered_frames(rate_hz: float) -> float:
+    """Return over how many frames the estimates are running means."""
+    return max(_MIN_MEMORY_FRAMES, _MEMORY_S * rate_hz)
 
 
 class RunningNoise:
@@ -56,7 +62,7 @@ class RunningNoise:
     def add_values(self, values: Array) -> None:
         """Include one frame of values, (n,) float32; NaN values are left out."""
         state = self._state
-        min_step = _STEP / (_MEMORY_S * self._rate_hz)
+        min_step = _STEP / count_remembered_frames(self._rate_hz)
         track_noise(values, min_step, state["last"], state["n_changes"], state["sd"])
 
     def get_state(self) -> dict[str, Array]:
@@ -89,7 +95,7 @@ class RunningSnr:
         self._rate = 1 - math.exp(-1 / frames)
         averaged_sd = math.sqrt(self._rate / (2 - self._rate))  # of white noise
         self._threshold = _MIN_TRANSIENT_SD * averaged_sd
-        self._min_step = 1 / (0.8 * _MEMORY_S * rate_hz)
+        self._min_step = 1 / (0.8 * count_remembered_frames(rate_hz))
         self._averaged_peak = self._average_peak(decay_s, rise_s, rate_hz)
         self._memory = np.zeros(n, _TRANSIENT)
 

@@ -76,3 +76,10 @@ def test_a_new_session_forgets_the_refractory_time():
 def test_a_release_level_on_the_wrong_side_is_refused(when, until):
     with pytest.raises(UserError, match="a level on the other side"):
         Rule(RuleSettings(name="x", when=when, until=until))
+
+
+def test_a_condition_of_a_time_lapse_holds_over_its_frames():
+    rule = Rule(RuleSettings(name="lost", when=WHEN, for_s=2400.0))
+    rule.rate_hz = 1 / 1200
+    changes = [rule.update(LOW, 1200.0 * k) for k in range(4)]
+    assert changes == [None, None, FIRES, None]

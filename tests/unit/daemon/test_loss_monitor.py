@@ -30,7 +30,7 @@ def test_seventy_two_losses_are_one_sentence_with_share_and_duration():
             notices += monitor.count_message(frame(), i + j / 10)
     assert notices == [("1 frame was lost before the sender", 1)]
     # Of ten frames that the microscope made, nine others and the next one arrived.
-    sentence = "72 frames (9.1%) were lost before the sender within 71 s"
+    sentence = "72 frames (9.1%) were lost before the sender within 1 min 11 s"
     assert monitor.list_conditions() == {"frames lost": sentence}
     assert monitor.take_ended(71.0 + EPISODE_END_S - 0.1) == []
     assert monitor.take_ended(71.0 + EPISODE_END_S) == [(sentence, 72)]
@@ -47,7 +47,7 @@ def test_network_and_source_are_counted_separately():
     auxiliary = IngestResult(IngestAction.AUXILIARY, lost_in_network=1)
     assert monitor.count_message(auxiliary, 1.0) == []
     assert list(monitor.list_conditions().values()) == [
-        "4 messages (66.7%) were lost in the network within 1 s"
+        "4 messages (66.7%) were lost in the network within 1.0 s"
     ]
 
 

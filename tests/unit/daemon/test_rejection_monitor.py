@@ -42,3 +42,16 @@ def test_some_rejected_frames_are_no_lost_field():
 def test_a_field_that_was_never_there_is_reported():
     monitor = RejectionMonitor(RATE_HZ)
     assert len(add_seconds(monitor, 0.0, 4.0, REASON)) == 1
+
+
+def test_four_bad_frames_of_a_time_lapse_are_a_lost_field():
+    monitor = RejectionMonitor(1 / 1200)
+    for i in range(3):
+        monitor.add_frame("", 1200.0 * i)
+    found = []
+    for i in range(3, 8):
+        monitor.add_frame(REASON, 1200.0 * i)
+        found += [(i, notice) for notice in monitor.take_notices()]
+    [(frame, sentence)] = found
+    assert frame == 6
+    assert "rejected for 1 h 20 min" in sentence

@@ -288,3 +288,30 @@ def test_while_the_inverter_starts_the_notice_says_what_it_does():
     state.update(activity, np.ones(7, np.float32), START_S)
     state.update(daemon_health(), np.empty(0), START_S)
     assert state.notice(START_S) == "No movie yet\nThe inverter loads the encoder."
+
+
+def slow_health(interval_s: float) -> messages.Health:
+    kind = {"has_inverter": False, "frame_interval_s": interval_s}
+    return messages.Health(**BASE, process="daemon", state="running", **kind)
+
+
+def test_activity_of_a_time_lapse_may_be_silent_for_three_intervals():
+    state = empty_state()
+    activity = messages.Activity(**BASE, encoder_frame=8, frame=9, t_frame=0.0)
+    state.update(activity, np.zeros(3, np.float32), START_S)
+    for elapsed_s, headline in (
+        (3000.0, "Not recording, without an encoder"),
+        (3700.0, "No activity for 1 h 2 min"),
+    ):
+        state.update(slow_health(1200.0), np.empty(0), START_S + elapsed_s)
+        notice = state.notice(START_S + elapsed_s)
+        assert notice.startswith(headline)
+    assert "3 h, 3 neurons" in state.contents.describe(1200.0)
+    assert state.panel(ActivityState).column_s == 1200.0
+    assert state.panel(FieldState).frame_interval_s == 1200.0
+
+
+def test_the_raster_of_a_fast_session_has_columns_of_encoder_frames():
+    state = empty_state()
+    state.update(slow_health(1 / 7), np.empty(0), START_S)
+    assert state.panel(ActivityState).column_s == 1 / 30

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.daemon import ingest
-from rtrecon.sources.frame_renumbering import MAX_PAUSE_S, FrameRenumbering
+from rtrecon.sources.frame_renumbering import (
+    FrameRenumbering,
+    find_longest_pause,
+)
 from rtrecon.sources.recording import RecordedFrame
 from rtrecon.sources.scanimage_tiff import ScanImageTiff
 from rtrecon.testing.scanimage_file import make_pages, write_scanimage
@@ -74,8 +76,15 @@ def test_dropped_frames_leave_their_time_if_the_clock_stands_still():
     assert found == [(1, 0.0), (2, 0.1), (5, 0.4)]
 
 
-def test_the_longest_pause_is_the_one_that_the_daemon_accepts():
-    assert MAX_PAUSE_S == ingest.MAX_PAUSE_S
+@pytest.mark.parametrize(
+    ("rate_hz", "pause_s"), [(30.0, 3600.0), (1 / 1200, 300_000.0), (1 / 86400, 2.16e7)]
+)
+def test_a_time_lapse_may_pause_for_many_of_its_intervals(rate_hz, pause_s):
+    assert find_longest_pause(rate_hz) == pytest.approx(pause_s)
+    stamps = [(1, 0.0), (2, 0.99 * pause_s)]
+    frames = [RecordedFrame(n, t_s, PIXELS) for n, t_s in stamps]
+    found = FrameRenumbering(rate_hz).renumber(iter(frames))
+    assert [frame.t_s for frame in found] == [0.0, 0.99 * pause_s]
 
 
 def test_the_notice_of_a_scanimage_file_names_the_restart(tmp_path):

@@ -73,12 +73,6 @@ def write_external_images(folder: Path) -> Path:
     return path
 
 
-def write_colour(folder: Path) -> Path:
-    image = np.zeros((4, 4, 3), np.uint8)
-    tifffile.imwrite(folder / "a.tif", image, photometric="rgb")
-    return folder / "a.tif"
-
-
 def write_bytes_to(name: str, content: bytes):
     def write(folder: Path) -> Path:
         (folder / name).write_bytes(content)
@@ -102,7 +96,7 @@ REFUSED = {
         "does not exist; it can",
     ),
     "an unknown format": (
-        write_bytes_to("a.avi", b"RIFF"),
+        write_bytes_to("a.xyz", b"RIFF"),
         None,
         "its format is unknown. A recording can be a ScanImage TIFF",
     ),
@@ -132,7 +126,6 @@ REFUSED = {
         None,
         "in other files; open movie_00001.tif instead",
     ),
-    "a colour image": (write_colour, RATE, r"its pages are \[4, 4, 3\]"),
     "an empty data.bin": (
         write_bytes_to("data.bin", b""),
         RecordingHints(rate_hz=1.0, shape=SHAPE),

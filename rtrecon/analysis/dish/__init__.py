@@ -1,0 +1,1 @@
+"""`rtrecon dish`: a film of neurons in a dish at the desk."""

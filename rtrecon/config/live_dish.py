@@ -1,0 +1,43 @@
+"""Settings of the live tracing of neurons in a dish."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rtrecon.config.dish import DishSettings
+from rtrecon.config.section import Section
+
+
+class LiveDishSettings(Section):
+    """Neurons in a dish: the daemon traces each picture of a time-lapse."""
+
+    enabled: bool = Field(
+        False,
+        description="trace neurons in a dish in place of reading the activity of "
+        "neurons; rois.path and encoder.checkpoint are not used then",
+    )
+    body_um: float = Field(
+        12.0, gt=0, description="diameter of a usual cell body, in um"
+    )
+    sensitivity: float = Field(
+        1.0,
+        ge=0.3,
+        le=3.0,
+        description="larger = fainter bodies and neurites are traced, and more clutter",
+    )
+    um_per_px: float | None = Field(
+        None,
+        gt=0,
+        description="size of a pixel of the camera in the dish, in um; not set = as "
+        "the sender says",
+        examples=[0.65],
+    )
+
+    def describe_film(self, um_per_px: float, interval_s: float) -> DishSettings:
+        """Return the settings for the film of one session."""
+        return DishSettings(
+            body_um=self.body_um,
+            sensitivity=self.sensitivity,
+            um_per_px=um_per_px,
+            interval_s=interval_s,
+        )

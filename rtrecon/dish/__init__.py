@@ -1,0 +1,1 @@
+"""Neurons in a dish: bodies, neurites, their owners, and touches between them."""

@@ -1,0 +1,1 @@
+"""Files of a traced dish: tables, trees, graph of touches."""

@@ -1,0 +1,236 @@
+"""A daemon traces a simulated dish: wire, recording, restart after a kill, rules."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtrecon.config import ClosedLoopSettings, LiveDishSettings, RuleSettings
+from rtrecon.dish.tracker import DishTracker
+from rtrecon.imaging.registration.film_registrar import FilmRegistrar
+from rtrecon.protocol import messages
+from rtrecon.protocol.dish_messages import BODY_COLUMNS, CONTACT_COLUMNS, NOT_CLAIMED
+from rtrecon.session.resume_state import get_state_path
+from rtrecon.simulate.dish.film import film_dish
+from rtrecon.simulate.dish.scene import DishScene
+from rtrecon.testing.daemon_process import DaemonProcess, make_settings
+from rtrecon.transport.senders import SessionSender
+
+SCENE = DishScene(seed=3, side_px=256, n_neurons=6, n_frames=24, n_bad_frames=1)
+N_BEFORE = 14
+RULE = RuleSettings(name="touch", when="dish.contacts > 0")
+LONG = RuleSettings(name="long", when="dish.neuron[1].length_um > 1")
+
+
+@pytest.fixture(scope="module")
+def film():
+    return list(film_dish(SCENE))
+
+
+class Scope:
+    """Sends the film of the dish, as a time-lapse of one frame in ten minutes."""
+
+    def __init__(self, daemon: DaemonProcess, film, **start) -> None:
+        self.film, self.n_sent = film, 0
+        start = {"meta": {"um_per_px": SCENE.um_per_px}} | start
+        self.sender = SessionSender(
+            daemon.settings.network.frames,
+            source="a dish",
+            rate_hz=1 / SCENE.interval_s,
+            shape=film[0].image.shape,
+            dtype="uint16",
+            can_wait=True,
+            **start,
+        )
+        self.sender.queue_timeout_s = 20.0
+        assert self.sender.wait_for_daemon()
+
+    def __enter__(self) -> Scope:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sender.close()
+
+    def send(self, count: int) -> None:
+        for frame in self.film[self.n_sent : self.n_sent + count]:
+            self.n_sent += 1
+            self.sender.send_frame(frame.image, self.n_sent, frame.t_s)
+
+
+def wait_until_processed(daemon: DaemonProcess, count: int) -> None:
+    daemon.wait_until(lambda: daemon.newest_health().frames_processed >= count, 60.0)
+
+
+def read_newest_time(path: Path) -> float:
+    with contextlib.suppress(OSError, ValueError), np.load(path) as arrays:
+        return float(arrays["times_s"][1])
+    return -1.0
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory, film, expected):
+    """(killed daemon, next daemon, its recordings) of one session."""
+    folder = tmp_path_factory.mktemp("dish")
+    settings = make_settings(
+        folder,
+        dish=LiveDishSettings(enabled=True),
+        closed_loop=ClosedLoopSettings(rules=[RULE, LONG]),
+    )
+    with DaemonProcess(folder, settings) as first, Scope(first, film) as scope:
+        scope.send(N_BEFORE)
+        wait_until_processed(first, N_BEFORE)
+        session = scope.sender.session
+        (record,) = first.recordings(session)
+        kept, newest_s = get_state_path(record.path, 0), film[N_BEFORE - 1].t_s
+        first.wait_until(lambda: read_newest_time(kept) == newest_s)
+        n_events = sum(len(picture.events) for picture in expected[:N_BEFORE])
+
+        def is_on_disk() -> bool:
+            (recording,) = first.recordings(session)  # anew: it reads its tables once
+            bodies = recording.dish_bodies["picture"]
+            return (
+                len(recording.dish_traces) == len(recording.frames) == N_BEFORE
+                and bodies[-1:].tolist() == [N_BEFORE - 1]
+                and len(recording.dish_events) == n_events
+            )
+
+        first.wait_until(is_on_disk)
+        first.kill()
+        with DaemonProcess(folder, settings) as second:
+            n_after = len(film) - N_BEFORE
+            scope.send(n_after)
+            wait_until_processed(second, n_after)
+            scope.sender.send_end("over")
+            second.wait_until(lambda: second.newest_health().state == "idle")
+            assert second.call("stop")["ok"]
+            second.process.wait()
+            yield first, second, second.recordings(session)
+
+
+@pytest.fixture(scope="module")
+def expected(film):
+    """What one tracker finds in the whole film, without a daemon."""
+    settings = LiveDishSettings().describe_film(SCENE.um_per_px, SCENE.interval_s)
+    registrar, tracker = FilmRegistrar(), DishTracker(settings)
+    is_shared = np.ones(film[0].image.shape, bool)
+    found = []
+    for frame in film:
+        picture = registrar.register(frame.image)
+        if picture.has_new_reference:
+            is_shared = np.ones_like(is_shared)
+        elif picture.shift.is_accepted:
+            is_shared &= picture.is_valid
+        found.append(tracker.process_frame(picture.image, is_shared, frame.t_s))
+    return found
+
+
+def test_the_counts_of_every_picture_are_published_and_recorded(parts, expected):
+    first, second, recordings = parts
+    published = [
+        message
+        for daemon in (first, second)
+        for message in daemon.messages_of(messages.DishCounts)
+    ]
+    assert [m.picture for m in published] == list(range(len(expected)))
+    rows = [len(recording.dish) for recording in recordings]
+    assert rows == [N_BEFORE, len(expected) - N_BEFORE]
+    assert recordings[0].about.dish.um_per_px == SCENE.um_per_px
+    for message, picture in zip(published[:N_BEFORE], expected, strict=False):
+        assert message.bodies == picture.figures.n_bodies
+        assert message.contacts == picture.figures.n_contacts
+        assert message.length_mm == pytest.approx(picture.figures.length_um / 1000)
+        assert message.is_traced == picture.is_traced
+    for name in ("bodies", "contacts"):
+        recorded = np.concatenate([r.dish[name] for r in recordings])
+        assert recorded.tolist() == [getattr(m, name) for m in published]
+
+
+def test_the_numbers_of_the_neurons_go_on_after_a_kill(parts, expected):
+    _, second, _ = parts
+    tables = {
+        message.picture: table
+        for message, table in second.received
+        if isinstance(message, messages.DishBodies)
+    }
+    number = BODY_COLUMNS.index("number")
+    for picture, table in tables.items():
+        found = sorted(table.reshape(-1, len(BODY_COLUMNS))[:, number].tolist())
+        assert found == sorted(expected[picture].bodies["number"].tolist())
+
+
+def test_tables_and_owners_are_those_of_the_tracing(parts, expected):
+    first, _, recordings = parts
+    for message, payload in first.received:
+        if isinstance(message, messages.DishContacts) and payload.size:
+            contacts = expected[message.picture].contacts
+            assert message.columns == CONTACT_COLUMNS
+            np.testing.assert_allclose(payload[:, 1], contacts["y"], atol=1e-3)
+        if isinstance(message, messages.DishTrace):
+            picture = expected[message.picture]
+            owners = np.where(picture.is_claimed, picture.owners, NOT_CLAIMED)
+            np.testing.assert_array_equal(payload, owners)
+    recorded = recordings[0].dish_traces.read_values(0, N_BEFORE)
+    for owners, picture in zip(recorded, expected, strict=False):
+        claimed = np.where(picture.is_claimed, picture.owners, NOT_CLAIMED)
+        np.testing.assert_array_equal(owners, claimed)
+    view = recordings[0].dish.read_values(0, 1)[0]
+    assert view.shape == recordings[0].about.dish.view_shape
+    assert np.ptp(view) > 200
+    n_bodies = sum(len(p.bodies) for p in expected[:N_BEFORE] if p.is_traced)
+    assert len(recordings[0].dish_bodies) == n_bodies
+
+
+def test_events_are_published_recorded_and_logged(parts, expected):
+    first, _, recordings = parts
+    kinds = recordings[0].about.dish.event_kinds
+    events = [(e.kind.value, p.frame) for p in expected[:N_BEFORE] for e in p.events]
+    assert events
+    recorded = recordings[0].dish_events
+    found = zip(recorded["kind"], recorded["picture"], strict=True)
+    assert [(kinds[int(kind)], int(picture)) for kind, picture in found] == events
+    published = [
+        (event.name, event.frame - 1)
+        for event in first.messages_of(messages.Event)
+        if event.name in kinds
+    ]
+    assert published == events
+    sentences = [e.describe() for p in expected[:N_BEFORE] for e in p.events]
+    assert sentences[0] in first.output
+
+
+def test_rules_read_the_counts_and_single_neurons(parts, expected):
+    first, second, _ = parts
+    fired = [
+        event.rule
+        for daemon in (first, second)
+        for event in daemon.messages_of(messages.Event)
+        if event.name == "rule_fired"
+    ]
+    assert ("touch" in fired) == any(p.figures.n_contacts for p in expected)
+    assert "long" in fired
+
+
+def test_masks_are_the_owners_of_the_newest_picture(tmp_path, film):
+    settings = make_settings(tmp_path, dish=LiveDishSettings(enabled=True))
+    with (
+        DaemonProcess(tmp_path, settings) as daemon,
+        Scope(daemon, film, planes=[0.0, 0.0]) as scope,
+    ):
+        for plane in (0, 1):
+            scope.sender.send_frame(film[0].image, 1, 0.0, plane=plane)
+        wait_until_processed(daemon, 2)
+        reply = daemon.call("masks")
+        assert reply["masks"] == [2, *film[0].image.shape]
+    planes = {m.plane for m in daemon.messages_of(messages.DishCounts)}
+    assert planes == {0, 1}
+
+
+def test_a_session_without_a_scale_is_refused_with_what_to_do(tmp_path, film):
+    settings = make_settings(tmp_path, dish=LiveDishSettings(enabled=True))
+    with DaemonProcess(tmp_path, settings) as daemon, Scope(daemon, film, meta={}):
+        daemon.wait_until(lambda: daemon.events_named("refused"))
+        [event] = daemon.events_named("refused")
+        assert "set dish.um_per_px, or give --um-per-px" in event.message
