@@ -46,6 +46,14 @@ class DctBasis:
         frames = flat.clamp(0, 255).reshape(-1, *IMAGE_SHAPE)
         return np.asarray(frames.numpy(), np.float32)
 
+    def pixel_sd(self, variance: torch.Tensor) -> np.ndarray:
+        """Return the s.d. (36, 64) of pixels, in gray levels.
+
+        variance: (n_coef,) of independent coefficients.
+        """
+        sd = (variance @ self.vectors.square()).sqrt() * CONTRAST_LEVELS
+        return np.asarray(sd.reshape(IMAGE_SHAPE).numpy(), np.float32)
+
 
 def make_dct_basis(cutoff_cycles_per_px: float = CUTOFF_CYCLES_PER_PX) -> DctBasis:
     """Return the basis of all frequencies below a cutoff."""

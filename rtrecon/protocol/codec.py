@@ -28,6 +28,7 @@ from rtrecon.protocol.published import (
     Movie,
     PublishedMessage,
     Quality,
+    Spread,
 )
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -39,6 +40,7 @@ _PAYLOAD_DTYPES: dict[type, str] = {
     Movie: "uint8",
     AlignedStimulus: "uint8",
     Quality: "float32",
+    Spread: "uint8",
 }
 
 _encoder = msgspec.json.Encoder()

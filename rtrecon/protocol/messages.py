@@ -44,6 +44,7 @@ from rtrecon.protocol.published import (
     PublishedHeader,
     PublishedMessage,
     Quality,
+    Spread,
 )
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Quality",
     "SessionEnd",
     "SessionStart",
+    "Spread",
     "StimulusFrame",
     "SyncEdge",
     "WireError",

@@ -30,9 +30,9 @@ class Session:
     """Reads a session's folder; raises `NotASessionError` if it is none.
 
     Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACE_NAMES`),
-    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows). Lists of
-    published messages: `events`, `quality`, `health`; and of `clips`. Each is read
-    when it is first used, as it is on disk at that moment.
+    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows), `spread`.
+    Lists of published messages: `events`, `quality`, `health`; and of `clips`. Each is
+    read when it is first used, as it is on disk at that moment.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,6 +70,11 @@ class Session:
     def movie(self) -> Table:
         """One row per hop of the inverter, see `tables.MovieRow`."""
         return self._open_table("movie")
+
+    @cached_property
+    def spread(self) -> Table:
+        """How sure the movie was, see `tables.SpreadRow`."""
+        return self._open_table("spread")
 
     @cached_property
     def events(self) -> list[messages.Event]:
