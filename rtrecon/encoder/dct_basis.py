@@ -56,6 +56,14 @@ class DctBasis:
         frames = contrast.mul_(CONTRAST_LEVELS).add_(GRAY_LEVEL).clamp_(0, 255)
         return np.asarray(frames.numpy(), np.float32)
 
+    def pixel_sd(self, variance: torch.Tensor) -> np.ndarray:
+        """Return the s.d. (36, 64) of pixels, in gray levels.
+
+        variance: (n_coef,) of independent coefficients.
+        """
+        sd = (variance @ self.vectors.square()).sqrt() * CONTRAST_LEVELS
+        return np.asarray(sd.reshape(IMAGE_SHAPE).numpy(), np.float32)
+
 
 @cache
 def make_dct_basis(cutoff_cycles_per_px: float = CUTOFF_CYCLES_PER_PX) -> DctBasis:

@@ -30,6 +30,7 @@ from rtrecon.protocol.published import (
     Movie,
     PublishedMessage,
     Quality,
+    Spread,
 )
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -41,6 +42,7 @@ _PAYLOAD_DTYPES: dict[type, str] = {
     Movie: "uint8",
     AlignedStimulus: "uint8",
     Quality: "float32",
+    Spread: "uint8",
     DishBodies: "float32",
     DishContacts: "float32",
     DishTrace: "uint16",

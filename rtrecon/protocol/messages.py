@@ -50,6 +50,7 @@ from rtrecon.protocol.published import (
     ProcessName,
     PublishedMessage,
     Quality,
+    Spread,
 )
 from rtrecon.protocol.published_header import PublishedHeader
 
@@ -84,6 +85,7 @@ __all__ = [
     "Quality",
     "SessionEnd",
     "SessionStart",
+    "Spread",
     "StimulusFrame",
     "SyncEdge",
     "WireError",

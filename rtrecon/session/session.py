@@ -35,8 +35,8 @@ class Session:
     """Reads a session's folder; raises `NotASessionError` if it is none.
 
     Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACE_NAMES`),
-    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows); of neurons in
-    a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`, `dish_traces`,
+    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows), `spread`;
+    of neurons in a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`, `dish_traces`,
     which raise `UserError` in other sessions. Lists of published messages: `events`,
     `quality`, `health`; and of `clips`. Each is read when it is first used, as it is on
     disk at that moment.
@@ -77,6 +77,11 @@ class Session:
     def movie(self) -> Table:
         """One row per hop of the inverter, see `tables.MovieRow`."""
         return self._open_table("movie")
+
+    @cached_property
+    def spread(self) -> Table:
+        """How sure the movie was, see `tables.SpreadRow`."""
+        return self._open_table("spread")
 
     @cached_property
     def dish(self) -> Table:
