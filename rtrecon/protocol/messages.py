@@ -15,7 +15,7 @@ from rtrecon.protocol.codec import (
     decode_published,
     encode_incoming,
     encode_published,
-    is_called_frame,
+    find_frame_session,
     message_type,
     read_start_session,
 )
@@ -79,7 +79,7 @@ __all__ = [
     "decode_published",
     "encode_incoming",
     "encode_published",
-    "is_called_frame",
+    "find_frame_session",
     "message_type",
     "read_start_session",
 ]

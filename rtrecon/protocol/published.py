@@ -237,7 +237,7 @@ class Health(PublishedHeader, frozen=True, tag="health"):
     frames_received: Annotated[int, describe("In this session.", "frames")] = 0
     frames_processed: Annotated[int, describe("In this session.", "frames")] = 0
     rejected_messages: Annotated[
-        int, describe("Messages that break the protocol.", "messages")
+        int, describe("Refused in this session, of all senders.", "messages")
     ] = 0
     gaps: Annotated[GapCounts, describe("Losses on the way to the daemon.")] = (
         GapCounts()
