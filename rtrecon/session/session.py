@@ -15,7 +15,12 @@ from rtrecon.core.types import Array
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session import tables
-from rtrecon.session.about import FORMAT_VERSION, About, Clip
+from rtrecon.session.about import (
+    FORMAT_VERSION,
+    About,
+    Clip,
+    find_impossible_value,
+)
 from rtrecon.session.movie_reader import select_final_frames, select_frames_at_lag
 from rtrecon.session.table import Table
 
@@ -95,13 +100,23 @@ class Session:
     def notices(self) -> list[str]:
         """Sentences on what cannot be read: the table, the seconds lost, and why.
 
-        Reading values may add to them: a wrong checksum is found only then.
+        Reading values may add to them: a wrong checksum is found only then, or by
+        `check_values`.
         """
         tables_read = [getattr(self, name) for name in self._specs]
         for name in tables.MESSAGE_FILES:
             getattr(self, name)  # reads the file, which may add a notice
         of_tables = [notice for table in tables_read for notice in table.notices]
         return of_tables + self._message_notices
+
+    def check_values(self) -> None:
+        """Compare all values with their checksums, so that `notices` names all damage.
+
+        Reads every file of the session once.
+        """
+        for name in self._specs:
+            table: Table = getattr(self, name)
+            table.check_values()
 
     def read_encoder_behavior(self) -> Array:
         """Return the behavior at every row of `activity`: (n, 4), in `BEHAVIOR` order.
@@ -131,8 +146,14 @@ class Session:
         """Read messages, one per line; a line that cannot be read is skipped."""
         file = self.path / tables.MESSAGE_FILES[name]
         decoder = msgspec.json.Decoder(kind)
-        decoded, n_skipped = [], 0
-        for line in file.read_bytes().splitlines() if file.exists() else []:
+        decoded: list[Message] = []
+        n_skipped = 0
+        try:
+            lines = file.read_bytes().splitlines() if file.exists() else []
+        except OSError as error:  # a folder of that name, a damaged disk
+            self._message_notices.append(f"{file.name} cannot be read: {error}")
+            return decoded
+        for line in lines:
             try:
                 decoded.append(decoder.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError):
@@ -171,5 +192,9 @@ def _load_about(path: Path) -> About:
         raise NotASessionError(
             f"{path} has format {about.format}, this rtrecon reads up to "
             f"{FORMAT_VERSION}; update rtrecon"
+        )
+    if fault := find_impossible_value(about):
+        raise NotASessionError(
+            f"{path} cannot be read as a recorded session: {tables.ABOUT_FILE}: {fault}"
         )
     return about
