@@ -25,7 +25,7 @@ _DIM_CHANCE_SD = 6.0
 # right peaks of dim frames do not.
 _MIN_LEAD_SD = 2.0
 # Fields of other neurons correlate by chance, the more the smaller the field is: in
-# simulation, 2 % of the frames of other fields of up to 128 x 128 pixels exceed
+# simulation, 2 to 5 % of the frames of other fields of 60 x 80 to 128 x 128 px exceed
 # 40 / sqrt(pixels), times the confidence that noise leaves to a frame that fits.
 _STRUCTURE_CHANCE = 40.0
 _MAX_STRUCTURE_CONFIDENCE = 0.55  # very small fields: right frames may reach no more
