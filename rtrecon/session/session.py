@@ -37,9 +37,9 @@ class Session:
     Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACE_NAMES`),
     `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows), `spread`; of
     neurons in a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`,
-    `dish_traces`, which raise `UserError` in other sessions. Lists of published messages: `events`,
-    `quality`, `health`; and of `clips`. Each is read when it is first used, as it is on
-    disk at that moment.
+    `dish_traces`, which raise `UserError` in other sessions. Lists of published
+    messages: `events`, `quality`, `health`; and of `clips`. Each is read when it is
+    first used, as it is on disk at that moment.
     """
 
     def __init__(self, path: Path) -> None:
