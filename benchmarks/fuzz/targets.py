@@ -191,6 +191,12 @@ _PUBLISHED: list[tuple[Any, Any]] = [
         _IMAGE,
     ),
     (
+        messages.AlignedStimulus(
+            **_HEADER, t=1.0, encoder_frame=9, clip="c", shape=(2, 3)
+        ),
+        _IMAGE,
+    ),
+    (
         messages.Quality(
             **_HEADER,
             t=1.0,
@@ -199,6 +205,18 @@ _PUBLISHED: list[tuple[Any, Any]] = [
             metrics={"null_pixel_correlation": 0.1},
         ),
         b"",
+    ),
+    (
+        messages.Spread(
+            **_HEADER,
+            t=1.0,
+            encoder_frame=9,
+            hop_frames=5,
+            shape=(1, 2, 3),
+            sd=20.5,
+            data_share=0.4,
+        ),
+        _IMAGE,
     ),
     (
         messages.Health(

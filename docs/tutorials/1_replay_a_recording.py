@@ -1,7 +1,7 @@
 """Replay a recording
 ==================
 
-rtrecon replays a recording as if the microscope ran now: the daemon cannot tell the
+rtrecon replays a recording as if the microscope ran now: the daemon sees no
 difference. Here we make a small recording, replay it to a real daemon, and receive what
 the daemon publishes.
 

@@ -19,7 +19,7 @@ from matplotlib.image import imsave
 
 from rtrecon.core.types import Array
 
-# Colours that people with any colour vision can tell apart (Okabe and Ito 2008).
+# Colours that people with any colour vision can distinguish (Okabe and Ito 2008).
 BLUE, VERMILION, GRAY = "#0072B2", "#D55E00", "#999999"
 GREEN, PURPLE = "#009E73", "#CC79A7"
 _GAP_PX = 2

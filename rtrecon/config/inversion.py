@@ -45,6 +45,13 @@ class InversionSettings(Section):
     max_steps: int = Field(
         16, ge=1, description="largest number of optimisation steps per update"
     )
+    spread_steps: int = Field(
+        2,
+        ge=0,
+        description="optimisation steps per update for a sample from the posterior; "
+        "from such samples follows the standard deviation of the movie; 0 = do not "
+        "estimate it",
+    )
     time_budget_fraction: float = Field(
         0.8,
         gt=0,

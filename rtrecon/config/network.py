@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import combinations
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rtrecon.config.section import Section, SettingsPath
 from rtrecon.protocol.behavior import BehaviorName
@@ -74,6 +75,19 @@ class NetworkSettings(Section):
         "key folder, if there is one",
         examples=["keys/token"],
     )
+
+    @model_validator(mode="after")
+    def _require_different_addresses(self) -> Self:
+        """Refuse one address for two purposes; the system may choose a port (`*`)."""
+        names = ("frames", "tcp", "publish", "control", "results")
+        for first, second in combinations(names, 2):
+            address = getattr(self, first)
+            if address == getattr(self, second) and not address.endswith((":*", ":0")):
+                raise ValueError(
+                    f"{first} and {second} are both {address!r}; give each a port of "
+                    "its own"
+                )
+        return self
 
 
 _Channel = Annotated[int, Field(ge=0)]

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from rtrecon.config.section import Section
+from rtrecon.config.section import Section, WorkingPath
 
 
 class RecordingSettings(Section):
     """What the daemon saves of a session."""
 
     enabled: bool = Field(True, description="record every session")
-    folder: Path = Field(
+    folder: WorkingPath = Field(
         Path("recordings"),
         description="folder in which each session gets a folder of its own; a relative "
         "path is relative to the folder in which the daemon is started",

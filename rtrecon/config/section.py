@@ -31,12 +31,17 @@ class Section(BaseModel):
         return value
 
 
-def _resolve_path(path: Path, info: ValidationInfo) -> Path:
+def _require_printable(path: Path) -> Path:
     if not str(path).isprintable():
         raise ValueError(
-            "a backslash in double quotes begins an escape sequence, here a tab or a "
-            "new line; write the path in single quotes"
+            "a backslash in double quotes begins an escape sequence, here a tab, a new "
+            "line or another letter that no path has; write the path in single quotes"
         )
+    return path
+
+
+def _resolve_path(path: Path, info: ValidationInfo) -> Path:
+    _require_printable(path)
     folder: Path | None = (info.context or {}).get(FOLDER_KEY)
     return path if folder is None else folder / path.expanduser()
 
@@ -47,6 +52,9 @@ def _resolve_function(name: str, info: ValidationInfo) -> str:
 
 # A path; a relative one in a settings file is relative to the folder of that file.
 SettingsPath = Annotated[Path, AfterValidator(_resolve_path)]
+
+# A path that is relative to the folder in which a command is started.
+WorkingPath = Annotated[Path, AfterValidator(_require_printable)]
 
 # 'FILE.py:FUNCTION', where FILE.py is a path as above, or 'MODULE:FUNCTION'.
 FunctionPath = Annotated[str, AfterValidator(_resolve_function)]

@@ -24,6 +24,7 @@ _ENCODINGS = {
 _MAX_REPLACE_ATTEMPTS = 6
 _REPLACE_RETRY_DELAY_S = 0.05
 _PRIVATE_MODE = 0o600  # of files that some libraries write
+_MAX_TEXT_BYTES = 64_000_000
 
 
 @contextmanager
@@ -61,9 +62,18 @@ def write_atomically(path: Path, data: Any) -> None:
 def read_text(path: Path) -> str:
     """Read a text file that a person wrote, with any kind of line ends.
 
-    UTF-8, or UTF-16 and UTF-32 with a byte-order mark. Raises OSError, or
-    UnicodeDecodeError for another encoding.
+    UTF-8, or UTF-16 and UTF-32 with a byte-order mark. Raises OSError, also for pipes
+    and devices, which may never end, and for files that are too large for text that a
+    person wrote. Raises UnicodeDecodeError for another encoding.
     """
+    status = path.stat()
+    if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+        raise OSError("it is a pipe or a device; save the text in a file")
+    if status.st_size > _MAX_TEXT_BYTES:
+        raise OSError(
+            f"it has {status.st_size / 1e6:.0f} MB, more than the "
+            f"{_MAX_TEXT_BYTES / 1e6:.0f} MB that are read; is it another file?"
+        )
     data = path.read_bytes()
     encodings = (name for mark, name in _ENCODINGS.items() if data.startswith(mark))
     text = data.decode(next(encodings, "utf-8"))

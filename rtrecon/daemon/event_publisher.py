@@ -34,7 +34,11 @@ class EventPublisher:
     def publish_event(
         self, name: str, sentence: str, value: float | None = None
     ) -> None:
-        """Publish, record and log an event of the daemon."""
+        """Publish, record and log an event of the daemon.
+
+        Senders choose some of the words: what cannot be printed is replaced.
+        """
+        sentence = "".join(c if c.isprintable() else "?" for c in sentence)
         self._log(sentence)
         event = self._publisher.publish(
             messages.Event, name=name, message=sentence, value=value

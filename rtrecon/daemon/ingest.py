@@ -78,10 +78,12 @@ class _UnstartedFrames:
     """Frames that arrived before the start of their session, as after a restart.
 
     dropped_at_first: frames that the sender had dropped before the first of them.
+    n_lost: messages of that sender that were missing before them.
     """
 
     n_frames: int = 0
     dropped_at_first: int | None = None
+    n_lost: int = 0
 
 
 class Ingest:
@@ -91,6 +93,7 @@ class Ingest:
     one plane, as the start names them; all must be of the first frame's scan field.
     Frames before their start are refused; senders repeat the start about every second.
     Stimulus and behaviour may come from other senders, whose sessions never start.
+    Frames of another session are refused, and count in no session but their own.
     """
 
     def __init__(self) -> None:
@@ -110,6 +113,8 @@ class Ingest:
         """Decide what to do with the next message, and update the counters."""
         if isinstance(message, messages.SessionStart):
             return self._accept_start(message)
+        if isinstance(message, messages.Frame) and not self._is_current(message):
+            return self._refuse(self._count_other_session(message))
         lost = self._count_missing(message)
         if isinstance(message, messages.Frame):
             return self._accept_frame(message, lost)
@@ -122,13 +127,17 @@ class Ingest:
         has_ended = start.session in self._ended_sessions
         return not has_ended and not self._is_current(start)
 
-    def count_undecodable(self, reason: str, *, is_frame: bool = False) -> IngestResult:
+    def count_undecodable(
+        self, reason: str, frame_session: str | None = None
+    ) -> IngestResult:
         """Count a message that could not be decoded; reason: why.
 
-        is_frame: whether its header calls it a frame, as far as it can be read.
+        frame_session: the session of a frame, "" where it cannot be read; None for
+        other messages.
         """
         self._n_undecodable += 1
-        self.counts.frames_unreadable += is_frame
+        present = self.session_start.session if self.session_start else ""
+        self.counts.frames_unreadable += frame_session in ("", present)
         return self._refuse(reason)
 
     def count_refused(
@@ -168,7 +177,9 @@ class Ingest:
         unstarted = self._unstarted.pop(start.session, _UnstartedFrames())
         self.session_start = start
         self.counts = IngestCounts(
-            frames_received=unstarted.n_frames, rejected_messages=unstarted.n_frames
+            frames_received=unstarted.n_frames,
+            rejected_messages=unstarted.n_frames,
+            lost_in_network=unstarted.n_lost,
         )
         self._dropped_at_first = unstarted.dropped_at_first
         self._newest.clear()
@@ -190,9 +201,8 @@ class Ingest:
         return IngestResult(IngestAction.END, lost_in_network=lost)
 
     def _accept_frame(self, frame: messages.Frame, lost: int) -> IngestResult:
+        assert self.session_start is not None
         self.counts.frames_received += 1
-        if self.session_start is None or not self._is_current(frame):
-            return self._refuse(self._count_other_session(frame), lost)
         dropped_earlier = self._count_dropped(frame.dropped)
         stream = _stream_of(frame)
         newest = self._newest.get(stream)
@@ -232,8 +242,11 @@ class Ingest:
         """Count a frame that is not of the present session; return why it is refused.
 
         A session that has ended can still have frames in the queues between its sender
-        and this daemon.
+        and this daemon. Without a session, frames count as received, so that a display
+        shows that they arrive.
         """
+        if self.session_start is None:
+            self.counts.frames_received += 1
         if frame.session in self._ended_sessions:
             return (
                 f"frames of session {frame.session}, which has ended because another "
@@ -244,6 +257,7 @@ class Ingest:
                 del self._unstarted[next(iter(self._unstarted))]
             self._unstarted[frame.session] = _UnstartedFrames(0, frame.dropped)
         self._unstarted[frame.session].n_frames += 1
+        self._unstarted[frame.session].n_lost += self._count_absent(frame)
         return "frames of a session that has not started"
 
     def _find_fault(
@@ -259,12 +273,10 @@ class Ingest:
         return fault
 
     def _count_missing(self, message: messages.IncomingMessage) -> int:
-        """Return how many of the sender's messages are missing before this one."""
-        newest = self._newest_seq.pop(message.session, message.seq - 1)
-        absent = max(0, message.seq - newest - 1)
-        if len(self._newest_seq) >= MAX_COUNTED_SENDERS:
-            del self._newest_seq[next(iter(self._newest_seq))]
-        self._newest_seq[message.session] = max(newest, message.seq)
+        """Count, and return, how many of the sender's messages are missing."""
+        if message.session in self._ended_sessions:
+            return 0
+        absent = self._count_absent(message)
         # Undecodable messages did arrive, and are counted as refused already.
         lost = max(0, absent - self._n_undecodable)
         self._n_undecodable = 0
@@ -272,6 +284,15 @@ class Ingest:
         if self._is_current(message):
             self._add_missing(absent, list(self._newest))  # of which stream is unknown
         return lost
+
+    def _count_absent(self, message: messages.IncomingMessage) -> int:
+        """Return how many numbers its sender left out before this message."""
+        newest = self._newest_seq.pop(message.session, message.seq - 1)
+        absent = max(0, message.seq - newest - 1)
+        if len(self._newest_seq) >= MAX_COUNTED_SENDERS:
+            del self._newest_seq[next(iter(self._newest_seq))]
+        self._newest_seq[message.session] = max(newest, message.seq)
+        return absent
 
     def _add_missing(self, count: int, streams: list[_Stream]) -> None:
         for stream in streams:

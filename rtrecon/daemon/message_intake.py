@@ -12,6 +12,7 @@ import zmq
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.ingest import IngestAction, IngestResult
 from rtrecon.daemon.rate_limits import MessageLimits
+from rtrecon.daemon.session_handover import ReceivedParts, SessionHandover
 from rtrecon.daemon.session_manager import MAX_CATCH_UP_S, SessionManager
 from rtrecon.protocol import messages
 
@@ -25,6 +26,7 @@ class MessageIntake:
     def __init__(self, context: DaemonContext, sessions: SessionManager) -> None:
         self._context = context
         self._sessions = sessions
+        self._handover = SessionHandover()
         self._last_messages: Iterator[list[Any]] | None = None  # once it finishes
         # A deterministic run loses nothing, so there is no limit either.
         is_unlimited = context.settings.inversion.deterministic
@@ -62,14 +64,22 @@ class MessageIntake:
 
     def _receive_message(self) -> bool:
         """Take one message if one has arrived; return whether one has."""
-        parts = self._read_message()
-        if parts is None:
+        received = self._handover.take_message() or self._read_message()
+        if received is None:
             return False
         with self._context.errors.catch("receiving a message"):
-            self._accept_message(parts, time.time())
+            self._accept_message(*received)
         return True
 
-    def _read_message(self) -> list[Any] | None:
+    def _read_message(self) -> ReceivedParts | None:
+        """Read a message; where none is queued, a new session that waits begins."""
+        parts = self._read_parts()
+        if parts is not None:
+            return parts, time.time()
+        self._handover.release()
+        return self._handover.take_message()
+
+    def _read_parts(self) -> list[Any] | None:
         if self._last_messages is not None:
             return next(self._last_messages, None)
         try:
@@ -82,11 +92,9 @@ class MessageIntake:
         try:
             message, payload = messages.decode_incoming(parts)
         except messages.WireError as error:
-            is_frame = messages.is_called_frame(parts)
-            reason = ingest.count_undecodable(str(error), is_frame=is_frame).reason
-            events.report_refusal(reason)
-            if session := messages.read_start_session(parts):
-                self._sessions.remember_refusal(session, reason)
+            self._count_undecodable(parts, t_received, str(error))
+            return
+        if self._is_held(message, parts, t_received):
             return
         if excess := self._limits.check_message(message, time.monotonic()):
             self._refuse(message, ingest.count_refused(message, excess).reason)
@@ -109,6 +117,42 @@ class MessageIntake:
                 self._sessions.end_session(message)
         elif result.action is not IngestAction.IGNORE:
             self._sessions.add_message(message, payload, t_received)
+
+    def _count_undecodable(
+        self, parts: list[Any], t_received: float, reason: str
+    ) -> None:
+        """Refuse a message that cannot be decoded.
+
+        While a new session waits, it counts in that session, unless it names the
+        present one.
+        """
+        ingest, handover = self._context.ingest, self._handover
+        session = messages.find_frame_session(parts)
+        present = ingest.session_start.session if ingest.session_start else ""
+        if handover.is_holding and session != present:
+            handover.hold(parts, t_received, session or "")
+            handover.release_if_full(time.monotonic())
+            return
+        refused = ingest.count_undecodable(reason, session).reason
+        self._context.events.report_refusal(refused)
+        if started := messages.read_start_session(parts):
+            self._sessions.remember_refusal(started, refused)
+
+    def _is_held(
+        self, message: messages.IncomingMessage, parts: list[Any], t_received: float
+    ) -> bool:
+        """Hold a message of a session that begins before the present one is whole."""
+        ingest, handover, now_s = self._context.ingest, self._handover, time.monotonic()
+        is_new = (
+            isinstance(message, messages.SessionStart)
+            and ingest.session_start is not None
+            and ingest.is_new_session(message)
+        )
+        if not handover.must_hold(message, is_new=is_new, now_s=now_s):
+            return False
+        handover.hold(parts, t_received, message.session)
+        handover.release_if_full(now_s)
+        return True
 
     def _refuse(self, message: messages.IncomingMessage, reason: str) -> None:
         self._context.events.report_refusal(reason)

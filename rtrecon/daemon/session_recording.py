@@ -104,12 +104,14 @@ class SessionRecording:
     def record_result(
         self, message: messages.PublishedMessage, payload: Array | None = None
     ) -> None:
-        """Record a message that was published; payload: of a movie."""
+        """Record a message that was published; payload: of a movie or its spread."""
         recorder = self.recorder
         if recorder is None:
             return
         if isinstance(message, messages.Movie) and payload is not None:
             recorder.add_movie(message, payload)
+        elif isinstance(message, messages.Spread) and payload is not None:
+            recorder.add_spread(message, payload)
         elif isinstance(message, messages.Quality):
             recorder.add_quality(message)
         elif isinstance(message, messages.Health):

@@ -65,7 +65,7 @@ def estimate_bytes_per_s(settings: Settings, neurons: NeuronSource) -> float:
     )
     specs = make_table_specs(about)
     if neurons.card is None or not settings.recording.movie:
-        del specs["movie"]
+        del specs["movie"], specs["spread"]
     bytes_per_s = sum(map(_count_bytes_per_s, specs.values()))
     if settings.recording.raw_messages and not neurons.has_unit_rates:
         n_planes = 1 + max(field.planes, default=0)

@@ -139,7 +139,8 @@ class Commands:
     def toggle_unconstrained(self) -> None:
         """Make transparent what the data do not constrain, or show it again."""
         self.view.hides_unconstrained = not self.view.hides_unconstrained
-        if self.view.hides_unconstrained and self.state.identifiability is None:
+        is_known = self.state.spread or self.state.identifiability is not None
+        if self.view.hides_unconstrained and not is_known:
             self.notify("The daemon has not published which pixels the data constrain")
 
     def request_reference(self) -> None:

@@ -20,6 +20,7 @@ from typing import ClassVar, TypeVar
 from rtrecon.core.frame_intervals import extend_timeout
 from rtrecon.core.progress import format_duration
 from rtrecon.core.types import Array
+from rtrecon.display.movie_spread import MovieSpread
 from rtrecon.display.playback import Playback
 from rtrecon.display.session_contents import SessionContents
 from rtrecon.protocol import messages
@@ -84,6 +85,7 @@ class DisplayState:
         self.playback = Playback()
         self.contents = SessionContents()
         self.identifiability: Array | None = None  # float32 (height, width), 0..1
+        self.spread: MovieSpread | None = None
         self.has_field = False
         self._panels = {kind: kind() for kind in self._panel_types}
         self._activity_s = self._movie_s = _NEVER
@@ -196,6 +198,8 @@ class DisplayState:
                 self.playback.add_stimulus(message, payload)
             case messages.Quality() if payload.size:
                 self.identifiability = payload
+            case messages.Spread():
+                self.spread = MovieSpread(message, payload)
 
     def _update_panels(
         self, message: PublishedMessage, payload: Array, now_s: float

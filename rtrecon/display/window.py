@@ -9,6 +9,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 
+from rtrecon.core.types import Array
 from rtrecon.display import DisplayOptions, layout, theme
 from rtrecon.display.client import DisplayClient, read_masks
 from rtrecon.display.commands import Commands, KeyBinding, format_key_help
@@ -182,11 +183,29 @@ class Window(layout.WindowLayout):
         view = self.view
         return PictureStyle(
             view.contrast_gain,
-            self.state.identifiability if view.hides_unconstrained else None,
+            self._find_opacity(moment) if view.hides_unconstrained else None,
             moment.information_fraction if view.hides_unconstrained else 1.0,
             theme.FINAL if moment.is_final else theme.PROVISIONAL,
             has_dashed_border=not moment.is_final,
         )
+
+    def _find_opacity(self, moment: Moment) -> Array | None:
+        """Return the share of each pixel that the data decide, now or in general."""
+        spread = self.state.spread
+        if spread is None:
+            return self.state.identifiability
+        return spread.data_share(self._find_age(moment))
+
+    def _find_age(self, moment: Moment) -> int:
+        """Return how many frames newer than this one are in the movie."""
+        span = self.state.playback.span
+        return span.newest - moment.index if span is not None else 0
+
+    def _describe_sd(self, moment: Moment) -> str:
+        spread = self.state.spread
+        if spread is None:
+            return ""
+        return f"± {spread.typical_sd(self._find_age(moment)):.0f} gray levels"
 
     def _describe_moment(self, moment: Moment) -> str:
         view = self.view
@@ -195,6 +214,7 @@ class Window(layout.WindowLayout):
             "EXTRAPOLATED" if moment.information_fraction < MIN_INFORMATION else "",
             "final" if moment.is_final else "PROVISIONAL",
             f"recorded {moment.age_s:.1f} s ago",
+            self._describe_sd(moment),
             f"contrast x {view.contrast_gain:g}" if view.contrast_gain != 1 else "",
             "hatched: unconstrained" if view.hides_unconstrained else "",
         ]

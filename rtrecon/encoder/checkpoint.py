@@ -48,6 +48,7 @@ _CALIBRATION_KEYS = (
 _HALF_PRECISION_KEYS = (
     "encoder.spatial_filters",
     "identifiability",
+    "error_ratio",
     "decoder.projection",
     "decoder.weights",
     "decoder.components",
@@ -72,7 +73,9 @@ class Calibration:
     weight of the data against the prior. behavior_mean, behavior_sd (4,): in the order
     of `BEHAVIOR`. identifiability (36, 64) 0..1: share of each pixel's variance that
     the inversion recovered. innovation_power (n_coef,): mean square of the innovations
-    that the inversion found; it is 1 in movies of the prior.
+    that the inversion found; it is 1 in movies of the prior. error_ratio (ages, 36,
+    64): squared errors of the movie divided by the variance of posterior samples, for
+    frames 0, 5, 10, ... encoder frames old; None where it was not measured.
     """
 
     dispersion: Tensor
@@ -81,6 +84,7 @@ class Calibration:
     identifiability: Tensor
     innovation_power: Tensor
     data_weight: float
+    error_ratio: Tensor | None = None
 
     def standardize_behavior(self, behavior: Tensor) -> Tensor:
         """Return recorded behavior (..., 4) in s.d. from its mean; NaN becomes 0.
@@ -126,6 +130,8 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
     tensors = {f"encoder.{k}": v for k, v in checkpoint.encoder.state_dict().items()}
     tensors |= {f"prior.{k}": getattr(checkpoint.prior, k) for k in _PRIOR_KEYS}
     tensors |= {k: getattr(calibration, k) for k in _CALIBRATION_KEYS}
+    if calibration.error_ratio is not None:
+        tensors["error_ratio"] = calibration.error_ratio
     tensors |= {
         f"masks.{k}": torch.from_numpy(getattr(card.rois, k)) for k in MASK_KEYS
     }
@@ -161,6 +167,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         calibration = Calibration(
             **{key: tensors[key] for key in _CALIBRATION_KEYS},
             data_weight=float(card.metadata["data_weight"]),
+            error_ratio=tensors.get("error_ratio"),
         )
         decoder = _build_decoder(card, tensors)
         weights = select_by_prefix("encoder.", tensors)
@@ -224,6 +231,9 @@ def _require_shapes(
     if external is not None:
         expected |= {"encoder.gain": (n_neurons,), "encoder.baseline": (n_neurons,)}
         expected |= {"encoder.lag_weights": (WINDOW_SPAN_FRAMES,)}
+    if "error_ratio" in tensors:
+        n_ages = len(tensors["error_ratio"])
+        expected["error_ratio"] = (max(1, n_ages), *IMAGE_SHAPE)
     for key, shape in expected.items():
         found = tuple(tensors[key].shape)
         if found != shape:

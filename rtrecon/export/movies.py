@@ -13,6 +13,7 @@ from rtrecon.export.series_data import RowReader, describe_times, stream_rows
 from rtrecon.session.clock import SessionClock
 from rtrecon.session.movie_reader import select_final_frames
 from rtrecon.session.session import Session
+from rtrecon.session.tables import FINAL_AGE
 
 _UNIT = "8 bit gray levels"
 
@@ -60,6 +61,36 @@ def add_movie(
         )
     )
     return True
+
+
+def add_movie_sd(
+    file: NWBFile, session: Session, clock: SessionClock, on_progress: ProgressCallback
+) -> None:
+    """Add the standard deviation of each frame of the final movie, beside the movie."""
+    table, movie = session.spread, select_final_frames(session.movie)
+    if not len(table) or not len(movie):
+        return
+    published = np.searchsorted(table["encoder_frame"], movie.encoder_frames)
+    rows = np.minimum(published, len(table) - 1)
+
+    def read_images(start: int, stop: int) -> Array:
+        chosen = rows[start:stop]
+        images = table.read_values(int(chosen[0]), int(chosen[-1]) + 1)[:, FINAL_AGE]
+        return np.asarray(images[chosen - chosen[0]])
+
+    file.processing["reconstruction"].add(
+        _make_series(
+            (
+                "reconstructed_movie_sd",
+                "standard deviation of each pixel of the reconstructed movie, from "
+                "samples of the posterior: [frame, x, y]",
+            ),
+            (len(movie), *session.about.image_shape),
+            read_images,
+            clock.from_encoder_frame(movie.encoder_frames),
+            on_progress,
+        )
+    )
 
 
 def _make_series(

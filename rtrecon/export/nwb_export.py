@@ -28,7 +28,7 @@ from rtrecon.export.metadata import (
     describe_missing,
     make_nwb_file,
 )
-from rtrecon.export.movies import add_movie, add_stimulus
+from rtrecon.export.movies import add_movie, add_movie_sd, add_stimulus
 from rtrecon.imaging.reference import PlaneReference
 from rtrecon.session.clock import SessionClock
 from rtrecon.session.resume_state import get_reference_path, load_reference
@@ -102,6 +102,7 @@ class _FileBuilder:
         add_stimulus(self.file, self.session, self.clock, self.on_progress)
         if not add_movie(self.file, self.session, self.clock, self.on_progress):
             self.notices.append("no reconstruction was recorded; the file has none")
+        add_movie_sd(self.file, self.session, self.clock, self.on_progress)
         add_quality(self.file, self.session, self.clock)
         add_events(self.file, self.session, self.clock)
 

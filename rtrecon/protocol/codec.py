@@ -16,6 +16,7 @@ import numpy as np
 
 from rtrecon.core.types import Array
 from rtrecon.protocol.dish_messages import DishBodies, DishContacts, DishTrace
+from rtrecon.protocol.foreign_messages import describe_foreign_message
 from rtrecon.protocol.incoming import (
     Frame,
     IncomingMessage,
@@ -29,6 +30,7 @@ from rtrecon.protocol.published import (
     Movie,
     PublishedMessage,
     Quality,
+    Spread,
 )
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -40,6 +42,7 @@ _PAYLOAD_DTYPES: dict[type, str] = {
     Movie: "uint8",
     AlignedStimulus: "uint8",
     Quality: "float32",
+    Spread: "uint8",
     DishBodies: "float32",
     DishContacts: "float32",
     DishTrace: "uint16",
@@ -54,7 +57,9 @@ class WireError(ValueError):
     """A message that breaks the protocol; its text says how."""
 
 
-_FRAME_TYPE = re.compile(rb'"type"\s*:\s*"frame"')  # also in malformed JSON
+# Also in malformed JSON.
+_FRAME_TYPE = re.compile(rb'"type"\s*:\s*"frame"')
+_SESSION = re.compile(rb'"session"\s*:\s*"([^"]*)"')
 
 
 def encode_incoming(
@@ -70,10 +75,15 @@ def decode_incoming(parts: list[Any]) -> tuple[IncomingMessage, Array]:
     Returns the header and the payload as a read-only array, a view of the received
     bytes, of the shape and dtype that the header gives. Raises `WireError`.
     """
-    header, payload = _split_parts(parts)
-    message = _decode_header(_incoming_decoder, header)
+    try:
+        header, payload = _split_parts(parts)
+        message = _decode_header(_incoming_decoder, header)
+    except WireError as error:
+        foreign = describe_foreign_message(parts)
+        raise WireError(f"{error}: {foreign}" if foreign else str(error)) from None
     if isinstance(message, SessionStart):
         _payload_size(message.shape, message.dtype)
+        _check_channels(message.channels)
         if message.has_unit_rates:
             return message, _decode_unit_ids(message, payload)
     if isinstance(message, Frame):
@@ -90,9 +100,25 @@ def decode_incoming(parts: list[Any]) -> tuple[IncomingMessage, Array]:
     return message, np.empty(0, np.uint8)
 
 
-def is_called_frame(parts: list[Any]) -> bool:
-    """Return whether the header of an undecodable message calls it a frame."""
-    return bool(parts) and _FRAME_TYPE.search(bytes(parts[0])) is not None
+def _check_channels(channels: list[int]) -> None:
+    """Raise `WireError` unless the start names at least one channel, and each once."""
+    if not channels or len(set(channels)) < len(channels) or min(channels) < 1:
+        raise WireError(
+            f"the start names the channels {channels}; name each channel that will be "
+            "sent once, counted from 1"
+        )
+
+
+def find_frame_session(parts: list[Any]) -> str | None:
+    """Return the session that the header of an undecodable frame names.
+
+    "" where it names none; None where the header does not call it a frame.
+    """
+    header = bytes(parts[0]) if parts else b""
+    if _FRAME_TYPE.search(header) is None:
+        return None
+    session = _SESSION.search(header)
+    return session[1].decode(errors="replace") if session else ""
 
 
 def read_start_session(parts: list[Any]) -> str | None:

@@ -15,7 +15,7 @@ from rtrecon.protocol.codec import (
     decode_published,
     encode_incoming,
     encode_published,
-    is_called_frame,
+    find_frame_session,
     message_type,
     read_start_session,
 )
@@ -50,6 +50,7 @@ from rtrecon.protocol.published import (
     ProcessName,
     PublishedMessage,
     Quality,
+    Spread,
 )
 from rtrecon.protocol.published_header import PublishedHeader
 
@@ -84,6 +85,7 @@ __all__ = [
     "Quality",
     "SessionEnd",
     "SessionStart",
+    "Spread",
     "StimulusFrame",
     "SyncEdge",
     "WireError",
@@ -91,7 +93,7 @@ __all__ = [
     "decode_published",
     "encode_incoming",
     "encode_published",
-    "is_called_frame",
+    "find_frame_session",
     "message_type",
     "read_start_session",
 ]

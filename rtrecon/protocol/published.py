@@ -189,6 +189,36 @@ class Quality(PublishedHeader, frozen=True, tag="quality"):
     ] = None
 
 
+class Spread(PublishedHeader, frozen=True, tag="spread"):
+    """How sure the movie is: payload uint8 [ages + 1, height, width], gray levels.
+
+    The payload is the standard deviation of each pixel: of the newest `hop_frames`
+    images, of those before them, and so on to the final ones; and last, what it would
+    be without any activity.
+    """
+
+    encoder_frame: Annotated[int, describe("Newest encoder frame that it is made of.")]
+    hop_frames: Annotated[int, describe("Images from one age to the next.", "images")]
+    shape: Annotated[
+        tuple[int, int, int], describe("Size of the payload.", "[ages + 1, px, px]")
+    ]
+    sd: Annotated[
+        float,
+        describe(
+            "Standard deviation of the final images where the neurons look; 68 % of "
+            "the pixels lie nearer to the movie than this.",
+            "gray levels",
+        ),
+    ]
+    data_share: Annotated[
+        float,
+        describe(
+            "Share of the variance of the final images that the activity decides, 0 to "
+            "1, where the neurons look; the prior decides the rest."
+        ),
+    ]
+
+
 class LatencyPercentiles(msgspec.Struct, frozen=True):
     """Distribution of a latency."""
 
@@ -233,7 +263,7 @@ class Health(PublishedHeader, frozen=True, tag="health"):
     frames_received: Annotated[int, describe("In this session.", "frames")] = 0
     frames_processed: Annotated[int, describe("In this session.", "frames")] = 0
     rejected_messages: Annotated[
-        int, describe("Messages that break the protocol.", "messages")
+        int, describe("Refused in this session, of all senders.", "messages")
     ] = 0
     gaps: Annotated[GapCounts, describe("Losses on the way to the daemon.")] = (
         GapCounts()
@@ -317,6 +347,7 @@ PublishedMessage = (
     | Movie
     | AlignedStimulus
     | Quality
+    | Spread
     | DishCounts
     | DishBodies
     | DishContacts
@@ -330,6 +361,7 @@ TOPICS = (
     "movie",
     "aligned_stimulus",
     "quality",
+    "spread",
     "dish",
     "bodies",
     "contacts",

@@ -70,6 +70,22 @@ def _iterate_movie(session: Session) -> Iterator[PublishedMessage]:
         yield message, images
 
 
+def _iterate_spread(session: Session) -> Iterator[PublishedMessage]:
+    start_s, about = find_start_s(session), session.about
+    for row, sd in _iterate_rows(session.spread):
+        message = messages.Spread(
+            session=about.session,
+            seq=0,
+            t=start_s + row["encoder_frame"] / about.encoder_rate_hz,
+            encoder_frame=int(row["encoder_frame"]),
+            hop_frames=about.hop_frames,
+            shape=sd.shape,
+            sd=row["sd"],
+            data_share=row["data_share"],
+        )
+        yield message, sd
+
+
 def _iterate_fields(session: Session) -> Iterator[PublishedMessage]:
     reasons, due_s = session.about.rejection_reasons, dict[int, float]()
     for row in _iterate_columns(session.frames):
@@ -118,6 +134,7 @@ def _iterate_health(session: Session) -> Iterator[PublishedMessage]:
 _READERS: dict[str, Callable[[Session], Iterator[PublishedMessage]]] = {
     "activity": _iterate_activity,
     "movie": _iterate_movie,
+    "spread": _iterate_spread,
     "field": _iterate_fields,
     "aligned_stimulus": _iterate_stimulus,
     "quality": _iterate_quality,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -118,6 +120,18 @@ class Clip(msgspec.Struct, frozen=True):
 
     encoder_frame: Annotated[int, describe("First encoder frame of the clip.")]
     name: Annotated[str, describe("Name of the clip, as the stimulus program sent it.")]
+
+
+def find_impossible_value(about: About) -> str:
+    """Return which value of a file that somebody changed cannot be right, or ""."""
+    for name in ("rate_hz", "encoder_rate_hz", "hop_frames", "window_frames"):
+        if not 0 < (value := getattr(about, name)) < math.inf:
+            return f"{name} is {value}; it must be above 0"
+    try:
+        datetime.fromisoformat(about.started)
+    except ValueError:
+        return f"started is {about.started!r}; it must be a date and time"
+    return ""
 
 
 def shorten_session_id(session: str) -> str:

@@ -44,7 +44,7 @@ from rtrecon.session.movie_reader import select_final_frames, select_frames_at_l
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
-from rtrecon.session.tables import TRACE_NAMES, make_table_specs
+from rtrecon.session.tables import FINAL_AGE, TRACE_NAMES, make_table_specs
 
 _TRACES = {
     "fluorescence": ("counts", "Weighted mean of each ROI's pixels."),
@@ -138,6 +138,24 @@ class RecordedSession:
             "Reconstructed movie.",
             frames.read_images,
             self._make_time_coordinates(frames.encoder_frames),
+        )
+
+    @property
+    def movie_sd(self) -> LabeledArray:
+        """Standard deviation (estimates, height, width) uint8 of the final movie.
+
+        In gray levels, about twice per second; empty if the encoder is not calibrated
+        for it.
+        """
+        table = self._session.spread
+        return LabeledArray(
+            "movie_sd",
+            ("time", "y", "x"),
+            (len(table), *self.about.image_shape),
+            "gray level (0 to 255)",
+            "Standard deviation of each pixel of the final reconstructed movie.",
+            lambda start, stop: table.read_values(start, stop)[:, FINAL_AGE],
+            self._make_time_coordinates(table["encoder_frame"].astype(np.int64)),
         )
 
     @property

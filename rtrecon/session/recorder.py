@@ -38,6 +38,7 @@ from rtrecon.session.tables import (
     BehaviorRow,
     FrameRow,
     MovieRow,
+    SpreadRow,
     StimulusRow,
     SyncRow,
 )
@@ -185,6 +186,15 @@ class Recorder:
             information_fraction=_average(of_final_images),
         )
         self._queue_row("movie", row, padded)
+
+    def add_spread(self, message: messages.Spread, sd: Array) -> None:
+        """Record how sure the movie is; sd: uint8, see `messages.Spread`.
+
+        Does nothing if the session's movie is not recorded.
+        """
+        if self._about.has_movie:
+            row = SpreadRow(message.encoder_frame, message.sd, message.data_share)
+            self._queue_row("spread", row, sd)
 
     def add_quality(self, message: messages.Quality) -> None:
         """Record a published quality header."""

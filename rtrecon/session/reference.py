@@ -60,6 +60,7 @@ _SIZES = {
     "roi": "ROIs",
     "neuron": "neurons",
     "window_frame": "window_frames",
+    "age": "window_frames / hop_frames + 1",
     "y": "height",
     "x": "width",
     "trace": str(len(TRACE_NAMES)),

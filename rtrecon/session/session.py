@@ -15,7 +15,12 @@ from rtrecon.core.types import Array
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session import tables
-from rtrecon.session.about import FORMAT_VERSION, About, Clip
+from rtrecon.session.about import (
+    FORMAT_VERSION,
+    About,
+    Clip,
+    find_impossible_value,
+)
 from rtrecon.session.movie_reader import select_final_frames, select_frames_at_lag
 from rtrecon.session.table import Table
 
@@ -30,11 +35,11 @@ class Session:
     """Reads a session's folder; raises `NotASessionError` if it is none.
 
     Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACE_NAMES`),
-    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows); of neurons in
-    a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`, `dish_traces`,
-    which raise `UserError` in other sessions. Lists of published messages: `events`,
-    `quality`, `health`; and of `clips`. Each is read when it is first used, as it is on
-    disk at that moment.
+    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows), `spread`; of
+    neurons in a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`,
+    `dish_traces`, which raise `UserError` in other sessions. Lists of published
+    messages: `events`, `quality`, `health`; and of `clips`. Each is read when it is
+    first used, as it is on disk at that moment.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,6 +77,11 @@ class Session:
     def movie(self) -> Table:
         """One row per hop of the inverter, see `tables.MovieRow`."""
         return self._open_table("movie")
+
+    @cached_property
+    def spread(self) -> Table:
+        """How sure the movie was, see `tables.SpreadRow`."""
+        return self._open_table("spread")
 
     @cached_property
     def dish(self) -> Table:
@@ -122,13 +132,23 @@ class Session:
     def notices(self) -> list[str]:
         """Sentences on what cannot be read: the table, the seconds lost, and why.
 
-        Reading values may add to them: a wrong checksum is found only then.
+        Reading values may add to them: a wrong checksum is found only then, or by
+        `check_values`.
         """
         tables_read = [getattr(self, name) for name in self._specs]
         for name in tables.MESSAGE_FILES:
             getattr(self, name)  # reads the file, which may add a notice
         of_tables = [notice for table in tables_read for notice in table.notices]
         return of_tables + self._message_notices
+
+    def check_values(self) -> None:
+        """Compare all values with their checksums, so that `notices` names all damage.
+
+        Reads every file of the session once.
+        """
+        for name in self._specs:
+            table: Table = getattr(self, name)
+            table.check_values()
 
     def read_encoder_behavior(self) -> Array:
         """Return the behavior at every row of `activity`: (n, 4), in `BEHAVIOR` order.
@@ -163,8 +183,14 @@ class Session:
         """Read messages, one per line; a line that cannot be read is skipped."""
         file = self.path / tables.MESSAGE_FILES[name]
         decoder = msgspec.json.Decoder(kind)
-        decoded, n_skipped = [], 0
-        for line in file.read_bytes().splitlines() if file.exists() else []:
+        decoded: list[Message] = []
+        n_skipped = 0
+        try:
+            lines = file.read_bytes().splitlines() if file.exists() else []
+        except OSError as error:  # a folder of that name, a damaged disk
+            self._message_notices.append(f"{file.name} cannot be read: {error}")
+            return decoded
+        for line in lines:
             try:
                 decoded.append(decoder.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError):
@@ -203,5 +229,9 @@ def _load_about(path: Path) -> About:
         raise NotASessionError(
             f"{path} has format {about.format}, this rtrecon reads up to "
             f"{FORMAT_VERSION}; update rtrecon"
+        )
+    if fault := find_impossible_value(about):
+        raise NotASessionError(
+            f"{path} cannot be read as a recorded session: {tables.ABOUT_FILE}: {fault}"
         )
     return about

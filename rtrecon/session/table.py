@@ -79,6 +79,18 @@ class Table:
         )
         return values
 
+    def check_values(self) -> None:
+        """Compare all values with their checksums; `notices` then names all damage.
+
+        Reads every chunk once, without keeping it.
+        """
+        array = self._values.array
+        if array is None:
+            return
+        is_altered = find_damaged_rows(array, self._values.folder, is_thorough=True)
+        is_altered = _fit_length(is_altered, len(self._has_value)) & self._has_value
+        self._note_altered_values(self._indices[is_altered[self._indices]])
+
     def _read_intact_values(self, indices: Array, out: Array) -> Array:
         array = self._values.array
         for run in find_consecutive_runs(indices):
@@ -130,6 +142,7 @@ class Table:
 class _OpenedArray:
     """An array on disk, None if it cannot be opened, and which rows are damaged."""
 
+    folder: Path = Path()
     array: zarr.Array[Any] | None = None
     is_damaged: Array = field(default_factory=lambda: np.empty(0, bool))
     reason: str = "chunks are missing or damaged"
@@ -143,7 +156,7 @@ def _open_array(
         if array.shape[1:] != row_shape:
             raise ValueError(f"its rows have shape {array.shape[1:]}, not {row_shape}")
         is_damaged = find_damaged_rows(array, folder, is_thorough=is_thorough)
-        return _OpenedArray(array, is_damaged)
+        return _OpenedArray(folder, array, is_damaged)
     except _UNREADABLE as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         return _OpenedArray(reason=f"{folder / 'zarr.json'} cannot be read: {cause}")

@@ -46,7 +46,9 @@ MESSAGE_FILES = {
     "clips": "clips.jsonl",
 }
 TRACE_NAMES = ("fluorescence", "neuropil", "dff")  # second axis of frames' values
+FINAL_AGE = -2  # of the values of `spread`; -1 is the prior's
 _EXPECTED_EDGES_HZ = 10.0
+_SPREAD_EVERY_HOPS = 3
 _TIME_LAPSE_CHUNK_ROWS, _DISH_CHUNK_ROWS = 32, 512
 
 
@@ -180,6 +182,27 @@ class MovieRow(msgspec.Struct, frozen=True):
     ] = math.nan
 
 
+class SpreadRow(msgspec.Struct, frozen=True):
+    """How sure the movie was at one moment."""
+
+    encoder_frame: Annotated[int, describe("Newest encoder frame it is made of.")]
+    sd: Annotated[
+        float,
+        describe(
+            "Standard deviation of the final images where the neurons look.",
+            "gray levels",
+        ),
+    ]
+    data_share: Annotated[
+        float,
+        describe(
+            "Share of the variance of the final images that the activity decides, 0 to "
+            "1, where the neurons look.",
+            "1",
+        ),
+    ]
+
+
 @dataclass(frozen=True)
 class ValuesSpec:
     """What a table measures at each row: shape of one row, type, meaning."""
@@ -243,6 +266,9 @@ def make_table_specs(about: About) -> dict[str, TableSpec]:
         "behavior": TableSpec(BehaviorRow, "sample", encoder_hz),
         "sync": TableSpec(SyncRow, "edge", _EXPECTED_EDGES_HZ),
         "movie": TableSpec(MovieRow, "hop", hop_hz, _make_movie_spec(about)),
+        "spread": TableSpec(
+            SpreadRow, "estimate", hop_hz / _SPREAD_EVERY_HOPS, _make_spread_spec(about)
+        ),
         **(_make_dish_specs(about.dish) if about.dish else {}),
     }
 
@@ -322,4 +348,17 @@ def _make_movie_spec(about: About) -> ValuesSpec:
         "gray level (0 to 255)",
         "The reconstructed window, newest image last; only the last `n_frames` images "
         "are filled.",
+    )
+
+
+def _make_spread_spec(about: About) -> ValuesSpec:
+    n_ages = max(1, about.window_frames // max(1, about.hop_frames))
+    return ValuesSpec(
+        (n_ages + 1, *about.image_shape),
+        "|u1",
+        ("age", "y", "x"),
+        "gray level (0 to 255)",
+        "Standard deviation of each pixel: of the newest `hop_frames` images, of those "
+        "before them, and so on to the final ones; and last, what it would be without "
+        "any activity.",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 from rtrecon.core.types import Array
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.simulate.leaky_integrator import integrate_with_leak
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,4 @@ def ornstein_uhlenbeck_noise(
     persistence = np.exp(-1 / tau_frames)
     drive = rng.normal(size=shape) * np.sqrt(1 - persistence**2)
     drive[0] = rng.normal(size=shape[1])
-    return np.asarray(lfilter([1.0], [1.0, -persistence], drive, axis=0), np.float32)
+    return integrate_with_leak(drive, persistence).astype(np.float32)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from scipy.signal import lfilter
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
@@ -20,6 +19,7 @@ from rtrecon.rois import roi_set
 from rtrecon.rois.roi_set import RoiSet
 from rtrecon.simulate import render
 from rtrecon.simulate.behavior import ornstein_uhlenbeck_noise
+from rtrecon.simulate.leaky_integrator import integrate_with_leak
 
 _SPACING_PX = 12.0  # between neighbouring somata, about 14 um
 _NEUROPIL_GRID_PX = 64  # between nodes of the neuropil
@@ -139,10 +139,8 @@ def calcium_dff(spikes: Array, rate_hz: float, decay_s: float = 0.7) -> Array:
     )
     lags = np.arange(int(rate_hz))
     peak = (decay_factor**lags - rise_factor ** (lags + 1)).max()
-    response = lfilter([1.0], [1.0, -decay_factor], spikes, axis=0)
-    response = response - rise_factor * lfilter(
-        [1.0], [1.0, -rise_factor], spikes, axis=0
-    )
+    response = integrate_with_leak(spikes, decay_factor)
+    response -= rise_factor * integrate_with_leak(spikes, rise_factor)
     return (_DFF_PER_SPIKE / peak * response).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from rtrecon.core.types import Array
+from rtrecon.simulate.movie_kernels import paint_leaf, view_wrapped
 
 SHAPE = (36, 64)  # height, width in px, as in the Sensorium 2023 recordings
 RATE_HZ = 30.0
@@ -55,19 +56,14 @@ def _draw_leaves(rng: np.random.Generator, cover: float) -> tuple[Array, Array]:
 def _paint_leaf(
     canvas: Array, alpha: Array, radius: float, rng: np.random.Generator
 ) -> None:
-    center = rng.integers(0, _CANVAS_PX, 2)
-    reach = int(np.ceil(radius)) + 1
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    center_y, center_x = rng.integers(0, _CANVAS_PX, 2)
     angle, squeeze = rng.uniform(0, np.pi), rng.uniform(0.4, 1.0)
-    along = x * np.cos(angle) + y * np.sin(angle)
-    across = (y * np.cos(angle) - x * np.sin(angle)) / squeeze
-    inside = along**2 + across**2 <= radius**2
-    rows = ((center[0] + y) % _CANVAS_PX)[inside]
-    cols = ((center[1] + x) % _CANVAS_PX)[inside]
-    shading = rng.normal(0, 0.35) * along / radius  # light falls from one side
-    stripes = 0.25 * np.sin(along * rng.uniform(0.2, 1.6) + rng.uniform(0, 6.28))
-    canvas[rows, cols] = (rng.normal() + shading + stripes * rng.random())[inside]
-    alpha[rows, cols] = 1.0
+    slope = rng.normal(0, 0.35)  # light falls from one side
+    frequency, phase = rng.uniform(0.2, 1.6), rng.uniform(0, 6.28)
+    shade = rng.normal(), slope, rng.random(), frequency, phase
+    paint_leaf(
+        canvas, alpha, (center_y, center_x), (float(radius), angle, squeeze), shade
+    )
 
 
 def simulate_camera_path(
@@ -97,9 +93,14 @@ def view_canvas(canvas: Array, camera: Array, borders: str = "grid-wrap") -> Arr
     camera (n_frames, 3): of `simulate_camera_path`, the middle of the view. borders:
     what lies beyond the canvas, a mode of `scipy.ndimage.map_coordinates`.
     """
+    zoom = np.exp(camera[:, 2])
+    if borders == "grid-wrap":
+        view = np.empty((len(camera), *SHAPE), np.float32)
+        view_wrapped(canvas, np.column_stack([camera[:, :2], zoom]), view)
+        return view
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float32)
     y, x = y - y.mean(), x - x.mean()
-    zoom = np.exp(camera[:, 2])[:, None, None]
+    zoom = zoom[:, None, None]
     at = [y * zoom + camera[:, 0, None, None], x * zoom + camera[:, 1, None, None]]
     return map_coordinates(canvas, at, order=1, mode=borders, output=np.float32)
 

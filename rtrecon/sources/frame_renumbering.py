@@ -25,7 +25,7 @@ class FrameRenumbering:
     Files of a LOOP continue the count and are left as they are. If a counter restarts,
     as in the next file or where recordings were joined, the next frame gets the next
     number. If a clock restarts, stands still or jumps by more than `find_longest_pause`
-    allows, the next frame follows after one frame period. `notice` tells where this
+    allows, the next frame follows after one frame period. `notice` names where this
     happened within a file; empty if nowhere.
     """
 

@@ -1,4 +1,4 @@
-"""What the images of a TIFF file show, as the program that wrote it tells.
+"""What the images of a TIFF file show, as described by the program that wrote it.
 
 Read are ImageJ's description, OME-XML, the index of Micro-Manager and NDTiff, and the
 axes of tifffile. If none is there, the hints of the user decide.
@@ -32,7 +32,7 @@ def read_coordinates(
 ) -> ImageCoordinates:
     """Return what the images of a file show; raises `RecordingError`.
 
-    The numbers of channels and planes in the hints replace what the file tells.
+    The numbers of channels and planes in the hints replace those in the file.
     """
     found = _find_coordinates(tiff, n_images, hints)
     times_s = found.times_s
@@ -60,7 +60,7 @@ def list_coordinates(axes: str, sizes: Sequence[int], n_images: int) -> Array:
     """Return (n, 3) int: time, plane and channel of images that follow each other.
 
     axes: letters T, Z and C, the slowest first; sizes: of each. If T is the slowest,
-    there may be more images than `sizes` tell; otherwise `RecordingError` is raised.
+    there may be more images than `sizes` allow; otherwise `RecordingError` is raised.
     """
     n_named = math.prod(sizes)
     if n_images > n_named and axes[0] != "T":
@@ -90,7 +90,7 @@ def _assume_times(n_images: int) -> ImageCoordinates:
         return ImageCoordinates(indices)
     return ImageCoordinates(
         indices,
-        notice="the file does not tell what its images show; they are read as times of "
+        notice="the file does not describe its images; they are read as times of "
         "one channel and plane (else give --n-channels or --n-planes)",
     )
 
@@ -209,7 +209,7 @@ def _require_one_unnamed_axis(shape: Sequence[int]) -> None:
     leading = [size for size in shape[:-_GREY_AXES] if size > 1]
     if len(leading) > 1:
         raise RecordingError(
-            f"its shape is {list(shape)}, but it does not tell which axes are times, "
+            f"its shape is {list(shape)}, but it does not name the axes of times, "
             "planes and channels; give --n-channels and --n-planes"
         )
 

@@ -28,7 +28,7 @@ class PrairieViewScan:
 
 
 def read_prairie_view(path: Path) -> PrairieViewScan | None:
-    """Return what the file tells about a scan; None if there is no such file.
+    """Return what the file holds about a scan; None if there is no such file.
 
     Raises `RecordingError` if it cannot be read.
     """

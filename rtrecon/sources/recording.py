@@ -94,7 +94,7 @@ class RecordingHints:
     the file. shape: (lines, pixels), for files of bare pixels. field: name of the scan
     field to read; None = the first. dataset: path of the dataset in an HDF5 file. axes:
     of that dataset, such as "yxt". n_channels, n_planes: how many alternate in a TIFF
-    file, whatever it tells: the channels of a plane first, then the planes of a volume.
+    file, whatever it describes: channels of a plane first, then planes of a volume.
     um_per_px: replaces the size of a pixel in the file. position: stage position to
     read, as the names of the files count them; None = the first.
     is_rate_required: if False, a file without a rate opens with the rate NaN, and the

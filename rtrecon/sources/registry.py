@@ -90,6 +90,13 @@ FORMATS = (
         has_datasets=True,
     ),
     RecordingFormat(
+        "a measurement in a Femtonics .mesc file",
+        (".mesc",),
+        "rtrecon.sources.mesc:MescRecording",
+        "mouse.mesc:/MSession_0/MUnit_0",
+        has_datasets=True,
+    ),
+    RecordingFormat(
         "a ThorImage .raw beside its Experiment.xml",
         (".raw",),
         "rtrecon.sources.thor:open_thor",
@@ -121,7 +128,6 @@ FORMATS = (
 
 # Formats that no reader here supports -> what the user can do.
 _EXPORT_HINTS = {
-    ".mesc": "MESc of Femtonics wrote it; export the measurement from MESc as a TIFF",
     ".czi": "ZEN of Zeiss wrote it; save it with Fiji as a TIFF",
     ".lif": "LAS X of Leica wrote it; save it with Fiji as a TIFF",
     ".oir": "FluoView of Olympus wrote it; save it with Fiji as a TIFF",

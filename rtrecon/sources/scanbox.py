@@ -41,6 +41,8 @@ def open_scanbox(path: Path, hints: RecordingHints) -> Recording:
 
 def _build_layout(info: Any) -> RawLayout:
     lines, pixels = (int(side) for side in info["sz"].item())
+    if lines < 1 or pixels < 1:
+        raise ValueError(f"sz = [{lines}, {pixels}]")
     n_planes = _count_planes(info)
     # Unless scanmode is 1, lines are scanned in both directions.
     n_directions = 1 if int(_read_field(info, "scanmode", 1)) else 2

@@ -14,7 +14,7 @@ from rtrecon.sources.scanimage_stacks import StackScan, read_stack_scan
 
 @dataclass(frozen=True)
 class ScanImageHeader:
-    """What the settings of a ScanImage file tell about its frames.
+    """What the settings of a ScanImage file describe of its frames.
 
     channels: from 1, in the order of their pages. rate_hz: frame rate in the settings,
     which is rounded; volume rate if there are several planes. n_requested: images per

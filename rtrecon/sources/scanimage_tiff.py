@@ -89,7 +89,7 @@ class ScanImageTiff(Recording):
     def frames(self) -> Iterator[RecordedFrame]:
         """Yield the frames in order; the channels of an image follow each other.
 
-        Numbers and times increase: `notice` tells if those in the file do not.
+        Numbers and times increase: `notice` reports if those in the file do not.
         """
         renumbering = FrameRenumbering(self.rate_hz)
         yield from renumbering.renumber(self._read_recorded_frames())

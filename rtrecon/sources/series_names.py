@@ -49,12 +49,11 @@ _NUMBERED_DIRECTLY = re.compile(r"(?P<name>.*?)(?P<number>(?!20\d{6}$)\d{3,})")
 
 @dataclass(frozen=True)
 class SeriesFile:
-    """A file of a series and what its name tells.
+    """A file of a series and what its name describes.
 
     name: of the series. counters: its place among the files, as numbers. channel: from
-    1; None if the name does not tell. plane: from 1; None likewise. position:
-    of the stage, as the name counts it; None likewise. Files of other positions are
-    another series.
+    1; None without one. plane: from 1; None without one. position: of the stage, as the
+    name counts it; None without one. Files of other positions are another series.
     """
 
     path: Path
@@ -152,7 +151,7 @@ def find_files_of_series(path: Path) -> list[Path]:
 
 
 def parse_file_name(path: Path) -> SeriesFile:
-    """Return what the name of a file tells about its place in a series."""
+    """Return where a file belongs in a series, by its name."""
     stem = re.sub(r"\.ome$", "", path.stem, flags=re.I)
     counters: tuple[int, ...]
     if found := _PRAIRIE_VIEW.fullmatch(stem):

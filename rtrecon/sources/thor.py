@@ -23,8 +23,8 @@ def open_thor(path: Path, hints: RecordingHints) -> Recording:
     """Open a raw file of uint16 images; raises `RecordingError`.
 
     The file holds the images of all enabled channels, then those of the next plane,
-    then the flyback images, which are left out, then the next volume. If ThorImage was
-    told to save all channels, those that were not enabled are blank and are left out.
+    then the flyback images, which are left out, then the next volume. If ThorImage
+    saved all channels, those that were not enabled are blank and are left out.
     """
     settings = _read_settings(path.with_name(SETTINGS_FILE))
     layout = _read_layout(path.with_name(SETTINGS_FILE))
@@ -88,7 +88,7 @@ def _saves_all_channels(settings: ElementTree.Element) -> bool:
 def _add_blank_channels(path: Path, layout: RawLayout) -> RawLayout:
     """Return the layout with the channels that the file holds without an image.
 
-    The settings do not tell how many channels the microscope has: it is the largest
+    The settings do not name the number of channels of the microscope: it is the largest
     number with which the images of all other channels are blank.
     """
     for n_channels in range(_MAX_CHANNELS, 1, -1):

@@ -1,7 +1,7 @@
 """TIFF files that hold the images of one movie together, such as one file per channel.
 
-Names tell what PrairieView (Bruker), ThorImage and Micro-Manager wrote into each file;
-OME-XML and the indices of Micro-Manager and NDTiff tell it for files of any name.
+Names give what PrairieView (Bruker), ThorImage and Micro-Manager wrote into each file;
+OME-XML and the indices of Micro-Manager and NDTiff give it for files of any name.
 """
 
 from __future__ import annotations

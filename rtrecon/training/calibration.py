@@ -72,26 +72,7 @@ def calibrate_decoder(
     well the decoder alone and the inversions about it and without it find the movie of
     the validation clips.
     """
-    calibration = checkpoint.calibration
-    is_used = ~choose_missing_neurons(len(calibration.dispersion))
-    problem = InverseProblem(
-        checkpoint.encoder,
-        checkpoint.prior,
-        is_used / calibration.dispersion,
-        decoder=decoder,
-    )
-    n_inversions = len(DECODER_DATA_WEIGHTS) + 1
-
-    def report(n_done: int, n_inverted: int, share: float, text: str) -> None:
-        share = (n_done + n_inverted * share) / n_inversions
-        on_progress("calibrating the decoder", share, text)
-
-    report_without = partial(report, 0, 1)
-    data_weights = (calibration.data_weight,)
-    without = replace(problem, decoder=None)
-    plain = _try_data_weights(without, data, data_weights, report_without)
-    report_with = partial(report, 1, len(DECODER_DATA_WEIGHTS))
-    best = _try_data_weights(problem, data, DECODER_DATA_WEIGHTS, report_with)
+    plain, best = _invert_without_and_with(checkpoint, decoder, data, on_progress)
     calibrated = replace(
         decoder,
         innovation_power=best.innovation_power,
@@ -103,13 +84,46 @@ def calibrate_decoder(
         "inversion": round(best.r, 4),
         "inversion_without_decoder": round(plain.r, 4),
     }
-    card = checkpoint.card
-    metadata = {**card.metadata, "validation_pixel_r": pixel_r}
+    calibration = checkpoint.calibration
     if calibrated.is_helpful:
         identifiability = torch.from_numpy(best.explained_variance())
         calibration = replace(calibration, identifiability=identifiability)
-    card = replace(card, metadata=metadata)
+    metadata = {**checkpoint.card.metadata, "validation_pixel_r": pixel_r}
+    card = replace(checkpoint.card, metadata=metadata)
     return replace(checkpoint, card=card, calibration=calibration, decoder=calibrated)
+
+
+def _invert_without_and_with(
+    checkpoint: Checkpoint,
+    decoder: ActivityDecoder,
+    data: TrainingData,
+    on_progress: ProgressCallback,
+) -> tuple[_InversionResult, _InversionResult]:
+    """Return the results without the decoder and, with the best data weight, about it.
+
+    Both without the held-out neurons.
+    """
+    calibration = checkpoint.calibration
+    is_used = ~choose_missing_neurons(len(calibration.dispersion))
+    problem = InverseProblem(
+        checkpoint.encoder, checkpoint.prior, is_used / calibration.dispersion
+    )
+    n_inversions = len(DECODER_DATA_WEIGHTS) + 1
+
+    def report(n_done: int, n_inverted: int, share: float, text: str) -> None:
+        share = (n_done + n_inverted * share) / n_inversions
+        on_progress("calibrating the decoder", share, text)
+
+    plain = _try_data_weights(
+        problem, data, (calibration.data_weight,), partial(report, 0, 1)
+    )
+    best = _try_data_weights(
+        replace(problem, decoder=decoder),
+        data,
+        DECODER_DATA_WEIGHTS,
+        partial(report, 1, len(DECODER_DATA_WEIGHTS)),
+    )
+    return plain, best
 
 
 def _score_decoder(decoder: ActivityDecoder, data: TrainingData) -> float:

@@ -21,6 +21,7 @@ from rtrecon.training.decoder_fit import fit_activity_decoder
 from rtrecon.training.distributed import SINGLE_PROCESS, DistributedContext
 from rtrecon.training.report import TrainingScores, write_report
 from rtrecon.training.score import average_correlation, compute_correlation
+from rtrecon.training.spread_calibration import calibrate_spread
 from rtrecon.training.training_data import TrainingData
 
 
@@ -90,6 +91,7 @@ def train_encoder(
     checkpoint = Checkpoint(card, fitted.encoder, prior, calibration)
     with limit_threads(fitted.encoder):
         checkpoint = calibrate_decoder(checkpoint, decoder, data, on_progress)
+        checkpoint = calibrate_spread(checkpoint, data, on_progress)
     save_checkpoint(checkpoint)
     write_report(path, scores)
     training_state_path(path).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import DctBasis, make_dct_basis
+from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis, make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.rois.roi_set import RoiSet
 from rtrecon.training.compact.encoder_data import EncoderData, concatenate_trials
@@ -68,7 +68,8 @@ class TrainingData:
     (n,) correlation that a perfect encoder would reach with single trials of the
     validation frames, where it is known. is_measured: (4,) bool, behavior that was
     measured in some frame; the mean of the others is 0. metadata: for the checkpoint.
-    notices: sentences for the user.
+    notices: sentences for the user. unresolved_variance: (36, 64) mean square of what
+    coefficients leave out of the validation frames, in squared gray levels.
     """
 
     training: EncoderData
@@ -82,6 +83,7 @@ class TrainingData:
     ceiling: Array | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    unresolved_variance: Array = field(default_factory=lambda: np.zeros(IMAGE_SHAPE))
 
 
 def assemble(
@@ -93,7 +95,8 @@ def assemble(
     UserError if there are no frames, or activity is negative or infinite.
     """
     training_raw, lengths = _read_segments(training, "train on")
-    validation_raw, _ = _read_segments(validation, "validate with")
+    unresolved = _UnresolvedVariance()
+    validation_raw, _ = _read_segments(unresolved.watch(validation), "validate with")
     mean, sd = _compute_behavior_statistics(training_raw.behavior)
     clip_frames = min(CLIP_FRAMES, max(lengths))
     return TrainingData(
@@ -106,6 +109,7 @@ def assemble(
         behavior_sd=sd,
         is_measured=training_raw.behavior.isfinite().any(0),
         notices=tuple(_list_missing_behavior(training_raw.behavior)),
+        unresolved_variance=unresolved.compute_mean(),
     )
 
 
@@ -155,6 +159,29 @@ def _read_segments(
         return concatenate_trials(read_all(), source.max_frames), lengths
     except LookupError:
         raise UserError(f"there are no frames to {purpose}; record more") from None
+
+
+class _UnresolvedVariance:
+    """Mean square of what the coefficients leave out of frames that pass by."""
+
+    def __init__(self) -> None:
+        self._basis, self._n_frames = make_dct_basis(), 0
+        self._sum = np.zeros(IMAGE_SHAPE)
+
+    def watch(self, source: SegmentSource) -> SegmentSource:
+        """Return the same segments; each is added when it is read."""
+        return replace(source, segments=self._add_each(source.segments))
+
+    def compute_mean(self) -> Array:
+        """Return the mean (36, 64) in squared gray levels."""
+        return self._sum / max(1, self._n_frames)
+
+    def _add_each(self, segments: Iterable[Segment]) -> Iterator[Segment]:
+        for segment in segments:
+            resolved = self._basis.to_pixels(self._basis.from_pixels(segment.movie))
+            self._sum += np.square(segment.movie - resolved).sum(0)
+            self._n_frames += len(segment)
+            yield segment
 
 
 def _to_encoder_data(basis: DctBasis, segment: Segment) -> EncoderData:

@@ -28,9 +28,9 @@ class Publisher:
         self._seq: dict[type, int] = {}
 
     def begin_session(self, session: str) -> None:
-        """Use this session id from now on, and number messages from 0."""
+        """Use this session id from now on; number messages and count losses from 0."""
         self.session = session
-        self._seq = {}
+        self._seq, self.n_lost = {}, 0
 
     def publish(
         self,

@@ -37,6 +37,23 @@ def test_damaged_chunks_and_lines_are_notices(folder):
     assert "events.jsonl: 1 of" in page
 
 
+@pytest.mark.parametrize("table", ["frames", "activity", "stimulus", "movie"])
+def test_the_top_of_the_report_names_values_whose_checksum_is_wrong(folder, table):
+    chunk = next((folder / ARRAYS_FOLDER / table / "values").glob("c.*"))
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    chunk.write_bytes(content)
+    page = write_report(folder).read_text(encoding="utf-8")
+    top = page[: page.index("<section>")]
+    assert f"{table}: values of" in top
+    assert "the checksum of their chunks is wrong" in top
+
+
+def test_the_top_of_the_report_of_an_intact_session_names_no_damage(folder):
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "cannot be read" not in page
+
+
 def test_a_report_without_any_readable_array_is_written(folder):
     for table in TABLES:
         (folder / ARRAYS_FOLDER / table / "rows" / "zarr.json").write_text("{")

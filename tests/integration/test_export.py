@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def session(request, tmp_path_factory, raw) -> Path:
 @pytest.fixture(scope="module")
 def one_plane(tmp_path_factory) -> Path:
     return world.record_session(tmp_path_factory.mktemp("one"), stimulus=False)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A session of one plane with everything; tests damage their own copy."""
+    return world.record_session(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def copied(whole, tmp_path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / whole.name))
 
 
 @pytest.fixture(scope="module")
@@ -198,10 +210,11 @@ def test_the_description_of_the_recording_has_no_folder_and_no_host(file, sessio
 # -- damaged and very short sessions -------------------------------------------------
 
 
-def test_damaged_traces_are_nan_and_the_notice_names_table_and_seconds(tmp_path):
-    path = world.record_session(tmp_path)
-    (path / ARRAYS_FOLDER / "frames" / "values" / "c.2.0.0").unlink()
-    result = export(path, tmp_path / "a.nwb")
+def test_damaged_traces_are_nan_and_the_notice_names_table_and_seconds(
+    copied, tmp_path
+):
+    (copied / ARRAYS_FOLDER / "frames" / "values" / "c.2.0.0").unlink()
+    result = export(copied, tmp_path / "a.nwb")
     (notice,) = [n for n in result.notices if n.startswith("frames: ")]
     assert "values of 0.8 s (24 of 336 rows) cannot be read" in notice
     expected = -np.arange(world.N_FRAMES, dtype=np.float32)
@@ -209,40 +222,38 @@ def test_damaged_traces_are_nan_and_the_notice_names_table_and_seconds(tmp_path)
     np.testing.assert_array_equal(read_traces(result.path)[:, 0], expected)
 
 
-def test_damaged_rows_are_left_out_of_the_file_and_the_times_have_a_gap(tmp_path):
-    path = world.record_session(tmp_path)
+def test_damaged_rows_are_left_out_of_the_file_and_the_times_have_a_gap(
+    copied, tmp_path
+):
     for table in ("frames", "activity", "behavior", "stimulus", "movie"):
-        (path / ARRAYS_FOLDER / table / "rows" / "c.0.0").unlink()
-    result = export(path, tmp_path / "a.nwb")
+        (copied / ARRAYS_FOLDER / table / "rows" / "c.0.0").unlink()
+    result = export(copied, tmp_path / "a.nwb")
     assert len([n for n in result.notices if "cannot be read" in n]) == 5
     assert read_traces(result.path)[:, 0].tolist() == [-i for i in range(24, 336)]
     assert pynwb.validate(path=str(result.path)) == []
 
 
 @pytest.mark.parametrize("table", ["activity", "behavior", "stimulus", "movie"])
-def test_a_lost_table_is_a_notice_and_the_rest_is_exported(tmp_path, table):
-    path = world.record_session(tmp_path)
-    (path / ARRAYS_FOLDER / table / "rows" / "zarr.json").write_text("{")
-    result = export(path, tmp_path / "a.nwb")
+def test_a_lost_table_is_a_notice_and_the_rest_is_exported(copied, tmp_path, table):
+    (copied / ARRAYS_FOLDER / table / "rows" / "zarr.json").write_text("{")
+    result = export(copied, tmp_path / "a.nwb")
     assert any(n.startswith(f"{table}: rows of") for n in result.notices)
     assert len(read_traces(result.path)) == world.N_FRAMES
 
 
-def test_a_damaged_state_file_does_not_stop_the_export(tmp_path):
-    path = world.record_session(tmp_path)
-    (path / "state_plane0.npz").write_bytes(b"PK")
-    result = export(path, tmp_path / "a.nwb")
+def test_a_damaged_state_file_does_not_stop_the_export(copied, tmp_path):
+    (copied / "state_plane0.npz").write_bytes(b"PK")
+    result = export(copied, tmp_path / "a.nwb")
     assert len(read_traces(result.path)) == world.N_FRAMES
 
 
-def test_a_session_of_one_frame_is_exported(tmp_path):
-    path = world.record_session(tmp_path)
-    for file in path.glob("*.jsonl"):
+def test_a_session_of_one_frame_is_exported(copied, tmp_path):
+    for file in copied.glob("*.jsonl"):
         file.unlink()
     recorder = Recorder(tmp_path / "one", world.make_about())
     recorder.add_frame(world.make_frame_row(0), world.make_traces(0))
     recorder.close()
-    (path / "reference_plane0.npz").rename(recorder.path / "reference_plane0.npz")
+    (copied / "reference_plane0.npz").rename(recorder.path / "reference_plane0.npz")
     result = export(recorder.path, tmp_path / "a.nwb")
     assert "no activity was recorded; the file has none" in result.notices
     assert read_traces(result.path).tolist() == [[0.0] * 3]

@@ -302,7 +302,7 @@ def test_the_seed_determines_the_movie(recording):
     assert not torch.equal(one, other)
 
 
-# -- what activity can tell ------------------------------------------------------------
+# -- information in activity ----------------------------------------------------------
 
 
 def test_the_information_fraction_falls_where_activity_is_missing(recording):

@@ -16,6 +16,7 @@ from rtrecon.config import EncoderSettings, InversionSettings, RoiSettings
 from rtrecon.diagnostics.preflight import run_preflight
 from rtrecon.encoder.card import RATE_UNITS
 from rtrecon.encoder.checkpoint import save_checkpoint
+from rtrecon.interfaces.open_ephys.bridge import OpenEphysBridge, OpenEphysRequest
 from rtrecon.interfaces.open_ephys.units_file import read_units
 from rtrecon.protocol import messages
 from rtrecon.testing.daemon_process import (
@@ -168,3 +169,16 @@ def test_settings_for_spikes_pass_the_preflight_check(tmp_path):
     found = list(run_preflight(settings))
     assert "units: all that a session has; no encoder, so no movie" in found
     assert not any(line.startswith("daemon:") for line in found)
+
+
+def test_messages_of_an_old_open_ephys_are_explained_once():
+    notices = []
+    port = two_free_ports()
+    request = OpenEphysRequest(f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{port + 1}")
+    bridge = OpenEphysBridge(request, notices.append)
+    for k in range(40):
+        bridge._process_message([bytes([k])])  # one part, as the Event Broadcaster
+    assert len(notices) == 1
+    assert "Open Ephys GUI 0.6 or later" in notices[0]
+    bridge.close()
+    assert notices[1:] == ["40 messages could not be read"]

@@ -1,4 +1,4 @@
-"""What a stimulus program in Python tells, as PsychoPy would, but without a window."""
+"""What a stimulus program in Python sends, as PsychoPy would, but without a window."""
 
 from __future__ import annotations
 

@@ -156,7 +156,9 @@ def test_behavior_that_was_not_measured_is_reported_and_has_no_gain(checkpoint):
     ]
 
 
-def test_the_shortest_allowed_session_is_enough(tmp_path):
+def test_the_shortest_allowed_session_is_enough(tmp_path, monkeypatch):
+    # Making the mouse would otherwise take most of the time.
+    monkeypatch.setattr("rtrecon.simulate.imaged_mouse._CALIBRATION_FRAMES", 300)
     torch.set_num_threads(trained_encoder.THREADS)
     path = tmp_path / "shortest.safetensors"
     mouse = ImagedMouseOptions(SubjectOptions(n_neurons=30), side_px=96)

@@ -22,7 +22,7 @@ from rtrecon.transport.senders import AuxiliarySender
 
 SECONDS = 4.0
 ERRORS_S = {"ahead": 3600.0, "behind": -7.0, "right": 0.0}
-MAX_ERROR_FRAMES = 3  # what arrival tells: the least delays may differ by 0.1 s
+MAX_ERROR_FRAMES = 3  # the least delays of arrivals may differ by 0.1 s
 
 
 @pytest.fixture(scope="module")

@@ -143,6 +143,12 @@ def make_traces(i: int, plane: int = 0) -> tuple[np.ndarray, ...]:
     return values, values / 2, -values
 
 
+def make_spread(i: int) -> np.ndarray:
+    """uint8 (ages + 1, 36, 64): sd of frame i by age, and that of the prior."""
+    ages = np.arange(WINDOW // HOP + 1, dtype=np.uint8)[:, None, None]
+    return np.zeros((1, 36, 64), np.uint8) + 10 * ages + np.uint8(i % 7)
+
+
 def _list_roi_ids(n_planes: int) -> np.ndarray:
     return np.array([i for plane in range(n_planes) for i in ROI_IDS[plane]])
 
@@ -193,6 +199,20 @@ def _add_hop(recorder: Recorder, i: int, movie: np.ndarray, wall_s: float) -> No
     )
     recorder.add_movie(message, movie[window.start : window.stop])
     good = i < N_FRAMES // 2
+    sd = make_spread(i)
+    recorder.add_spread(
+        messages.Spread(
+            session="s",
+            seq=i,
+            t=received_s,
+            encoder_frame=i,
+            hop_frames=HOP,
+            shape=sd.shape,
+            sd=float(sd[-2].mean()),
+            data_share=0.5,
+        ),
+        sd,
+    )
     recorder.add_quality(
         messages.Quality(
             session="s",

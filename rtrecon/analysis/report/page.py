@@ -55,6 +55,7 @@ def _has_encoder(session: Session) -> bool:
 
 
 def _collect_content(session: Session) -> dict[str, Any]:
+    session.check_values()  # the top of the page names all damage
     summary = summarize_session(session)
     name = session.path.resolve().name
     return {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from math import ceil, copysign, sqrt
+from math import ceil, copysign, hypot, inf, sqrt
 
 import numpy as np
 
@@ -34,9 +34,10 @@ _CLIP_PERCENT = (1, 99)
 _INVERTED_RATIO = 1.5
 # A frame is dim where its noise alone leaves less than this confidence.
 BRIGHT_CONFIDENCE = 0.3
-# In fields of up to this many pixels, a dim frame whose confidence at the first peak is
-# lower than this is tried at this many peaks.
-_SMALL_FIELD_PX, _DOUBTFUL_CONFIDENCE, _N_CANDIDATES = 2**14, 0.15, 12
+# In fields of up to this many pixels, further peaks of the coarsest level are tried: at
+# most so many, and those of at least this share of the highest correlation.
+_SMALL_FIELD_PX, _N_CANDIDATES, _MIN_CANDIDATE_SHARE = 2**14, 12, 0.5
+_SAME_PEAK_PX = 2.0  # climbs that end this close have found the same peak
 # Correlation on the coarsest level of a frame that fits; other fields stay far below.
 _MIN_FITTING_CORRELATION = 0.3
 
@@ -48,7 +49,9 @@ class CorrelationPeak:
     score: correlation with the pattern there. is_found: False where the search ended on
     the border of its range, or without reaching a peak. is_out_of_range: the frame fits
     at that border, so it has moved further than the range. is_constant: the image has
-    no contrast. is_inverted: the template's negative fits better.
+    no contrast. is_inverted: the template's negative fits better. lead: by how many
+    standard deviations of noise the score exceeds that of the best other peak, if
+    others were tried.
     """
 
     y: float
@@ -58,6 +61,7 @@ class CorrelationPeak:
     is_out_of_range: bool = False
     is_constant: bool = False
     is_inverted: bool = False
+    lead: float = inf
 
     def count_overlap(self, shape: tuple[int, ...]) -> float:
         """Return how many pixels of (lines, pixels) the frame and the template share.
@@ -65,6 +69,10 @@ class CorrelationPeak:
         The fewer they are, the higher is the correlation that noise reaches by chance.
         """
         return max(1.0, (shape[0] - abs(self.y)) * (shape[1] - abs(self.x)))
+
+    def is_same(self, other: CorrelationPeak) -> bool:
+        """Return whether both lie within two pixels."""
+        return hypot(self.y - other.y, self.x - other.x) <= _SAME_PEAK_PX
 
 
 class RigidSearch:
@@ -101,7 +109,7 @@ class RigidSearch:
             kernels.halve_image(finer, coarser)
         coarse = self._search_coarsest()
         peak = self._follow_peak(coarse)
-        if self._is_doubtful(peak, image) and not coarse.is_constant:
+        if self._is_small and not coarse.is_constant:
             peak = self._follow_best_candidate(peak)
         return replace(
             peak,
@@ -129,29 +137,35 @@ class RigidSearch:
         noise = _estimate_detail_variance(image) - detail_variance
         return 1 / sqrt(1 + max(0.0, noise) / signal_variance)
 
+    def estimate_signal_fraction(self, image: Array) -> float:
+        """Return how strongly the image correlates with itself without its noise.
+
+        In contrast to `expect_confidence`, the signal may be weaker than that of the
+        template, as with less laser power.
+        """
+        variance, detail = self._template_variances
+        total = max(float(image.var()), 1e-9)
+        # Noise is all detail; of the signal, as large a share as of the template.
+        signal = 1 - _estimate_detail_variance(image) / total
+        return sqrt(min(1.0, max(0.0, signal / max(1 - detail / variance, 1e-9))))
+
     @cached_property
     def _template_variances(self) -> tuple[float, float]:
         """Variance of the template, and of its details; seldom needed."""
         template = self.levels[0].template
         return float(template.var()), _estimate_detail_variance(template)
 
-    def _is_doubtful(self, peak: CorrelationPeak, image: Array) -> bool:
-        """Return whether further peaks of the coarsest level should be tried."""
-        min_score = _DOUBTFUL_CONFIDENCE * self.template_score
-        if not self._is_small or (peak.is_found and peak.score >= min_score):
-            return False
-        return self.expect_confidence(image) < BRIGHT_CONFIDENCE
-
-    def _follow_best_candidate(self, peak: CorrelationPeak) -> CorrelationPeak:
+    def _follow_best_candidate(self, first: CorrelationPeak) -> CorrelationPeak:
         """Follow further peaks of the coarsest level; return the best of all.
 
         In a small field the inner part, which is seen at every shift, is a fraction of
-        the frame, and noise may exceed the peak there. The whole frame decides.
+        the frame. Noise may exceed the peak there, and one very active neuron may fit
+        another one of the template. The whole frame decides.
         """
         correlations = self._correlations
         margins = correlations.shape[0] // 2, correlations.shape[1] // 2
-        candidates = [peak]
-        for row, col in _find_highest_peaks(correlations, _N_CANDIDATES):
+        candidates = [first]
+        for row, col in _find_highest_peaks(correlations):
             start = CorrelationPeak(row - margins[0], col - margins[1], 0.0, True)
             candidates.append(self._follow_peak(start))
         found = [candidate for candidate in candidates if candidate.is_found]
@@ -160,7 +174,9 @@ class RigidSearch:
         def significance(candidate: CorrelationPeak) -> float:
             return candidate.score * sqrt(candidate.count_overlap(shape))
 
-        return max(found, key=significance, default=peak)
+        best = max(found, key=significance, default=first)
+        others = [significance(other) for other in found if not best.is_same(other)]
+        return replace(best, lead=significance(best) - max(others, default=-inf))
 
     def _score_template(self) -> float:
         level = self.levels[0]
@@ -216,13 +232,14 @@ def _estimate_detail_variance(image: Array) -> float:
     return float(np.mean(np.diff(image.astype(np.float32), axis=1) ** 2)) / 2
 
 
-def _find_highest_peaks(correlations: Array, count: int) -> list[tuple[int, int]]:
-    """Return (row, col) of the highest local maxima inside, highest first."""
+def _find_highest_peaks(correlations: Array) -> list[tuple[int, int]]:
+    """Return (row, col) of the local maxima inside that are worth a try, best first."""
     inner = correlations[1:-1, 1:-1]
-    is_peak = (inner >= correlations[:-2, 1:-1]) & (inner >= correlations[2:, 1:-1])
+    is_peak = inner >= _MIN_CANDIDATE_SHARE * max(0.0, float(inner.max()))
+    is_peak &= (inner >= correlations[:-2, 1:-1]) & (inner >= correlations[2:, 1:-1])
     is_peak &= (inner >= correlations[1:-1, :-2]) & (inner >= correlations[1:-1, 2:])
     rows, cols = np.nonzero(is_peak)
-    highest = np.argsort(-inner[rows, cols], kind="stable")[:count]
+    highest = np.argsort(-inner[rows, cols], kind="stable")[:_N_CANDIDATES]
     return [(int(rows[k]) + 1, int(cols[k]) + 1) for k in highest]
 
 

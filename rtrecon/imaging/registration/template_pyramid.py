@@ -13,9 +13,10 @@ from rtrecon.imaging.registration import kernels
 # The search needs an image on which single neurons can still be distinguished.
 _MIN_COARSEST_SIDE_PX = 48
 # In pixels of each scale: finer detail is mostly photon noise, broader structure is
-# mostly uneven illumination.
-_FINE_SIGMA_PX, _BROAD_SIGMA_PX = 1.5, 4.0
-_FILTER_REACH_PX = 16  # four times the broader sigma; pixels further away do not count
+# mostly uneven illumination. Whole cell bodies are narrower than that and count: in dim
+# frames their light carries most of what can be known of the shift.
+_FINE_SIGMA_PX, _BROAD_SIGMA_PX = 1.25, 8.0
+_FILTER_REACH_PX = 32  # four times the broader sigma; pixels further away do not count
 _LINES_PER_STEP = 16
 
 

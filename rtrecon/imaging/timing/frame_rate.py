@@ -20,6 +20,8 @@ _MAX_INTERVALS = 1.5
 # A measured rate within this share of the announced one confirms the announced one,
 # which is not affected by jitter. A difference above the other share is reported.
 _CONFIRMING_DIFFERENCE, _NOTABLE_DIFFERENCE = 0.03, 0.1
+# Of any microscope, as on the wire; memory grows with the rate.
+_MIN_RATE_HZ, _MAX_RATE_HZ = 1e-3, 1e5
 
 
 class FrameRateMeter:
@@ -59,6 +61,13 @@ class FrameRateMeter:
 
     def _compare_rates(self, measured_hz: float) -> bool:
         announced_hz = self._announced_hz
+        if not _MIN_RATE_HZ <= measured_hz <= _MAX_RATE_HZ:
+            self._notices.append(
+                f"the times of the frames give {measured_hz:.4g} frames per second, "
+                f"which no microscope has; the announced {announced_hz:g} are used. "
+                "Correct the times in the sender: they are in s"
+            )
+            return False
         difference = abs(measured_hz / announced_hz - 1)
         if difference > _NOTABLE_DIFFERENCE:
             is_in_ms = abs(measured_hz * 1000 / announced_hz - 1) <= _NOTABLE_DIFFERENCE

@@ -1,7 +1,7 @@
 """Activity from dF/F, at any microscope rate: averages fast frames, then deconvolves.
 
 Deconvolution uses `deconvolution_lag_frames` later frames. In the noise of single
-frames of a fast microscope, that is too little time to tell an event from noise.
+frames of a fast microscope, that is too little time to distinguish an event from noise.
 Frames of a microscope faster than the encoder are therefore averaged in blocks of
 about one encoder frame first.
 """

@@ -14,7 +14,7 @@ from rtrecon.core.types import Array
 # How many frames beyond the lag may still be revised, and how often all of them are,
 # per frame. With these values, activity two frames late correlates with the exact
 # solution of all frames so far by 0.97 where noise is a third of a transient, by 0.99
-# where it is a tenth; larger values tell no more about the spikes.
+# where it is a tenth; larger values hold no more information about the spikes.
 _FRAMES_BEYOND_LAG = 4
 _SWEEPS = 2
 

@@ -64,6 +64,7 @@ class OpenEphysBridge:
         self._stream = request.stream
         self._message_number: int | None = None
         self._n_missing = 0  # messages lost since the last one with content
+        self._n_unreadable = 0
         self._sample = self._first_sample = 0
         self._sample_hz: float | None = None
         self._binner: SpikeBinner | None = None
@@ -88,6 +89,8 @@ class OpenEphysBridge:
     def close(self) -> None:
         """End the session and close the sockets."""
         self._end_session("bridge closed")
+        if self._n_unreadable:
+            self._notify(f"{self._n_unreadable} messages could not be read")
         self._data.close(linger=0)
         self._heartbeat.close(linger=0)
         self._context.term()
@@ -109,7 +112,7 @@ class OpenEphysBridge:
         try:
             message = parse_message(parts)
         except OpenEphysFormatError as error:
-            self._notify(f"refused: {error}")
+            self._count_unreadable(error)
             return
         if self._message_number is not None:
             self._n_missing += max(0, message.number - self._message_number - 1)
@@ -117,6 +120,16 @@ class OpenEphysBridge:
         self._stream = self._stream or message.stream or None
         if message.content is not None and message.stream == self._stream:
             self._process_content(message.content)
+
+    def _count_unreadable(self, error: OpenEphysFormatError) -> None:
+        """Report the first message that cannot be read; it may be followed by many."""
+        self._n_unreadable += 1
+        if self._n_unreadable == 1:
+            self._notify(
+                f"a message cannot be read: {error}. Is it the plugin ZMQ Interface of "
+                "Open Ephys GUI 0.6 or later? Version 0.5 and the Event Broadcaster "
+                "send other messages. Further ones are counted"
+            )
 
     def _process_content(self, content: SpikeEvent | TtlEdge | SampleBlock) -> None:
         if self._n_missing and self._binner:

@@ -12,10 +12,14 @@ from rtrecon.config import InversionSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.live.algorithms import create_live_inversion
 from rtrecon.inversion.live.backlog import QueuedActivity
 from rtrecon.inversion.live.behavior_range import OutOfRangeMonitor
 from rtrecon.inversion.live.live_inversion import LiveInversion, LiveInversionInputs
+from rtrecon.inversion.live.map_inversion import MapInversion
+from rtrecon.inversion.live.movie_spread import MovieSpread
+from rtrecon.inversion.live.posterior_sampler import PosteriorSampler
 from rtrecon.inversion.neuron_exchange import exchange_neurons
 
 _MIN_TIME_S = 1e-3  # avoids a division by zero at a deadline that has passed
@@ -26,7 +30,8 @@ class InversionPair:
 
     Both inversions ignore the activity of the held-out neurons. live: inversion of the
     recording. null: inversion of the exchanged activity, None if the settings switch it
-    off. held_out: (n,) bool.
+    off. held_out: (n,) bool. spread: s.d. of the live movie, None if the settings
+    switch it off or the checkpoint has no calibration for it.
     """
 
     def __init__(self, checkpoint: Checkpoint, settings: InversionSettings) -> None:
@@ -44,6 +49,7 @@ class InversionPair:
         )
         self.live = self._create_inversion(settings.seed)
         self.null = self._create_inversion(settings.seed + 1) if settings.null else None
+        self.spread, self._sampler = self._create_spread()
         self._notices: list[tuple[str, str]] = []
         self.begin_session()
 
@@ -56,6 +62,8 @@ class InversionPair:
         activity = torch.from_numpy(np.stack([frame.values for frame in queued]))
         behavior = self._scale_behavior(queued)
         self.live.push_activity(activity, behavior)
+        if self._sampler is not None:
+            self._sampler.push_activity(len(activity))
         if self.null is not None:
             self.null.push_activity(activity[:, self._exchanged], behavior)
 
@@ -78,6 +86,24 @@ class InversionPair:
             taken += 1
         return taken
 
+    def update_spread(self) -> None:
+        """Take the steps of the posterior sample, and add it to `spread`."""
+        if self._sampler is not None and self.spread is not None:
+            self._sampler.step(self.settings.spread_steps)
+            self.spread.add_hop(*self._sampler.describe_spread())
+
+    def compute_sd(self) -> Array | None:
+        """Return the s.d. of pixels, float32 (ages + 1, 36, 64) in gray levels.
+
+        First by age, newest frames first; last without any data, from the prior alone.
+        None if it is not estimated, or too few hops have passed.
+        """
+        if self.spread is None or not isinstance(self.live, MapInversion):
+            return None
+        prior = make_dct_basis().pixel_sd(self.live.prior_variance)
+        by_age = self.spread.compute_sd(prior)
+        return None if by_age is None else np.concatenate([by_age, prior[None]])
+
     def pop_notices(self) -> list[tuple[str, str]]:
         """Return and clear the notices for the user: an event's name and a sentence."""
         found, self._notices = self._notices, []
@@ -97,6 +123,15 @@ class InversionPair:
         return create_live_inversion(
             LiveInversionInputs(self._checkpoint, self.settings, self.held_out, seed)
         )
+
+    def _create_spread(self) -> tuple[MovieSpread | None, PosteriorSampler | None]:
+        ratio, live = self._checkpoint.calibration.error_ratio, self.live
+        if ratio is None or not self.settings.spread_steps:
+            return None, None
+        if not isinstance(live, MapInversion):
+            return None, None  # another algorithm: nothing to sample from
+        spread = MovieSpread(ratio.numpy(), self.settings.hop_frames)
+        return spread, PosteriorSampler(live, self.settings.seed)
 
     def _scale_behavior(self, queued: list[QueuedActivity]) -> Tensor:
         """Return behaviour (h, 4), z-scored; unknown values become the mean, 0."""

@@ -56,7 +56,7 @@ class MapInversion:
         self._past = problem.prior.mean.repeat(past_frames, 1)
         self._neuron_share, self._lag_share = _evidence_shares(problem)
         self._prior_precision = PriorPrecision(problem)
-        self._objective = self._create_objective()
+        self._objective = self.create_objective()
         self._decoded_prior = _create_decoded_prior(problem, window_frames)
         self._set_window(
             torch.full((window_frames, n), torch.nan),
@@ -80,6 +80,18 @@ class MapInversion:
     def prior_mean(self) -> Tensor:
         """The mean of the window's prior (W, n_coef): the decoder's estimate."""
         return self._prior.mean.cpu()
+
+    @property
+    def prior_precision(self) -> Tensor:
+        """Factor on the prior's precision of each coefficient (n_coef,)."""
+        return self._prior_precision.precision
+
+    @property
+    def prior_variance(self) -> Tensor:
+        """Variance of the newest frame's coefficients (n_coef,) before the data."""
+        prior = self._prior
+        innovation = prior.innovation_sd[-1] ** 2 / self.prior_precision
+        return (innovation / (1 - prior.ar_coefficient**2)).cpu()
 
     def push_activity(self, activity: Tensor, behavior: Tensor) -> Tensor:
         """Move the window on by h frames of activity (h, n) and behaviour (h, 4).
@@ -136,7 +148,7 @@ class MapInversion:
 
     def movie_coefficients(self) -> Tensor:
         """Return the window's movie (W, n_coef), newest frame last."""
-        return self._unroll_movie().cpu()
+        return self.generate_frames(self.z)
 
     def predict_activity(self) -> Tensor:
         """Return the activity (W, n) that the window's movie would cause."""
@@ -149,26 +161,50 @@ class MapInversion:
         the encoder's memory reaches. Where the share is 0, the movie is the prior's.
         """
         present = torch.isfinite(self.activity).float() @ self._neuron_share
+        return self._sum_evidence(present)
+
+    def recorded_fraction(self) -> Tensor:
+        """Return (W,) 0..1: `information_fraction` over what it is without any loss.
+
+        1 also for the newest frames, unless activity was lost.
+        """
+        whole = self._sum_evidence(torch.ones(self.window_frames))
+        fraction = (self.information_fraction() / whole.clamp_min(_EPSILON)).clamp(0, 1)
+        return torch.where(whole > _EPSILON, fraction, 1.0)
+
+    def _sum_evidence(self, present: Tensor) -> Tensor:
+        """Return the evidence (W,) on each frame; present (W,): share of neurons."""
         future = torch.zeros(len(self._lag_share) - 1)
         responses = torch.cat([present, future]).unfold(0, len(self._lag_share), 1)
         return (responses @ self._lag_share).clamp(0, 1)
 
-    def _create_objective(self) -> Objective | FusedObjective:
+    def create_objective(self) -> Objective | FusedObjective:
+        """Return an objective of this problem, without data."""
         is_compact = isinstance(self.problem.encoder, CompactEncoder)
         if is_compact and self.problem.device.type == "cpu":
             return FusedObjective(self.problem, self.window_frames)
         return Objective(self.problem, self.notices.append)
+
+    def fill_objective(
+        self, objective: Objective | FusedObjective, activity: Tensor
+    ) -> None:
+        """Give an objective the window as it is now, but with this activity (W, n)."""
+        device = self.problem.device
+        objective.set_window(
+            self._past, activity.to(device), self._behavior.to(device), self._prior
+        )
+
+    def generate_frames(self, z: Tensor) -> Tensor:
+        """Return the window's movie (W, n_coef) of other innovations z (1 + W, C)."""
+        return self._prior.generate_frames(z, self._past[-1]).cpu()
 
     def _unroll_movie(self) -> Tensor:
         return self._prior.generate_frames(self.z, self._past[-1])
 
     def _set_window(self, activity: Tensor, behavior: Tensor) -> None:
         self.activity, self._behavior = activity, behavior
-        device = self.problem.device
-        self._prior = self._compute_prior().to(device)
-        self._objective.set_window(
-            self._past, activity.to(device), behavior.to(device), self._prior
-        )
+        self._prior = self._compute_prior().to(self.problem.device)
+        self.fill_objective(self._objective, activity)
 
     def _compute_prior(self) -> WindowPrior:
         if self._decoded_prior is None:

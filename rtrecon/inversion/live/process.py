@@ -59,10 +59,11 @@ class InverterProcess:
             self._hop_s, self._settings.time_budget_fraction, QUALITY_EVERY_HOPS
         )
         held_out = self._pair.held_out.numpy()
+        visual_field = find_visual_field(checkpoint)
         self._quality = LiveQuality(
             QualitySettings(
                 held_out=held_out,
-                visual_field=find_visual_field(checkpoint),
+                visual_field=visual_field,
                 mean_frame=get_mean_frame(checkpoint),
                 hop_frames=self._settings.hop_frames,
                 window_frames=self._settings.window_frames,
@@ -86,6 +87,7 @@ class InverterProcess:
             settings.timing.encoder_rate_hz,
             checkpoint.calibration.identifiability.numpy(),
             held_out,
+            visual_field,
         )
         self._health_interval_s = network.health_interval_s
         self._health_due_s = 0.0
@@ -188,6 +190,7 @@ class InverterProcess:
         information = self._pair.live.information_fraction()
         self._results.send_movie(newest, movie, information, n_steps)
         self._statistics.count_movie(newest)
+        self._pair.update_spread()
         self._measure_quality(newest.encoder_frame, movie)
         self._results.send_notices(self._pair.pop_notices())
         took_s = time.monotonic() - started
@@ -219,6 +222,7 @@ class InverterProcess:
         n_hops = self._statistics.n_hops
         if n_hops % QUALITY_EVERY_HOPS == 0:
             self._results.send_quality(window, self._quality, n_hops)
+            self._results.send_spread(encoder_frame, self._pair.compute_sd())
 
     def _take_steps(self, inversion: LiveInversion, started: float) -> int:
         """Take steps within the budget since `started`; live and null share the hop."""

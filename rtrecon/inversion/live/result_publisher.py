@@ -17,6 +17,7 @@ from rtrecon.transport.publisher import Publisher
 
 QUALITY_EVERY_HOPS = 3
 _MAP_EVERY_HOPS = 24  # a multiple of the one above
+_MAX_LEVEL = 255
 _MAX_HELD_OUT = 16  # held-out neurons whose predictions are published
 
 
@@ -24,7 +25,7 @@ class ResultPublisher:
     """Publishes what the inverter found.
 
     identifiability: float32 (36, 64), the map that goes with the quality message.
-    held_out: (n,) bool.
+    held_out: (n,) bool. visual_field: bool (36, 64), where the neurons look.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class ResultPublisher:
         encoder_rate_hz: float,
         identifiability: Array,
         held_out: Array,
+        visual_field: Array,
     ) -> None:
         self._publisher = publisher
         self._settings = settings
         self._rate_hz = encoder_rate_hz
         self._identifiability = identifiability
+        self._visual_field = visual_field
         self._neurons = np.flatnonzero(held_out)[:_MAX_HELD_OUT]
         self._memory = MemoryMeter()
 
@@ -79,6 +82,25 @@ class ResultPublisher:
             held_out=self._held_out_prediction(window),
             shape=self._identifiability.shape if has_map else None,
             visual_field=encode_visual_field(quality.visual_field) if has_map else None,
+        )
+
+    def send_spread(self, encoder_frame: int, sd: Array | None) -> None:
+        """Send the s.d. of pixels (ages + 1, 36, 64), see `InversionPair.compute_sd`.
+
+        None is not sent.
+        """
+        if sd is None:
+            return
+        levels = np.rint(np.clip(sd, 0, _MAX_LEVEL)).astype(np.uint8)
+        final, prior = np.square(sd[-2:, self._visual_field])
+        self._publisher.publish(
+            messages.Spread,
+            levels,
+            encoder_frame=encoder_frame,
+            hop_frames=self._settings.hop_frames,
+            shape=levels.shape,
+            sd=float(np.sqrt(final.mean())),
+            data_share=float(np.clip(1 - final / prior, 0, 1).mean()),
         )
 
     def send_health(self, statistics: HopStatistics, backlog: Backlog) -> None:

@@ -12,8 +12,8 @@ class StepBudget:
     """Time for the steps of a hop: a fraction of it, less what the rest needs.
 
     Every `period_hops` hops the rest takes longer, because metrics are published. So
-    the hop that was `period_hops` ago tells what it will take. hop_s: time between two
-    hops. fraction: of it, for steps at most.
+    the hop that was `period_hops` ago predicts what it will take. hop_s: time between
+    two hops. fraction: of it, for steps at most.
     """
 
     def __init__(self, hop_s: float, fraction: float, period_hops: int) -> None:

@@ -29,6 +29,11 @@ def load_label_image(
             f"{path} holds {labels.dtype}; a label image holds whole numbers: 0 for no "
             "neuron, and a different one for each neuron"
         )
+    if labels.ndim != 2:
+        raise UserError(
+            f"label image {path} has {labels.ndim} axes, {list(labels.shape)}; save "
+            "the labels of one plane as (lines, pixels)"
+        )
     if labels.shape != shape:
         raise UserError(
             f"label image {path} is {' x '.join(map(str, labels.shape))}, the field "

@@ -111,7 +111,7 @@ def load_rois(
 ) -> RoiSet:
     """Read the masks in a file or folder, on a field of `shape` (lines, pixels).
 
-    Ids, order and masks are those of the file; `MaskFormat.ids` tells what the ids are.
+    Ids, order and masks are those of the file; `MaskFormat.ids` describes the ids.
     settings: which ROIs to take, and whether to exchange rows and columns; their path
     is ignored. Raises UserError: no such file, an unknown format, a damaged file, no
     ROI in it, a mask outside the field.

@@ -49,3 +49,25 @@ def test_a_whole_number_must_fit_into_an_array(tmp_path, section, key):
     path.write_text(f"[{section}]\n{key} = {10**23}\n")
     with pytest.raises(SettingsError, match=rf"{section}\.{key}"):
         config.load(path)
+
+
+def test_a_path_with_a_letter_that_no_path_has_is_refused(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text('[recording]\nfolder = "a\\u0000b"\n')
+    with pytest.raises(SettingsError, match=r"recording\.folder.*single quotes"):
+        config.load(path)
+
+
+def test_one_address_for_two_purposes_is_refused(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text('[network]\nresults = "tcp://127.0.0.1:5560"\n')
+    with pytest.raises(SettingsError, match="frames and results are both"):
+        config.load(path)
+
+
+def test_the_system_may_choose_several_ports(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[network]\nframes = "tcp://127.0.0.1:*"\ntcp = "tcp://127.0.0.1:*"'
+    )
+    assert config.load(path).network.frames == "tcp://127.0.0.1:*"

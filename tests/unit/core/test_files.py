@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from rtrecon.core.files import open_atomically, write_atomically
+from rtrecon.core.files import open_atomically, read_text, write_atomically
 
 
 @pytest.mark.parametrize("data", [b"new\n\x00", "new, é"])
@@ -55,3 +56,22 @@ def test_files_get_the_permissions_of_the_users_umask(tmp_path, umask, mode):
     for file in (path, tmp_path / "text"):
         assert stat.S_IMODE(file.stat().st_mode) == mode
     assert sorted(tmp_path.iterdir()) == [path, tmp_path / "text"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    pipe = tmp_path / "settings.toml"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(OSError, match="is a pipe or a device"):
+            read_text(path)
+
+
+def test_a_file_too_large_for_text_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("rtrecon.core.files._MAX_TEXT_BYTES", 10)
+    path = tmp_path / "movie.toml"
+    path.write_bytes(b"12345678901")
+    with pytest.raises(OSError, match="is it another file"):
+        read_text(path)
+    path.write_bytes(b"1234567890")
+    assert read_text(path) == "1234567890"

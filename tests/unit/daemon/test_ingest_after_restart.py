@@ -54,6 +54,15 @@ def test_frames_of_another_unstarted_session_do_not_count():
     assert (counts.frames_received, counts.frames_refused) == (1, 0)
 
 
+def test_messages_lost_before_a_repeated_start_count_in_that_session_only():
+    ingest = feed(start("old"), frame(1, session="old"))
+    for seq in (500, 503):
+        ingest.accept_message(frame(seq, seq=seq))
+    assert ingest.counts.lost_in_network == 0
+    ingest.accept_message(start(seq=504))
+    assert ingest.counts.lost_in_network == 2
+
+
 def test_an_end_without_frames_counts_all_drops_of_a_session_seen_from_its_start():
     counts = feed(start(seq=0), end(1, 0, 7)).counts
     assert (counts.dropped_earlier, counts.dropped_now) == (0, 7)

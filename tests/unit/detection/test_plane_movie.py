@@ -31,7 +31,7 @@ LAYOUTS = {
 # pixels that are not a movie, words of the error
 REFUSED = {
     "fractions": (np.full((5, 20, 30), 0.5, np.float32), "float32 value 0.5"),
-    "colours": (np.zeros((5, 20, 30, 3), np.uint8), r"\[20, 30, 3\]"),
+    "five colours": (np.zeros((5, 20, 30, 5), np.uint8), r"\[5, 20, 30, 5\]"),
 }
 VOLUMES = {
     "SI.hFastZ.enable": "true",

@@ -1,4 +1,4 @@
-"""Suite2p's detector finds active neurons, and an error tells what it lacks."""
+"""Suite2p's detector finds active neurons, and an error names what it lacks."""
 
 from __future__ import annotations
 

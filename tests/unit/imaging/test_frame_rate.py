@@ -24,6 +24,16 @@ def test_the_measured_rate_replaces_a_wrong_one_and_one_sentence_says_so(
     assert meter.take_notices() == []
 
 
+@pytest.mark.parametrize("true_hz", [1e9, 1e-7])
+def test_times_that_no_microscope_has_change_no_rate(true_hz):
+    meter = FrameRateMeter(30.0)
+    for number in range(40):
+        meter.add_frame(number, number / true_hz)
+    assert meter.rate_hz == 30.0
+    [notice] = meter.take_notices()
+    assert "which no microscope has; the announced 30 are used" in notice
+
+
 @pytest.mark.parametrize("true_hz", [30.0, 30.02, 29.5])
 def test_a_confirmed_rate_stays_exactly_as_announced(true_hz):
     meter = FrameRateMeter(30.0)

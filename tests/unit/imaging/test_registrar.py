@@ -61,6 +61,20 @@ def test_in_dim_frames_a_shift_is_right_or_rejected(shape, photons):
         assert error_px(shift, truth) < 3 or not shift.is_accepted
 
 
+@pytest.mark.parametrize("shape", [(60, 80), (100, 100), (128, 128)])
+def test_small_frames_of_other_fields_are_rejected(shape):
+    rng, n_accepted = np.random.default_rng(0), 0
+    for seed in range(8):
+        world, other = make_field(shape, seed), make_field(shape, seed + 1000)
+        registrar = Registrar(world.render_template(2.0, rng), SETTINGS)
+        assert registrar.estimate_shift(world.render_frame(2.0, rng)).is_accepted
+        far = -20 - shape[0] / 4, 5.0
+        unrelated = other.render_frame(2.0, rng), world.render_frame(2.0, rng, far)
+        found = [registrar.estimate_shift(frame) for frame in unrelated]
+        n_accepted += sum(shift.is_accepted for shift in found)
+    assert n_accepted <= 1  # 3 to 5 of these 16 without a limit for small fields
+
+
 def test_a_template_is_made_from_moving_frames(small_world):
     rng = np.random.default_rng(3)
     truths = rng.normal(0, 3, (60, 2))

@@ -139,6 +139,17 @@ PUBLISHED = {
         ),
         MAP,
     ),
+    "spread": (
+        messages.Spread(
+            **OUT,
+            encoder_frame=9,
+            hop_frames=5,
+            shape=(1, 2, 3),
+            sd=20.5,
+            data_share=0.4,
+        ),
+        IMAGE[None],
+    ),
     "health": (
         messages.Health(
             **OUT,

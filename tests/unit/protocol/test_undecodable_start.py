@@ -20,10 +20,21 @@ def test_an_undecodable_start_names_its_session():
     assert messages.read_start_session(parts) == "a"
 
 
-def test_a_malformed_message_may_still_be_called_a_frame():
-    assert messages.is_called_frame([b'{"type": "frame", "t": NaN}', b"xy"])
-    assert not messages.is_called_frame([b'{"type": "behavior", "t": NaN}'])
-    assert not messages.is_called_frame([])
+@pytest.mark.parametrize(
+    ("header", "session"),
+    [
+        (b'{"type": "frame", "session": "a", "t": NaN}', "a"),
+        (b'{"session" : "b", "type":"frame", "t": NaN', "b"),
+        (b'{"type": "frame", "t": NaN}', ""),
+        (b'{"type": "behavior", "session": "a", "t": NaN}', None),
+    ],
+)
+def test_a_malformed_frame_may_still_name_its_session(header, session):
+    assert messages.find_frame_session([header, b"xy"]) == session
+
+
+def test_a_message_without_parts_is_no_frame():
+    assert messages.find_frame_session([]) is None
 
 
 @pytest.mark.parametrize(

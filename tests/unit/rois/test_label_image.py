@@ -78,7 +78,10 @@ def test_labels_that_are_stored_as_whole_floats_are_read(tmp_path, kind, dtype):
 # what is wrong -> image, words of the error
 BAD = {
     "another field": (np.zeros((30, 20), np.uint8), "is 30 x 20, the field has 20"),
-    "a stack": (np.zeros((2, 20, 30), np.uint8), "is 2 x 20 x 30, the field"),
+    "a stack": (
+        np.zeros((2, 20, 30), np.uint8),
+        r"has 3 axes, \[2, 20, 30\]; save the labels",
+    ),
     "brightness": (np.full(SHAPE, 0.5, np.float32), "holds float32; .* whole numbers"),
     "no number": (np.full(SHAPE, np.nan), "holds float64; .* whole numbers"),
     "one mask for all": (np.ones(SHAPE, bool), "holds bool; .* whole numbers"),

@@ -1,4 +1,4 @@
-"""Channels, planes and times of TIFF files, as the program that wrote them tells."""
+"""Channels, planes and times of TIFF files, from what the writing program stored."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_file_that_tells_nothing_is_one_channel_and_the_notice_says_so(tmp_pat
     tifffile.imwrite(path, make_images(N_TIMES), metadata=None)
     frames, recording = read(path)
     assert frames == expect("T")
-    assert "does not tell what its images show; they are read as" in recording.notice
+    assert "does not describe its images; they are read as" in recording.notice
     assert "--n-channels" in recording.notice
 
 

@@ -103,7 +103,7 @@ REFUSED = {
     "a Femtonics file": (
         write_bytes_to("a.MESC", b"HDF"),
         None,
-        r"MESc of Femtonics wrote it; export the measurement .* as a TIFF",
+        "a.MESC cannot be read",
     ),
     "no such dataset": (
         name_missing_dataset,
