@@ -31,7 +31,7 @@ class DishRow(DishKey, frozen=True):
     branch_points: Annotated[int, describe("Branching points of neurites.")]
     length_um: Annotated[float, describe("Length of all neurites.", "um")]
     area_mm2: Annotated[
-        float, describe("Area that all pictures so far have in common.", "mm2")
+        float, describe("Area of the field that the picture shows.", "mm2")
     ]
     is_traced: Annotated[
         bool, describe("1 if the picture was traced; 0 repeats the picture before.")

@@ -13,6 +13,7 @@ from rtrecon.dish.tracker import DishTracker
 from rtrecon.imaging.registration.film_registrar import FilmRegistrar
 from rtrecon.protocol import messages
 from rtrecon.protocol.dish_messages import BODY_COLUMNS, CONTACT_COLUMNS, NOT_CLAIMED
+from rtrecon.session.api import open_session
 from rtrecon.session.resume_state import get_state_path
 from rtrecon.simulate.dish.film import film_dish
 from rtrecon.simulate.dish.scene import DishScene
@@ -115,15 +116,10 @@ def expected(film):
     """What one tracker finds in the whole film, without a daemon."""
     settings = LiveDishSettings().describe_film(SCENE.um_per_px, SCENE.interval_s)
     registrar, tracker = FilmRegistrar(), DishTracker(settings)
-    is_shared = np.ones(film[0].image.shape, bool)
     found = []
     for frame in film:
         picture = registrar.register(frame.image)
-        if picture.has_new_reference:
-            is_shared = np.ones_like(is_shared)
-        elif picture.shift.is_accepted:
-            is_shared &= picture.is_valid
-        found.append(tracker.process_frame(picture.image, is_shared, frame.t_s))
+        found.append(tracker.process_frame(picture.image, picture.is_valid, frame.t_s))
     return found
 
 
@@ -183,6 +179,20 @@ def test_tables_and_owners_are_those_of_the_tracing(parts, expected):
     assert len(recordings[0].dish_bodies) == n_bodies
 
 
+def test_the_tables_are_data_frames(parts, expected):
+    pytest.importorskip("pandas")
+    _, _, (before, _) = parts
+    session = open_session(before.path)
+    bodies = session.dish_bodies.to_pandas()
+    newest = bodies[bodies.picture == N_BEFORE - 1].set_index("number")
+    for body in expected[N_BEFORE - 1].bodies:
+        row = newest.loc[body["number"]]
+        assert row.length_um == pytest.approx(body["length_um"])
+    assert session.dish["contacts"][-1] == expected[N_BEFORE - 1].figures.n_contacts
+    assert len(session.dish_contacts) == len(before.dish_contacts)
+    assert session.dish_events.columns[-2:] == ["first", "second"]
+
+
 def test_events_are_published_recorded_and_logged(parts, expected):
     first, _, recordings = parts
     kinds = recordings[0].about.dish.event_kinds
@@ -233,4 +243,4 @@ def test_a_session_without_a_scale_is_refused_with_what_to_do(tmp_path, film):
     with DaemonProcess(tmp_path, settings) as daemon, Scope(daemon, film, meta={}):
         daemon.wait_until(lambda: daemon.events_named("refused"))
         [event] = daemon.events_named("refused")
-        assert "set dish.um_per_px, or give --um-per-px" in event.message
+        assert "set dish.um_per_px, or give --scale-um" in event.message
