@@ -36,6 +36,7 @@ class DishRow(DishKey, frozen=True):
     is_traced: Annotated[
         bool, describe("1 if the picture was traced; 0 repeats the picture before.")
     ]
+    is_out_of_focus: Annotated[bool, describe("1 if the picture is out of focus.")]
     is_dense: Annotated[
         bool, describe("1 if it is too dense to tell whose a neurite is.")
     ]

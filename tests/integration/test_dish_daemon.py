@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from rtrecon.config import ClosedLoopSettings, LiveDishSettings, RuleSettings
+from rtrecon.core.errors import UserError
+from rtrecon.diagnostics.preflight import run_preflight
 from rtrecon.dish.tracker import DishTracker
 from rtrecon.imaging.registration.film_registrar import FilmRegistrar
 from rtrecon.protocol import messages
 from rtrecon.protocol.dish_messages import BODY_COLUMNS, CONTACT_COLUMNS, NOT_CLAIMED
+from rtrecon.replay.published_messages import iterate_messages
+from rtrecon.replay.rule_trial import try_rules
 from rtrecon.session.api import open_session
 from rtrecon.session.resume_state import get_state_path
 from rtrecon.simulate.dish.film import film_dish
@@ -244,3 +248,32 @@ def test_a_session_without_a_scale_is_refused_with_what_to_do(tmp_path, film):
         daemon.wait_until(lambda: daemon.events_named("refused"))
         [event] = daemon.events_named("refused")
         assert "set dish.um_per_px, or give --scale-um" in event.message
+
+
+def test_rules_can_be_tried_on_the_recording(parts):
+    first, second, recordings = parts
+    for recording in recordings:
+        published = [
+            message
+            for daemon in (first, second)
+            for message in daemon.messages_of(messages.DishCounts)
+        ]
+        for message, _ in iterate_messages(recording, "dish"):
+            same = published[message.picture]
+            assert message.neuron.keys() == same.neuron.keys()
+            for name in ("contacts", "new_contacts", "is_out_of_focus", "frame"):
+                assert getattr(message, name) == getattr(same, name)
+            assert message.length_mm_per_mm2 == pytest.approx(same.length_mm_per_mm2)
+    tried = [trial for r in recordings for trial in try_rules(r.path)]
+    assert {trial.rule.name for trial in tried} == {"touch", "long"}
+    with pytest.raises(UserError, match="rules on activity"):
+        list(iterate_messages(recordings[0], "bodies"))
+
+
+def test_check_describes_a_dish_and_times_its_tracing(tmp_path):
+    settings = make_settings(tmp_path, dish=LiveDishSettings(enabled=True))
+    sentences = list(run_preflight(settings))
+    assert sentences[0].startswith("neurons in a dish: traced in each picture")
+    assert any("ms per picture of 512 x 512" in sentence for sentence in sentences)
+    [space] = [s for s in sentences if s.startswith("recording: ")]
+    assert "kB per second" in space
