@@ -17,7 +17,7 @@ QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dej
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-unit test-long lint docs \
-	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-gpu \
+	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-gpu bench-dish \
 	benchmarks-page gallery clean
 
 demo: $(READY)
@@ -63,6 +63,10 @@ bench-screen: $(READY)
 
 bench-gpu: $(READY)
 	$(BIN)/python benchmarks/gpu.py $(if $(QUICK),--quick) $(ARGS)
+
+# Neurons in a dish: simulated films, a real one, Frangi's filter and a tracking score.
+bench-dish: $(PEERS)
+	.venv-bench/bin/python benchmarks/dish.py $(if $(QUICK),--quick) $(ARGS)
 
 # The pictures of the documentation: a real daemon, a simulated mouse.
 gallery: $(READY)

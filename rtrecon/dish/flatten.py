@@ -10,6 +10,9 @@ from rtrecon.dish.image_filters import average_blocks, smooth
 
 _BLOCK_PX = 8
 _BACKGROUND_PERCENTILE, _BACKGROUND_BLOCKS, _BACKGROUND_SIGMA = 30, 9, 3.0
+_NOISE_BLOCK_PX = 4
+# Share of the noise of pixels that bilinear interpolation leaves, over all shifts.
+_INTERPOLATED_NOISE = 0.667
 _MAD_TO_SD = 1.4826  # median absolute deviation to standard deviation
 
 
@@ -17,7 +20,7 @@ def flatten_image(image: Array) -> Array:
     """Return float32 (lines, pixels): brightness above background, in sigmas of noise.
 
     image: in counts of a camera, with any offset. The square root makes the noise of
-    photons the same in bright and dark parts. The noise is that between neighbours.
+    photons the same in bright and dark parts.
     """
     root = _stabilize_noise(image)
     root -= _estimate_background(root)
@@ -58,8 +61,13 @@ def _locate_blocks(n_pixels: int, n_blocks: int) -> tuple[Array, Array, Array]:
 
 
 def _measure_noise(flat: Array) -> float:
-    """Return the standard deviation of the noise, from second differences."""
-    rows = flat[::2]
-    middle = rows[:, 1:-1] - (rows[:, :-2] + rows[:, 2:]) / 2
-    spread = np.median(np.abs(middle[:, ::2]))
-    return float(_MAD_TO_SD * spread / np.sqrt(1.5))
+    """Return the standard deviation of the noise, from second differences of blocks.
+
+    Between pixels it would depend on the shift of the picture: interpolation half way
+    between pixels takes much of the noise of pixels, and little of that of blocks.
+    """
+    blocks = average_blocks(flat, _NOISE_BLOCK_PX)
+    middle = blocks[:, 1:-1] - (blocks[:, :-2] + blocks[:, 2:]) / 2
+    spread = np.median(np.abs(middle))
+    noise = _NOISE_BLOCK_PX * _MAD_TO_SD * spread / np.sqrt(1.5)
+    return float(_INTERPOLATED_NOISE * noise)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 
 from rtrecon.config.dish import DishSettings
 from rtrecon.dish.dish_frame import LOOSE
@@ -11,7 +12,9 @@ from rtrecon.dish.tracker import DishTracker
 from rtrecon.imaging.registration.film_registrar import FilmRegistrar
 from rtrecon.simulate.dish.film import film_dish
 from rtrecon.simulate.dish.scene import DishScene
+from tests.support.paths import TEST_DATA
 
+REAL_FILM = TEST_DATA / "dish" / "neuritetracker" / "cellbody_t01-30.tif"
 SCENE = DishScene(seed=77, side_px=256, n_neurons=5, n_frames=24, n_deaths=0)
 
 
@@ -56,3 +59,17 @@ def test_pictures_out_of_focus_are_found_and_no_others(traced):
     assert [bool(frame.defect) for frame, _ in traced] == [
         not found.is_traced for _, found in traced
     ]
+
+
+@pytest.mark.skipif(not REAL_FILM.exists(), reason="the real film is missing")
+def test_bodies_of_a_real_film_keep_their_numbers():
+    registrar, numbers = FilmRegistrar(), []
+    settings = DishSettings(body_um=20.0, um_per_px=1.28, interval_s=720.0)
+    tracker = DishTracker(settings)
+    for image in tifffile.imread(REAL_FILM, key=range(5)):
+        picture = registrar.register(image)
+        frame = tracker.process_frame(picture.image, picture.is_valid)
+        assert frame.is_traced
+        numbers.append(set(frame.bodies["number"].tolist()))
+    stay = numbers[1] & numbers[4]
+    assert len(stay) >= 0.8 * len(numbers[1])
