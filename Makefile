@@ -6,8 +6,8 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/ready
 # Many tests wait for processes of their own, and while they do, two other files are
-# tested: three at once keep two cores busy.
-# In the order of the folders, so that no long file is left for the end.
+# tested: three at once keep two cores busy. In the order of the folders, so that no long
+# file is left for the end.
 THREE_AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.

@@ -77,10 +77,17 @@ def demo(
         Path, typer.Option(help="Encoder of simulated neurons; demo: the shipped one.")
     ] = Path("demo"),
     subject: Subject = None,
+    dish: Annotated[
+        bool,
+        typer.Option("--dish", help="Neurons in a dish in place of a mouse's cortex."),
+    ] = False,
 ) -> None:
     """Simulate a session and reconstruct its movie live, in a window."""
     from rtrecon.demo.run import DemoRequest, run_demo
     from rtrecon.session.summary import make_summary_table
+
+    if dish:
+        return _show_dish(seconds, headless, out, seed)
 
     request = DemoRequest(
         seconds=seconds,
@@ -98,5 +105,21 @@ def demo(
             progress.update(task, completed=done, total=total)
 
         summary = run_demo(request, notify, show_frames)
+    terminal.stdout.print(make_summary_table(summary))
+    notify(f"The results are in {out}")
+
+
+def _show_dish(seconds: float, headless: bool, out: Path, seed: int) -> None:
+    from rtrecon.demo.dish import DishDemoRequest, run_dish_demo
+    from rtrecon.session.summary import make_summary_table
+
+    request = DishDemoRequest(seconds, headless, out, seed)
+    with progress_bars("pictures") as progress:
+        task = progress.add_task("time-lapse", total=None)
+
+        def show_frames(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        summary = run_dish_demo(request, notify, show_frames)
     terminal.stdout.print(make_summary_table(summary))
     notify(f"The results are in {out}")

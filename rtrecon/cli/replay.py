@@ -40,7 +40,7 @@ def replay(
     ] = None,
     rate_hz: sources.RateHz = None,
     interval_s: sources.IntervalS = None,
-    um_per_px: sources.UmPerPx = None,
+    scale_um: sources.ScaleUm = None,
     position: Annotated[
         int | None,
         typer.Option(help="Stage position to read, as the names of the files count."),
@@ -102,7 +102,7 @@ def replay(
         axes=axes,
         n_channels=n_channels,
         n_planes=n_planes,
-        um_per_px=um_per_px,
+        um_per_px=scale_um,
         position=position,
     )
     if follow:

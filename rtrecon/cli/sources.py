@@ -26,8 +26,8 @@ IntervalS = Annotated[
     float | None,
     typer.Option(help="Time between two frames of a time-lapse, in s."),
 ]
-UmPerPx = Annotated[
-    float | None, typer.Option(help="Size of a pixel in um, if the source has none.")
+ScaleUm = Annotated[
+    float | None, typer.Option(help="um per pixel, if the source does not tell it.")
 ]
 ImageSize = Annotated[
     str | None,
@@ -126,7 +126,7 @@ def micromanager(
     channel_group: Annotated[
         str, typer.Option(help="Group of these presets; default: the channel group.")
     ] = "",
-    um_per_px: UmPerPx = None,
+    scale_um: ScaleUm = None,
     keys: KeyFolder = None,
 ) -> None:
     """Stream a Micro-Manager camera to the daemon, or snap a time-lapse."""
@@ -143,7 +143,7 @@ def micromanager(
         camera = MicroManagerCamera(core, RecordingHints(rate_hz=rate_hz))
     else:
         camera = _plan_time_lapse(core, every, positions, (channels, channel_group))
-    camera.um_per_px = um_per_px or camera.um_per_px
+    camera.um_per_px = scale_um or camera.um_per_px
     print_report(forward_frames(camera, DaemonAddress(to, None, keys)))
 
 

@@ -77,6 +77,14 @@ def train(
     session: Annotated[
         Path | None, typer.Option(help="Train on this recorded session.")
     ] = None,
+    encoder_form: Annotated[
+        Literal["auto", "convolutional", "compact"],
+        typer.Option(
+            help="compact: filters of the neurons' own, fast live; convolutional: "
+            "readouts of features that ship with rtrecon, predicts better and is "
+            "slower live; auto: the one that predicts better."
+        ),
+    ] = "compact",
     freeze_core: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +121,7 @@ def train(
         typer.Option(help="Arithmetic; auto: bfloat16 on a GPU that supports it."),
     ] = "auto",
 ) -> None:
-    """Train a compact encoder: simulated mouse, recorded session, or Sensorium."""
+    """Train an encoder: simulated mouse, recorded session, or Sensorium."""
     # Before the imports, which take seconds.
     with _report_in_main_process():
         if sensorium and session:
@@ -146,7 +154,9 @@ def train(
     ):
         # In here, only one of the processes of `torchrun` reports an error.
         core = find_checkpoint(freeze_core) if freeze_core else None
-        options = training.TrainingOptions(resume, core, context, ignore_lag)
+        options = training.TrainingOptions(
+            resume, core, context, ignore_lag, encoder_form
+        )
         if sensorium:
             made = training.train_on_sensorium(
                 sensorium, recipe, out, on_progress, options

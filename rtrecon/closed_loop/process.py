@@ -211,7 +211,11 @@ def _comes_from_daemon(message: messages.PublishedMessage) -> bool:
     if isinstance(message, messages.Event):
         return message.name == "session"
     return isinstance(
-        message, messages.Activity | messages.FieldImage | messages.AlignedStimulus
+        message,
+        messages.Activity
+        | messages.FieldImage
+        | messages.AlignedStimulus
+        | messages.DishCounts,
     )
 
 

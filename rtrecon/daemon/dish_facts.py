@@ -46,7 +46,7 @@ def find_um_per_px(start: messages.SessionStart, settings: Settings) -> float:
         return float(sent)
     raise UserError(
         "neurons in a dish can be traced only if the size of a pixel is known, and the "
-        "sender does not say it; set dish.um_per_px, or give --um-per-px to the "
+        "sender does not say it; set dish.um_per_px, or give --scale-um to the "
         "program that sends"
     )
 

@@ -130,6 +130,7 @@ class DishOutput:
             length_um=figures.length_um,
             area_mm2=figures.area_mm2,
             is_traced=traced.is_traced,
+            is_out_of_focus=_is_out_of_focus(traced),
             is_dense=traced.is_dense,
         )
         recorder.add_dish_picture(row, make_view(picture.image, dish.view_step_px))
@@ -169,7 +170,7 @@ def describe_counts(traced: DishFrame) -> dict[str, Any]:
         "deaths": counts[DishEventKind.DEATH],
         "is_traced": bool(traced.is_traced),
         "is_dense": bool(traced.is_dense),
-        "is_out_of_focus": PictureDefect.OUT_OF_FOCUS.value in traced.notices,
+        "is_out_of_focus": _is_out_of_focus(traced),
         "notices": list(traced.notices),
         "neuron": {
             str(int(row["number"])): messages.NeuronFigures(
@@ -209,6 +210,10 @@ def make_table(rows: Array, fields: tuple[str, ...]) -> Array:
     for column, name in enumerate(fields):
         table[:, column] = rows[name]
     return table
+
+
+def _is_out_of_focus(traced: DishFrame) -> bool:
+    return PictureDefect.OUT_OF_FOCUS.value in traced.notices
 
 
 def _list_rows(rows: Array, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:

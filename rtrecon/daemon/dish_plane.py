@@ -31,7 +31,7 @@ from rtrecon.session.resume_state import PlaneState, get_state_path, load_state
 
 _WAIT_S = 0.005  # of one pass of the daemon's loop, for the picture that is traced
 _NO_VALUES = np.empty(0, np.float32)
-_REGISTRAR, _TRACKER, _FIELD = "registrar/", "tracker/", "field/"
+_REGISTRAR, _TRACKER = "registrar/", "tracker/"
 
 
 class DishPlane:
@@ -62,7 +62,6 @@ class DishPlane:
         registration = settings.registration.model_copy(update={"scan_phase": "off"})
         self._registrar = FilmRegistrar(registration)
         self._tracker = DishTracker(film)
-        self._is_shared = np.ones(shape, bool)  # the field that all pictures share
         self._queue: deque[PlaneFrame] = deque()
         self._running: Future[ProcessedFrame] | None = None
         self._notices: list[str] = []
@@ -112,7 +111,6 @@ class DishPlane:
         arrays = state.processor_state
         self._registrar.restore_state(_select(arrays, _REGISTRAR))
         self._tracker.restore_state(_select(arrays, _TRACKER))
-        self._is_shared = arrays[f"{_FIELD}is_shared"]
         return state.t_first_frame_s
 
     def get_state(self) -> PlaneState | None:
@@ -195,12 +193,10 @@ class DishPlane:
 
     def _process(self, frame: PlaneFrame) -> ProcessedFrame:
         registered = self._registrar.register(frame.signal_image)
-        if registered.has_new_reference:
-            self._is_shared = np.ones_like(self._is_shared)
-        elif registered.shift.is_accepted:
-            self._is_shared = self._is_shared & registered.is_valid
-        t_s = frame.message.t - self._t0_s
-        traced = self._tracker.process_frame(registered.image, self._is_shared, t_s)
+        image, t_s = frame.signal_image, frame.message.t - self._t0_s
+        # Of a constant picture, the tracing tells a closed shutter from saturation.
+        checked = image if image.min() == image.max() else registered.image
+        traced = self._tracker.process_frame(checked, registered.is_valid, t_s)
         self._state = PlaneState(self._copy_state(), self._t0_s, frame.message.t)
         return _make_result(
             frame, registered.shift, DishPicture(traced, registered.image)
@@ -210,7 +206,6 @@ class DishPlane:
         parts = {
             _REGISTRAR: self._registrar.get_state(),
             _TRACKER: self._tracker.get_state(),
-            _FIELD: {"is_shared": self._is_shared},
         }
         return {
             f"{prefix}{key}": np.array(values)

@@ -107,7 +107,7 @@ class Pipeline:
         processed = self.planes.add_frame(plane, frame)
         self._volume.max_wait_frames = self._max_wait_frames()
         self._send_results(plane, processed)
-        if processed and not processed[-1].is_late:
+        if processed and not processed[-1].is_late and self.dish is None:
             self._measure_latency(received)
 
     def process_pending(self, now_s: float, *, is_ending: bool = False) -> None:
@@ -168,6 +168,8 @@ class Pipeline:
             if self._dish_output and processed.dish:
                 with self._errors.catch("publishing a traced picture"):
                     self._dish_output.send_picture(plane, processed, processed.dish)
+                taken_s = time.time() - processed.frame.t_received_s
+                self.output.latency["frame_to_traces"].add_latency(taken_s * 1e3)
             reason = processed.traces.shift.rejection_reason
             self.rejections.add_frame(reason, time.monotonic())
             with self._errors.catch("recording a frame"):

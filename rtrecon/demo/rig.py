@@ -34,23 +34,24 @@ def make_settings(output_folder: Path, encoder: str) -> Settings:
 
     encoder: path of a checkpoint, or 'demo'.
     """
-    frames, publish, control, results = (
-        f"tcp://127.0.0.1:{port}" for port in _find_free_ports(4)
-    )
     return Settings(
-        network=NetworkSettings(
-            frames=frames,
-            tcp="off",
-            publish=publish,
-            control=control,
-            results=results,
-        ),
+        network=make_network(),
         registration=RegistrationSettings(template_frames=_TEMPLATE_FRAMES),
         encoder=EncoderSettings(checkpoint=encoder),
         subject=SubjectSettings(subject_id="simulated", species="Mus musculus"),
         recording=RecordingSettings(
             folder=str(output_folder.resolve() / "session"), report=False
         ),
+    )
+
+
+def make_network() -> NetworkSettings:
+    """Return addresses of this computer that are free."""
+    frames, publish, control, results = (
+        f"tcp://127.0.0.1:{port}" for port in _find_free_ports(4)
+    )
+    return NetworkSettings(
+        frames=frames, tcp="off", publish=publish, control=control, results=results
     )
 
 

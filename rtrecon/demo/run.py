@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,11 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtrecon import config
 from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
 from rtrecon.core.process import lower_priority
 from rtrecon.demo.child_processes import ChildProcesses, child_processes
+from rtrecon.demo.processes import (
+    START_TIMEOUT_S,
+    start_processes,
+    stop_daemon,
+    wait_for_daemon,
+)
 from rtrecon.demo.results import (
     SEEN_FIELD_FILE,
     summarize_demo,
@@ -35,11 +38,9 @@ from rtrecon.sources.video import read_clip
 from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
 
-_START_TIMEOUT_S = 60.0
 _LINGER_S = 1.5  # after the last frame, so that the inverter finishes its last hops
 _MEASURE_EVERY_FRAMES = 30
 _ASK_EVERY_S = 0.1
-_CHECK_EVERY_S = 1.0
 _MIN_SECONDS = 3.0
 
 Notify = Callable[[str], None]
@@ -79,7 +80,7 @@ def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[st
     mouse = read_encoder_mouse(request.encoder, request.subject)
     settings = make_settings(request.output_folder, request.encoder)
     with child_processes() as children:
-        _start_processes(request, settings, children)
+        start_processes(children, settings, request.output_folder, request.headless)
         notify("Simulating the mouse and its session")
         imaged = make_imaged_mouse(mouse)
         seen = imaged.mouse.map_seen_field()
@@ -106,24 +107,6 @@ def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[st
     return summary
 
 
-def _start_processes(
-    request: DemoRequest, settings: Settings, children: ChildProcesses
-) -> None:
-    folder = request.output_folder
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "settings.json"
-    file.write_text(config.dump(settings), encoding="utf-8")
-    children.start("daemon", "run", str(file))
-    snapshot = folder / "live.png"
-    snapshot.unlink(missing_ok=True)  # an old one would look like this session's
-    network = settings.network
-    arguments = ["display", "--publish", network.publish, "--control", network.control]
-    arguments += ["--close-with-daemon", "--snapshot", str(snapshot)]
-    if request.headless or not _has_screen():
-        arguments.append("--headless")
-    children.start("display", *arguments)
-
-
 def _stream(
     session: SimulatedSession,
     sender: SessionSender,
@@ -132,7 +115,7 @@ def _stream(
     on_frame: OnFrame,
 ) -> Path:
     """Stream the session and stop the daemon; return the folder of the recording."""
-    _wait_for_daemon(children, sender)
+    wait_for_daemon(children, sender)
     _wait_for_inverter(children, settings)
 
     def report_frame(index: int) -> None:
@@ -144,35 +127,15 @@ def _stream(
 
     stream_session(session, sender, report_frame)
     time.sleep(_LINGER_S)
-    try:
-        status = call_daemon(settings.network.control, "status")
-        call_daemon(settings.network.control, "stop")
-    except RpcError as error:
-        raise UserError(f"the daemon was lost before the end: {error}") from None
-    children.wait_for_exit()
-    return Path(status["recording"])
-
-
-def _wait_for_daemon(children: ChildProcesses, sender: SessionSender) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline and children.is_running("daemon"):
-        if sender.wait_for_daemon(_CHECK_EVERY_S):
-            return
-    raise UserError("the daemon did not start; its messages above say why")
+    return stop_daemon(children, settings)
 
 
 def _wait_for_inverter(children: ChildProcesses, settings: Settings) -> None:
     """Wait until the inverter runs, because the session may be short."""
-    deadline = time.monotonic() + _START_TIMEOUT_S
+    deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and children.is_running("daemon"):
         with suppress(RpcError):  # the daemon is still warming up
             if call_daemon(settings.network.control, "status")["inverting"]:
                 return
         time.sleep(_ASK_EVERY_S)
     raise UserError("the inverter did not start; its messages above say why")
-
-
-def _has_screen() -> bool:
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -201,7 +201,9 @@ def _open_monitor(settings: NetworkSettings) -> Iterator[IncomingMonitor]:
 def _format_start(start: messages.SessionStart) -> str:
     lines, pixels = start.shape
     um_per_px = start.meta.get(UM_PER_PX)
-    scale = f", {um_per_px:g} um per pixel" if isinstance(um_per_px, float) else ""
+    scale = (
+        f", {um_per_px:g} um per pixel" if isinstance(um_per_px, int | float) else ""
+    )
     return (
         f"session {start.session} from {start.source}: {lines} x {pixels} "
         f"{start.dtype} at {describe_rate(start.rate_hz)}, channels {start.channels}, "

@@ -16,18 +16,22 @@ from rtrecon.core.types import Array
 from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
 from rtrecon.daemon.sockets import DaemonSockets
 from rtrecon.diagnostics.recording_space import DEFAULT_SHAPE, check_recording_folder
+from rtrecon.dish.tracker import DishTracker
 from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.imaging.frame_processor import FrameProcessor
 from rtrecon.imaging.traces.neuropil import make_cell_masks
 from rtrecon.inversion.live.backlog import missing_activity
 from rtrecon.inversion.live.inversion_pair import InversionPair
 from rtrecon.rois.readers.registry import load_rois_of_any_field
+from rtrecon.simulate.dish.film import film_dish
+from rtrecon.simulate.dish.scene import DishScene
 
 _LOAD_INTERVAL_S = 0.5
 _MAX_LOAD = 0.25  # of all cores, by other programs
 _N_TIMED_FRAMES = 150
 _N_WARM_UP_FRAMES = 20
 _N_TIMED_HOPS = 6
+_N_TRACED_PICTURES = 4  # the first one also compiles
 _MIN_STEPS_PER_HOP = 2
 
 
@@ -39,13 +43,17 @@ def run_preflight(settings: Settings) -> Iterator[str]:
     yield from _check_ports(settings.network)
     yield check_recording_folder(settings, neurons)
     yield _measure_load()
-    if not neurons.has_unit_rates:
+    if neurons.is_dish:
+        yield _time_tracing(settings)
+    elif not neurons.has_unit_rates:
         yield _time_frame_processing(settings, neurons)
     if neurons.card is not None:
         yield _time_inversion(settings, neurons.card.path)
 
 
 def _describe_neurons(neurons: NeuronSource) -> str:
+    if neurons.is_dish:
+        return "neurons in a dish: traced in each picture; no masks, no encoder"
     if neurons.card is None and neurons.has_unit_rates:
         return "units: all that a session has; no encoder, so no movie"
     if neurons.card is None:
@@ -109,6 +117,22 @@ def _time_frame_processing(settings: Settings, neurons: NeuronSource) -> str:
         f"daemon: {p50:.1f} ms per frame (p99 {p99:.1f} ms) for "
         f"{lines} x {pixels} and {len(rois)} neurons: "
         f"sustains {1000 / p50:.0f} frames per second"
+    )
+
+
+def _time_tracing(settings: Settings) -> str:
+    """Return how long the newest pictures of a simulated dish take to trace."""
+    scene = DishScene(n_frames=_N_TRACED_PICTURES)
+    film = settings.dish.describe_film(scene.um_per_px, scene.interval_s)
+    tracker = DishTracker(film)
+    times_ms = []
+    for frame in film_dish(scene):
+        start_s = time.perf_counter()
+        tracker.process_frame(frame.image)
+        times_ms.append((time.perf_counter() - start_s) * 1e3)
+    return (
+        f"daemon: {np.median(times_ms[1:]):.0f} ms per picture of {scene.side_px} x "
+        f"{scene.side_px} and {scene.n_neurons} neurons"
     )
 
 

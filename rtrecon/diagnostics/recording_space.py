@@ -14,11 +14,12 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.progress import format_duration
 from rtrecon.daemon.field_neurons import NeuronSource
 from rtrecon.rois.readers.registry import load_rois_of_any_field
-from rtrecon.session.about import About
+from rtrecon.session.about import About, DishAbout
 from rtrecon.session.tables import TableSpec, make_table_specs
 
 DEFAULT_SHAPE = (512, 512)  # lines, pixels of a field whose size no file gives
 _DEFAULT_RATE_HZ = 30.0
+_DISH_INTERVAL_S = 600.0
 _MIN_MINUTES, _SHORT_MINUTES = 10, 120
 _BYTES_PER_COLUMN = 8
 _BYTES_PER_PIXEL = 2
@@ -52,6 +53,8 @@ def check_recording_folder(settings: Settings, neurons: NeuronSource) -> str:
 
 def estimate_bytes_per_s(settings: Settings, neurons: NeuronSource) -> float:
     """Return what a session of these neurons writes; recordings are not compressed."""
+    if neurons.is_dish:
+        return _estimate_dish_bytes_per_s(settings)
     field = _expect_field(neurons)
     about = About(
         session="check",
@@ -71,6 +74,27 @@ def estimate_bytes_per_s(settings: Settings, neurons: NeuronSource) -> float:
         n_planes = 1 + max(field.planes, default=0)
         n_pixels = math.prod(field.shape) * n_planes
         bytes_per_s += _BYTES_PER_PIXEL * n_pixels * field.rate_hz
+    return bytes_per_s
+
+
+def _estimate_dish_bytes_per_s(settings: Settings) -> float:
+    """Return what a usual time-lapse of one stage position writes."""
+    dish = DishAbout(
+        shape=DEFAULT_SHAPE,
+        view_shape=DEFAULT_SHAPE,
+        view_step_px=1,
+        um_per_px=1.0,
+        interval_s=_DISH_INTERVAL_S,
+    )
+    rate_hz = 1 / _DISH_INTERVAL_S
+    about = About(
+        session="check", roi_ids=[], neuron_ids=[], rate_hz=rate_hz, dish=dish
+    )
+    specs = make_table_specs(about)
+    written = [spec for name, spec in specs.items() if name.startswith("dish")]
+    bytes_per_s = sum(map(_count_bytes_per_s, written))
+    if settings.recording.raw_messages:
+        bytes_per_s += _BYTES_PER_PIXEL * math.prod(DEFAULT_SHAPE) * rate_hz
     return bytes_per_s
 
 

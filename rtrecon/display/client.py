@@ -10,6 +10,7 @@ import zmq
 
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
+from rtrecon.protocol.dish_messages import BODY_COLUMNS, CONTACT_COLUMNS
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import ClientKeys
 from rtrecon.transport.subscriber import Subscriber
@@ -161,14 +162,27 @@ def _require_drawable(message: messages.PublishedMessage, payload: Array) -> Non
         | messages.Activity
         | messages.Movie
         | messages.AlignedStimulus
+        | messages.DishTrace
     )
     if isinstance(message, needs_payload) and not payload.size:
         name = messages.message_type(message)
         raise messages.WireError(f"{name} message without its payload")
     if isinstance(message, messages.Movie):
         _require_consistent_movie(message, len(payload))
+    if isinstance(message, messages.DishBodies):
+        _require_columns(message.shape, BODY_COLUMNS)
+    if isinstance(message, messages.DishContacts):
+        _require_columns(message.shape, CONTACT_COLUMNS)
     if isinstance(message, messages.Quality) and message.held_out is not None:
         _require_consistent_prediction(message.held_out)
+
+
+def _require_columns(shape: tuple[int, int], columns: tuple[str, ...]) -> None:
+    if shape[1] != len(columns):
+        raise messages.WireError(
+            f"a table has {shape[1]} columns, expected {len(columns)}: "
+            f"{', '.join(columns)}"
+        )
 
 
 def _require_consistent_movie(movie: messages.Movie, n_frames: int) -> None:

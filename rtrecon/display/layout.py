@@ -8,9 +8,16 @@ from typing import Any, TypeVar
 
 from PySide6.QtCore import QByteArray, QSettings, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLineEdit, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QLineEdit,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from rtrecon.display import theme
+from rtrecon.display.dish_page import DishPage
 from rtrecon.display.health_line import HealthLine
 from rtrecon.display.panels.panel import (
     ElidedLabel,
@@ -42,8 +49,9 @@ class WindowLayout(QWidget):
 
     From top to bottom: the banner (hidden while nothing is wrong), reconstruction and
     stimulus, the timeline, the panels, the health line, the note (hidden until needed),
-    and the status sentence. The key help lies over all of it and is hidden until
-    needed.
+    and the status sentence. In a session of neurons in a dish, its page takes the place
+    of the pictures, the timeline and the panels. The key help lies over all of it and
+    is hidden until needed.
     """
 
     def __init__(self, panel_types: Sequence[type[Panel[Any]]]) -> None:
@@ -53,7 +61,10 @@ class WindowLayout(QWidget):
         self.movie = PictureFrame("Reconstruction")
         self.stimulus = PictureFrame("Stimulus at the same moment")
         self.timeline = Timeline()
-        self.panels = [panel_type() for panel_type in panel_types]
+        self.dish_page = DishPage()
+        self.pages = QStackedWidget()
+        self.panels: list[Panel[Any]] = [panel_type() for panel_type in panel_types]
+        self.panels.append(self.dish_page)
         self.health_line, self.sentence = HealthLine(), ElidedLabel()
         self.process_states = make_label("? keys", "note")
         self.banner = make_label("", "banner")
@@ -75,6 +86,10 @@ class WindowLayout(QWidget):
             if isinstance(panel, panel_type):
                 return panel
         raise LookupError(f"the window has no {panel_type.__name__}")
+
+    def show_dish(self, is_dish: bool) -> None:
+        """Show the page of neurons in a dish, or that of the movie."""
+        self.pages.setCurrentIndex(1 if is_dish else 0)
 
     def notify(self, sentence: str) -> None:
         """Show a sentence at the bottom of the window."""
@@ -130,8 +145,9 @@ class WindowLayout(QWidget):
         pictures = make_splitter(
             "pictures", horizontal, [(self.movie, 700), (self.stimulus, 700)]
         )
+        in_row = [panel for panel in self.panels if panel is not self.dish_page]
         panels = make_splitter(
-            "panels", horizontal, [(panel, panel.width_share) for panel in self.panels]
+            "panels", horizontal, [(panel, panel.width_share) for panel in in_row]
         )
         upper = QWidget()
         upper_layout = QVBoxLayout(upper)
@@ -143,9 +159,10 @@ class WindowLayout(QWidget):
         layout.setContentsMargins(10, 10, 10, 8)
         layout.setSpacing(8)
         layout.addWidget(self.banner)
-        layout.addWidget(
-            make_splitter("rows", vertical, [(upper, 470), (panels, 330)]), 1
-        )
+        rows = make_splitter("rows", vertical, [(upper, 470), (panels, 330)])
+        self.pages.addWidget(rows)
+        self.pages.addWidget(self.dish_page)
+        layout.addWidget(self.pages, 1)
         layout.addWidget(self.health_line)
         layout.addWidget(self.note)
         bottom = make_row(self.sentence, self.process_states)

@@ -163,7 +163,9 @@ class DisplayState:
             return True
         # The daemon knows when a session begins. The inverter may still publish
         # results of the session before.
-        from_daemon = isinstance(message, messages.Activity | messages.FieldImage)
+        from_daemon = isinstance(
+            message, messages.Activity | messages.FieldImage | messages.DishCounts
+        )
         if from_daemon or not self.session:
             self._begin_session(message.session)
             return True

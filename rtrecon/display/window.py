@@ -14,6 +14,7 @@ from rtrecon.display import DisplayOptions, layout, theme
 from rtrecon.display.client import DisplayClient, read_masks
 from rtrecon.display.commands import Commands, KeyBinding, format_key_help
 from rtrecon.display.health_line import describe_states, make_figures
+from rtrecon.display.panel_states.dish import DishState
 from rtrecon.display.panels.registry import PANELS
 from rtrecon.display.picture import PictureStyle
 from rtrecon.display.playback import Moment
@@ -229,6 +230,7 @@ class Window(layout.WindowLayout):
             if is_changed or panel.is_outdated(panel_state, now_s):
                 panel.needs_redraw = False
                 panel.draw(panel_state, now_s)
+        self.show_dish(state.panel(DishState).has_pictures)
         is_silent = state.is_daemon_silent(now_s)
         self.show_conditions(state.conditions(now_s))
         if "health" in changed or is_silent != self._is_daemon_silent:

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
+from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.card import find_checkpoint
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
-from rtrecon.encoder.compact import CompactEncoder
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
 from rtrecon.encoder.dwiseneuro.convert import is_dwiseneuro_file
 from rtrecon.encoder.dwiseneuro.inference import (
@@ -30,9 +30,10 @@ from rtrecon.encoder.dwiseneuro.inference import (
     DwiseNeuroEncoder,
     load_dwiseneuro,
 )
+from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.protocol.behavior import BEHAVIOR
 
-_COMPACT_SEGMENT_FRAMES = 936  # predicted at once; bounds the memory
+_CAUSAL_SEGMENT_FRAMES = 936  # predicted at once; bounds the memory
 _DWISENEURO_SEGMENT_FRAMES = 120
 
 Predict = Callable[[Tensor, Tensor], Tensor]
@@ -121,25 +122,23 @@ def _predict_checkpoint(
     checkpoint: Checkpoint, video: Tensor, behavior: Tensor
 ) -> Tensor:
     encoder = checkpoint.encoder
-    if isinstance(encoder, CompactEncoder):
+    if not isinstance(encoder, LiveDwiseNeuro):
         standardized = checkpoint.calibration.standardize_behavior(behavior)
-        return _predict_compact(encoder, video, standardized)
+        return _predict_causal(encoder, video, standardized)
     rates = _predict_dwiseneuro(encoder.dwiseneuro, video, behavior)
     return rates * encoder.fit.gain + encoder.fit.baseline
 
 
-def _predict_compact(
-    encoder: CompactEncoder, video: Tensor, behavior: Tensor
-) -> Tensor:
+def _predict_causal(encoder: LiveEncoder, video: Tensor, behavior: Tensor) -> Tensor:
     past_frames = encoder.past_frames
     shown = make_dct_basis().from_pixels(video.numpy())
     frames = torch.cat([shown[:1].expand(past_frames, -1), shown])
     segments = [
         encoder.predict(
-            frames[start : start + past_frames + _COMPACT_SEGMENT_FRAMES],
-            behavior[start : start + _COMPACT_SEGMENT_FRAMES],
+            frames[start : start + past_frames + _CAUSAL_SEGMENT_FRAMES],
+            behavior[start : start + _CAUSAL_SEGMENT_FRAMES],
         )
-        for start in range(0, len(video), _COMPACT_SEGMENT_FRAMES)
+        for start in range(0, len(video), _CAUSAL_SEGMENT_FRAMES)
     ]
     return torch.cat(segments)
 

@@ -1,6 +1,7 @@
 """Checkpoints: an encoder with its prior, calibration and neurons, in one file.
 
-The encoder is a compact one, or a DwiseNeuro whose weights stay in their own files.
+The encoder is a convolutional or a compact one, or a DwiseNeuro whose weights stay in
+their own files.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from rtrecon.encoder.card import (
     read_card,
 )
 from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.convolutional.encoder import (
+    ConvolutionalEncoder,
+    build_convolutional_encoder,
+)
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
 from rtrecon.encoder.dwiseneuro.external_weights import (
     ExternalWeights,
@@ -47,6 +52,7 @@ _CALIBRATION_KEYS = (
 # Half precision halves the file and does not change what the inversion finds.
 _HALF_PRECISION_KEYS = (
     "encoder.spatial_filters",
+    "encoder.weights",
     "identifiability",
     "error_ratio",
     "decoder.projection",
@@ -109,18 +115,20 @@ class Checkpoint:
     """
 
     card: Card
-    encoder: CompactEncoder | LiveDwiseNeuro
+    encoder: CompactEncoder | ConvolutionalEncoder | LiveDwiseNeuro
     prior: Prior
     calibration: Calibration
     decoder: ActivityDecoder | None = None
 
     def require_compact(self) -> CompactEncoder:
-        """Return its compact encoder; CheckpointError if it is a DwiseNeuro."""
+        """Return its compact encoder; CheckpointError if it is of another form."""
         if isinstance(self.encoder, CompactEncoder):
             return self.encoder
+        is_own = isinstance(self.encoder, ConvolutionalEncoder)
+        form = "a convolutional" if is_own else "a published"
         raise CheckpointError(
-            f"checkpoint {self.card.path} is for a published encoder, and has no "
-            "compact one; give one that `rtrecon train` made"
+            f"checkpoint {self.card.path} has {form} encoder, not a compact one; give "
+            "one that `rtrecon train --encoder-form compact` made"
         )
 
 
@@ -172,8 +180,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         decoder = _build_decoder(card, tensors)
         weights = select_by_prefix("encoder.", tensors)
         if external is None:
-            compact = _build_compact(card, weights)
-            return Checkpoint(card, compact, prior, calibration, decoder)
+            encoder = _build_encoder(card, weights)
+            return Checkpoint(card, encoder, prior, calibration, decoder)
         fit = RecordingFit(
             calibration.behavior_mean, calibration.behavior_sd, **weights
         )
@@ -185,11 +193,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
             "or use the version that made it"
         ) from None
     dwiseneuro = open_external_encoder(card, external)
-    encoder = LiveDwiseNeuro(dwiseneuro, fit, external.stride_frames)
-    return Checkpoint(card, encoder, prior, calibration, decoder)
+    adapted = LiveDwiseNeuro(dwiseneuro, fit, external.stride_frames)
+    return Checkpoint(card, adapted, prior, calibration, decoder)
 
 
-def _build_compact(card: Card, weights: dict[str, Tensor]) -> CompactEncoder:
+def _build_encoder(
+    card: Card, weights: dict[str, Tensor]
+) -> CompactEncoder | ConvolutionalEncoder:
+    if "position" in weights:
+        return build_convolutional_encoder(weights, len(card.rois))
     encoder = CompactEncoder(make_dct_basis().n_coef, len(card.rois))
     encoder.load_state_dict(weights)
     return encoder.requires_grad_(False)

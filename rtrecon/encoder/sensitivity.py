@@ -9,8 +9,8 @@ from torch import Tensor
 from rtrecon.core.types import Array
 from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.compact import CompactEncoder
 from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.metrics.visual_field import select_visual_field
 from rtrecon.protocol.behavior import BEHAVIOR
 
@@ -41,9 +41,9 @@ def measure_sensitivity(checkpoint: Checkpoint) -> Array:
     visual field.
     """
     encoder, prior = checkpoint.encoder, checkpoint.prior
-    is_fast = isinstance(encoder, CompactEncoder)
+    is_slow = isinstance(encoder, LiveDwiseNeuro)
     n_movies, n_frames = (
-        (_N_MOVIES, _MOVIE_FRAMES) if is_fast else (_FEW_MOVIES, _FEW_FRAMES)
+        (_FEW_MOVIES, _FEW_FRAMES) if is_slow else (_N_MOVIES, _MOVIE_FRAMES)
     )
     n_frames += encoder.past_frames
     generator = torch.Generator().manual_seed(0)

@@ -10,6 +10,7 @@ import torch
 
 from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
 
 
 def configure_torch(*, repeatable: bool) -> None:
@@ -24,13 +25,13 @@ def configure_torch(*, repeatable: bool) -> None:
 
 @contextmanager
 def limit_threads(encoder: LiveEncoder) -> Iterator[None]:
-    """Invert a compact encoder with one thread; restore the number afterwards.
+    """Invert an encoder of ours with one thread; restore the number afterwards.
 
     Its matrices are small: several threads wait for each other, and where other
     programs run, a step takes up to eight times as long.
     """
     n_threads = torch.get_num_threads()
-    if isinstance(encoder, CompactEncoder):
+    if isinstance(encoder, CompactEncoder | ConvolutionalEncoder):
         torch.set_num_threads(1)
     try:
         yield

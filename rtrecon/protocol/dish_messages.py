@@ -84,7 +84,7 @@ class DishCounts(_DishHeader, frozen=True, kw_only=True, tag="dish"):
         float, describe("Branching points per area.", "1/mm2")
     ]
     area_mm2: Annotated[
-        float, describe("Area that all pictures so far have in common.", "mm2")
+        float, describe("Area of the field that the picture shows.", "mm2")
     ]
     new_contacts: Annotated[int, describe("Touches confirmed by this picture.")] = 0
     lost_contacts: Annotated[int, describe("Touches that are over.")] = 0

@@ -12,10 +12,12 @@ from math import isnan
 import numpy as np
 
 from rtrecon.config import TracesSettings
+from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.imaging.traces.activity_estimator import count_block_frames
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BEHAVIOR, BehaviorValues
+from rtrecon.replay.dish_counts import iterate_dish_counts
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
 
@@ -27,7 +29,15 @@ _FIELD_INTERVAL_S = 0.2  # between two published fields of view of a plane
 
 
 def iterate_messages(session: Session, topic: str) -> Iterator[PublishedMessage]:
-    """Yield the messages of one topic and their payloads, oldest first."""
+    """Yield the messages of one topic and their payloads, oldest first.
+
+    Raises `UserError` for a topic that is not recorded.
+    """
+    if topic not in _READERS:
+        raise UserError(
+            f"the messages of {topic} are not recorded as they were published; rules "
+            f"on {', '.join(_READERS)} can be tried"
+        )
     return _READERS[topic](session)
 
 
@@ -127,6 +137,10 @@ def _iterate_quality(session: Session) -> Iterator[PublishedMessage]:
     return ((message, _NO_PAYLOAD) for message in session.quality)
 
 
+def _iterate_dish(session: Session) -> Iterator[PublishedMessage]:
+    return ((message, _NO_PAYLOAD) for message in iterate_dish_counts(session))
+
+
 def _iterate_health(session: Session) -> Iterator[PublishedMessage]:
     return ((message, _NO_PAYLOAD) for message in session.health)
 
@@ -138,6 +152,7 @@ _READERS: dict[str, Callable[[Session], Iterator[PublishedMessage]]] = {
     "field": _iterate_fields,
     "aligned_stimulus": _iterate_stimulus,
     "quality": _iterate_quality,
+    "dish": _iterate_dish,
     "health": _iterate_health,
 }
 

@@ -208,6 +208,26 @@ class RecordedSession:
         except UserError:
             return None
 
+    @property
+    def dish(self) -> LabeledTable:
+        """Counts of each picture of a dish, see `dish_tables.DishRow`."""
+        return self._make_table("dish")
+
+    @property
+    def dish_bodies(self) -> LabeledTable:
+        """Each cell body in each picture, see `dish_tables.DishBodyRow`."""
+        return self._make_table("dish_bodies")
+
+    @property
+    def dish_contacts(self) -> LabeledTable:
+        """Each touch in each picture, see `dish_tables.DishContactRow`."""
+        return self._make_table("dish_contacts")
+
+    @property
+    def dish_events(self) -> LabeledTable:
+        """Each event in a dish, see `dish_tables.DishEventRow`."""
+        return self._make_table("dish_events")
+
     def _make_trace(self, name: str) -> LabeledArray:
         table, about = self._session.frames, self.about
         ids = np.array(about.roi_ids, np.int64)

@@ -31,11 +31,12 @@ class DishRow(DishKey, frozen=True):
     branch_points: Annotated[int, describe("Branching points of neurites.")]
     length_um: Annotated[float, describe("Length of all neurites.", "um")]
     area_mm2: Annotated[
-        float, describe("Area that all pictures so far have in common.", "mm2")
+        float, describe("Area of the field that the picture shows.", "mm2")
     ]
     is_traced: Annotated[
         bool, describe("1 if the picture was traced; 0 repeats the picture before.")
     ]
+    is_out_of_focus: Annotated[bool, describe("1 if the picture is out of focus.")]
     is_dense: Annotated[
         bool, describe("1 if it is too dense to tell whose a neurite is.")
     ]

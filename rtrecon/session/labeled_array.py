@@ -123,6 +123,17 @@ class LabeledTable:
         }
         return xr.Dataset(variables, attrs={"name": self.name})
 
+    def to_pandas(self) -> Any:
+        """Return all columns as a pandas.DataFrame."""
+        try:
+            import pandas as pd
+        except ModuleNotFoundError:
+            raise UserError(
+                "to_pandas needs pandas, which comes with xarray: pip install "
+                "rtrecon[xarray], then try again"
+            ) from None
+        return pd.DataFrame(self._columns)
+
     def _describe(self, column: str) -> dict[str, str]:
         attributes = {
             "units": self.units.get(column, ""),

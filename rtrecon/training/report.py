@@ -24,7 +24,8 @@ _BINS = np.linspace(-0.2, 1.0, 49).tolist()
 class TrainingScores:
     """Scores of a training run.
 
-    history: one entry per epoch. r, ceiling: (n,), NaN where unknown.
+    history: one entry per epoch; empty if there were none. r, ceiling: (n,), NaN where
+    unknown.
     """
 
     history: list[EpochProgress]
@@ -81,6 +82,11 @@ def _format_headline(scores: TrainingScores) -> str:
 
 
 def _draw_epochs(loss_axes: Axes, r_axes: Axes, history: list[EpochProgress]) -> None:
+    if not history:
+        for axes in (loss_axes, r_axes):
+            axes.set_axis_off()
+        loss_axes.text(0.5, 0.5, "fitted without epochs", ha="center")
+        return
     epochs = [progress.epoch for progress in history]
     losses = [progress.training_loss for progress in history]
     loss_axes.plot(epochs, losses, ".-", color=_BLUE)

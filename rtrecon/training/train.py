@@ -19,6 +19,13 @@ from rtrecon.training.compact import fit
 from rtrecon.training.compact.core import extract_core
 from rtrecon.training.decoder_fit import fit_activity_decoder
 from rtrecon.training.distributed import SINGLE_PROCESS, DistributedContext
+from rtrecon.training.encoder_form import (
+    EncoderForm,
+    FittedEncoder,
+    choose_better,
+    fit_compact,
+    fit_convolutional,
+)
 from rtrecon.training.report import TrainingScores, write_report
 from rtrecon.training.score import average_correlation, compute_correlation
 from rtrecon.training.spread_calibration import calibrate_spread
@@ -31,14 +38,17 @@ class TrainingOptions:
 
     resume: continue an interrupted run. core_checkpoint: a checkpoint of other neurons
     whose filters and prior are taken over unchanged; the rest needs only minutes of
-    data. context: device and processes; every process trains, only rank 0 writes.
-    ignore_lag: train even if no neuron of a recorded session follows its stimulus.
+    data, and the form is compact. context: device and processes; every process trains,
+    only rank 0 writes. ignore_lag: train even if no neuron of a recorded session
+    follows its stimulus. encoder_form: 'auto' fits both forms and saves the one that
+    predicts the validation frames better.
     """
 
     resume: bool = False
     core_checkpoint: Path | None = None
     context: DistributedContext = SINGLE_PROCESS
     ignore_lag: bool = False
+    encoder_form: EncoderForm = "compact"
 
 
 DEFAULT_OPTIONS = TrainingOptions()
@@ -70,8 +80,8 @@ def train_encoder(
     )
     for notice in data.notices:
         reporter.add_notice(notice)
-    fitted = _fit_encoder(job, reporter)
-    if not options.context.is_main:
+    fitted = _fit_encoder(job, reporter, options)
+    if fitted is None or not options.context.is_main:
         options.context.barrier()
         return load_checkpoint(path)
     # The fitted encoder is on the CPU, where calibration inverts.
@@ -86,7 +96,8 @@ def train_encoder(
         path=path,
         rois=data.neurons.rois,
         mean_image=data.neurons.mean_image,
-        metadata=_make_metadata(data, scores, options),
+        metadata=_make_metadata(data, scores, options)
+        | {"validation_r_by_form": fitted.validation_r},
     )
     checkpoint = Checkpoint(card, fitted.encoder, prior, calibration)
     with limit_threads(fitted.encoder):
@@ -121,6 +132,11 @@ def validate_training(
             f"{state_path} holds an interrupted training; continue it with --resume, "
             "or delete it"
         )
+    if options.core_checkpoint and options.encoder_form == "convolutional":
+        raise UserError(
+            "a core can be taken over by a compact encoder only; leave out "
+            "--freeze-core, or --encoder-form convolutional"
+        )
     if options.core_checkpoint:
         load_checkpoint(options.core_checkpoint).require_compact()
 
@@ -141,6 +157,10 @@ class _ProgressReporter:
         self.notices.append(text)
         self.report(text)
 
+    def report_fit(self, share: float, text: str) -> None:
+        """Report progress of fitting a convolutional encoder."""
+        self._on_progress("fitting readouts", share, text)
+
     def report_epoch(self, progress: fit.EpochProgress) -> None:
         self._fraction = progress.epoch / self._epochs
         r = progress.validation_r
@@ -154,10 +174,32 @@ class _ProgressReporter:
         self._on_progress("fitting", self._fraction, text)
 
 
-def _fit_encoder(job: fit.FitJob, reporter: _ProgressReporter) -> fit.FitResult:
+def _fit_encoder(
+    job: fit.FitJob, reporter: _ProgressReporter, options: TrainingOptions
+) -> FittedEncoder | None:
+    """Fit the form that is asked for; 'auto': both, and return the better one.
+
+    With several processes, all take part in training a compact encoder; the main one
+    alone fits a convolutional one and chooses, so that others may have none.
+    """
+    form = "compact" if job.core else options.encoder_form
+    convolutional = None
+    if form != "compact" and options.context.is_main:
+        convolutional = fit_convolutional(job, reporter.report_fit)
+    if form == "convolutional":
+        return convolutional
+    compact = _fit_compact(job, reporter)
+    if convolutional is None:
+        return compact
+    chosen = choose_better(convolutional, compact)
+    reporter.add_notice(chosen.describe_choice())
+    return chosen
+
+
+def _fit_compact(job: fit.FitJob, reporter: _ProgressReporter) -> FittedEncoder:
     is_resumed = job.state_path is not None and job.state_path.exists()
     reporter.report("resuming" if is_resumed else "looking for receptive fields")
-    fitted = fit.fit_encoder(job, reporter.report_epoch)
+    fitted = fit_compact(job, reporter.report_epoch)
     if len(fitted.history) < job.recipe.epochs:
         patience = job.recipe.patience
         reporter.report_early_end(f"stopped: no improvement in {patience} epochs")

@@ -301,5 +301,5 @@ def test_a_checkpoint_with_invalid_external_weights_is_refused(
 
 def test_an_adapted_encoder_cannot_be_a_core(checkpoint, tmp_path):
     start = TrainingOptions(core_checkpoint=checkpoint)
-    with pytest.raises(CheckpointError, match="has no compact one"):
+    with pytest.raises(CheckpointError, match="has a published encoder, not"):
         validate_training(tmp_path / "new.safetensors", TrainingRecipe(), start)

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 
 from rtrecon.config import ClosedLoopSettings, LiveDishSettings, RuleSettings
+from rtrecon.core.errors import UserError
+from rtrecon.diagnostics.preflight import run_preflight
 from rtrecon.dish.tracker import DishTracker
 from rtrecon.imaging.registration.film_registrar import FilmRegistrar
 from rtrecon.protocol import messages
 from rtrecon.protocol.dish_messages import BODY_COLUMNS, CONTACT_COLUMNS, NOT_CLAIMED
+from rtrecon.replay.published_messages import iterate_messages
+from rtrecon.replay.rule_trial import try_rules
+from rtrecon.session.api import open_session
 from rtrecon.session.resume_state import get_state_path
 from rtrecon.simulate.dish.film import film_dish
 from rtrecon.simulate.dish.scene import DishScene
@@ -115,15 +120,10 @@ def expected(film):
     """What one tracker finds in the whole film, without a daemon."""
     settings = LiveDishSettings().describe_film(SCENE.um_per_px, SCENE.interval_s)
     registrar, tracker = FilmRegistrar(), DishTracker(settings)
-    is_shared = np.ones(film[0].image.shape, bool)
     found = []
     for frame in film:
         picture = registrar.register(frame.image)
-        if picture.has_new_reference:
-            is_shared = np.ones_like(is_shared)
-        elif picture.shift.is_accepted:
-            is_shared &= picture.is_valid
-        found.append(tracker.process_frame(picture.image, is_shared, frame.t_s))
+        found.append(tracker.process_frame(picture.image, picture.is_valid, frame.t_s))
     return found
 
 
@@ -183,6 +183,20 @@ def test_tables_and_owners_are_those_of_the_tracing(parts, expected):
     assert len(recordings[0].dish_bodies) == n_bodies
 
 
+def test_the_tables_are_data_frames(parts, expected):
+    pytest.importorskip("pandas")
+    _, _, (before, _) = parts
+    session = open_session(before.path)
+    bodies = session.dish_bodies.to_pandas()
+    newest = bodies[bodies.picture == N_BEFORE - 1].set_index("number")
+    for body in expected[N_BEFORE - 1].bodies:
+        row = newest.loc[body["number"]]
+        assert row.length_um == pytest.approx(body["length_um"])
+    assert session.dish["contacts"][-1] == expected[N_BEFORE - 1].figures.n_contacts
+    assert len(session.dish_contacts) == len(before.dish_contacts)
+    assert session.dish_events.columns[-2:] == ["first", "second"]
+
+
 def test_events_are_published_recorded_and_logged(parts, expected):
     first, _, recordings = parts
     kinds = recordings[0].about.dish.event_kinds
@@ -233,4 +247,33 @@ def test_a_session_without_a_scale_is_refused_with_what_to_do(tmp_path, film):
     with DaemonProcess(tmp_path, settings) as daemon, Scope(daemon, film, meta={}):
         daemon.wait_until(lambda: daemon.events_named("refused"))
         [event] = daemon.events_named("refused")
-        assert "set dish.um_per_px, or give --um-per-px" in event.message
+        assert "set dish.um_per_px, or give --scale-um" in event.message
+
+
+def test_rules_can_be_tried_on_the_recording(parts):
+    first, second, recordings = parts
+    for recording in recordings:
+        published = [
+            message
+            for daemon in (first, second)
+            for message in daemon.messages_of(messages.DishCounts)
+        ]
+        for message, _ in iterate_messages(recording, "dish"):
+            same = published[message.picture]
+            assert message.neuron.keys() == same.neuron.keys()
+            for name in ("contacts", "new_contacts", "is_out_of_focus", "frame"):
+                assert getattr(message, name) == getattr(same, name)
+            assert message.length_mm_per_mm2 == pytest.approx(same.length_mm_per_mm2)
+    tried = [trial for r in recordings for trial in try_rules(r.path)]
+    assert {trial.rule.name for trial in tried} == {"touch", "long"}
+    with pytest.raises(UserError, match="rules on activity"):
+        list(iterate_messages(recordings[0], "bodies"))
+
+
+def test_check_describes_a_dish_and_times_its_tracing(tmp_path):
+    settings = make_settings(tmp_path, dish=LiveDishSettings(enabled=True))
+    sentences = list(run_preflight(settings))
+    assert sentences[0].startswith("neurons in a dish: traced in each picture")
+    assert any("ms per picture of 512 x 512" in sentence for sentence in sentences)
+    [space] = [s for s in sentences if s.startswith("recording: ")]
+    assert "kB per second" in space

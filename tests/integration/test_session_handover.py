@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager
 
 import zmq
@@ -13,6 +14,7 @@ from rtrecon.testing.simulated_microscope import SHAPE, SimulatedMicroscope
 from rtrecon.transport import sockets
 from tests.support.daemon_checks import list_recorded_frames
 
+ARRIVAL_S = 0.5  # messages of two senders arrive in the order in which they were sent
 START = messages.encode_incoming(
     messages.SessionStart(session="new", seq=0, source="x", rate_hz=30, shape=SHAPE)
 )
@@ -104,6 +106,7 @@ def test_unreadable_frames_count_in_the_session_that_they_name(small_daemon):
             assert new.poll(5000, zmq.POLLOUT)
             with pause_process(daemon):
                 old.send_frames(5)
+                time.sleep(ARRIVAL_S)
                 for parts in (START, unreadable_frame("new"), unreadable_frame("new")):
                     new.send_multipart(parts)
                 new.send_multipart(unreadable_frame(old.session))

@@ -19,6 +19,7 @@ from rtrecon.testing.simulated_microscope import (
 
 INTERVAL_S = 1200.0
 N_BEFORE, N_AFTER = 12, 5
+DECONVOLUTION_LAG = 2  # frames by which activity is later than its frame
 PAUSE_S = 3.0  # twice the time after which a session of 30 Hz would have ended
 IDLE_TIMEOUT_S, STALL_TIMEOUT_S = 1.0, 0.5
 
@@ -50,6 +51,8 @@ def parts(tmp_path_factory):
         scope.wait_until_processed()
         (record,) = first.recordings(scope.session)
         first.wait_until(lambda: len(Session(record.path).frames["frame"]) == N_BEFORE)
+        n_activity = N_BEFORE - DECONVOLUTION_LAG
+        first.wait_until(lambda: len(Session(record.path).activity) == n_activity)
         kept = get_state_path(record.path, 0)
         newest_s = (N_BEFORE - 1) * INTERVAL_S
         first.wait_until(lambda: read_newest_time(kept) == newest_s)
@@ -89,8 +92,8 @@ def test_every_frame_is_processed_and_has_one_encoder_frame(parts):
     _, _, (before, _) = parts
     assert before.frames["frame"].tolist() == list(range(1, N_BEFORE + 1))
     assert before.frames["is_accepted"].all()
-    lag = 2  # frames by which deconvolution lags behind
-    assert before.activity["encoder_frame"].tolist() == list(range(N_BEFORE - lag))
+    expected = list(range(N_BEFORE - DECONVOLUTION_LAG))
+    assert before.activity["encoder_frame"].tolist() == expected
     assert before.about.encoder_rate_hz == pytest.approx(1 / INTERVAL_S)
     assert np.isfinite(before.frames.read_values()[:, 2]).all()
 

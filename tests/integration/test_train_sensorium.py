@@ -19,7 +19,9 @@ from rtrecon.datasets.sensorium.simulated import (
     show_program,
     write_simulated_folder,
 )
+from rtrecon.encoder.api import load_encoder
 from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
 from rtrecon.protocol import messages
 from rtrecon.replay.sensorium import make_start_fields
 from rtrecon.training import TrainingOptions, calibration, train_on_sensorium
@@ -163,3 +165,21 @@ def test_new_neurons_can_be_fitted_with_another_core(folder, trained, tmp_path):
     assert torch.equal(made.prior.ar_coefficient, known.prior.ar_coefficient)
     assert made.card.metadata["core_checkpoint"] == str(trained)
     assert made.card.metadata["validation_r"] > 0.05
+
+
+def test_a_convolutional_encoder_is_trained_on_request(folder, tmp_path):
+    out = tmp_path / "convolutional.safetensors"
+    start = TrainingOptions(encoder_form="convolutional")
+    train_on_sensorium(folder, RECIPE, out, ignore_progress, start)
+    checkpoint = load_checkpoint(out)
+    assert isinstance(checkpoint.encoder, ConvolutionalEncoder)
+    metadata = checkpoint.card.metadata
+    assert metadata["validation_r"] > 0.05
+    assert list(metadata["validation_r_by_form"]) == ["convolutional"]
+    picture, numbers = report_paths(out)
+    assert picture.exists()
+    assert json.loads(numbers.read_text())["epochs"] == []
+    movie = np.full((40, 36, 64), 127.0)
+    rates = load_encoder(out).predict(movie)
+    assert rates.shape == (40, N_NEURONS)
+    np.testing.assert_allclose(rates[1:], rates[:-1])  # the movie does not change

@@ -178,6 +178,7 @@ def test_the_shortest_allowed_session_is_enough(tmp_path, monkeypatch):
         "fitting",
         "calibrating",
         "calibrating the decoder",
+        "calibrating the spread",
     ]
     for stage, shares_done in shares.items():
         assert shares_done == sorted(shares_done), stage

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import colorsys
-
 import numpy as np
 
 from rtrecon.analysis.dish.digits import draw_number
+from rtrecon.core.neuron_colors import make_colors
 from rtrecon.core.types import Array
 from rtrecon.dish.dish_frame import LOOSE, DishFrame
 
 _PERCENTILES, _GAMMA = (1, 99.8), 0.5
-_GOLDEN = 0.381966  # of the colour circle between numbers, so that neighbours differ
 _BLACK, _GRAY = np.zeros(3, np.uint8), np.full(3, 150, np.uint8)
 _RED = np.array((255, 60, 60), np.uint8)
 _RING_PX, _HATCH_PX = 7, 8
@@ -45,14 +43,6 @@ def draw_overlay(image: Array, frame: DishFrame) -> Array:
         y, x = round(body["y"]) - 2, round(body["x"]) - 2
         draw_number(picture, int(body["number"]), y, x, _BLACK)
     return picture
-
-
-def make_colors(n: int) -> Array:
-    """Return uint8 (n + 1, 3): the colour of each number; 0 is gray."""
-    rows = [colorsys.hsv_to_rgb(k * _GOLDEN % 1, 0.75, 1.0) for k in range(n + 1)]
-    colors = np.rint(255 * np.array(rows)).astype(np.uint8)
-    colors[0] = _GRAY
-    return colors
 
 
 def _find_hatched(frame: DishFrame) -> Array:

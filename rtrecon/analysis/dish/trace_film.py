@@ -57,7 +57,7 @@ def trace_film(
         checked = image if image.min() == image.max() else picture.image
         frame = tracker.process_frame(checked, picture.is_valid, t_s)
         on_frame(picture.image, frame)
-        _collect(traced, frame, picture.image)
+        add_picture(traced, frame, picture.image)
         done = (number + 1) / film.n_frames if film.n_frames else 0.0
         on_progress("trace", min(done, 1.0), f"picture {number + 1}")
     if traced.last is None:
@@ -65,7 +65,8 @@ def trace_film(
     return traced
 
 
-def _collect(traced: TracedFilm, frame: DishFrame, image: Array) -> None:
+def add_picture(traced: TracedFilm, frame: DishFrame, image: Array) -> None:
+    """Add what was traced in the next picture, without its large images."""
     for index, event in enumerate(frame.events, start=traced.n_events):
         if len(traced.snapshots) < MAX_MONTAGE_EVENTS and np.isfinite(event.y):
             traced.snapshots[index] = _crop(image, event.y, event.x)

@@ -39,6 +39,10 @@ def write_report(path: Path, out: Path | None = None) -> Path:
     The session may still be running. Raises UserError.
     """
     session, out = Session(path), out or path / REPORT_FILE
+    if session.about.dish is not None:
+        from rtrecon.analysis.dish.recorded_film import write_session_report
+
+        return write_session_report(session, out)
     page = render_page("report.html.jinja", **_collect_content(session))
     try:
         write_atomically(out, page)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.compact import CompactEncoder
 from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import NO_BEHAVIOR, BehaviorValues
 
@@ -25,13 +25,12 @@ class StimulusResponses:
     """Predicts the activity that the stimulus causes, frame by frame.
 
     Behaviour is the one that the inversion has, so that answers to stimulus and movie
-    differ by the movie alone. Other encoders than the compact one take too long; they
-    have no answers.
+    differ by the movie alone. A published encoder takes too long; it has no answers.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         encoder = checkpoint.encoder
-        self._encoder = encoder if isinstance(encoder, CompactEncoder) else None
+        self._encoder = None if isinstance(encoder, LiveDwiseNeuro) else encoder
         self._calibration = checkpoint.calibration
         self._basis = make_dct_basis()
         self.begin_session()

@@ -12,11 +12,15 @@ from rtrecon.core.types import Array
 from rtrecon.encoder.base import Encoder
 from rtrecon.encoder.card import find_checkpoint
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
+from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
 from rtrecon.encoder.dwiseneuro.convert import is_dwiseneuro_file
 from rtrecon.encoder.dwiseneuro.inference import DWISENEURO_RATE_HZ, load_dwiseneuro
-from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
+from rtrecon.inversion.offline.pixel_rates import (
+    CompactPixelEncoder,
+    ConvolutionalPixelEncoder,
+)
 
 _MAX_RATE_DIFFERENCE = 0.01  # share by which rates may differ
 
@@ -24,8 +28,8 @@ _MAX_RATE_DIFFERENCE = 0.01  # share by which rates may differ
 def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
     """Open an encoder to invert; UserError where it is not of the clip's neurons.
 
-    path: of a compact one, or of a published one that was adapted; 'demo' is the one
-    shipped with the package.
+    path: of one that was trained, or of a published one that was adapted; 'demo' is the
+    one shipped with the package.
     """
     if is_dwiseneuro_file(find_checkpoint(str(path))):
         raise UserError(
@@ -47,7 +51,7 @@ def open_encoder(
     """Open an encoder of any kind; UserError where it is not one for the clip.
 
     mouse: whose readout, where a published file has several. device: of a published
-    encoder; a compact one answers on the CPU.
+    encoder; one that was trained answers on the CPU.
     """
     require_device(device)
     if not is_dwiseneuro_file(find_checkpoint(str(path))):
@@ -60,7 +64,9 @@ def open_encoder(
 
 def _create_pixel_encoder(checkpoint: Checkpoint, device: str) -> Encoder:
     """Return the encoder of a checkpoint, whatever it is inverted with left out."""
-    if not isinstance(checkpoint.encoder, LiveDwiseNeuro):
+    if isinstance(checkpoint.encoder, ConvolutionalEncoder):
+        return ConvolutionalPixelEncoder(checkpoint.encoder, checkpoint.calibration)
+    if isinstance(checkpoint.encoder, CompactEncoder):
         return CompactPixelEncoder(checkpoint)
     published = checkpoint.encoder.dwiseneuro.to(device)
     published.recompute_forward, published.dtype = False, torch.float32  # as published

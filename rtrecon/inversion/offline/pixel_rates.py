@@ -1,8 +1,8 @@
-"""The compact encoder as the offline methods use it: activity from pixels.
+"""Encoders of ours as the offline methods use them: activity from pixels.
 
-The kernels of the live inversion compute everything that is local to a neuron, forward
-and backward. The movies of a batch lie one after another in time, each with its past,
-so that one pass computes all of them.
+For the compact one, the kernels of the live inversion compute everything that is local
+to a neuron, forward and backward. The movies of a batch lie one after another in time,
+each with its past, so that one pass computes all of them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch.nn import functional
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
+from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
 from rtrecon.encoder.dct_basis import (
     CONTRAST_LEVELS,
     GRAY_LEVEL,
@@ -60,6 +61,34 @@ class CompactPixelEncoder:
             drive.flatten(0, 1), standardized
         )
         return rates.view(*behavior.shape[:-1], -1)
+
+
+class ConvolutionalPixelEncoder:
+    """An `Encoder` that is a convolutional one of ours, for the CPU."""
+
+    past_frames = _PAST
+    frame_shape = IMAGE_SHAPE
+
+    def __init__(self, encoder: ConvolutionalEncoder, calibration: Calibration) -> None:
+        self._encoder, self._calibration = encoder, calibration
+        self._basis = make_dct_basis().vectors
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return self._encoder.n_neurons
+
+    def predict_rates(self, video: Tensor, behavior: Tensor) -> Tensor:
+        """Return (..., T, n); video (..., _PAST + T, 36, 64), behavior (..., T, k)."""
+        movies = video.reshape(-1, *video.shape[-3:]).flatten(2)
+        coef = ((movies - GRAY_LEVEL) / CONTRAST_LEVELS) @ self._basis.T
+        standardized = standardize_behavior(self._calibration, behavior)
+        states = standardized.reshape(len(coef), *standardized.shape[-2:])
+        rates = [
+            self._encoder.predict(frames, state)
+            for frames, state in zip(coef, states, strict=True)
+        ]
+        return torch.stack(rates).view(*behavior.shape[:-1], -1)
 
 
 def standardize_behavior(calibration: Calibration, behavior: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from rtrecon.encoder.checkpoint import (
     save_checkpoint,
 )
 from tests.support import trained_encoder
+from tests.support.convolutional_world import make_encoder
 
 FIELD = (20, 30)
 IDS = [7, 3, 12, 5, 1]
@@ -257,3 +258,53 @@ def test_masks_must_have_the_trained_ids_in_their_order(path, case):
     else:
         with pytest.raises(CheckpointError, match=words):
             require_same_neurons(card, trained_encoder.make_scattered_rois(ids, FIELD))
+
+
+def make_convolutional_checkpoint(path: Path) -> Checkpoint:
+    encoder = make_encoder(len(IDS))
+    return dataclasses.replace(make_checkpoint(path), encoder=encoder)
+
+
+def test_a_convolutional_encoder_is_read_back_with_its_network(tmp_path):
+    before = make_convolutional_checkpoint(tmp_path / "c.safetensors")
+    save_checkpoint(before)
+    after = load_checkpoint(before.card.path)
+    found, saved = after.encoder.state_dict(), before.encoder.state_dict()
+    assert found.keys() == saved.keys()
+    for key, tensor in saved.items():
+        torch.testing.assert_close(found[key], tensor, atol=1e-3, rtol=1e-3, msg=key)
+    with pytest.raises(CheckpointError, match="has a convolutional encoder, not a com"):
+        after.require_compact()
+
+
+# Name -> the tensor that is damaged, what it becomes, a pattern of the error.
+DAMAGED_CONVOLUTIONAL = {
+    "other neurons": ("encoder.weights", torch.zeros(3, 12), "'weights' has shape"),
+    "a number that is not finite": (
+        "encoder.network.first.bias",
+        torch.full((4,), torch.nan),
+        "not finite",
+    ),
+    "a layer of another size": (
+        "encoder.network.third.bias",
+        torch.zeros(5),
+        "size mismatch for third.bias",
+    ),
+    "no size": (
+        "encoder.network.second.weight",
+        torch.tensor(0.0),
+        "'second.weight' of the feature network has shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED_CONVOLUTIONAL)
+def test_a_damaged_convolutional_encoder_is_refused(tmp_path, case):
+    key, tensor, pattern = DAMAGED_CONVOLUTIONAL[case]
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(make_convolutional_checkpoint(path))
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    save_file(load_file(path) | {key: tensor}, path, metadata)
+    with pytest.raises(CheckpointError, match=pattern):
+        load_checkpoint(path)

@@ -1,0 +1,124 @@
+"""The page of the window for neurons in a dish: picture, counts over hours, events."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QListWidget
+
+from rtrecon.core.frame_intervals import format_interval
+from rtrecon.display import theme
+from rtrecon.display.commands import KeyBinding
+from rtrecon.display.dish_picture import DishPicture
+from rtrecon.display.panel_states.dish import DishState
+from rtrecon.display.panels.panel import (
+    Panel,
+    add_line,
+    make_column,
+    make_label,
+    make_row,
+)
+
+_CURVES = (
+    ("Neurites, mm per mm²", "length_mm_per_mm2", theme.SKY),
+    ("Touches", "contacts", theme.ORANGE),
+    ("Cell bodies", "bodies", theme.PINK),
+)
+
+
+class DishPage(Panel[DishState]):
+    """Left: the newest picture. Right: counts over hours, and events."""
+
+    title = "Neurons in a dish"
+    state_type = DishState
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setToolTip(
+            "Each neuron has a number, and its neurites have its color. A thick ring "
+            "is a touch of two\nneurons, a thin one a touch that was seen too rarely "
+            "yet. Hatched: nothing is claimed there.\nPress P for the next stage "
+            "position."
+        )
+        self.plane = 0
+        self.picture = DishPicture()
+        self.events = QListWidget()
+        self.events.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.events.setStyleSheet(
+            f"background: {theme.PANEL}; color: {theme.TEXT}; border: none"
+        )
+        self._state: DishState | None = None
+        self._values = [make_label("") for _ in _CURVES]
+        self._plots = [_make_hours_plot() for _ in _CURVES]
+        self._lines = [
+            add_line(plot, color, 2)
+            for plot, (_, _, color) in zip(self._plots, _CURVES, strict=True)
+        ]
+        parts = [
+            part
+            for pair in zip(self._values, self._plots, strict=True)
+            for part in pair
+        ]
+        column = make_column(*parts, make_label("Events", "title"), self.events)
+        column.setStretch(len(parts) + 1, 2)
+        halves = make_row(self.picture, column)
+        halves.setStretch(0, 3)
+        halves.setStretch(1, 2)
+        self.body.addLayout(halves, 1)
+
+    def draw(self, state: DishState, now_s: float) -> None:
+        """Show the chosen stage position."""
+        self._state = state
+        plane = state.planes.get(self.plane)
+        if plane is None or plane.counts is None:
+            return
+        counts = plane.counts
+        hours = plane.points[-1].hours
+        position = f"position {self.plane + 1} of {len(state.planes)}, "
+        self.note.show_text(
+            (position if len(state.planes) > 1 else "")
+            + f"picture {counts.picture + 1}, {format_interval(3600 * hours)}"
+            + "".join(f"; {notice}" for notice in counts.notices)
+        )
+        self.picture.show_plane(plane)
+        table = np.array(plane.points, np.float64)
+        for index, (name, field, _) in enumerate(_CURVES):
+            self._values[index].setText(f"{name}: {getattr(counts, field):.4g}")
+            values = table[:, 1 + index]
+            self._lines[index].setData(table[:, 0], values, connect="finite")
+            highest = float(np.nanmax(values, initial=0.0))
+            self._plots[index].setYRange(0, max(1.0, 1.1 * highest), padding=0)
+        self._show_events(state)
+
+    def key_bindings(self) -> list[KeyBinding]:
+        """Return the key that chooses the stage position."""
+        text = "next stage position of a dish"
+        return [KeyBinding(Qt.Key.Key_P, self._choose_next_plane, "P", text)]
+
+    def _show_events(self, state: DishState) -> None:
+        shown = [self.events.item(row).text() for row in range(self.events.count())]
+        if shown != list(state.events):
+            self.events.clear()
+            self.events.addItems(list(state.events))
+
+    def _choose_next_plane(self) -> None:
+        planes = sorted(self._state.planes) if self._state else []
+        later = [plane for plane in planes if plane > self.plane]
+        self.plane = (later or planes or [0])[0]
+        self.needs_redraw = True
+
+
+def _make_hours_plot() -> pg.PlotWidget:
+    """Return a plot of values over hours; it ignores the mouse."""
+    plot = pg.PlotWidget(background=theme.PANEL)
+    plot.setMenuEnabled(False)
+    plot.setMouseEnabled(False, False)
+    plot.hideButtons()
+    plot.setMinimumSize(80, 60)
+    plot.enableAutoRange(axis="x")
+    plot.getAxis("bottom").setLabel("h")
+    for side in ("left", "bottom"):
+        plot.getAxis(side).setPen(theme.RULE)
+        plot.getAxis(side).setTextPen(theme.MUTED)
+    return plot
