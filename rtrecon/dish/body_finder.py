@@ -13,7 +13,7 @@ from rtrecon.core.types import Array
 from rtrecon.dish.image_filters import average_blocks, open_square, smooth
 from rtrecon.dish.spurs import EIGHT_NEIGHBORS
 
-_MIN_STRENGTH, _MIN_THRESHOLD = 3.0, 4.0  # sigmas of noise
+_MIN_STRENGTH, _MIN_THRESHOLD, _DIM_THRESHOLD = 3.0, 4.0, 2.8  # sigmas of noise
 _OTSU_SHARE, _N_BINS, _MIN_PIXELS = 0.45, 128, 12
 _MAX_RADII, _MIN_AREA_SHARE = 4.0, 0.8
 _EDGE_SHARE = 0.5  # of a body's brightness, at its edge
@@ -63,11 +63,22 @@ def find_bodies(flat: Array, min_radius_px: float, sensitivity: float) -> FoundB
     if len(bright) < _MIN_PIXELS:
         return _describe_bodies(np.zeros(half.shape, np.int32), half, flat.shape)
     threshold = max(_MIN_THRESHOLD, _OTSU_SHARE * _split_by_otsu(bright)) / sensitivity
-    mask = opened > threshold
+    mask = _add_dim_bodies(opened > threshold, opened > _DIM_THRESHOLD / sensitivity)
     labels = _part_bodies(mask, radius)
     _cut_rims(labels, half)
     found = _describe_bodies(labels, half, flat.shape)
     return found.select(_are_plausible(found, min_radius_px))
+
+
+def _add_dim_bodies(bright: Array, dim: Array) -> Array:
+    """Return the bright mask with those parts of the dim one that hold nothing bright.
+
+    A lower threshold for all would join bright bodies that lie side by side.
+    """
+    labels, n_parts = label(dim, EIGHT_NEIGHBORS)
+    holds_bright = np.zeros(n_parts + 1, bool)
+    holds_bright[labels[bright]] = True
+    return np.asarray(bright | (dim & ~holds_bright[labels]))
 
 
 def _are_plausible(found: FoundBodies, min_radius_px: float) -> Array:

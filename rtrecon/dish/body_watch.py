@@ -7,13 +7,14 @@ from rtrecon.dish.body_tracker import BodyTracker
 from rtrecon.dish.events import DishEvent, DishEventKind
 
 _FIRST_FRAMES = 2  # bodies that are there at the beginning are not new
-_MIN_SEEN, _MIN_SEEN_BEFORE_DEATH = 2, 3
+# Sightings: dim clutter looks like a body for a frame or two.
+_MIN_SEEN, _MIN_SEEN_BEFORE_DEATH = 3, 6
 
 
 def watch_bodies(
     tracker: BodyTracker, frame: int, shape: tuple[int, ...], margin_px: float
 ) -> list[DishEvent]:
-    """Return new bodies, seen twice, and bodies that are gone.
+    """Return new bodies, seen three times, and bodies that are gone.
 
     A body that was last seen within margin_px of the border has left the field: it did
     not die, and no event says so.

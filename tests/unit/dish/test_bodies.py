@@ -82,3 +82,12 @@ def test_bodies_that_have_nothing_in_common_did_not_jump():
     rng = np.random.default_rng(2)
     stored, found = rng.uniform(0, 900, (2, 9, 2))
     assert find_jump(stored, found, 6.0) is None
+
+
+def test_a_dim_body_is_found_beside_a_bright_one():
+    rows, cols = np.indices((160, 160))
+    light = 40.0 * (np.hypot(rows - 80, cols - 40) <= 7)
+    light += 4.5 * (np.hypot(rows - 80, cols - 120) <= 7)
+    noise = np.random.default_rng(0).normal(0, 1, light.shape)
+    found = find_bodies((light + noise).astype(np.float32), MIN_RADIUS_PX, 1.0)
+    assert sorted(found.centers[:, 1]) == pytest.approx([40, 120], abs=1.5)

@@ -148,3 +148,16 @@ def test_phase_contrast_is_refused_with_a_sentence():
     (frame,) = run(DishTracker(SETTINGS), [(dark + noise).astype(np.uint16)])
     assert not frame.is_traced
     assert "only fluorescence can be traced" in frame.notices[0]
+
+
+def test_a_body_that_appears_and_one_that_disappears_are_reported():
+    tracker = DishTracker(SETTINGS)
+    two, three = draw_pair(20), draw_pair(20).add_body(120, 60)
+    images = [two.render(seed) for seed in range(4)]
+    images += [three.render(seed) for seed in range(10, 17)]
+    images += [two.render(seed) for seed in range(20, 27)]
+    events = [event for frame in run(tracker, images) for event in frame.events]
+    assert [(event.kind, event.start_frame, event.first) for event in events] == [
+        (DishEventKind.NEW_BODY, 4, 3),
+        (DishEventKind.DEATH, 10, 3),
+    ]
