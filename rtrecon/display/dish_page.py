@@ -94,7 +94,7 @@ class DishPage(Panel[DishState]):
     def key_bindings(self) -> list[KeyBinding]:
         """Return the key that chooses the stage position."""
         text = "next stage position of a dish"
-        return [KeyBinding(Qt.Key.Key_P, self._choose_next_plane, "P", text)]
+        return [KeyBinding(Qt.Key.Key_D, self._choose_next_plane, "D", text)]
 
     def _show_events(self, state: DishState) -> None:
         shown = [self.events.item(row).text() for row in range(self.events.count())]

@@ -59,7 +59,7 @@ def calibrate_spread(
             variances.append(np.square(sd))
             shown = clips.coef[newest - settings.window_frames : newest]
             errors.append(_square_errors(inversion, shown, settings.hop_frames))
-        on_progress("calibrating the spread", hop / n_hops, "")
+        on_progress("calibrating the spread", (hop + 1) / n_hops, "")
     if not errors:
         return checkpoint
     ratio = _smooth([np.mean(errors, 0) + data.unresolved_variance])

@@ -87,7 +87,7 @@ def test_the_picture_shows_rings_and_numbers(window_for):
 def test_a_key_shows_the_next_stage_position(window_for, qtbot):
     window = show_dish(window_for(), planes=(0, 1))
     assert window.dish_page.note.toolTip().startswith("position 1 of 2, picture 7")
-    qtbot.keyClick(window, Qt.Key.Key_P)
+    qtbot.keyClick(window, Qt.Key.Key_D)
     window.draw(START_S)
     assert window.dish_page.note.toolTip().startswith("position 2 of 2, picture 6")
 

@@ -12,6 +12,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
+from rtrecon.display.dish_page import DishPage
 from rtrecon.display.panels.activity import ActivityPanel
 from rtrecon.display.panels.field import FieldPanel
 from rtrecon.display.panels.registry import PANELS
@@ -194,7 +195,7 @@ def test_a_key_shows_the_next_plane(window_for, qtbot: QtBot):
 
 def test_the_window_shows_every_panel_of_the_registry(window_for):
     window = window_for()
-    assert [type(panel) for panel in window.panels] == list(PANELS)
+    assert [type(panel) for panel in window.panels] == [*PANELS, DishPage]
     keys = [binding.key for binding in window._bindings]
     assert len(keys) == len(set(keys))
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import CompactEncoder
+from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
 from rtrecon.encoder.dct_basis import DctBasis, make_dct_basis
 from rtrecon.encoder.window_prior import WindowPrior
 from rtrecon.inversion.decoded_prior import DecodedPrior
@@ -28,7 +29,8 @@ from rtrecon.protocol.behavior import BEHAVIOR
 
 _DECAYS = (0.8, 0.98)  # of the gradient's first and second moment
 _EPSILON = 1e-3
-_FIRST_RATE, _LAST_RATE = 0.5, 0.15  # step sizes within a hop, in units of z
+_STEP_SIZES = (0.5, 0.15)  # the first and the last within a hop, in units of z
+_FEW_STEP_SIZES = (0.3, 0.07)  # of a convolutional encoder, with few steps per hop
 # s.d. of new z: where complex cells have no drive, the gradient is zero.
 _INITIAL_SD = 0.02
 
@@ -56,6 +58,8 @@ class MapInversion:
         self._past = problem.prior.mean.repeat(past_frames, 1)
         self._neuron_share, self._lag_share = _evidence_shares(problem)
         self._prior_precision = PriorPrecision(problem)
+        is_convolutional = isinstance(problem.encoder, ConvolutionalEncoder)
+        self._step_sizes = _FEW_STEP_SIZES if is_convolutional else _STEP_SIZES
         self._objective = self.create_objective()
         self._decoded_prior = _create_decoded_prior(problem, window_frames)
         self._set_window(
@@ -129,8 +133,9 @@ class MapInversion:
         first, second = self._moments
         first.lerp_(gradient, 1 - _DECAYS[0])
         second.mul_(_DECAYS[1]).addcmul_(gradient, gradient, value=1 - _DECAYS[1])
-        rate = _FIRST_RATE * (_LAST_RATE / _FIRST_RATE) ** progress
-        self.z.addcdiv_(first, second.sqrt().add_(_EPSILON), value=-rate)
+        largest, smallest = self._step_sizes
+        step_size = largest * (smallest / largest) ** progress
+        self.z.addcdiv_(first, second.sqrt().add_(_EPSILON), value=-step_size)
         return objective
 
     def update_prior(self) -> None:
