@@ -1,8 +1,9 @@
 """Traces a real film: N1E-115 neuroblastoma, Lifeact-GFP, with nuclei beside.
 
 Fusco et al., J Cell Biol 212:91 (2016); the nuclei, in another channel, are a truth for
-the bodies that the tracing does not see. The neurites of two pictures were traced by
-hand, roughly, by one hand; nothing was chosen on them.
+the bodies that the tracing does not see. They were looked at when
+the threshold of dim bodies was chosen. The neurites of two pictures were drawn by eye,
+once and roughly; nothing was chosen on them.
 """
 
 from __future__ import annotations
