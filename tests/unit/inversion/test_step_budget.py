@@ -22,12 +22,12 @@ def run_hops(other_s: list[float]) -> tuple[StepBudget, list[float]]:
 
 
 def test_steps_take_their_fraction_where_the_rest_is_short():
-    budget, _ = run_hops([0.01] * 7)
+    budget, _ = run_hops([0.005] * 7)
     assert budget.steps_s == pytest.approx(FRACTION * HOP_S)
 
 
 def test_every_hop_ends_in_time_although_some_have_more_to_do():
-    other_s = [0.05, 0.01, 0.01] * 5
+    other_s = [0.05, 0.005, 0.005] * 5
     _, took = run_hops(other_s)
     assert took[0] > HOP_S  # nothing was known yet
     assert max(took[PERIOD:]) < HOP_S
