@@ -24,6 +24,7 @@ from rtrecon.inversion.live.backlog import Backlog, QueuedActivity
 from rtrecon.inversion.live.hop_statistics import HopStatistics
 from rtrecon.inversion.live.inversion_pair import InversionPair
 from rtrecon.inversion.live.live_inversion import LiveInversion
+from rtrecon.inversion.live.movie_spread import MIN_HOPS
 from rtrecon.inversion.live.quality import LiveQuality, QualitySettings, WindowEstimate
 from rtrecon.inversion.live.result_publisher import QUALITY_EVERY_HOPS, ResultPublisher
 from rtrecon.inversion.live.step_budget import StepBudget
@@ -91,6 +92,7 @@ class InverterProcess:
         )
         self._health_interval_s = network.health_interval_s
         self._health_due_s = 0.0
+        self._spread_s = 0.0  # time that the posterior sample took in the last hop
         self._begin_session("")
 
     def run(self) -> None:
@@ -124,6 +126,9 @@ class InverterProcess:
                 spare.take_steps(inversion, time.monotonic() + _WARM_UP_S)
                 inversion.predict_activity()
                 inversion.movie()
+        for _ in range(MIN_HOPS):
+            spare.update_spread()
+        spare.compute_sd()
         self._results.send_notices(spare.pop_notices())
 
     def _receive_history(self) -> None:
@@ -190,7 +195,7 @@ class InverterProcess:
         information = self._pair.live.information_fraction()
         self._results.send_movie(newest, movie, information, n_steps)
         self._statistics.count_movie(newest)
-        self._pair.update_spread()
+        self._update_spread()
         self._measure_quality(newest.encoder_frame, movie)
         self._results.send_notices(self._pair.pop_notices())
         took_s = time.monotonic() - started
@@ -224,12 +229,22 @@ class InverterProcess:
             self._results.send_quality(window, self._quality, n_hops)
             self._results.send_spread(encoder_frame, self._pair.compute_sd())
 
+    def _update_spread(self) -> None:
+        """Take the steps of the posterior sample; they are part of the budget."""
+        began = time.monotonic()
+        self._pair.update_spread()
+        self._spread_s = time.monotonic() - began
+        self._budget.add_steps(self._spread_s)
+
     def _take_steps(self, inversion: LiveInversion, started: float) -> int:
-        """Take steps within the budget since `started`; live and null share the hop."""
+        """Take steps within the budget since `started`; live and null share the hop.
+
+        What the posterior sample needed in the last hop is left for it.
+        """
         share = 0.5 if self._pair.null is not None else 1.0
         began = time.monotonic()
         n_steps = self._pair.take_steps(
-            inversion, started + share * self._budget.steps_s
+            inversion, started + share * (self._budget.steps_s - self._spread_s)
         )
         self._budget.add_steps(time.monotonic() - began)
         return n_steps

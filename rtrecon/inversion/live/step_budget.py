@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-_MAX_HOP_FRACTION = 0.88  # of the time of a hop; the rest is for what is not foreseen
+_MAX_HOP_FRACTION = 0.9  # of the time of a hop; the rest is for what is not foreseen
 _MIN_FRACTION = 0.2  # for steps, however long the rest takes
 
 
