@@ -143,7 +143,7 @@ def _take_pictures(
 def _draw_numbers(picture: QPixmap, window: Window) -> None:
     """Draw a numbered circle on each part, in the order of docs/gui-tour.md."""
     parts: list[QWidget] = [window.movie, window.stimulus, window.timeline]
-    parts += window.panels
+    parts += [panel for panel in window.panels if panel is not window.dish_page]
     centres = [part.mapTo(window, part.rect().center()) for part in parts]
     centres.append(_centre_of_gap(window, window.health_line, 3))
     sentence, states = window.sentence.geometry(), window.process_states.geometry()

@@ -15,6 +15,7 @@ from rtrecon.display.client import DisplayClient, read_masks
 from rtrecon.display.commands import Commands, KeyBinding, format_key_help
 from rtrecon.display.health_line import describe_states, make_figures
 from rtrecon.display.panel_states.dish import DishState
+from rtrecon.display.panel_states.quality import QualityState, assess_quality
 from rtrecon.display.panels.registry import PANELS
 from rtrecon.display.picture import PictureStyle
 from rtrecon.display.playback import Moment
@@ -57,6 +58,7 @@ class Window(layout.WindowLayout):
         self._n_invalid = 0
         self._n_missed, self._missed_s = 0, -MISSED_NOTICE_S
         self._is_daemon_silent = False
+        self._is_better_than_chance = False
         self._n_frames_drawn = 0
         if options.remember_layout:
             layout.restore_layout(self, layout.open_layout_settings())
@@ -203,10 +205,14 @@ class Window(layout.WindowLayout):
         return span.newest - moment.index if span is not None else 0
 
     def _describe_sd(self, moment: Moment) -> str:
+        """Return the s.d., but not of a movie that is no better than chance.
+
+        It was calibrated for an encoder that fits these neurons.
+        """
         spread = self.state.spread
-        if spread is None:
+        if spread is None or not self._is_better_than_chance:
             return ""
-        return f"± {spread.typical_sd(self._find_age(moment)):.0f} gray levels"
+        return f"± {spread.typical_sd(self._find_age(moment)):.0f} levels"
 
     def _describe_moment(self, moment: Moment) -> str:
         view = self.view
@@ -217,7 +223,7 @@ class Window(layout.WindowLayout):
             f"recorded {moment.age_s:.1f} s ago",
             self._describe_sd(moment),
             f"contrast x {view.contrast_gain:g}" if view.contrast_gain != 1 else "",
-            "hatched: unconstrained" if view.hides_unconstrained else "",
+            "hatched: by prior" if view.hides_unconstrained else "",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -231,6 +237,8 @@ class Window(layout.WindowLayout):
                 panel.needs_redraw = False
                 panel.draw(panel_state, now_s)
         self.show_dish(state.panel(DishState).has_pictures)
+        quality = assess_quality(state.panel(QualityState).samples, now_s)
+        self._is_better_than_chance = quality.label in ("GOOD", "FAIR")
         is_silent = state.is_daemon_silent(now_s)
         self.show_conditions(state.conditions(now_s))
         if "health" in changed or is_silent != self._is_daemon_silent:

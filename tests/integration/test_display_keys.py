@@ -16,7 +16,7 @@ from rtrecon.display.dish_page import DishPage
 from rtrecon.display.panels.activity import ActivityPanel
 from rtrecon.display.panels.field import FieldPanel
 from rtrecon.display.panels.registry import PANELS
-from rtrecon.display.window import Window
+from rtrecon.display.window import PANEL_INTERVAL_FRAMES, Window
 from rtrecon.protocol import messages
 from rtrecon.testing.waiting import wait_until
 from tests.support.display_window import (
@@ -82,7 +82,29 @@ def test_what_the_data_do_not_constrain_can_be_made_transparent(
     assert is_gray(whole.pixelColor(*corner))
     assert not is_gray(faded.pixelColor(*corner))
     assert is_gray(faded.pixelColor(*middle))
-    assert "hatched: unconstrained" in window.movie.note.text()
+    assert "hatched: by prior" in window.movie.note.text()
+
+
+@pytest.mark.parametrize(("skill", "is_shown"), [(0.85, True), (0.0, False)])
+def test_the_spread_is_shown_unless_the_movie_is_no_better_than_chance(
+    window_for, skill: float, is_shown: bool
+):
+    window = show_experiment(window_for(), skill=skill)
+    sd = np.concatenate([np.full((7, 36, 64), 20), np.full((1, 36, 64), 50)])
+    message = messages.Spread(
+        session=window.state.session,
+        seq=0,
+        t=0.0,
+        encoder_frame=0,
+        hop_frames=5,
+        shape=sd.shape,
+        sd=20.0,
+        data_share=0.84,
+    )
+    window.state.update(message, sd.astype(np.uint8), START_S + SECONDS)
+    for _ in range(PANEL_INTERVAL_FRAMES):
+        window.draw(START_S + SECONDS)
+    assert ("± 20 levels" in window.movie.note.text()) == is_shown
 
 
 def test_frames_without_activity_are_marked_as_extrapolated(window_for, qtbot: QtBot):
