@@ -7,6 +7,7 @@ only the time between two of them is shorter.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,13 @@ from rtrecon.session.session import Session
 from rtrecon.simulate.dish.film import film_dish
 from rtrecon.simulate.dish.scene import DishScene
 from rtrecon.simulate.dish.truth import DishTruth
-from rtrecon.transport.rpc import call_daemon
+from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
 
 _FRAMES_PER_S, _INTERVAL_S = 2.0, 300.0  # of the demo, and of the simulated dish
 _MIN_SECONDS = 3.0
 _TOTAL_GROWTH_PX = 240.0  # of a tip, however long the demo is: no dish is too dense
-_LINGER_S, _ASK_EVERY_S = 30.0, 0.1
+_LINGER_S, _ASK_EVERY_S = 60.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,11 @@ def _stream(
 
 
 def _wait_until_traced(settings: Settings, sender: SessionSender) -> None:
-    """Wait until the daemon has traced all frames, for some seconds at most."""
+    """Wait until the daemon has traced all frames, for a minute at most."""
     deadline_s = time.monotonic() + _LINGER_S
     while time.monotonic() < deadline_s:
-        status = call_daemon(settings.network.control, "status")
-        if status["frames_processed"] >= sender.n_sent:
-            return
+        with suppress(RpcError):  # the daemon may still compile its kernels
+            status = call_daemon(settings.network.control, "status")
+            if status["frames_processed"] >= sender.n_sent:
+                return
         time.sleep(_ASK_EVERY_S)
