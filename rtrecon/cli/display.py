@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -98,12 +100,7 @@ def demo(
         encoder=str(encoder),
         subject=subject,
     )
-    with progress_bars("frames") as progress:
-        task = progress.add_task("session", total=None)
-
-        def show_frames(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
+    with _show_frames("frames", "session") as show_frames:
         summary = run_demo(request, notify, show_frames)
     terminal.stdout.print(make_summary_table(summary))
     notify(f"The results are in {out}")
@@ -114,12 +111,15 @@ def _show_dish(seconds: float, headless: bool, out: Path, seed: int) -> None:
     from rtrecon.session.summary import make_summary_table
 
     request = DishDemoRequest(seconds, headless, out, seed)
-    with progress_bars("pictures") as progress:
-        task = progress.add_task("time-lapse", total=None)
-
-        def show_frames(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
+    with _show_frames("pictures", "time-lapse") as show_frames:
         summary = run_dish_demo(request, notify, show_frames)
     terminal.stdout.print(make_summary_table(summary))
     notify(f"The results are in {out}")
+
+
+@contextmanager
+def _show_frames(unit: str, name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar; yields a function of frames done and their total."""
+    with progress_bars(unit) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from rtrecon.config.dish import DishSettings
+from rtrecon.config.dish import BodySize, DishSettings, Sensitivity
 from rtrecon.config.section import Section
 
 
@@ -16,15 +16,8 @@ class LiveDishSettings(Section):
         description="trace neurons in a dish in place of reading the activity of "
         "neurons; rois.path and encoder.checkpoint are not used then",
     )
-    body_um: float = Field(
-        12.0, gt=0, description="diameter of a usual cell body, in um"
-    )
-    sensitivity: float = Field(
-        1.0,
-        ge=0.3,
-        le=3.0,
-        description="larger = fainter bodies and neurites are traced, and more clutter",
-    )
+    body_um: BodySize = 12.0
+    sensitivity: Sensitivity = 1.0
     um_per_px: float | None = Field(
         None,
         gt=0,

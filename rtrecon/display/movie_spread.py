@@ -7,6 +7,8 @@ import numpy as np
 from rtrecon.core.types import Array
 from rtrecon.protocol.messages import Spread
 
+_MIN_WEIGHT = 1e-6
+
 
 class MovieSpread:
     """Standard deviation of pixels by the age of a frame, and that of the prior."""
@@ -18,6 +20,9 @@ class MovieSpread:
         self._shares = np.clip(
             1 - np.square(self._by_age / np.maximum(sd[-1], 1)), 0, 1
         )
+        weight = self._shares.sum((1, 2))
+        variance = (self._shares * np.square(self._by_age)).sum((1, 2))
+        self._typical_sd = np.sqrt(variance / np.maximum(weight, _MIN_WEIGHT))
 
     def data_share(self, age_frames: int) -> Array:
         """Return float32 (height, width) 0..1: the share that the activity decides.
@@ -29,10 +34,7 @@ class MovieSpread:
 
     def typical_sd(self, age_frames: int) -> float:
         """Return the s.d. in gray levels where the activity decides, weighted by it."""
-        index = self._find_age(age_frames)
-        weight = self._shares[index]
-        variance = (weight * np.square(self._by_age[index])).sum()
-        return float(np.sqrt(variance / max(weight.sum(), 1e-6)))
+        return float(self._typical_sd[self._find_age(age_frames)])
 
     def _find_age(self, age_frames: int) -> int:
         return int(min(age_frames // self._hop_frames, len(self._by_age) - 1))

@@ -8,7 +8,7 @@ frame in place of 2304 pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -48,21 +48,29 @@ class DctBasis:
 
     def to_pixels(self, coef: torch.Tensor) -> np.ndarray:
         """Return float32 frames (T, 36, 64), clipped to 0..255, of (T, n_coef)."""
+        frames = self.to_levels(coef).add_(GRAY_LEVEL).clamp_(0, 255)
+        return np.asarray(frames.numpy(), np.float32)
+
+    def to_levels(self, coef: torch.Tensor) -> torch.Tensor:
+        """Return (T, 36, 64) of (T, n_coef): gray levels above the mean, unclipped."""
         # One dimension after the other takes a tenth of the work of `coef @ vectors`.
         n_y, n_x = len(self.vertical), len(self.horizontal)
         grid = coef.new_zeros(len(coef), n_y * n_x)
         grid[:, self.grid_indices] = coef
         contrast = self.vertical.T @ (grid.view(len(coef), n_y, n_x) @ self.horizontal)
-        frames = contrast.mul_(CONTRAST_LEVELS).add_(GRAY_LEVEL).clamp_(0, 255)
-        return np.asarray(frames.numpy(), np.float32)
+        return contrast.mul_(CONTRAST_LEVELS)
 
     def pixel_sd(self, variance: torch.Tensor) -> np.ndarray:
         """Return the s.d. (36, 64) of pixels, in gray levels.
 
         variance: (n_coef,) of independent coefficients.
         """
-        sd = (variance @ self.vectors.square()).sqrt() * CONTRAST_LEVELS
+        sd = (variance @ self._squared_vectors).sqrt() * CONTRAST_LEVELS
         return np.asarray(sd.reshape(IMAGE_SHAPE).numpy(), np.float32)
+
+    @cached_property
+    def _squared_vectors(self) -> torch.Tensor:
+        return self.vectors.square()
 
 
 @cache

@@ -20,12 +20,16 @@ _MAX_NEURONS = 300  # spread evenly over all; more change nothing but the time
 _BLOCK_ROWS = 3000
 
 
+class TooShortError(UserError):
+    """Stimulus and activity are missing, or too short to be compared."""
+
+
 def measure_session_lag(session: Session) -> StimulusLag:
-    """Measure it; UserError if stimulus or activity are missing or too short."""
+    """Measure it; TooShortError if stimulus or activity are missing or too short."""
     data, frame_ids = _pair_session(session)
     minutes = data.n_known / data.rate_hz / 60
     if minutes < MIN_MINUTES:
-        raise UserError(
+        raise TooShortError(
             f"{session.path} has both stimulus and activity in {minutes:.1f} minutes; "
             f"{MIN_MINUTES:g} are needed to see whether neurons follow the stimulus"
         )
@@ -38,7 +42,7 @@ def _pair_session(session: Session) -> tuple[PairedData, Array]:
     stimulus_frames = session.stimulus["encoder_frame"].astype(np.int64)
     both = np.intersect1d(activity_frames, stimulus_frames)
     if not len(both):
-        raise UserError(
+        raise TooShortError(
             f"{session.path} has no encoder frame with both stimulus and activity; "
             "record a session with masks, and send the stimulus"
         )

@@ -1,4 +1,4 @@
-"""Makes gray images of color pictures, by one rule that the user is told.
+"""Makes gray images of color pictures, by one rule, which a notice names.
 
 The sum of red, green and blue loses nothing of 8 bits, and shows a fluorophore equally
 bright in whichever color it was drawn. 16 bits are averaged, because the sum does not

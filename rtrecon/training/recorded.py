@@ -24,7 +24,7 @@ from rtrecon.metrics.stimulus_lag.sentences import (
 from rtrecon.rois import roi_set
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import NotASessionError, Session
-from rtrecon.session.stimulus_lag import measure_session_lag
+from rtrecon.session.stimulus_lag import TooShortError, measure_session_lag
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.train import (
     DEFAULT_OPTIONS,
@@ -69,8 +69,8 @@ def check_stimulus_lag(path: Path, *, ignore_lag: bool) -> list[str]:
     """
     try:
         found = measure_session_lag(Session(path))
-    except UserError:
-        return []  # too short to say
+    except TooShortError:
+        return []
     is_certain = found.minutes >= _MIN_CERTAIN_MINUTES
     if found.estimate is None and is_certain and not ignore_lag:
         raise UserError(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rtrecon.core.types import Array
-from rtrecon.encoder.dct_basis import CONTRAST_LEVELS, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.live.map_inversion import MapInversion
 
 _MIN_RATE = 1e-3  # activity per frame, of a neuron that is silent in the window
@@ -97,7 +97,7 @@ class PosteriorSampler:
         """
         movie = self._inversion.movie_coefficients()
         difference = self.sample_coefficients() - movie
-        levels: Array = (difference @ self._basis.vectors * CONTRAST_LEVELS).numpy()
+        levels: Array = self._basis.to_levels(difference).flatten(1).numpy()
         return levels, self._inversion.recorded_fraction().numpy()
 
     def _draw(self, n_frames: int, n_coef: int) -> Tensor:
