@@ -1,12 +1,13 @@
 """Disturbs a simulated rig for hours, and accounts for every frame that it takes.
 
-    python benchmarks/hostile.py [--minutes 180] [--quick]
+    python benchmarks/hostile.py [--minutes 180] [--rigs 1] [--quick]
 
 A simulated rig runs in real time while one fault follows the other: lost frames and
 messages, a stage that jumps, a closed shutter, a wrong field, dead senders, clocks that
 are set, a full disk, and `kill -9` of each process. Checked: each run of the daemon
 accounts for every frame it was sent, each fault is reported and the rig recovers from
-it, recordings are readable, and no log has a traceback. Writes
+it, recordings are readable, and no log has a traceback. Several rigs share the minutes:
+they run side by side, which also loads the machine more. Writes
 `benchmarks/results/hostile.json` (`hostile.quick.json` with --quick: 10 minutes). Runs
 on Linux.
 """
@@ -18,8 +19,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +98,32 @@ FAULTS = {
 }
 
 
-def run_hostile(minutes: float, folder: Path) -> dict[str, Any]:
-    """Run the rig for this time; return figures, checks and what happened."""
+def run_rigs(minutes: float, n_rigs: int) -> dict[str, Any]:
+    """Run rigs side by side that share the minutes; return their figures together."""
+    with ProcessPoolExecutor(n_rigs, mp_context=get_context("spawn")) as pool:
+        rigs = list(pool.map(run_rig, [minutes / n_rigs] * n_rigs))
+    figures = {name: join_figures([rig[name] for rig in rigs]) for name in rigs[0]}
+    return figures | {"rigs": n_rigs, "machine": describe_machine()}
+
+
+def join_figures(values: list[Any]) -> Any:
+    """Return the figures of several rigs as one: all checks, joined lists, sums."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {name: join_figures([each[name] for each in values]) for name in first}
+    if isinstance(first, bool):
+        return all(values)
+    return sum(values[1:], start=first)
+
+
+def run_rig(minutes: float) -> dict[str, Any]:
+    """Run a rig for this time; return figures, checks and what happened."""
+    with tempfile.TemporaryDirectory() as folder:
+        return suffer_faults(minutes, Path(folder)) | {"minutes": minutes}
+
+
+def suffer_faults(minutes: float, folder: Path) -> dict[str, Any]:
+    """Let one fault follow the other; return figures, checks and what happened."""
     rig = Rig(folder)
     try:
         end_s = time.monotonic() + 60 * minutes
@@ -110,10 +137,7 @@ def run_hostile(minutes: float, folder: Path) -> dict[str, Any]:
         rig.end_session()
     finally:
         rig.close()
-    return summarize_run(rig, history) | {
-        "minutes": minutes,
-        "machine": describe_machine(),
-    }
+    return summarize_run(rig, history)
 
 
 def suffer_fault(rig: Rig, name: str) -> dict[str, Any]:
@@ -239,11 +263,11 @@ def main() -> int:
     """Run the benchmark, print and write its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=FULL_MINUTES)
+    parser.add_argument("--rigs", type=int, default=1, help="that share the minutes")
     parser.add_argument("--quick", action="store_true", help="10 minutes")
     arguments = parser.parse_args()
     minutes = QUICK_MINUTES if arguments.quick else arguments.minutes
-    with tempfile.TemporaryDirectory() as folder:
-        figures = run_hostile(minutes, Path(folder))
+    figures = run_rigs(minutes, arguments.rigs)
     show(figures["checks"])
     path = write_results("hostile", figures, quick=minutes < FULL_MINUTES)
     show(f"written to {path}")

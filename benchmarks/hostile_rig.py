@@ -13,14 +13,16 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rtrecon import config
 from rtrecon.config import ClosedLoopSettings, Settings
 from rtrecon.core.types import Array
-from rtrecon.demo.rig import make_session, make_settings
+from rtrecon.demo.rig import make_session, make_settings, read_encoder_mouse
 from rtrecon.protocol import messages
+from rtrecon.simulate.imaged_mouse import make_imaged_mouse
 from rtrecon.simulate.session import SimulatedSession, start_message_fields
 from rtrecon.testing.daemon_process import BackgroundProcess
 from rtrecon.transport.rpc import Reply, call_daemon
@@ -28,6 +30,7 @@ from rtrecon.transport.senders import AuxiliarySender, SessionSender
 from rtrecon.transport.subscriber import Subscriber
 
 RATE_HZ = 30.0
+_ENCODER = "demo"
 _MOVIE_S = 20.0  # rendered in advance and repeated
 _RULE = {"name": "busy", "when": "mean(activity) > 0.01"}
 
@@ -98,13 +101,14 @@ class Rig:
 
     def __post_init__(self) -> None:
         closed_loop = ClosedLoopSettings.model_validate({"rules": [_RULE]})
-        settings = make_settings(self.folder)
+        settings = make_settings(self.folder, _ENCODER)
         self.settings: Settings = settings.model_copy(
             update={"closed_loop": closed_loop}
         )
         self._file = self.folder / "settings.json"
         self._file.write_text(config.dump(self.settings), encoding="utf-8")
-        self._session = make_session(_MOVIE_S, 1, None, "leaves")
+        imaged = make_imaged_mouse(read_encoder_mouse(_ENCODER, None))
+        self._session = make_session(imaged, _MOVIE_S, 1, None, "leaves")
         self._frames = _render_frames(self._session)
         self._rng = np.random.default_rng(0)
         network = self.settings.network
@@ -172,7 +176,7 @@ class Rig:
         limits = (0 if is_full else hard, hard)
         resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, limits)
 
-    def call(self, op: str, **fields: object) -> Reply:
+    def call(self, op: str, **fields: Any) -> Reply:
         """Send a request to the daemon."""
         return call_daemon(self.settings.network.control, op, **fields)
 
