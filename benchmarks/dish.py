@@ -120,14 +120,14 @@ def _measure_curves(base: DishScene, n_seeds: int, quick: bool) -> dict[str, Any
     """Return the figures against brightness, density, and the interval."""
     choose = slice(None, None, 2) if quick else slice(None)
     curves: dict[str, dict[str, Any]] = {"brightness": {}, "n_neurons": {}, "steps": {}}
-    changes = (
+    changes: tuple[tuple[str, str, tuple[float, ...]], ...] = (
         ("brightness", "brightness", _BRIGHTNESS),
         ("n_neurons", "n_neurons", _DENSITY),
         ("steps", "steps_per_frame", _STEPS),
     )
     for curve, name, values in changes:
         for value in values[choose]:
-            changed = {name: value}
+            changed: dict[str, Any] = {name: value}
             if name == "steps_per_frame":
                 changed["n_frames"] = base.n_frames // int(value)
             scenes = [

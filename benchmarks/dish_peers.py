@@ -50,7 +50,8 @@ def _build_graph(frames: list[Array]) -> object:
     import networkx
     from traccuracy import TrackingGraph
 
-    graph, last = networkx.DiGraph(), {}
+    graph = networkx.DiGraph()
+    last: dict[int, int] = {}
     for t, rows in enumerate(frames):
         for number, y, x in rows.tolist():
             node = len(graph)

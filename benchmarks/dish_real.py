@@ -85,7 +85,7 @@ def _score_lines(
     frame: DishFrame, polylines: list[list[list[float]]], offset: tuple[float, float]
 ) -> Array:
     """Return hits and all of found pixels, hits and all of drawn pixels."""
-    drawn = np.zeros(frame.owners.shape, bool)
+    drawn: Array = np.zeros(frame.owners.shape, bool)
     for polyline in polylines:
         x, y = np.array(polyline, float).T
         steps = np.linspace(0, len(x) - 1, 60 * len(x))

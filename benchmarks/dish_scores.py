@@ -6,6 +6,7 @@ for those that touch (3 px).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -195,22 +196,22 @@ class FilmScorer:
 
     def _score_events(self) -> None:
         named = [
-            (k, y, x, *sorted((self._names.get(i, -1), self._names.get(j, -2))))
+            (k, (y, x), sorted((self._names.get(i, -1), self._names.get(j, -2))))
             for k, y, x, i, j in self._events
         ]
         n_real = sum(
-            _has_near(np.array(event[1:]), self._near[event[0]], NEAR_REACH_PX + 2)
-            for event in named
+            _has_near(np.array([*place, *pair]), self._near[k], NEAR_REACH_PX + 2)
+            for k, place, pair in named
         )
         used: set[int] = set()
         for true in self._true_events:
             late = {
-                n: event[0] - true[0]
-                for n, event in enumerate(named)
+                n: k - true[0]
+                for n, (k, (y, x), pair) in enumerate(named)
                 if n not in used
-                and event[3:] == true[3:]
-                and np.hypot(event[1] - true[1], event[2] - true[2]) < EVENT_REACH_PX
-                and -EVENT_EARLY_FRAMES <= event[0] - true[0] <= EVENT_LATE_FRAMES
+                and tuple(pair) == true[3:]
+                and np.hypot(y - true[1], x - true[2]) < EVENT_REACH_PX
+                and -EVENT_EARLY_FRAMES <= k - true[0] <= EVENT_LATE_FRAMES
             }
             if late:
                 best = min(late, key=lambda n: abs(late[n]))
@@ -257,5 +258,5 @@ def _divide(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def _median(values: list[float] | Array) -> float:
+def _median(values: Sequence[float] | Array) -> float:
     return float(np.median(values)) if len(values) else float("nan")

@@ -102,7 +102,7 @@ def _open_sender(
             tcp_sender.send_start(SHAPE)
             yield tcp_sender
         return
-    start = {"source": "benchmark", "rate_hz": RATE_HZ, "shape": SHAPE}
+    start: dict[str, Any] = {"source": "benchmark", "rate_hz": RATE_HZ, "shape": SHAPE}
     with closing(
         SessionSender(network.frames, get_client_keys(network), **start)
     ) as sender:
@@ -141,14 +141,11 @@ def _send_paced_frames(
 
 def _count_pending(daemon: DaemonProcess, sender: SessionSender | TcpSender) -> float:
     """Return how many frames were sent whose activity has not been published."""
-    newest = next((m for m, _ in reversed(daemon.received) if _is_activity(m)), None)
+    received = (message for message, _ in reversed(daemon.received))
+    newest = next((m for m in received if isinstance(m, messages.Activity)), None)
     if newest is None or newest.session != sender.session:
         return inf
     return sender.n_sent - newest.frame
-
-
-def _is_activity(message: messages.PublishedMessage) -> bool:
-    return isinstance(message, messages.Activity)
 
 
 def _is_done(daemon: DaemonProcess, sender: SessionSender | TcpSender) -> bool:
@@ -174,11 +171,13 @@ def _compute_figures(
     if not len(hop_ms):
         raise RuntimeError("no frame came through; is this computer busy?")
     p50, p99 = np.percentile(hop_ms, [50, 99])
-    before_reference = daemon.newest_health().lost["reference"]
+    health = daemon.newest_health()
+    if health is None:
+        raise RuntimeError("the daemon has published no health")
     return {
         "sent": sender.n_sent,
         "dropped": sender.n_dropped,
-        "lost": sender.n_sent - len(table) - before_reference,
+        "lost": sender.n_sent - len(table) - health.lost["reference"],
         "hop_ms_p50": round(float(p50), 3),
         "hop_ms_p99": round(float(p99), 3),
         "traces_ms_p99": round(float(np.percentile(table["latency_ms"][warm], 99)), 2),

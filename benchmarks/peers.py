@@ -10,6 +10,7 @@ import importlib
 import sys
 import types
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -23,8 +24,8 @@ MARGIN_PX = 16
 
 
 def make_available(
-    makers: dict[str, Callable[..., object]], *arguments: object
-) -> dict[str, object]:
+    makers: dict[str, Callable[..., Any]], *arguments: object
+) -> dict[str, Any]:
     """Return the result of each maker; report the packages that cannot be imported."""
     available = {}
     for name, maker in makers.items():
@@ -239,9 +240,8 @@ def _halve_image(cv2: types.ModuleType, image: Array) -> Array:
 
 def _find_peak(scores: Array) -> Array:
     """Return the position of the maximum, by a parabola along each axis."""
-    y, x = np.unravel_index(int(scores.argmax()), scores.shape)
-    y = min(max(int(y), 1), scores.shape[0] - 2)
-    x = min(max(int(x), 1), scores.shape[1] - 2)
+    peak = np.unravel_index(int(scores.argmax()), scores.shape)
+    y, x = (min(max(int(i), 1), n - 2) for i, n in zip(peak, scores.shape, strict=True))
     return np.array(
         [
             y + _fit_parabola_peak(*scores[y - 1 : y + 2, x]),

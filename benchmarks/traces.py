@@ -100,6 +100,7 @@ def _compare_traces(field: simulated_fields.ActiveField) -> dict[str, float]:
     masks = make_cell_masks(field.rois, settings.traces)
     extractor = TraceExtractor(masks.cells, masks.neuropil)
     image = np.empty_like(field.template)
+    coefficient = np.float32(settings.traces.neuropil_coefficient)
     traces: dict[str, list[Array]] = {"ours": [], "true shift": [], "none": []}
     for frame, (y, x) in zip(field.render_frames(), field.shifts_px, strict=True):
         shifts = {
@@ -111,7 +112,7 @@ def _compare_traces(field: simulated_fields.ActiveField) -> dict[str, float]:
             cell, neuropil = np.empty((2, len(field.rois)), np.float32)
             registrar.undo_shift(frame, shift, image)
             extractor.extract_traces(image, cell, neuropil)
-            traces[name].append(cell - settings.traces.neuropil_coefficient * neuropil)
+            traces[name].append(cell - coefficient * neuropil)
     return {
         name: _mean_correlation(np.array(v), field.activity)
         for name, v in traces.items()

@@ -18,6 +18,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def run_fuzzing(inputs: int, out: Path | None = None) -> dict[str, Any]:
         runs = {name: per_share * share for name, share in SHARES.items()}
         began_s = time.monotonic()
         with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
-            results = workers.map(lambda run: _run_worker(*run, folder), runs.items())
+            results = workers.map(_run_worker, runs, runs.values(), repeat(folder))
             by_target = dict(zip(runs, results, strict=True))
         took_s = time.monotonic() - began_s
     failed = {name: error for name, (status, error) in by_target.items() if status}
@@ -65,7 +66,8 @@ def run_fuzzing(inputs: int, out: Path | None = None) -> dict[str, Any]:
 
 def _run_worker(name: str, runs: int, folder: Path) -> tuple[int, str]:
     """Run one worker; return its exit status and the end of its error output."""
-    command = [sys.executable, HERE / "worker.py", name, str(runs), "1", folder]
+    worker_file = str(HERE / "worker.py")
+    command = [sys.executable, worker_file, name, str(runs), "1", str(folder)]
     worker = subprocess.run(command, capture_output=True, text=True, check=False)
     return worker.returncode, worker.stderr[-2000:]
 

@@ -113,7 +113,7 @@ def _parse_stream(sent: bytes, piece: int) -> Iterable[framing.RawMessage]:
 
 _PIXELS = np.arange(6, dtype=np.int16).reshape(2, 3)
 _IMAGE = np.arange(6, dtype=np.uint8).reshape(2, 3)
-_HEADER = {"session": "s", "seq": 1}
+_HEADER: dict[str, Any] = {"session": "s", "seq": 1}
 _INCOMING: list[tuple[Any, Any]] = [
     (
         messages.SessionStart(

@@ -12,6 +12,7 @@ import sys
 import traceback
 from pathlib import Path
 from random import Random
+from types import ModuleType
 
 CRASH_PREFIX = "crash-"  # begins the names of files with failing inputs, as in atheris
 
@@ -25,7 +26,9 @@ def main() -> None:
     fuzz_guided(atheris, name, [f"-runs={runs}", f"-seed={seed}"], Path(folder))
 
 
-def fuzz_guided(atheris, name: str, options: list[str], folder: Path) -> None:
+def fuzz_guided(
+    atheris: ModuleType, name: str, options: list[str], folder: Path
+) -> None:
     """Fuzz with atheris, which ends the process."""
     with atheris.instrument_imports(include=["rtrecon"], enable_loader_override=False):
         from mutate import MAX_BYTES, mutate_bytes
