@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rtrecon.config.section import Section, WorkingPath
 
@@ -38,6 +39,41 @@ class RecordingSettings(Section):
 
 
 _Texts = str | list[str] | None
+# What archives of NWB files accept (NWB Inspector: check_subject_age and its like).
+_NUMBER = r"\d+(?:\.\d+)?"
+_DURATION = re.compile(
+    rf"P(?!$)({_NUMBER}Y)?({_NUMBER}M)?({_NUMBER}W)?({_NUMBER}D)?"
+    rf"(T(?=\d)({_NUMBER}H)?({_NUMBER}M)?({_NUMBER}S)?)?"
+)
+_SPECIES = re.compile(
+    r"[A-Z][a-z]* [a-z]+|http://purl\.obolibrary\.org/obo/NCBITaxon_\d+"
+)
+_WEIGHT = re.compile(rf"{_NUMBER} (kg|g|mg)")
+
+
+def _require_duration(age: str) -> str:
+    """Refuse an age that is neither a duration nor a range of two."""
+    begin, _, end = age.partition("/")
+    if not all(_DURATION.fullmatch(each) for each in (begin, end or begin)):
+        raise ValueError(
+            "archives need an ISO 8601 duration: 'P90D' for 90 days, 'P12W' for 12 "
+            "weeks, 'P80D/P90D' for 80 to 90 days"
+        )
+    return age
+
+
+def _require_latin_name(species: str) -> str:
+    if not _SPECIES.fullmatch(species):
+        raise ValueError(
+            "archives need the Latin name of the species, such as 'Mus musculus'"
+        )
+    return species
+
+
+def _require_weight(weight: str) -> str:
+    if not _WEIGHT.fullmatch(weight):
+        raise ValueError("archives need a number and kg, g or mg, such as '0.025 kg'")
+    return weight
 
 
 class SubjectSettings(Section):
@@ -49,13 +85,13 @@ class SubjectSettings(Section):
     subject_id: str | None = Field(
         None, description="name of the animal", examples=["M1"]
     )
-    species: str | None = Field(
+    species: Annotated[str, AfterValidator(_require_latin_name)] | None = Field(
         None, description="Latin name of the species", examples=["Mus musculus"]
     )
     sex: Literal["M", "F", "U", "O"] | None = Field(
         None, description="M, F, U (unknown) or O (other)", examples=["F"]
     )
-    age: str | None = Field(
+    age: Annotated[str, AfterValidator(_require_duration)] | None = Field(
         None,
         description="age as an ISO 8601 duration; P90D = 90 days",
         examples=["P90D"],
@@ -64,7 +100,7 @@ class SubjectSettings(Section):
         None, description="genotype", examples=["Slc17a7-Cre; Ai162"]
     )
     strain: str | None = Field(None, description="strain", examples=["C57BL/6J"])
-    weight: str | None = Field(
+    weight: Annotated[str, AfterValidator(_require_weight)] | None = Field(
         None, description="weight with its unit", examples=["0.025 kg"]
     )
     description: str | None = Field(

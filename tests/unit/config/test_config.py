@@ -61,6 +61,19 @@ MISTAKES = {
         "[traces]\nindicator_decay_s = 0,7",
         r"'traces\.indicator_decay_s' = 0,7: write a decimal point",
     ),
+    "an age that archives cannot read": (
+        "[subject]\nage = 'three months'",
+        r"'subject\.age' = 'three months': .*'P90D' for 90 days",
+    ),
+    "an age without a number": ("[subject]\nage = 'P'", r"'subject\.age' = 'P'"),
+    "a species in English": (
+        "[subject]\nspecies = 'mouse'",
+        r"'subject\.species' = 'mouse': .*the Latin name .*'Mus musculus'",
+    ),
+    "a weight without its unit": (
+        "[subject]\nweight = '25'",
+        r"'subject\.weight' = '25': .*kg, g or mg",
+    ),
     "a truth value in upper case": (
         "[registration]\nnonrigid = True",
         r"'registration\.nonrigid' = True: write true or false in lower case",
@@ -72,6 +85,13 @@ def load(folder: Path, text: str) -> Settings:
     path = folder / "settings.toml"
     path.write_text(text, encoding="utf-8")
     return config.load(path)
+
+
+@pytest.mark.parametrize(
+    "age", ["P90D", "P12W", "P3M15D", "P80D/P90D", "P80D/", "P1DT6H"]
+)
+def test_an_age_that_archives_can_read_is_accepted(tmp_path, age):
+    assert load(tmp_path, f"[subject]\nage = '{age}'").subject.age == age
 
 
 def test_an_empty_file_gives_all_defaults(tmp_path):
