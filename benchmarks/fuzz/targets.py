@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rtrecon.daemon.ingest import Ingest
+from rtrecon.daemon.ingest.ingest import Ingest
 from rtrecon.daemon.rate_limits import MessageLimits
 from rtrecon.protocol import messages
 from rtrecon.transport import framing

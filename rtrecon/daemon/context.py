@@ -11,7 +11,7 @@ from rtrecon.daemon.backpressure import Backpressure
 from rtrecon.daemon.error_reporter import ERROR_LOG_FILE, ErrorReporter
 from rtrecon.daemon.event_publisher import EventPublisher, Log
 from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
-from rtrecon.daemon.ingest import Ingest
+from rtrecon.daemon.ingest.ingest import Ingest
 from rtrecon.daemon.session_recording import SessionRecording
 from rtrecon.daemon.sockets import DaemonSockets
 from rtrecon.daemon.watchdog import Watchdogs

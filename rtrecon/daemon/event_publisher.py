@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from rtrecon.daemon.ingest import IngestResult
+from rtrecon.daemon.ingest.result import IngestResult
 from rtrecon.daemon.loss_monitor import LossMonitor
 from rtrecon.daemon.rate_limits import Throttle
 from rtrecon.daemon.session_recording import SessionRecording

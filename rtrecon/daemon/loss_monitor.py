@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from rtrecon.core.frame_intervals import extend_timeout, format_interval
-from rtrecon.daemon.ingest import IngestAction, IngestResult
+from rtrecon.daemon.ingest.result import IngestAction, IngestResult
 
 EPISODE_END_S = 5.0  # without a loss
 _END_INTERVALS = 5.0  # of a time-lapse, which loses one frame in some minutes

@@ -10,7 +10,7 @@ from typing import Any
 import zmq
 
 from rtrecon.daemon.context import DaemonContext
-from rtrecon.daemon.ingest import IngestAction, IngestResult
+from rtrecon.daemon.ingest.result import IngestAction, IngestResult
 from rtrecon.daemon.rate_limits import MessageLimits
 from rtrecon.daemon.session_handover import ReceivedParts, SessionHandover
 from rtrecon.daemon.session_manager import MAX_CATCH_UP_S, SessionManager

@@ -16,7 +16,8 @@ import zmq
 
 from rtrecon.config import NetworkSettings
 from rtrecon.core.frame_intervals import describe_rate, is_time_lapse
-from rtrecon.daemon.ingest import Ingest, IngestAction
+from rtrecon.daemon.ingest.ingest import Ingest
+from rtrecon.daemon.ingest.result import IngestAction
 from rtrecon.daemon.rate_limits import Throttle
 from rtrecon.daemon.sockets import open_tcp_server
 from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage

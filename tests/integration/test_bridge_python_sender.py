@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from rtrecon.daemon.ingest import Ingest, IngestAction
+from rtrecon.daemon.ingest.ingest import Ingest
+from rtrecon.daemon.ingest.result import IngestAction
 from rtrecon.protocol import messages
 from rtrecon.testing.frame_receiver import FrameReceiver
 from tests.support.paths import BRIDGE

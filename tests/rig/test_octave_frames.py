@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtrecon.daemon.ingest import Ingest, IngestAction
+from rtrecon.daemon.ingest.ingest import Ingest
+from rtrecon.daemon.ingest.result import IngestAction
 from rtrecon.protocol import messages
 from tests.support.octave import (
     SHAPE,

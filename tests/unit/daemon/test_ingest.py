@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 
-from rtrecon.daemon.ingest import MAX_ENDED_SESSIONS, Ingest, IngestAction
+from rtrecon.daemon.ingest.ingest import MAX_ENDED_SESSIONS, Ingest
+from rtrecon.daemon.ingest.result import IngestAction
+from rtrecon.daemon.ingest.sender_sequences import MAX_COUNTED_SENDERS
 from rtrecon.protocol import messages
 
 RATE_HZ = 30.0
@@ -264,7 +266,7 @@ def test_the_memory_for_senders_and_sessions_is_bounded():
     for i in range(1000):
         ingest.accept_message(start(f"session {i}"))
         ingest.accept_message(behavior(i, f"sender {i}"))
-    assert len(ingest._newest_seq) <= 16
+    assert len(ingest._sequences) <= MAX_COUNTED_SENDERS
     assert len(ingest._ended_sessions) == MAX_ENDED_SESSIONS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtrecon.daemon.ingest import Ingest
+from rtrecon.daemon.ingest.ingest import Ingest
 from rtrecon.protocol import messages
 from tests.unit.daemon.test_ingest import frame, start
 

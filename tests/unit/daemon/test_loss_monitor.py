@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtrecon.daemon.ingest import IngestAction, IngestResult
+from rtrecon.daemon.ingest.result import IngestAction, IngestResult
 from rtrecon.daemon.loss_monitor import EPISODE_END_S, LossMonitor
 
 

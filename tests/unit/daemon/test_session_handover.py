@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rtrecon.daemon.ingest import Ingest, IngestAction
+from rtrecon.daemon.ingest.ingest import Ingest
+from rtrecon.daemon.ingest.result import IngestAction
 from rtrecon.daemon.session_handover import (
     MAX_HANDOVER_S,
     MAX_HELD_BYTES,

@@ -1,0 +1,1 @@
+"""Decides what to do with received messages, and counts what was lost before them."""
