@@ -31,7 +31,6 @@ from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.card import find_checkpoint
 from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.encoder.compact import CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.encoder.dwiseneuro.author_files import MouseModel
 from rtrecon.encoder.dwiseneuro.inference import WINDOW_SPAN_FRAMES, DwiseNeuroEncoder
 from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro, RecordingFit
@@ -40,6 +39,7 @@ from rtrecon.encoder.dwiseneuro.network import Architecture, DwiseNeuro
 from rtrecon.inversion import device as devices
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.objective import InverseProblem
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 HOP_FRAMES, WINDOW_FRAMES, RATE_HZ = 6, 36, 30.0
 HOP_S = HOP_FRAMES / RATE_HZ

@@ -20,6 +20,7 @@ from rtrecon.closed_loop.rules import BoundRule, RuleEvent, bind_rules, make_out
 from rtrecon.config import Settings
 from rtrecon.core.process import ParentProcess
 from rtrecon.core.types import Array
+from rtrecon.encoder.card import read_stimulus_space
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.protocol import messages
@@ -43,7 +44,8 @@ class ClosedLoopProcess:
     def __init__(self, settings: Settings, daemon: ParentProcess) -> None:
         self._dry_run = settings.closed_loop.dry_run
         self._rules: dict[str, list[BoundRule]] = defaultdict(list)  # by topic
-        for rule in bind_rules(settings.closed_loop):
+        space = read_stimulus_space(settings.encoder.checkpoint)
+        for rule in bind_rules(settings.closed_loop, space):
             self._rules[rule.reading.topic].append(rule)
         self._workers = {
             name: OutputWorker(name, output)

@@ -14,9 +14,10 @@ from rtrecon.closed_loop.message_fields import MessageField
 from rtrecon.config import ClosedLoopSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.imaging.timing.stimulus_resize import resize_stimulus
 from rtrecon.protocol import messages
-from rtrecon.sources.npy import read_numbers
+from rtrecon.sources.stimulus_file import read_stimulus_file
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 # The clip is compared with every movie message, in the time between two frames.
 MAX_CLIP_FRAMES = 300
@@ -85,14 +86,19 @@ class SimilarityReading:
 
 
 def make_reading(
-    value: FieldPath | GroupActivity | ClipSimilarity, settings: ClosedLoopSettings
+    value: FieldPath | GroupActivity | ClipSimilarity,
+    settings: ClosedLoopSettings,
+    space: StimulusSpace = VIDEO,
 ) -> Reading:
-    """Return the reading of a condition's value; raises `UserError` for a mistake."""
+    """Return the reading of a condition's value; raises `UserError` for a mistake.
+
+    space: of the stimuli that clips are compared with.
+    """
     if isinstance(value, FieldPath):
         return MessageField(value)
     if isinstance(value, ClipSimilarity):
         path = _look_up(value.target, settings.targets, "targets")
-        return SimilarityReading(_read_clip(Path(path)))
+        return SimilarityReading(_read_clip(Path(path), space))
     ids: Sequence[int] | None
     if isinstance(value.ids, str):
         ids = _look_up(value.ids, settings.groups, "groups")
@@ -110,20 +116,9 @@ def _look_up(name: str, table: dict[str, _Value], table_name: str) -> _Value:
     return table[name]
 
 
-def _read_clip(path: Path) -> Array:
-    """Read a clip as the encoder sees it: uint8 (n, 36, 64), one image or more."""
-    if path.suffix == ".npy":
-        images = read_numbers(path)
-        if images.dtype != np.uint8 or images.ndim != 3 or not images.size:
-            raise UserError(
-                f"{path} holds {images.dtype} of shape {list(images.shape)}; a clip is "
-                "uint8 (n, height, width)"
-            )
-        clip = np.stack([resize_stimulus(image) for image in images])
-    else:
-        from rtrecon.sources.video import read_clip  # slow to import
-
-        clip = read_clip(path)
+def _read_clip(path: Path, space: StimulusSpace) -> Array:
+    """Read a clip as the encoder sees it: uint8 (n, height, width), n >= 1."""
+    clip = read_stimulus_file(path, space)
     if len(clip) > MAX_CLIP_FRAMES:
         raise UserError(
             f"{path} has {len(clip)} frames; a clip to compare with has at most "
@@ -131,6 +126,6 @@ def _read_clip(path: Path) -> Array:
         )
     if np.ptp(clip) == 0:
         raise UserError(
-            f"{path} has the same gray level everywhere; nothing is similar to it"
+            f"{path} has the same {space.quantity} everywhere; nothing is similar to it"
         )
     return clip

@@ -14,6 +14,8 @@ from rtrecon.config import ClosedLoopSettings, RuleSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,17 @@ class BoundRule:
         return RuleEvent(self.rule.settings, change, value) if change else None
 
 
-def bind_rules(settings: ClosedLoopSettings) -> list[BoundRule]:
-    """Return all rules of [closed_loop]; raises `UserError` for the first mistake."""
+def bind_rules(
+    settings: ClosedLoopSettings, space: StimulusSpace = VIDEO
+) -> list[BoundRule]:
+    """Return all rules of [closed_loop]; raises `UserError` for the first mistake.
+
+    space: of the stimuli that clips are compared with.
+    """
     _require_unique(_output_names(settings), "outputs")
     _require_unique([rule.name for rule in settings.rules], "rules")
     outputs = list(make_outputs(settings))
-    return [_bind_rule(rule, settings, outputs) for rule in settings.rules]
+    return [_bind_rule(rule, settings, outputs, space) for rule in settings.rules]
 
 
 def make_outputs(settings: ClosedLoopSettings) -> dict[str, Output]:
@@ -74,11 +81,14 @@ def _output_names(settings: ClosedLoopSettings) -> list[str]:
 
 
 def _bind_rule(
-    settings: RuleSettings, closed_loop: ClosedLoopSettings, outputs: list[str]
+    settings: RuleSettings,
+    closed_loop: ClosedLoopSettings,
+    outputs: list[str],
+    space: StimulusSpace,
 ) -> BoundRule:
     try:
         rule = Rule(settings)
-        reading = make_reading(rule.condition.value, closed_loop)
+        reading = make_reading(rule.condition.value, closed_loop, space)
     except UserError as error:
         raise UserError(f"rule '{settings.name}': {error}") from None
     for name in settings.outputs:

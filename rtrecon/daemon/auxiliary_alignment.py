@@ -12,9 +12,11 @@ from rtrecon.daemon.pipeline_output import PipelineOutput
 from rtrecon.imaging.timing.aligner import Aligner
 from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage
 from rtrecon.imaging.timing.clock_fit import ClockRegistry
-from rtrecon.imaging.timing.stimulus_resize import resize_stimulus
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BehaviorValues
+from rtrecon.stimulus_space.fit_frame import find_misfit, fit_stimulus
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 _MAX_PENDING = 64  # messages that are held until the session's first frame
 # A message is held until its sender's clock has been judged, but not longer, and there
@@ -33,12 +35,18 @@ class AuxiliaryAlignment:
 
     Messages that arrive before the session's first frame are held until it arrives;
     those of a sender whose clock seems wrong, until that is certain. corrects_clocks:
-    whether a wrong clock is corrected by when messages arrive.
+    whether a wrong clock is corrected by when messages arrive. space: of the stimuli.
     """
 
     def __init__(
-        self, encoder_rate_hz: float, output: PipelineOutput, *, corrects_clocks: bool
+        self,
+        encoder_rate_hz: float,
+        output: PipelineOutput,
+        *,
+        corrects_clocks: bool,
+        space: StimulusSpace = VIDEO,
     ) -> None:
+        self._space = space
         self._aligner = Aligner(encoder_rate_hz)
         self._clocks = ClockRegistry()
         self._arrivals = ArrivalClocks() if corrects_clocks else None
@@ -66,10 +74,10 @@ class AuxiliaryAlignment:
     ) -> str | None:
         """Take a stimulus frame or behaviour sample; return why it is unusable, if so.
 
-        image: of a stimulus frame, uint8 (height, width); empty for behaviour.
+        image: of a stimulus frame, (height, width); empty for behaviour.
         t_arrival_s: when it arrived, on a clock that is never set.
         """
-        if fault := _find_fault(message, image):
+        if fault := _find_fault(message, image, self._space):
             return fault
         if self._arrivals:
             self._arrivals.add_message(message, t_arrival_s)
@@ -136,7 +144,7 @@ class AuxiliaryAlignment:
         encoder_frame = self._aligner.find_encoder_frame(t_s)
         if encoder_frame >= 0:
             self._output.send_stimulus(
-                encoder_frame, message.clip, resize_stimulus(image)
+                encoder_frame, message.clip, fit_stimulus(image, self._space)
             )
 
     def _find_microscope_time(self, message: TimedMessage) -> float | None:
@@ -153,10 +161,14 @@ class AuxiliaryAlignment:
         return self._clocks.to_microscope_time(session, t_send)
 
 
-def _find_fault(message: TimedMessage, image: Array) -> str | None:
+def _find_fault(
+    message: TimedMessage, image: Array, space: StimulusSpace
+) -> str | None:
     if message.t is None and message.t_send is None:
         kind = type(message).__name__
         return f"a {kind} message has no time; it cannot be aligned"
-    if isinstance(message, messages.StimulusFrame) and not image.size:
+    if not isinstance(message, messages.StimulusFrame):
+        return None
+    if not image.size:
         return "a stimulus message has no pixels; it cannot be shown"
-    return None
+    return find_misfit(message.space, image, space)

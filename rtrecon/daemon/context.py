@@ -39,7 +39,7 @@ class DaemonContext:
     def create(cls, settings: Settings, log: Log) -> DaemonContext:
         """Check the settings and bind the sockets; raises UserError with a sentence."""
         neurons = read_neuron_source(settings)
-        has_rules = bool(bind_rules(settings.closed_loop))
+        has_rules = bool(bind_rules(settings.closed_loop, neurons.space))
         has_inverter = neurons.card is not None
         sockets = DaemonSockets.bind_all(settings.network)
         publisher = Publisher(sockets.publish)

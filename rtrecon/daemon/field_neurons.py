@@ -25,6 +25,8 @@ from rtrecon.rois.readers.registry import (
     split_table,
 )
 from rtrecon.rois.roi_set import RoiSet, build_roi_set, build_unit_roi_set
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class FieldNeurons:
     """The neurons of a field of view, and the images on which they were drawn.
 
     stored_images: for each plane (lines, pixels) float32, perhaps of another day; None
-    where the masks lie on today's image.
+    where the masks lie on today's image. space: of the session's stimuli.
     """
 
     rois: RoiSet
     stored_images: tuple[Array | None, ...]
+    space: StimulusSpace = VIDEO
 
     def plane_indices(self, plane: int) -> Array:
         """Return the indices of the neurons in a plane."""
@@ -54,6 +57,11 @@ class NeuronSource:
     masks_path: Path | None
     settings: RoiSettings
     is_dish: bool = False
+
+    @property
+    def space(self) -> StimulusSpace:
+        """The stimuli: those of the encoder; without one, movies."""
+        return self.card.space if self.card else VIDEO
 
     @property
     def has_unit_rates(self) -> bool:
@@ -87,7 +95,7 @@ class NeuronSource:
                     f"{len(self.card.rois)} neurons; send the units of the encoder, in "
                     "its order"
                 )
-        return FieldNeurons(build_unit_roi_set(ids), (None,))
+        return FieldNeurons(build_unit_roi_set(ids), (None,), self.space)
 
     def select_for_images(self, shape: tuple[int, int], n_planes: int) -> FieldNeurons:
         """Return the neurons of images (lines, pixels); UserError if none fit."""
@@ -108,7 +116,7 @@ class NeuronSource:
                 f"encoder's neurons lie on a field of {lines} x {pixels} of {planes}; "
                 "use the encoder of this field"
             )
-        return FieldNeurons(self.card.rois, tuple(self.card.mean_image))
+        return FieldNeurons(self.card.rois, tuple(self.card.mean_image), self.space)
 
 
 def _select_no_neurons(start: SessionStart) -> FieldNeurons:
@@ -147,6 +155,17 @@ def _require_same_unit(card: Card, rate_unit: str | None) -> None:
         )
 
 
+def _require_rate_of_space(card: Card, settings: Settings) -> None:
+    """Require the time base of the stimuli, unless they are pictures."""
+    space, rate_hz = card.space, settings.timing.encoder_rate_hz
+    if not space.is_picture and space.rate_hz != rate_hz:
+        raise SettingsError(
+            f"timing.encoder_rate_hz = {rate_hz:g}, but encoder.checkpoint = "
+            f"{card.path} was trained on {space.name} at {space.rate_hz:g} Hz; set "
+            f"timing.encoder_rate_hz = {space.rate_hz:g}"
+        )
+
+
 def read_neuron_source(settings: Settings) -> NeuronSource:
     """Read the card and check the masks of the settings; raises UserError."""
     path = settings.rois.path
@@ -167,6 +186,7 @@ def read_neuron_source(settings: Settings) -> NeuronSource:
             )
         return NeuronSource(None, path, settings.rois)
     card = read_card(find_checkpoint(settings.encoder.checkpoint))
+    _require_rate_of_space(card, settings)
     if path is not None:
         _require_same_unit(card, None)  # masks are for images
         require_same_neurons(card, load_rois(path, card.rois.shape, settings.rois))

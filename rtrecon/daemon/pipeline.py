@@ -70,6 +70,7 @@ class Pipeline:
         self.auxiliary = AuxiliaryAlignment(
             encoder_rate_hz,
             self.output,
+            space=field.space,
             corrects_clocks=not settings.inversion.deterministic,
         )
         self.dish: DishAbout | None = None

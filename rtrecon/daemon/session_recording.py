@@ -155,6 +155,7 @@ def _describe_session(
         rate_hz=start.rate_hz,
         announced_rate_hz=start.rate_hz,
         encoder_rate_hz=settings.timing.encoder_rate_hz,
+        stimulus_space=field.space,
         hop_frames=settings.inversion.hop_frames,
         window_frames=settings.inversion.window_frames,
         chunk_s=settings.recording.chunk_s,

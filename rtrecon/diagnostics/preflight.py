@@ -39,7 +39,7 @@ def run_preflight(settings: Settings) -> Iterator[str]:
     """Yield a sentence per check that passed; raises UserError at the first failure."""
     neurons = read_neuron_source(settings)
     yield _describe_neurons(neurons)
-    yield from _check_rules(settings)
+    yield from _check_rules(settings, neurons)
     yield from _check_ports(settings.network)
     yield check_recording_folder(settings, neurons)
     yield _measure_load()
@@ -65,8 +65,8 @@ def _describe_neurons(neurons: NeuronSource) -> str:
     )
 
 
-def _check_rules(settings: Settings) -> Iterator[str]:
-    if bind_rules(settings.closed_loop):
+def _check_rules(settings: Settings, neurons: NeuronSource) -> Iterator[str]:
+    if bind_rules(settings.closed_loop, neurons.space):
         yield f"rules: {len(settings.closed_loop.rules)} of the closed loop"
 
 

@@ -63,6 +63,7 @@ def estimate_bytes_per_s(settings: Settings, neurons: NeuronSource) -> float:
         roi_planes=field.planes,
         rate_hz=field.rate_hz,
         encoder_rate_hz=settings.timing.encoder_rate_hz,
+        stimulus_space=neurons.space,
         hop_frames=settings.inversion.hop_frames,
         window_frames=settings.inversion.window_frames,
     )

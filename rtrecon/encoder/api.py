@@ -22,7 +22,7 @@ from rtrecon.core.types import Array
 from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.card import find_checkpoint
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.dwiseneuro.convert import is_dwiseneuro_file
 from rtrecon.encoder.dwiseneuro.inference import (
     DWISENEURO_RATE_HZ,
@@ -32,6 +32,7 @@ from rtrecon.encoder.dwiseneuro.inference import (
 )
 from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import VIDEO
 
 _CAUSAL_SEGMENT_FRAMES = 936  # predicted at once; bounds the memory
 _DWISENEURO_SEGMENT_FRAMES = 120
@@ -44,7 +45,7 @@ class LoadedEncoder:
     """An encoder that predicts the activity of the neurons it was trained on.
 
     neuron_ids: (n,) in the order of predictions. rate_hz: frames per second of movies.
-    image_shape: (36, 64), lines and pixels of a frame.
+    image_shape: (36, 64), lines and pixels of a frame; see `StimulusSpace.shape`.
 
     >>> import numpy as np
     >>> encoder = load_encoder("demo")
@@ -56,7 +57,7 @@ class LoadedEncoder:
     neuron_ids: Array = field(repr=False)
     rate_hz: float
     _predict: Predict = field(repr=False)
-    image_shape: tuple[int, int] = IMAGE_SHAPE
+    image_shape: tuple[int, int] = VIDEO.shape
 
     @property
     def n_neurons(self) -> int:
@@ -105,7 +106,10 @@ def load_encoder(path: str | Path, mouse: str | int | None = None) -> LoadedEnco
     checkpoint = load_checkpoint(file)
     rate_hz = float(checkpoint.card.metadata.get("rate_hz", DWISENEURO_RATE_HZ))
     return LoadedEncoder(
-        checkpoint.card.rois.ids, rate_hz, partial(_predict_checkpoint, checkpoint)
+        checkpoint.card.rois.ids,
+        rate_hz,
+        partial(_predict_checkpoint, checkpoint),
+        checkpoint.space.shape,
     )
 
 
@@ -124,21 +128,21 @@ def _predict_checkpoint(
     encoder = checkpoint.encoder
     if not isinstance(encoder, LiveDwiseNeuro):
         standardized = checkpoint.calibration.standardize_behavior(behavior)
-        return _predict_causal(encoder, video, standardized)
+        shown = make_dct_basis(checkpoint.space).from_pixels(video.numpy())
+        return _predict_causal(encoder, shown, standardized)
     rates = _predict_dwiseneuro(encoder.dwiseneuro, video, behavior)
     return rates * encoder.fit.gain + encoder.fit.baseline
 
 
-def _predict_causal(encoder: LiveEncoder, video: Tensor, behavior: Tensor) -> Tensor:
+def _predict_causal(encoder: LiveEncoder, shown: Tensor, behavior: Tensor) -> Tensor:
     past_frames = encoder.past_frames
-    shown = make_dct_basis().from_pixels(video.numpy())
     frames = torch.cat([shown[:1].expand(past_frames, -1), shown])
     segments = [
         encoder.predict(
             frames[start : start + past_frames + _CAUSAL_SEGMENT_FRAMES],
             behavior[start : start + _CAUSAL_SEGMENT_FRAMES],
         )
-        for start in range(0, len(video), _CAUSAL_SEGMENT_FRAMES)
+        for start in range(0, len(shown), _CAUSAL_SEGMENT_FRAMES)
     ]
     return torch.cat(segments)
 

@@ -18,10 +18,13 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.file_kinds import describe_foreign_file
 from rtrecon.core.types import Array
 from rtrecon.rois.roi_set import RoiSet
+from rtrecon.stimulus_space.space import StimulusSpace, read_space
+from rtrecon.stimulus_space.video import VIDEO
 
 FORMAT_VERSION = 1
 DFF_UNITS = "dF/F per frame"  # of activity that the daemon deconvolves
 RATE_UNITS = "spikes per bin"  # of sources that send spike counts in place of images
+_SPACE_KEY = "stimulus_space"  # of metadata
 MASK_KEYS = ("ids", "indptr", "rows", "cols", "weights", "planes")
 
 
@@ -35,12 +38,20 @@ class Card:
 
     mean_image: (planes, lines, pixels) float32, of the field that the masks belong to.
     metadata: training command, score, rates and settings of the traces; plain JSON.
+    space: the stimuli that the encoder predicts activity for.
     """
 
     path: Path
     rois: RoiSet
     mean_image: Array
     metadata: dict[str, Any]
+    space: StimulusSpace = VIDEO
+
+    @property
+    def stored_metadata(self) -> dict[str, Any]:
+        """Metadata as a checkpoint stores them: with format and stimulus space."""
+        space = {_SPACE_KEY: self.space.to_metadata()}
+        return {**self.metadata, "format": FORMAT_VERSION, **space}
 
     @property
     def units(self) -> str:
@@ -81,7 +92,7 @@ def read_card(path: Path) -> Card:
     ids, indptr, rows, cols, weights, planes = masks
     shape = mean_image.shape[1], mean_image.shape[2]
     rois = RoiSet(ids, shape, indptr, rows, cols, weights, planes)
-    return Card(path, rois, mean_image, metadata)
+    return Card(path, rois, mean_image, metadata, _read_space(path, metadata))
 
 
 def require_same_neurons(card: Card, rois: RoiSet) -> None:
@@ -99,6 +110,11 @@ def require_same_neurons(card: Card, rois: RoiSet) -> None:
             f"{first}, but the masks have {rois.ids[first]}; use the masks that it was "
             "trained with, in their order"
         )
+
+
+def read_stimulus_space(checkpoint: str | Path | None) -> StimulusSpace:
+    """Return the stimuli of a checkpoint, by name or path; movies without one."""
+    return read_card(find_checkpoint(checkpoint)).space if checkpoint else VIDEO
 
 
 def prepare_output_path(path: Path) -> None:
@@ -132,6 +148,13 @@ def _are_masks_valid(masks: list[Array], mean_image: Array) -> bool:
 
 def _are_indices_within(indices: Array, length: int) -> bool:
     return bool(((indices >= 0) & (indices < length)).all())
+
+
+def _read_space(path: Path, metadata: dict[str, Any]) -> StimulusSpace:
+    try:
+        return read_space(metadata.get(_SPACE_KEY), f"checkpoint {path}")
+    except UserError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _parse_metadata(path: Path, header: dict[str, str]) -> dict[str, Any]:

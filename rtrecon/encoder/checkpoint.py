@@ -16,7 +16,6 @@ from torch import Tensor
 
 from rtrecon.encoder.activity_decoder import ActivityDecoder
 from rtrecon.encoder.card import (
-    FORMAT_VERSION,
     MASK_KEYS,
     Card,
     CheckpointError,
@@ -28,7 +27,7 @@ from rtrecon.encoder.convolutional.encoder import (
     ConvolutionalEncoder,
     build_convolutional_encoder,
 )
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.dwiseneuro.external_weights import (
     ExternalWeights,
     open_external_encoder,
@@ -39,6 +38,7 @@ from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro, RecordingFit
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.tensor_files import read_tensors, select_by_prefix, write_tensors
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.space import StimulusSpace
 
 MAX_BEHAVIOR_SD = 4.0  # behavior farther from its mean was never trained on
 _PRIOR_KEYS = ("mean", "ar_coefficient", "innovation_sd", "frame_error_sd")
@@ -77,11 +77,12 @@ class Calibration:
 
     dispersion (n,): variance of activity around the prediction, per mean. data_weight:
     weight of the data against the prior. behavior_mean, behavior_sd (4,): in the order
-    of `BEHAVIOR`. identifiability (36, 64) 0..1: share of each pixel's variance that
-    the inversion recovered. innovation_power (n_coef,): mean square of the innovations
-    that the inversion found; it is 1 in movies of the prior. error_ratio (ages, 36,
-    64): squared errors of the movie divided by the variance of posterior samples, for
-    frames 0, 5, 10, ... encoder frames old; None where it was not measured.
+    of `BEHAVIOR`. identifiability (height, width) 0..1: share of each value's variance
+    that the inversion recovered. innovation_power (n_coef,): mean square of the
+    innovations that the inversion found; it is 1 in movies of the prior. error_ratio
+    (ages, height, width): squared errors of the movie divided by the variance of
+    posterior samples, for frames 0, 5, 10, ... encoder frames old; None where it was
+    not measured.
     """
 
     dispersion: Tensor
@@ -120,6 +121,11 @@ class Checkpoint:
     calibration: Calibration
     decoder: ActivityDecoder | None = None
 
+    @property
+    def space(self) -> StimulusSpace:
+        """The stimuli that the encoder predicts activity for."""
+        return self.card.space
+
     def require_compact(self) -> CompactEncoder:
         """Return its compact encoder; CheckpointError if it is of another form."""
         if isinstance(self.encoder, CompactEncoder):
@@ -150,8 +156,7 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
     for key in tensors.keys() & _HALF_PRECISION_KEYS:
         tensors[key] = tensors[key].half()
     metadata = {
-        **card.metadata,
-        "format": FORMAT_VERSION,
+        **card.stored_metadata,
         "data_weight": calibration.data_weight,
     }
     if decoder is not None:
@@ -170,7 +175,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         stored = read_tensors(path, unchecked=("mean_image",))
         tensors = {key: _to_float32(value) for key, value in stored.items()}
-        _require_shapes(tensors, len(card.rois), external)
+        _require_shapes(tensors, card, external)
         prior = Prior(*(tensors[f"prior.{key}"] for key in _PRIOR_KEYS))
         calibration = Calibration(
             **{key: tensors[key] for key in _CALIBRATION_KEYS},
@@ -202,7 +207,7 @@ def _build_encoder(
 ) -> CompactEncoder | ConvolutionalEncoder:
     if "position" in weights:
         return build_convolutional_encoder(weights, len(card.rois))
-    encoder = CompactEncoder(make_dct_basis().n_coef, len(card.rois))
+    encoder = CompactEncoder(make_dct_basis(card.space).n_coef, len(card.rois))
     encoder.load_state_dict(weights)
     return encoder.requires_grad_(False)
 
@@ -217,7 +222,7 @@ def _build_decoder(card: Card, tensors: dict[str, Tensor]) -> ActivityDecoder | 
         data_weight=float(stored["data_weight"]),
         gain=float(stored["gain"]),
     )
-    decoder.require_shapes(len(card.rois), make_dct_basis().n_coef)
+    decoder.require_shapes(len(card.rois), make_dct_basis(card.space).n_coef)
     return decoder
 
 
@@ -226,16 +231,17 @@ def _to_float32(tensor: Tensor) -> Tensor:
 
 
 def _require_shapes(
-    tensors: dict[str, Tensor], n_neurons: int, external: ExternalWeights | None
+    tensors: dict[str, Tensor], card: Card, external: ExternalWeights | None
 ) -> None:
     """Check the shapes that torch does not check; ValueError names a wrong one."""
-    n_coef, n_behavior = make_dct_basis().n_coef, len(BEHAVIOR)
+    n_neurons, sizes = len(card.rois), card.space.shape
+    n_coef, n_behavior = make_dct_basis(card.space).n_coef, len(BEHAVIOR)
     expected: dict[str, tuple[int, ...]] = {
         f"prior.{k}": (n_coef,) for k in _PRIOR_KEYS
     }
     expected |= {
         "dispersion": (n_neurons,),
-        "identifiability": IMAGE_SHAPE,
+        "identifiability": sizes,
         "behavior_mean": (n_behavior,),
         "behavior_sd": (n_behavior,),
         "innovation_power": (n_coef,),
@@ -245,7 +251,7 @@ def _require_shapes(
         expected |= {"encoder.lag_weights": (WINDOW_SPAN_FRAMES,)}
     if "error_ratio" in tensors:
         n_ages = len(tensors["error_ratio"])
-        expected["error_ratio"] = (max(1, n_ages), *IMAGE_SHAPE)
+        expected["error_ratio"] = (max(1, n_ages), *sizes)
     for key, shape in expected.items():
         found = tuple(tensors[key].shape)
         if found != shape:

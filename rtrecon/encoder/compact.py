@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 MEMORY_FRAMES = 12  # frames that a prediction depends on, its own included
 N_KERNELS = 4

@@ -1,8 +1,8 @@
-"""Movies as low spatial frequencies: coefficients of the two-dimensional DCT.
+"""Stimuli as a few coefficients per frame, along the axes of their stimulus space.
 
-Neurons of mouse visual cortex respond to almost nothing above a quarter cycle per pixel
-of a 36 x 64 screen. Encoder and inversion therefore use about 470 coefficients per
-frame in place of 2304 pixels.
+Ordered axes are transformed to frequencies (DCT), and those above the cutoff of the
+space are left out; categories stay as they are. Of a movie of 36 x 64 px, encoder and
+inversion use about 470 coefficients per frame in place of 2304 pixels.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ import numpy as np
 import torch
 from scipy.fft import dct
 
-IMAGE_SHAPE = (36, 64)  # height and width of a stimulus frame, px
-GRAY_LEVEL, CONTRAST_LEVELS = 127.0, 60.0  # a pixel enters as (value - 127) / 60
-CUTOFF_CYCLES_PER_PX = 0.25
+from rtrecon.stimulus_space.axis import Axis
+from rtrecon.stimulus_space.space import (
+    CONTRAST_LEVELS,
+    MIDDLE_LEVEL,
+    StimulusSpace,
+)
+from rtrecon.stimulus_space.video import VIDEO
 
 
 @dataclass(frozen=True)
 class DctBasis:
-    """Orthonormal basis of the DCT coefficients below a cutoff frequency.
+    """Orthonormal basis of frames of (height, width) values below a cutoff frequency.
 
-    vectors: (n_coef, 2304) float32, one row per coefficient, lowest frequency first;
-    each is the outer product of a row of `vertical` (n_y, 36) and one of `horizontal`
-    (n_x, 64). grid_indices: (n_coef,) its index in the flattened (n_y, n_x) grid of all
-    such products. cycles_per_px: (n_coef,) spatial frequency of each row.
+    vectors: (n_coef, height * width) float32, one row per coefficient, lowest frequency
+    first; each is the outer product of a row of `vertical` (n_y, height) and one of
+    `horizontal` (n_x, width). grid_indices: (n_coef,) its index in the flattened (n_y,
+    n_x) grid of all such products. cycles_per_px: (n_coef,) frequency of each row.
     """
 
     vectors: torch.Tensor
@@ -41,18 +45,18 @@ class DctBasis:
         return len(self.vectors)
 
     def from_pixels(self, frames: np.ndarray) -> torch.Tensor:
-        """Return coefficients (T, n_coef) of frames (T, 36, 64), uint8 or float."""
+        """Return coefficients (T, n_coef) of frames (T, height, width) of levels."""
         pixels = torch.from_numpy(np.ascontiguousarray(frames, np.float32))
-        contrast = (pixels.reshape(len(frames), -1) - GRAY_LEVEL) / CONTRAST_LEVELS
+        contrast = (pixels.reshape(len(frames), -1) - MIDDLE_LEVEL) / CONTRAST_LEVELS
         return contrast @ self.vectors.T
 
     def to_pixels(self, coef: torch.Tensor) -> np.ndarray:
-        """Return float32 frames (T, 36, 64), clipped to 0..255, of (T, n_coef)."""
-        frames = self.to_levels(coef).add_(GRAY_LEVEL).clamp_(0, 255)
+        """Return float32 frames (T, height, width) in 0..255 of (T, n_coef)."""
+        frames = self.to_levels(coef).add_(MIDDLE_LEVEL).clamp_(0, 255)
         return np.asarray(frames.numpy(), np.float32)
 
     def to_levels(self, coef: torch.Tensor) -> torch.Tensor:
-        """Return (T, 36, 64) of (T, n_coef): gray levels above the mean, unclipped."""
+        """Return (T, height, width) of (T, n_coef): levels above the middle."""
         # One dimension after the other takes a tenth of the work of `coef @ vectors`.
         n_y, n_x = len(self.vertical), len(self.horizontal)
         grid = coef.new_zeros(len(coef), n_y * n_x)
@@ -61,12 +65,13 @@ class DctBasis:
         return contrast.mul_(CONTRAST_LEVELS)
 
     def pixel_sd(self, variance: torch.Tensor) -> np.ndarray:
-        """Return the s.d. (36, 64) of pixels, in gray levels.
+        """Return the s.d. (height, width) of each value, in levels.
 
         variance: (n_coef,) of independent coefficients.
         """
         sd = (variance @ self._squared_vectors).sqrt() * CONTRAST_LEVELS
-        return np.asarray(sd.reshape(IMAGE_SHAPE).numpy(), np.float32)
+        shape = self.vertical.shape[1], self.horizontal.shape[1]
+        return np.asarray(sd.reshape(shape).numpy(), np.float32)
 
     @cached_property
     def _squared_vectors(self) -> torch.Tensor:
@@ -74,17 +79,15 @@ class DctBasis:
 
 
 @cache
-def make_dct_basis(cutoff_cycles_per_px: float = CUTOFF_CYCLES_PER_PX) -> DctBasis:
-    """Return the basis of all frequencies below a cutoff."""
-    height, width = IMAGE_SHAPE
-    rows = dct(np.eye(height), axis=0, norm="ortho")
-    cols = dct(np.eye(width), axis=0, norm="ortho")
-    fy = np.arange(height) / (2 * height)
-    fx = np.arange(width) / (2 * width)
+def make_dct_basis(space: StimulusSpace = VIDEO) -> DctBasis:
+    """Return the basis of all frequencies below the space's cutoff."""
+    first, second = space.axes
+    rows, cols = _make_functions(first), _make_functions(second)
+    fy, fx = _list_frequencies(first), _list_frequencies(second)
     cycles_per_px = np.hypot(fy[:, None], fx[None])
     order = np.argsort(cycles_per_px, axis=None, kind="stable")
-    selected = order[cycles_per_px.ravel()[order] < cutoff_cycles_per_px]
-    ky, kx = np.unravel_index(selected, IMAGE_SHAPE)
+    selected = order[cycles_per_px.ravel()[order] < space.cutoff_cycles]
+    ky, kx = np.unravel_index(selected, space.shape)
     vectors = rows[ky][:, :, None] * cols[kx][:, None, :]
     n_y, n_x = ky.max() + 1, kx.max() + 1
     return DctBasis(
@@ -94,6 +97,17 @@ def make_dct_basis(cutoff_cycles_per_px: float = CUTOFF_CYCLES_PER_PX) -> DctBas
         horizontal=_to_float32(cols[:n_x]),
         grid_indices=torch.from_numpy(ky * n_x + kx),
     )
+
+
+def _make_functions(axis: Axis) -> np.ndarray:
+    """Return (size, size), one function per row: cosines, or single categories."""
+    identity = np.eye(axis.size)
+    return dct(identity, axis=0, norm="ortho") if axis.is_ordered else identity
+
+
+def _list_frequencies(axis: Axis) -> np.ndarray:
+    """Return (size,) cycles per position; 0 for categories, which are never cut."""
+    return np.arange(axis.size) / (2 * axis.size) * axis.is_ordered
 
 
 def _to_float32(values: np.ndarray) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Where on the screen an encoder looks, measured from the encoder itself."""
+"""Which parts of a stimulus an encoder depends on, measured from the encoder itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from rtrecon.core.types import Array
 from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.dwiseneuro.live import LiveDwiseNeuro
 from rtrecon.metrics.visual_field import select_visual_field
 from rtrecon.protocol.behavior import BEHAVIOR
@@ -20,18 +20,19 @@ _MIN_RATE = 1e-6
 
 
 def find_visual_field(checkpoint: Checkpoint) -> Array:
-    """Return the pixels where the checkpoint's neurons look, bool (36, 64)."""
+    """Return the pixels where the checkpoint's neurons look, bool (height, width)."""
     return select_visual_field(measure_sensitivity(checkpoint))
 
 
 def get_mean_frame(checkpoint: Checkpoint) -> Array:
-    """Return the mean frame of the movies that the prior was fitted to, (36, 64)."""
-    frame: Array = make_dct_basis().to_pixels(checkpoint.prior.mean[None].cpu())[0]
+    """Return the mean frame of the stimuli that the prior was fitted to."""
+    basis, mean = make_dct_basis(checkpoint.space), checkpoint.prior.mean
+    frame: Array = basis.to_pixels(mean[None].cpu())[0]
     return frame
 
 
 def measure_sensitivity(checkpoint: Checkpoint) -> Array:
-    """Return how sensitive the neurons are to each pixel, float32 (36, 64) >= 0.
+    """Return how sensitive the neurons are to each pixel, float32 >= 0.
 
     Root mean square over neurons and frames of the derivative of expected activity by
     the pixel, each neuron in units of its noise (the root of dispersion times activity;
@@ -47,14 +48,14 @@ def measure_sensitivity(checkpoint: Checkpoint) -> Array:
     )
     n_frames += encoder.past_frames
     generator = torch.Generator().manual_seed(0)
-    information = torch.zeros(IMAGE_SHAPE[0] * IMAGE_SHAPE[1])
-    basis = make_dct_basis().vectors
+    information = torch.zeros(checkpoint.space.n_values)
+    basis = make_dct_basis(checkpoint.space).vectors
     for _ in range(n_movies):
         z = torch.randn(1 + n_frames, len(prior.mean), generator=generator)
         movie = prior.generate_frames(z, prior.mean)
         gradient = _differentiate_activity(checkpoint, movie, generator)
         information += (gradient @ basis).square().sum(0)
-    sensitivity = (information / n_movies).sqrt().reshape(IMAGE_SHAPE)
+    sensitivity = (information / n_movies).sqrt().reshape(checkpoint.space.shape)
     return np.asarray(sensitivity.numpy(), np.float32)
 
 

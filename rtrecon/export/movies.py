@@ -27,7 +27,7 @@ def add_stimulus(
         return
     series = _make_series(
         ("stimulus", "the stimulus as the encoder sees it: [frame, x, y]"),
-        (len(table), *session.about.image_shape),
+        (len(table), *session.about.stimulus_space.shape),
         table.read_values,
         clock.from_encoder_frame(table["encoder_frame"]),
         on_progress,
@@ -54,7 +54,7 @@ def add_movie(
                 "final movie of the live inversion: [frame, x, y]; an estimate of what "
                 "the animal saw",
             ),
-            (len(movie), *session.about.image_shape),
+            (len(movie), *session.about.stimulus_space.shape),
             movie.read_images,
             clock.from_encoder_frame(movie.encoder_frames),
             on_progress,
@@ -85,7 +85,7 @@ def add_movie_sd(
                 "standard deviation of each pixel of the reconstructed movie, from "
                 "samples of the posterior: [frame, x, y]",
             ),
-            (len(movie), *session.about.image_shape),
+            (len(movie), *session.about.stimulus_space.shape),
             read_images,
             clock.from_encoder_frame(movie.encoder_frames),
             on_progress,

@@ -20,6 +20,8 @@ from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.device_memory import ignore_notice, retry_on_oom
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.window_prior import WindowPrior
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class InverseProblem:
     """An encoder to invert, its prior, and the weight of each neuron; all frozen.
 
     decoder: its estimate is the prior's mean; None leaves the prior of movies alone.
+    space: of the stimuli.
 
     weight: (n,) >= 0, data weight / dispersion; 0 ignores the neuron.
     innovation_power: (C,) mean square of the innovations that are found for movies, see
@@ -38,6 +41,7 @@ class InverseProblem:
     weight: Tensor
     innovation_power: Tensor | None = None
     decoder: ActivityDecoder | None = None
+    space: StimulusSpace = VIDEO
 
     @classmethod
     def from_checkpoint(
@@ -53,7 +57,14 @@ class InverseProblem:
         data_weight = settings.data_weight or fitted.data_weight
         power = fitted.innovation_power if settings.adaptive_prior else None
         weight = data_weight / calibration.dispersion
-        problem = cls(checkpoint.encoder, checkpoint.prior, weight, power, decoder)
+        problem = cls(
+            checkpoint.encoder,
+            checkpoint.prior,
+            weight,
+            power,
+            decoder,
+            checkpoint.space,
+        )
         return problem.to(settings.device)
 
     @property
@@ -70,7 +81,7 @@ class InverseProblem:
         power = self.innovation_power
         power = None if power is None else power.to(device)
         weight = self.weight.to(device)
-        return InverseProblem(encoder, prior, weight, power, self.decoder)
+        return InverseProblem(encoder, prior, weight, power, self.decoder, self.space)
 
 
 def _choose_decoder(

@@ -11,9 +11,10 @@ import numpy as np
 
 from rtrecon.core.types import Array
 
-WINDOW_FRAMES = 600  # a metric describes these newest frames: 20 s at 30 Hz
-MIN_FRAMES = 90  # with fewer frames a metric has no value yet
-MAX_EVIDENCE_AGE_FRAMES = 60  # a metric has no value 2 s after its newest evidence
+WINDOW_S = 20.0  # a metric describes the newest frames
+MIN_S = 3.0  # with fewer frames a metric has no value yet
+MAX_EVIDENCE_AGE_S = 2.0  # a metric has no value so long after its newest evidence
+WINDOW_FRAMES, MIN_FRAMES = 600, 90  # the same at 30 Hz
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class MetricSetup:
     many neurons are held out. rate_hz: encoder frames per second. window_frames: newest
     frames that a value describes. min_frames: with fewer there is no value.
     frame_step: scores of single frames look at every frame_step-th one, which is enough
-    where frames follow each other closely.
+    where frames follow each other closely. is_picture: whether neighbours on both axes
+    of a frame are alike.
     """
 
     visual_field: Array
@@ -33,6 +35,12 @@ class MetricSetup:
     window_frames: int = WINDOW_FRAMES
     min_frames: int = MIN_FRAMES
     frame_step: int = 1
+    is_picture: bool = True
+
+    @property
+    def max_evidence_age_frames(self) -> int:
+        """Frames after its newest evidence, after which a metric has no value."""
+        return round(MAX_EVIDENCE_AGE_S * self.rate_hz)
 
     @property
     def visual_field_pixels(self) -> Array:
@@ -44,8 +52,8 @@ class MetricSetup:
 class HopEvidence:
     """One hop of h frames of one age, oldest first, and what to compare them with.
 
-    index: encoder frame of the first one. movie: (h, 36, 64) gray levels 0..255.
-    stimulus: for each frame the image (36, 64) that was on the screen, None where it is
+    index: encoder frame of the first one. movie: (h, height, width) levels 0..255.
+    stimulus: for each frame the stimulus (height, width), None where it is
     not known. predicted: (h, n) activity of the n held-out neurons that the movie would
     cause. recorded: (h, n) their recorded activity, NaN where it was lost.
     movie_response, stimulus_response: (h, all neurons) what the encoder answers to

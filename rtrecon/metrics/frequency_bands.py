@@ -27,7 +27,8 @@ TEMPORAL_BANDS: dict[str, Band] = {  # Hz
     "middle": (1.0, 4.0),
     "high": (4.0, math.inf),
 }
-SEGMENT_FRAMES = 60  # transformed at once: 2 s at 30 Hz, so that rows are 1/4 Hz apart
+SEGMENT_S = 2.0  # transformed at once, so that rows are 1/4 Hz apart
+SEGMENT_FRAMES = 60  # the same at 30 Hz
 _MIN_SD = 0.01  # gray levels in a band; less is the rounding error of a constant movie
 
 
@@ -66,20 +67,21 @@ class SpatialBandCorrelation:
 class TemporalBandCorrelation:
     """r of one band of temporal frequencies, where the neurons look.
 
-    Segments of `SEGMENT_FRAMES` frames in a row are transformed along time; a gap
-    begins a new one. The lowest band also holds what stands still.
+    Segments of `SEGMENT_S` are transformed along time; a gap begins a new one. The
+    lowest band also holds what stands still.
     """
 
     def __init__(self, setup: MetricSetup, band: Band) -> None:
         self._pixels = setup.visual_field_pixels
-        hz = cosine_frequencies(SEGMENT_FRAMES) * setup.rate_hz
-        cosines = make_cosines(SEGMENT_FRAMES)[_select_band(hz, band)]
+        self._segment_frames = count = max(1, round(SEGMENT_S * setup.rate_hz))
+        hz = cosine_frequencies(count) * setup.rate_hz
+        cosines = make_cosines(count)[_select_band(hz, band)]
         self._filter = cosines.T @ cosines  # (frames, frames)
         n_pixels = len(self._pixels)
-        self._segment = np.zeros((2, SEGMENT_FRAMES, n_pixels), np.float32)
+        self._segment = np.zeros((2, count, n_pixels), np.float32)
         self._n_frames = 0  # of the segment that is being filled
-        n_segments = max(1, setup.window_frames // SEGMENT_FRAMES)
-        self._running = RunningVideoCorrelation(n_segments * SEGMENT_FRAMES, _MIN_SD)
+        n_segments = max(1, setup.window_frames // count)
+        self._running = RunningVideoCorrelation(n_segments * count, _MIN_SD)
 
     def add_frames(self, movie: Array, stimulus: Array, *, is_continued: bool) -> None:
         """Add frames (k, height, width)."""
@@ -89,12 +91,12 @@ class TemporalBandCorrelation:
             [take_pixels(movie, self._pixels), take_pixels(stimulus, self._pixels)]
         )
         while pair.shape[1]:
-            taken = pair[:, : SEGMENT_FRAMES - self._n_frames]
+            taken = pair[:, : self._segment_frames - self._n_frames]
             stop = self._n_frames + taken.shape[1]
             self._segment[:, self._n_frames : stop] = taken
             pair = pair[:, taken.shape[1] :]
-            self._n_frames = stop % SEGMENT_FRAMES
-            if stop == SEGMENT_FRAMES:
+            self._n_frames = stop % self._segment_frames
+            if stop == self._segment_frames:
                 self._running.add_frames(*(self._filter @ self._segment))
 
     def value(self) -> float:

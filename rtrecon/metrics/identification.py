@@ -15,7 +15,8 @@ from rtrecon.core.types import Array
 from rtrecon.metrics.evidence import MetricSetup
 from rtrecon.metrics.similarity import mean_of_defined
 
-SEGMENT_FRAMES = 30  # 1 s at 30 Hz
+SEGMENT_S = 1.0
+SEGMENT_FRAMES = 30  # the same at 30 Hz
 BLOCK_PX = 2  # pixels are averaged in blocks of 2 x 2
 _MAX_EQUAL = 0.99  # stimuli that correlate more are the same movie, shown twice
 _MIN_SD = 1e-3  # gray levels; less is the rounding error of a blank frame
@@ -41,8 +42,10 @@ class IdentificationScore:
     """
 
     def __init__(self, setup: MetricSetup) -> None:
-        self._normalizer = SegmentNormalizer(setup.visual_field)
-        self._n_segments = max(2, setup.window_frames // SEGMENT_FRAMES)
+        block = BLOCK_PX if setup.is_picture else 1
+        self._normalizer = SegmentNormalizer(setup.visual_field, block)
+        self._segment_frames = max(1, round(SEGMENT_S * setup.rate_hz))
+        self._n_segments = max(2, setup.window_frames // self._segment_frames)
         self._segments: list[tuple[Array, Array]] = []  # movie, stimulus
         self._pending: list[tuple[Array, Array]] = []  # of the segment being filled
         self._found: Identification | None = None
@@ -53,9 +56,9 @@ class IdentificationScore:
             self._pending.clear()
         normalize = self._normalizer.normalize_frames
         self._pending += zip(normalize(movie), normalize(stimulus), strict=True)
-        while len(self._pending) >= SEGMENT_FRAMES:
-            frames = zip(*self._pending[:SEGMENT_FRAMES], strict=True)
-            del self._pending[:SEGMENT_FRAMES]
+        while len(self._pending) >= self._segment_frames:
+            frames = zip(*self._pending[: self._segment_frames], strict=True)
+            del self._pending[: self._segment_frames]
             movie_segment, stimulus_segment = (np.stack(part) for part in frames)
             self._segments.append((movie_segment, stimulus_segment))
             self._found = None
@@ -88,17 +91,20 @@ class PairwiseIdentificationScore(IdentificationScore):
 class SegmentNormalizer:
     """Removes what must not identify a frame: its brightness and its contrast.
 
-    visual_field: (height, width) bool; only blocks that lie mostly inside it count.
+    visual_field: (height, width) bool; only blocks of `block_px` x `block_px` values
+    that lie mostly inside it count.
     """
 
-    def __init__(self, visual_field: Array) -> None:
-        inside = _average_blocks(visual_field[None].astype(np.float32))[0]
+    def __init__(self, visual_field: Array, block_px: int = BLOCK_PX) -> None:
+        self._block_px = block_px
+        inside = _average_blocks(visual_field[None].astype(np.float32), block_px)[0]
         self._blocks = inside >= 0.5
         self.n_blocks = int(self._blocks.sum())
 
     def normalize_frames(self, frames: Array) -> Array:
         """Return float32 (k, blocks): frames of mean 0 and s.d. 1; blank ones are 0."""
-        blocks = _average_blocks(np.asarray(frames, np.float32))[:, self._blocks]
+        averaged = _average_blocks(np.asarray(frames, np.float32), self._block_px)
+        blocks = averaged[:, self._blocks]
         if not blocks.shape[1]:
             return blocks
         blocks = blocks - blocks.mean(1, keepdims=True)
@@ -136,12 +142,12 @@ def _normalize_over_time(segments: Array) -> Array:
     return np.where(norm > smallest, flat / np.maximum(norm, smallest), 0)
 
 
-def _average_blocks(frames: Array) -> Array:
-    """Return (k, height / 2, width / 2); a last odd row or column is left out."""
-    rows, columns = (side // BLOCK_PX * BLOCK_PX for side in frames.shape[1:])
+def _average_blocks(frames: Array, side_px: int) -> Array:
+    """Return means of blocks; rows and columns that fill no whole one are left out."""
+    rows, columns = (side // side_px * side_px for side in frames.shape[1:])
     parts = [
-        frames[:, y:rows:BLOCK_PX, x:columns:BLOCK_PX]
-        for y in range(BLOCK_PX)
-        for x in range(BLOCK_PX)
+        frames[:, y:rows:side_px, x:columns:side_px]
+        for y in range(side_px)
+        for x in range(side_px)
     ]
     return np.asarray(sum(parts) / len(parts))

@@ -76,7 +76,7 @@ class LiveMetric:
     frames of every age in the window are measured, and not only frames that have just
     become final. is_displayed: whether display and summary show it; the others are for
     the recording and what reads it. needs_stimulus: whether it compares with the
-    stimulus.
+    stimulus. needs_picture: whether it is measured for pictures only.
     """
 
     name: str
@@ -91,6 +91,7 @@ class LiveMetric:
     by_lag: bool = False
     is_displayed: bool = False
     needs_stimulus: bool = True
+    needs_picture: bool = False
 
     def baseline_name(self, baseline: Baseline) -> str:
         """Name under which the value of a baseline is published."""
@@ -173,6 +174,7 @@ STRUCTURAL_SIMILARITY = LiveMetric(
     create=create_frame_metric(StructuralSimilarity),
     color_role=4,
     baselines=_STILL,
+    needs_picture=True,
 )
 GABOR_CORRELATION = LiveMetric(
     name="gabor_correlation",
@@ -184,6 +186,7 @@ GABOR_CORRELATION = LiveMetric(
     create=create_frame_metric(GaborSimilarity),
     color_role=4,
     baselines=_STILL,
+    needs_picture=True,
 )
 MOTION_CORRELATION = LiveMetric(
     name="motion_correlation",
@@ -219,6 +222,7 @@ def _make_spatial_metric(name: str, band: Band) -> LiveMetric:
         create=create_frame_metric(partial(SpatialBandCorrelation, band=band)),
         color_role=2,
         baselines=_STILL,
+        needs_picture=True,
     )
 
 

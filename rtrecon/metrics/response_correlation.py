@@ -12,7 +12,6 @@ import numpy as np
 
 from rtrecon.core.types import Array
 from rtrecon.metrics.evidence import (
-    MAX_EVIDENCE_AGE_FRAMES,
     HopEvidence,
     MetricSetup,
 )
@@ -31,6 +30,7 @@ class ResponseCorrelation:
         n_blocks = max(1, setup.window_frames // _BLOCK_FRAMES)
         self._blocks = deque[_ResponseSums](maxlen=n_blocks)
         self._min_frames = setup.min_frames
+        self._max_age_frames = setup.max_evidence_age_frames
         self._age_frames = 0
 
     def add_hop(self, evidence: HopEvidence) -> None:
@@ -52,7 +52,7 @@ class ResponseCorrelation:
         n_frames = sum(block.n_frames for block in self._blocks)
         if (
             n_frames < max(1, self._min_frames)
-            or self._age_frames > MAX_EVIDENCE_AGE_FRAMES
+            or self._age_frames > self._max_age_frames
         ):
             return None
         sums = np.sum([block.sums for block in self._blocks], axis=0)

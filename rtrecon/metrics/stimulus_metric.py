@@ -15,7 +15,6 @@ import numpy as np
 
 from rtrecon.core.types import Array
 from rtrecon.metrics.evidence import (
-    MAX_EVIDENCE_AGE_FRAMES,
     HopEvidence,
     MetricAccumulator,
     MetricSetup,
@@ -46,6 +45,7 @@ class StimulusMetric:
     def __init__(self, setup: MetricSetup, score: PairScore) -> None:
         self._score = score
         self._min_frames = setup.min_frames
+        self._max_age_frames = setup.max_evidence_age_frames
         self._n_frames = 0
         self._age_frames = 0  # of the newest frame with a stimulus
         self._next_index: int | None = None
@@ -67,11 +67,11 @@ class StimulusMetric:
         """Return the score; None before enough frames, and where it is not defined.
 
         None also where the newest frame with a stimulus is more than
-        `MAX_EVIDENCE_AGE_FRAMES` old.
+        `MAX_EVIDENCE_AGE_S` old.
         """
         if self._n_frames < self._min_frames:
             return None
-        if self._age_frames > MAX_EVIDENCE_AGE_FRAMES:
+        if self._age_frames > self._max_age_frames:
             return None
         value = self._score.value()
         return None if np.isnan(value) else float(value)

@@ -22,6 +22,7 @@ from rtrecon.protocol.fields import (
     ShortText,
     describe,
 )
+from rtrecon.stimulus_space.video import VIDEO
 
 _MicroscopeTime = Annotated[
     Seconds | None,
@@ -123,9 +124,11 @@ class Frame(MessageHeader, frozen=True, tag="frame"):
 
 
 class StimulusFrame(MessageHeader, frozen=True, tag="stimulus"):
-    """One frame of the visual stimulus: payload is its pixels, uint8.
+    """One frame of the stimulus: payload is its values, such as the pixels of a movie.
 
-    An empty payload means "frame `index` of `clip`".
+    uint8 values are levels, 0 to 255; float32 values have the unit of the stimulus
+    space, such as dB of a sound. Where the encoder was trained on another space, the
+    daemon refuses the message. An empty payload means "frame `index` of `clip`".
     """
 
     clip: Annotated[str, describe("Name of the stimulus movie.")]
@@ -134,9 +137,20 @@ class StimulusFrame(MessageHeader, frozen=True, tag="stimulus"):
     t_send: _OptionalSendTime = None
     shape: Annotated[
         tuple[int, int] | None,
-        describe("Size of the image: [height, width]; needed with a payload.", "px"),
+        describe(
+            "Size of the frame: [height, width] of an image, [bands, channels] of a "
+            "sound, [whiskers, quantities] of touch; needed with a payload.",
+            "px",
+        ),
     ] = None
-    dtype: Annotated[Literal["uint8"], describe("Type of the pixels.")] = "uint8"
+    dtype: Annotated[
+        Literal["uint8", "float32"],
+        describe("Type of the values: levels, or the quantity of the space."),
+    ] = "uint8"
+    space: Annotated[
+        ShortText,
+        describe("Stimulus space: `video`, `sound` or `touch`."),
+    ] = VIDEO.name
 
 
 class BehaviorSample(MessageHeader, frozen=True, tag="behavior"):

@@ -83,7 +83,9 @@ def try_rules(folder: Path, settings_file: Path | None = None) -> list[RuleTrial
         settings = config.parse(json.dumps(session.about.settings))
     else:
         settings = config.load(settings_file)
-    bound_rules = bind_rules(_remove_outputs(settings.closed_loop))
+    bound_rules = bind_rules(
+        _remove_outputs(settings.closed_loop), session.about.stimulus_space
+    )
     if not bound_rules:
         raise UserError(
             f"{settings_file or 'the settings of the session'} has no rules; write "

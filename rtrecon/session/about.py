@@ -11,6 +11,8 @@ import msgspec
 
 from rtrecon.protocol.fields import describe
 from rtrecon.session.provenance import Machine
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 FORMAT_VERSION = 1
 
@@ -81,10 +83,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     window_frames: Annotated[
         int, describe("Images in one reconstruction.", "encoder frames")
     ] = 35
-    image_shape: Annotated[
-        tuple[int, int],
-        describe("[height, width] of stimulus and movie.", "px"),
-    ] = (36, 64)
+    stimulus_space: Annotated[
+        StimulusSpace,
+        describe("What a frame of stimulus and movie is: axes, rate, quantity."),
+    ] = VIDEO
     chunk_s: Annotated[
         float, describe("Duration of one chunk of every array on disk.", "s")
     ] = 1.0

@@ -116,7 +116,7 @@ class RecordedSession:
         """Stimulus (encoder frames, height, width) uint8."""
         table = self._session.stimulus
         return self._make_encoder_array(
-            "stimulus", table, ("y", "x"), self.about.image_shape, {}
+            "stimulus", table, ("y", "x"), self.about.stimulus_space.shape, {}
         )
 
     def movie(self, lag_s: float | None = None) -> LabeledArray:
@@ -133,7 +133,7 @@ class RecordedSession:
         return LabeledArray(
             "movie",
             ("time", "y", "x"),
-            (len(frames), *self.about.image_shape),
+            (len(frames), *self.about.stimulus_space.shape),
             "gray level (0 to 255)",
             "Reconstructed movie.",
             frames.read_images,
@@ -151,7 +151,7 @@ class RecordedSession:
         return LabeledArray(
             "movie_sd",
             ("time", "y", "x"),
-            (len(table), *self.about.image_shape),
+            (len(table), *self.about.stimulus_space.shape),
             "gray level (0 to 255)",
             "Standard deviation of each pixel of the final reconstructed movie.",
             lambda start, stop: table.read_values(start, stop)[:, FINAL_AGE],

@@ -332,7 +332,7 @@ def _make_activity_spec(about: About) -> ValuesSpec | None:
 
 def _make_stimulus_spec(about: About) -> ValuesSpec:
     return ValuesSpec(
-        about.image_shape,
+        about.stimulus_space.shape,
         "|u1",
         ("y", "x"),
         "gray level (0 to 255)",
@@ -342,7 +342,7 @@ def _make_stimulus_spec(about: About) -> ValuesSpec:
 
 def _make_movie_spec(about: About) -> ValuesSpec:
     return ValuesSpec(
-        (about.window_frames, *about.image_shape),
+        (about.window_frames, *about.stimulus_space.shape),
         "|u1",
         ("window_frame", "y", "x"),
         "gray level (0 to 255)",
@@ -354,7 +354,7 @@ def _make_movie_spec(about: About) -> ValuesSpec:
 def _make_spread_spec(about: About) -> ValuesSpec:
     n_ages = max(1, about.window_frames // max(1, about.hop_frames))
     return ValuesSpec(
-        (n_ages + 1, *about.image_shape),
+        (n_ages + 1, *about.stimulus_space.shape),
         "|u1",
         ("age", "y", "x"),
         "gray level (0 to 255)",

@@ -13,7 +13,7 @@ def read_visual_field(session: Session) -> Array | None:
     None if the session has none: it was recorded without an encoder, or it ended before
     the inverter published it.
     """
-    shape = session.about.image_shape
+    shape = session.about.stimulus_space.shape
     for message in reversed(session.quality):
         if message.visual_field is not None and message.shape == shape:
             try:

@@ -12,8 +12,9 @@ from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from rtrecon.core.types import Array
 from rtrecon.simulate.movie_kernels import paint_leaf, view_wrapped
+from rtrecon.stimulus_space.video import VIDEO
 
-SHAPE = (36, 64)  # height, width in px, as in the Sensorium 2023 recordings
+SHAPE = VIDEO.shape  # height, width in px
 RATE_HZ = 30.0
 MEAN_GRAY, SD_GRAY = 80.0, 57.0  # of those recordings, gray levels
 _CANVAS_PX = 160  # per side; the canvas wraps around

@@ -12,6 +12,7 @@ import numpy as np
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
+from rtrecon.stimulus_space.video import VIDEO
 
 _GAP_PX = 2  # between two movies side by side
 
@@ -22,7 +23,7 @@ class VideoError(UserError):
 
 def read_clip(
     path: Path | str,
-    shape: tuple[int, int] = (36, 64),
+    shape: tuple[int, int] = VIDEO.shape,
     rate_hz: float = 30.0,
     max_s: float | None = None,
 ) -> Array:

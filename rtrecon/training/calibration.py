@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtrecon.config import InversionSettings
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.encoder.activity_decoder import ActivityDecoder
 from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.prior import Prior
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.live.prior_precision import accumulate_power
@@ -32,7 +31,7 @@ from rtrecon.training.training_data import TrainingData
 DATA_WEIGHTS = (0.125, 0.25, 0.5, 1.0)
 # About the decoder's estimate: the same activity has spoken there already.
 DECODER_DATA_WEIGHTS = (0.06, 0.125, 0.25, 0.5)
-_MAX_FRAMES = 900
+_MAX_S = 30.0  # of the validation clips
 _STEPS_PER_HOP = 6  # about what a live inversion has time for
 
 
@@ -47,7 +46,7 @@ def calibrate_inversion(
     The best has the highest correlation of reconstructed with shown pixels.
     """
     variance_per_mean = estimate_dispersion(encoder, data.validation)
-    problem = InverseProblem(encoder, prior, 1 / variance_per_mean)
+    problem = InverseProblem(encoder, prior, 1 / variance_per_mean, space=data.space)
     report = partial(on_progress, "calibrating")
     best = _try_data_weights(problem, data, DATA_WEIGHTS, report)
     return Calibration(
@@ -106,7 +105,10 @@ def _invert_without_and_with(
     calibration = checkpoint.calibration
     is_used = ~choose_missing_neurons(len(calibration.dispersion))
     problem = InverseProblem(
-        checkpoint.encoder, checkpoint.prior, is_used / calibration.dispersion
+        checkpoint.encoder,
+        checkpoint.prior,
+        is_used / calibration.dispersion,
+        space=data.space,
     )
     n_inversions = len(DECODER_DATA_WEIGHTS) + 1
 
@@ -128,9 +130,9 @@ def _invert_without_and_with(
 
 def _score_decoder(decoder: ActivityDecoder, data: TrainingData) -> float:
     """Return pixel r of the decoder's estimate alone, of the frames that count."""
-    clips = data.validation.slice_frames(0, _MAX_FRAMES)
-    n_frames = len(clips) - InversionSettings().window_frames
-    frames, basis = slice(MEMORY_FRAMES, n_frames), make_dct_basis()
+    clips = data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
+    n_frames = len(clips) - data.space.window_frames
+    frames, basis = slice(MEMORY_FRAMES, n_frames), make_dct_basis(data.space)
     decoded, shown = decode_movie(decoder, clips)[frames], clips.coef[frames]
     return video_correlation(basis.to_pixels(decoded), basis.to_pixels(shown))
 
@@ -142,7 +144,7 @@ def _try_data_weights(
     report: Callable[[float, str], None],
 ) -> _InversionResult:
     """Return the best result; problem: with the data weight 1."""
-    clips = data.validation.slice_frames(0, _MAX_FRAMES)
+    clips = data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
     results: list[_InversionResult] = []
     for count, data_weight in enumerate(data_weights):
         weighted = replace(problem, weight=data_weight * problem.weight)
@@ -158,9 +160,10 @@ def _try_data_weights(
 class _InversionResult:
     """Outcome of one inversion.
 
-    stimulus, reconstruction: (T, 36, 64), the final movie. live_r: pixel correlation of
-    all movies that were shown live, frames of all ages together. innovation_power:
-    (n_coef,) mean square of the innovations found. data_weight: that it was found with.
+    stimulus, reconstruction: (T, height, width), the final movie. live_r: pixel
+    correlation of all movies that were shown live, frames of all ages together.
+    innovation_power: (n_coef,) mean square of the innovations found. data_weight: that
+    it was found with.
     """
 
     stimulus: Array
@@ -175,20 +178,23 @@ class _InversionResult:
         return float(np.corrcoef(*pixels)[0, 1])
 
     def explained_variance(self) -> Array:
-        """Return (36, 64) 0..1: share of each pixel's variance that was recovered."""
+        """Return (height, width) 0..1: share of each pixel's variance recovered."""
         residual = ((self.stimulus - self.reconstruction) ** 2).mean(0)
         explained = 1 - residual / self.stimulus.var(0)
-        return np.clip(explained, 0, 1).astype(np.float32).reshape(IMAGE_SHAPE)
+        return np.clip(explained, 0, 1).astype(np.float32)
 
 
 def _invert_clips(
     problem: InverseProblem, data: EncoderData, report_share: Callable[[float], None]
 ) -> _InversionResult:
     """Invert as the live process does, with a fixed number of steps per hop."""
-    live = InversionSettings()
-    window, hop = live.window_frames, live.hop_frames
+    window, hop = problem.space.window_frames, problem.space.hop_frames
     inverter = MapInversion(problem, window)
-    final_frames, powers, basis = list[Tensor](), list[Tensor](), make_dct_basis()
+    final_frames, powers, basis = (
+        list[Tensor](),
+        list[Tensor](),
+        make_dct_basis(problem.space),
+    )
     live_correlation = RunningVideoCorrelation(window * len(data) // hop)
     for start in range(0, len(data) - hop + 1, hop):
         part = data.slice_frames(start, start + hop)

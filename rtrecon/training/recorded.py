@@ -15,7 +15,6 @@ from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import DFF_UNITS
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.imaging.reference import PlaneReference
 from rtrecon.metrics.stimulus_lag.sentences import (
     describe_stimulus_lag,
@@ -25,6 +24,7 @@ from rtrecon.rois import roi_set
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import NotASessionError, Session
 from rtrecon.session.stimulus_lag import TooShortError, measure_session_lag
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.train import (
     DEFAULT_OPTIONS,
@@ -105,6 +105,7 @@ def read_training_data(path: Path) -> TrainingData:
         SegmentSource(first, n_frames),
         SegmentSource(last, n_frames),
         _read_neurons(session),
+        session.about.stimulus_space,
     )
     about = session.about
     return add_metadata(
@@ -124,10 +125,11 @@ def _open_session(path: Path) -> Session:
         raise UserError(str(error)) from None
     if not session.about.neuron_ids:
         raise UserError(f"{path} has no neurons; record one with masks")
-    if tuple(session.about.image_shape) != IMAGE_SHAPE:
+    space = session.about.stimulus_space
+    if space.is_picture and space.shape != VIDEO.shape:
         raise UserError(
-            f"{path} has a stimulus of {session.about.image_shape} px, but the encoder "
-            f"takes {IMAGE_SHAPE}; send it at that size"
+            f"{path} has a stimulus of {space.shape} px, but the encoder "
+            f"takes {VIDEO.shape}; send it at that size"
         )
     return session
 

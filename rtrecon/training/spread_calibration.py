@@ -13,7 +13,7 @@ from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.live.live_inversion import LiveInversionInputs
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.live.movie_spread import (
@@ -26,7 +26,7 @@ from rtrecon.training.compact.encoder_data import EncoderData
 from rtrecon.training.decoder_fit import choose_missing_neurons
 from rtrecon.training.training_data import TrainingData
 
-_MAX_FRAMES = 1800
+_MAX_S = 60.0  # of the validation clips
 _STEPS_PER_HOP = 6  # of the movie; about what a live inversion has time for
 _SMOOTHING_PX = 3.0  # validation clips are few: errors are averaged over neighbours
 _MIN_VARIANCE = 1.0  # squared gray levels
@@ -41,20 +41,24 @@ def calibrate_spread(
     of the movie with the variance of posterior samples, pixel by pixel and by age.
     Without enough validation frames the ratio stays unknown.
     """
-    settings = InversionSettings(hop_frames=CALIBRATED_HOP_FRAMES)
-    clips = data.validation.slice_frames(0, _MAX_FRAMES)
+    settings = InversionSettings(
+        hop_frames=CALIBRATED_HOP_FRAMES, window_frames=data.space.window_frames
+    )
+    clips = data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
     n_hops = len(clips) // settings.hop_frames
     inversion = _create_inversion(checkpoint, settings)
     sampler = PosteriorSampler(inversion, settings.seed)
     n_ages = settings.window_frames // settings.hop_frames
-    spread = MovieSpread(np.ones((n_ages, *IMAGE_SHAPE)), settings.hop_frames)
+    spread = MovieSpread(
+        np.ones((n_ages, *data.space.shape)), settings.hop_frames, data.space
+    )
     variances, errors = list[Array](), list[Array]()
     for hop in range(n_hops):
         newest = (hop + 1) * settings.hop_frames
         part = clips.slice_frames(newest - settings.hop_frames, newest)
         _take_hop(inversion, sampler, part, settings.spread_steps)
         spread.add_hop(*sampler.describe_spread())
-        sd = spread.compute_sd(np.zeros(IMAGE_SHAPE))
+        sd = spread.compute_sd(np.zeros(data.space.shape))
         if newest >= settings.window_frames + MEMORY_FRAMES and sd is not None:
             variances.append(np.square(sd))
             shown = clips.coef[newest - settings.window_frames : newest]
@@ -62,8 +66,9 @@ def calibrate_spread(
         on_progress("calibrating the spread", (hop + 1) / n_hops, "")
     if not errors:
         return checkpoint
-    ratio = _smooth([np.mean(errors, 0) + data.unresolved_variance])
-    ratio /= _smooth(variances)
+    smoothing = 0.0, *data.space.limit_smoothing(_SMOOTHING_PX)
+    ratio = _smooth([np.mean(errors, 0) + data.unresolved_variance], smoothing)
+    ratio /= _smooth(variances, smoothing)
     calibration = replace(
         checkpoint.calibration,
         error_ratio=torch.from_numpy(ratio.astype(np.float32)),
@@ -93,12 +98,11 @@ def _take_hop(
 def _square_errors(
     inversion: MapInversion, shown: torch.Tensor, hop_frames: int
 ) -> Array:
-    """Return squared errors (ages, 36, 64) of the window's movie."""
-    error = inversion.movie() - make_dct_basis().to_pixels(shown)
+    """Return squared errors (ages, height, width) of the window's movie."""
+    error = inversion.movie() - make_dct_basis(inversion.problem.space).to_pixels(shown)
     return average_by_age(np.square(error), hop_frames)
 
 
-def _smooth(maps: list[Array]) -> Array:
-    mean = np.mean(maps, 0)
-    smoothed = gaussian_filter(mean, (0, _SMOOTHING_PX, _SMOOTHING_PX))
+def _smooth(maps: list[Array], smoothing: tuple[float, ...]) -> Array:
+    smoothed = gaussian_filter(np.mean(maps, 0), smoothing)
     return np.asarray(np.maximum(smoothed, _MIN_VARIANCE))

@@ -98,6 +98,7 @@ def train_encoder(
         mean_image=data.neurons.mean_image,
         metadata=_make_metadata(data, scores, options)
         | {"validation_r_by_form": fitted.validation_r},
+        space=data.space,
     )
     checkpoint = Checkpoint(card, fitted.encoder, prior, calibration)
     with limit_threads(fitted.encoder):

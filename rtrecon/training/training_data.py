@@ -13,9 +13,11 @@ from torch import Tensor
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis, make_dct_basis
+from rtrecon.encoder.dct_basis import DctBasis, make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.rois.roi_set import RoiSet
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training.compact.encoder_data import EncoderData, concatenate_trials
 
 CLIP_FRAMES = 150  # the prior is fitted to movies cut into clips of this length
@@ -27,8 +29,8 @@ MIN_VALIDATION_FRAMES = 300
 class Segment:
     """T consecutive frames as recorded; frames before them are unknown.
 
-    movie: (T, 36, 64), 0..255. behavior: (T, 4) in the order of `BEHAVIOR`. activity:
-    (T, n). NaN where behavior or activity is unknown.
+    movie: (T, height, width) levels 0..255. behavior: (T, 4) in the order of
+    `BEHAVIOR`. activity: (T, n). NaN where behavior or activity is unknown.
     """
 
     movie: Array
@@ -68,8 +70,9 @@ class TrainingData:
     (n,) correlation that a perfect encoder would reach with single trials of the
     validation frames, where it is known. is_measured: (4,) bool, behavior that was
     measured in some frame; the mean of the others is 0. metadata: for the checkpoint.
-    notices: sentences for the user. unresolved_variance: (36, 64) mean square of what
-    coefficients leave out of the validation frames, in squared gray levels.
+    notices: sentences for the user. space: of the stimulus. unresolved_variance:
+    (height, width) mean square of what coefficients leave out of the validation frames,
+    in squared levels.
     """
 
     training: EncoderData
@@ -83,20 +86,26 @@ class TrainingData:
     ceiling: Array | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    unresolved_variance: Array = field(default_factory=lambda: np.zeros(IMAGE_SHAPE))
+    unresolved_variance: Array = field(default_factory=lambda: np.zeros(VIDEO.shape))
+    space: StimulusSpace = VIDEO
 
 
 def assemble(
-    training: SegmentSource, validation: SegmentSource, neurons: TrainedNeurons
+    training: SegmentSource,
+    validation: SegmentSource,
+    neurons: TrainedNeurons,
+    space: StimulusSpace = VIDEO,
 ) -> TrainingData:
     """Read all segments; standardize behavior by the training frames' mean and s.d.
 
     Missing behavior is replaced by its training mean, and a notice reports it. Raises
     UserError if there are no frames, or activity is negative or infinite.
     """
-    training_raw, lengths = _read_segments(training, "train on")
-    unresolved = _UnresolvedVariance()
-    validation_raw, _ = _read_segments(unresolved.watch(validation), "validate with")
+    basis = make_dct_basis(space)
+    training_raw, lengths = _read_segments(training, basis, "train on")
+    unresolved = _UnresolvedVariance(space)
+    watched = unresolved.watch(validation)
+    validation_raw, _ = _read_segments(watched, basis, "validate with")
     mean, sd = _compute_behavior_statistics(training_raw.behavior)
     clip_frames = min(CLIP_FRAMES, max(lengths))
     return TrainingData(
@@ -110,6 +119,7 @@ def assemble(
         is_measured=training_raw.behavior.isfinite().any(0),
         notices=tuple(_list_missing_behavior(training_raw.behavior)),
         unresolved_variance=unresolved.compute_mean(),
+        space=space,
     )
 
 
@@ -140,14 +150,14 @@ def split_last(segments: list[Segment], n_frames: int) -> tuple[list[Segment], .
 
 
 def _read_segments(
-    source: SegmentSource, purpose: str
+    source: SegmentSource, basis: DctBasis, purpose: str
 ) -> tuple[EncoderData, list[int]]:
     """Return segments one after the other, behavior raw, and the frames of each.
 
     Segments shorter than an encoder's memory are left out: none of their frames can be
     predicted.
     """
-    basis, lengths = make_dct_basis(), list[int]()
+    lengths = list[int]()
 
     def read_all() -> Iterator[EncoderData]:
         for segment in source.segments:
@@ -164,16 +174,16 @@ def _read_segments(
 class _UnresolvedVariance:
     """Mean square of what the coefficients leave out of frames that pass by."""
 
-    def __init__(self) -> None:
-        self._basis, self._n_frames = make_dct_basis(), 0
-        self._sum = np.zeros(IMAGE_SHAPE)
+    def __init__(self, space: StimulusSpace) -> None:
+        self._basis, self._n_frames = make_dct_basis(space), 0
+        self._sum = np.zeros(space.shape)
 
     def watch(self, source: SegmentSource) -> SegmentSource:
         """Return the same segments; each is added when it is read."""
         return replace(source, segments=self._add_each(source.segments))
 
     def compute_mean(self) -> Array:
-        """Return the mean (36, 64) in squared gray levels."""
+        """Return the mean (height, width) in squared levels."""
         return self._sum / max(1, self._n_frames)
 
     def _add_each(self, segments: Iterable[Segment]) -> Iterator[Segment]:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.convolutional_decoder import (
     ConvolutionalSettings,
     fit_convolutional,
@@ -16,6 +15,7 @@ from rtrecon.inversion.offline.convolutional_decoder import (
 from rtrecon.inversion.offline.ridge_decoder import score_decoder, split_clips
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.metrics.similarity import video_correlation
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import inversion_world as world
 
 TRAINING = [world.make_linear_clip(seed) for seed in range(8)]

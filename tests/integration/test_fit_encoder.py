@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact import trainable_encoder
 from rtrecon.training.compact.core import extract_core, place_patches
 from rtrecon.training.compact.core_initialization import init_from_core

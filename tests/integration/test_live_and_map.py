@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rtrecon.config import InversionSettings
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.objective import InverseProblem
 from rtrecon.inversion.offline.live_and_map import reconstruct_live, reconstruct_map
 from rtrecon.inversion.offline.pixel_rates import standardize_behavior
 from rtrecon.inversion.offline.target import InversionTarget
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import inversion_world as world
 
 CLIP = world.make_clip()

@@ -181,7 +181,7 @@ def test_the_movie_is_published_hop_by_hop(loop):
     assert len(skipped) <= n_counted
     assert index[-1] > len(loop.truth) - 2 * about.hop_frames
     for message, window in movies:
-        assert window.shape == (about.window_frames, *about.image_shape)
+        assert window.shape == (about.window_frames, *about.stimulus_space.shape)
         assert (message.n_final, message.n_steps >= 1) == (about.hop_frames, True)
         assert message.t > message.t_frame
     assert np.std(movies[-1][1]) > 1  # not gray
@@ -191,7 +191,7 @@ def test_quality_is_published_with_the_movie(loop):
     qualities = loop.received(messages.Quality)
     assert len(qualities) >= len(loop.received(messages.Movie)) // 3
     maps = [payload for _, payload in qualities if payload.size]
-    assert maps[0].shape == loop.recording.about.image_shape
+    assert maps[0].shape == loop.recording.about.stimulus_space.shape
     assert 0 <= maps[0].min() < maps[0].max() <= 1
     last, _ = qualities[-1]
     figures = [last.metrics[name] for name in CORRELATIONS]

@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.prior import Prior
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.live.prior_precision import accumulate_power
 from rtrecon.inversion.objective import InverseProblem
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE, VIDEO
 from tests.support.rounding import float32_tolerance
 from tests.support.streaming import HopPacer
 
-LOW = make_dct_basis(0.08)
+LOW = make_dct_basis(VIDEO.with_cutoff(0.08))
 N, WINDOW, HOP = 240, 36, 6
 streamed = HopPacer(HOP, steps=8).stream_activity
 N_FRAMES = 30 * HOP

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.signal import lfilter
@@ -14,6 +15,8 @@ from rtrecon.session.recorder import Recorder
 from rtrecon.session.session import Session
 from rtrecon.session.stimulus_lag import measure_session_lag
 from rtrecon.session.tables import ActivityRow
+from rtrecon.stimulus_space.axis import Axis
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training.recorded import check_stimulus_lag
 from tests.support import recorded_session
 from tests.support.command_line import run_here
@@ -54,7 +57,9 @@ def record(folder: Path, movie: np.ndarray, delay_frames: int) -> Path:
     about = make_about(
         neuron_ids=list(range(N_NEURONS)),
         roi_ids=list(range(N_NEURONS)),
-        image_shape=IMAGE_SHAPE,
+        stimulus_space=msgspec.structs.replace(
+            VIDEO, axes=(Axis("y", IMAGE_SHAPE[0]), Axis("x", IMAGE_SHAPE[1]))
+        ),
     )
     recorder = Recorder(folder, about)
     for i in range(N_FRAMES):

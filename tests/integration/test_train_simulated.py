@@ -11,10 +11,11 @@ import torch
 from rtrecon.config import Settings
 from rtrecon.encoder.card import read_card
 from rtrecon.encoder.checkpoint import load_checkpoint
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.simulate.imaged_mouse import ImagedMouseOptions
 from rtrecon.simulate.movie import RATE_HZ
 from rtrecon.simulate.subjects.subject import SubjectOptions
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training import SimulatedTraining, train_on_simulation
 from rtrecon.training.calibration import DATA_WEIGHTS, DECODER_DATA_WEIGHTS
 from rtrecon.training.compact import fit

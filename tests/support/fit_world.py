@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact import gabor_initialization
 from rtrecon.training.compact.encoder_data import EncoderData
 

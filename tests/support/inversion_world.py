@@ -16,7 +16,7 @@ import torch
 from rtrecon.encoder.card import Card
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint, save_checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.prior import Prior
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.target import InversionTarget
@@ -25,6 +25,7 @@ from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.session import Session
 from rtrecon.session.tables import ActivityRow
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import session_tables
 from tests.support.trained_encoder import make_scattered_rois
 

@@ -12,7 +12,7 @@ from rtrecon.cli import training as commands
 from rtrecon.encoder.card import Card, read_card
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.prior import Prior
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.rois import roi_set
@@ -24,6 +24,7 @@ from rtrecon.simulate.imaged_mouse import (
 )
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.simulate.session import SimulatedSession, simulate_session
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 N_NEURONS, SIDE_PX, MOUSE = 60, 128, 0
 MINUTES, EPOCHS = 2.0, 6

@@ -81,7 +81,7 @@ def map_recovered_variance(session: Session) -> Array | None:
     None if the stimulus is not known.
     """
     pairs = MoviePairs.match_frames(session, select_final_frames(session.movie))
-    n, sums = 0, np.zeros((3, *session.about.image_shape))
+    n, sums = 0, np.zeros((3, *session.about.stimulus_space.shape))
     for block in pairs.iterate_blocks(_MAX_FRAMES):
         movie, stimulus = (part.astype(np.float64) for part in block)
         n += len(movie)

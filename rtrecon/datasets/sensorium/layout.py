@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from rtrecon.stimulus_space.video import VIDEO
+
 DataKind = Literal["videos", "responses", "behavior", "pupil_center"]
 Statistic = Literal["min", "max", "mean", "median", "std"]
 
@@ -28,7 +30,7 @@ TIERS = (
 )
 LABELLED_TIERS = ("train", "oracle")  # every copy of the data has their responses
 
-MOVIE_SHAPE = (36, 64)  # height, width of the videos in px
+MOVIE_SHAPE = VIDEO.shape  # height, width of the videos in px
 RATE_HZ = 30.0
 RESPONSE_UNITS = "responses of a Sensorium recording"  # unit of the activity
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.tensor_files import read_tensors
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 # Frames are low-pass at a quarter cycle per pixel, so that half as many points hold
 # all of them. Node (row, column) is at pixel (2 row + 0.5, 2 column + 0.5).

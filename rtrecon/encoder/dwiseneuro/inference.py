@@ -19,7 +19,6 @@ from torch.utils.checkpoint import checkpoint
 
 from rtrecon.core.errors import UserError
 from rtrecon.encoder.base import PADDED_SHAPE
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.encoder.dwiseneuro.author_files import MouseModel, read_author_file
 from rtrecon.encoder.dwiseneuro.convert import (
     CONVERTED_SUFFIX,
@@ -28,6 +27,7 @@ from rtrecon.encoder.dwiseneuro.convert import (
 )
 from rtrecon.encoder.dwiseneuro.network import DwiseNeuro, fold_batch_norms
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 DWISENEURO_RATE_HZ = 30.0  # of the movies that the published networks were trained on
 WINDOW_FRAMES, FRAME_STEP = 16, 2  # frames of a window, and how far apart they are

@@ -13,12 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rtrecon.encoder.dct_basis import (
-    CONTRAST_LEVELS,
-    GRAY_LEVEL,
-    IMAGE_SHAPE,
-    make_dct_basis,
-)
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.dwiseneuro.inference import (
     FRAME_STEP,
     WINDOW_FRAMES,
@@ -30,6 +25,8 @@ from rtrecon.encoder.dwiseneuro.inference import (
 )
 from rtrecon.encoder.prior import Prior
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.space import CONTRAST_LEVELS, MIDDLE_LEVEL
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 STRIDE_FRAMES = 16  # two windows or more predict most frames
 ALLOWED_STRIDES = range(1, WINDOW_SPAN_FRAMES + 2)  # so that every frame is predicted
@@ -156,7 +153,7 @@ def select_windows(n_frames: int, stride_frames: int) -> Tensor:
 
 def coefficients_to_pixels(frames: Tensor, basis: Tensor) -> Tensor:
     """Return (T, 36, 64), about 0..255, of frames (T, C); linear, not clipped."""
-    return (frames @ basis * CONTRAST_LEVELS + GRAY_LEVEL).view(-1, *IMAGE_SHAPE)
+    return (frames @ basis * CONTRAST_LEVELS + MIDDLE_LEVEL).view(-1, *IMAGE_SHAPE)
 
 
 def measure_lag_weights(encoder: DwiseNeuroEncoder, prior: Prior) -> Tensor:

@@ -93,14 +93,15 @@ class InversionPair:
             self.spread.add_hop(*self._sampler.describe_spread())
 
     def compute_sd(self) -> Array | None:
-        """Return the s.d. of pixels, float32 (ages + 1, 36, 64) in gray levels.
+        """Return the s.d. of pixels, float32 (ages + 1, height, width) in levels.
 
         First by age, newest frames first; last without any data, from the prior alone.
         None if it is not estimated, or too few hops have passed.
         """
         if self.spread is None or not isinstance(self.live, MapInversion):
             return None
-        prior = make_dct_basis().pixel_sd(self.live.prior_variance)
+        basis = make_dct_basis(self.live.problem.space)
+        prior = basis.pixel_sd(self.live.prior_variance)
         by_age = self.spread.compute_sd(prior)
         return None if by_age is None else np.concatenate([by_age, prior[None]])
 
@@ -130,7 +131,9 @@ class InversionPair:
             return None, None
         if not isinstance(live, MapInversion):
             return None, None  # another algorithm: nothing to sample from
-        spread = MovieSpread(ratio.numpy(), self.settings.hop_frames)
+        spread = MovieSpread(
+            ratio.numpy(), self.settings.hop_frames, self._checkpoint.space
+        )
         return spread, PosteriorSampler(live, self.settings.seed)
 
     def _scale_behavior(self, queued: list[QueuedActivity]) -> Tensor:

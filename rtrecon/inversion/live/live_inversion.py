@@ -69,7 +69,7 @@ class LiveInversion(Protocol):
         ...
 
     def movie(self) -> Array:
-        """Return the window's movie, float32 (W, 36, 64) of gray levels 0..255."""
+        """Return the window's movie, float32 (W, height, width) of levels 0..255."""
         ...
 
     def predict_activity(self) -> Tensor:

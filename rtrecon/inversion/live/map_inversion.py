@@ -9,7 +9,6 @@ per step does not grow with the session. See docs/algorithms/inversion.md.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import CompactEncoder
 from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
-from rtrecon.encoder.dct_basis import DctBasis, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.window_prior import WindowPrior
 from rtrecon.inversion.decoded_prior import DecodedPrior
 from rtrecon.inversion.fused_objective import FusedObjective
@@ -50,6 +49,7 @@ class MapInversion:
     ) -> None:
         self.problem = problem = problem.to(problem.device)
         self.window_frames = window_frames
+        self._basis = make_dct_basis(problem.space)
         self.notices: list[str] = []
         self._generator = torch.Generator().manual_seed(seed)
         self.z = self._draw_innovations(1 + window_frames)
@@ -148,8 +148,8 @@ class MapInversion:
             torch.cuda.synchronize(self.problem.device)
 
     def movie(self) -> Array:
-        """Return the window's movie, float32 (W, 36, 64) of gray levels 0..255."""
-        return _dct_basis().to_pixels(self.movie_coefficients())
+        """Return the window's movie, float32 (W, height, width) of levels 0..255."""
+        return self._basis.to_pixels(self.movie_coefficients())
 
     def movie_coefficients(self) -> Tensor:
         """Return the window's movie (W, n_coef), newest frame last."""
@@ -231,12 +231,6 @@ def _create_decoded_prior(
         return None
     used = problem.weight.cpu() > 0
     return DecodedPrior(problem.decoder, problem.prior, used, window_frames)
-
-
-@functools.cache
-def _dct_basis() -> DctBasis:
-    """Return the basis of the encoder's coefficients, shared by all inversions."""
-    return make_dct_basis()
 
 
 def _evidence_shares(problem: InverseProblem) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from rtrecon.core.types import Array
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 CALIBRATED_HOP_FRAMES = 5  # ages at which calibration measures, in steps of this
 MEMORY_HOPS = 60  # of the running mean; 10 s with the default hop
@@ -23,11 +25,14 @@ class MovieSpread:
     """Running variance of samples, (ages, height, width), in squared gray levels.
 
     Age i means frames that are i hops old, 0 the newest. ratio: (k, height, width), see
-    `Calibration.error_ratio`.
+    `Calibration.error_ratio`. space: of the stimuli.
     """
 
-    def __init__(self, ratio: Array, hop_frames: int) -> None:
+    def __init__(
+        self, ratio: Array, hop_frames: int, space: StimulusSpace = VIDEO
+    ) -> None:
         self._ratio, self._hop_frames = ratio, hop_frames
+        self._smoothing = 0.0, *space.limit_smoothing(_SMOOTHING_PX)
         self._variance: Array | None = None
         self._recorded = np.empty(0)
         self._n_hops = 0
@@ -56,7 +61,7 @@ class MovieSpread:
             return None
         ages = np.arange(len(self._variance)) * self._hop_frames
         rows = np.minimum(ages // CALIBRATED_HOP_FRAMES, len(self._ratio) - 1)
-        smoothed = gaussian_filter(self._variance, (0, _SMOOTHING_PX, _SMOOTHING_PX))
+        smoothed = gaussian_filter(self._variance, self._smoothing)
         known = smoothed * self._ratio[rows]
         unknown = np.maximum(known, np.square(prior_sd))
         recorded = self._recorded[:, None, None]

@@ -33,7 +33,7 @@ class PosteriorSampler:
 
     def __init__(self, inversion: MapInversion, seed: int) -> None:
         self._inversion = inversion
-        self._basis = make_dct_basis()
+        self._basis = make_dct_basis(inversion.problem.space)
         self._generator = torch.Generator().manual_seed(seed)
         self._objective = inversion.create_objective()
         n_frames, n_neurons = inversion.activity.shape
@@ -92,7 +92,7 @@ class PosteriorSampler:
     def describe_spread(self) -> tuple[Array, Array]:
         """Return what `MovieSpread.add_hop` takes.
 
-        First sample minus movie, float32 (W, 36 * 64), in gray levels, not clipped to
+        First sample minus movie, float32 (W, values), in levels, not clipped to
         0..255; then the fraction of the evidence (W,) that was recorded.
         """
         movie = self._inversion.movie_coefficients()

@@ -66,6 +66,7 @@ class InverterProcess:
                 held_out=held_out,
                 visual_field=visual_field,
                 mean_frame=get_mean_frame(checkpoint),
+                space=checkpoint.space,
                 hop_frames=self._settings.hop_frames,
                 window_frames=self._settings.window_frames,
                 rate_hz=settings.timing.encoder_rate_hz,

@@ -15,23 +15,31 @@ from typing import TypeVar
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.metrics.evidence import HopEvidence, MetricAccumulator, MetricSetup
+from rtrecon.metrics.evidence import (
+    MIN_S,
+    WINDOW_S,
+    HopEvidence,
+    MetricAccumulator,
+    MetricSetup,
+)
 from rtrecon.metrics.live_metrics import (
     LIVE_METRICS,
     Baseline,
     LiveMetric,
 )
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 _Key = TypeVar("_Key")
 
-_MAX_STIMULI = 300  # encoder frames whose stimulus is stored
+_MAX_STIMULI_S = 10.0  # of encoder frames whose stimulus is stored
 
 
 @dataclass(frozen=True)
 class WindowEstimate:
     """A window of W frames after a hop, oldest frame first.
 
-    encoder_frame: of the newest one. movie: (W, 36, 64). predicted, recorded:
+    encoder_frame: of the newest one. movie: (W, height, width). predicted, recorded:
     (W, n) activity of all neurons; recorded is NaN where activity was lost.
     stimulus_response: (h, n) what the encoder predicts for the stimulus of the hop that
     has just become final, None where it is not known.
@@ -48,9 +56,9 @@ class WindowEstimate:
 class QualitySettings:
     """What live quality is measured with.
 
-    held_out: (n,) bool. visual_field: bool (36, 64), pixels where the neurons look.
-    mean_frame: (36, 64) mean of the training movies. A hop has `hop_frames`, a window
-    `window_frames`.
+    held_out: (n,) bool. visual_field: bool (height, width), pixels where the neurons
+    look. mean_frame: (height, width) mean of the training movies. A hop has
+    `hop_frames`, a window `window_frames`. space: of the stimuli.
     """
 
     held_out: Array
@@ -58,6 +66,7 @@ class QualitySettings:
     mean_frame: Array
     hop_frames: int
     window_frames: int
+    space: StimulusSpace = VIDEO
     rate_hz: float = 30.0
 
     def make_metric_setup(self) -> MetricSetup:
@@ -66,7 +75,10 @@ class QualitySettings:
             visual_field=self.visual_field,
             n_held_out=int(self.held_out.sum()),
             rate_hz=self.rate_hz,
+            window_frames=round(WINDOW_S * self.rate_hz),
+            min_frames=round(MIN_S * self.rate_hz),
             frame_step=self.hop_frames,
+            is_picture=self.space.is_picture,
         )
 
 
@@ -84,7 +96,11 @@ class LiveQuality:
         self._hop_frames = settings.hop_frames
         self._n_hops = settings.window_frames // settings.hop_frames
         self._mean_movie = np.repeat(settings.mean_frame[None], self._hop_frames, 0)
-        self._metrics = metrics
+        is_picture = settings.space.is_picture
+        self._metrics = [
+            metric for metric in metrics if is_picture or not metric.needs_picture
+        ]
+        self._max_stimuli = round(_MAX_STIMULI_S * settings.rate_hz)
         self.begin_session()
 
     def begin_session(self) -> None:
@@ -104,9 +120,9 @@ class LiveQuality:
         return self._evidence_age_frames
 
     def add_stimulus(self, encoder_frame: int, image: Array) -> None:
-        """Store the stimulus (36, 64) at an encoder frame."""
+        """Store the stimulus (height, width) at an encoder frame."""
         self._stimuli[encoder_frame] = image
-        while len(self._stimuli) > _MAX_STIMULI:
+        while len(self._stimuli) > self._max_stimuli:
             self._stimuli.popitem(last=False)
 
     def add_hop(self, window: WindowEstimate) -> None:

@@ -24,8 +24,9 @@ _MAX_HELD_OUT = 16  # held-out neurons whose predictions are published
 class ResultPublisher:
     """Publishes what the inverter found.
 
-    identifiability: float32 (36, 64), the map that goes with the quality message.
-    held_out: (n,) bool. visual_field: bool (36, 64), where the neurons look.
+    identifiability: float32 (height, width), the map that goes with the quality
+    message. held_out: (n,) bool. visual_field: bool (height, width), where the neurons
+    look.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class ResultPublisher:
         information: Tensor,
         n_steps: int,
     ) -> None:
-        """Send the window's movie (W, 36, 64), whose newest frame has this header."""
+        """Send the window (W, height, width); newest: header of its last frame."""
         pixels = np.rint(movie).astype(np.uint8)
         self._publisher.publish(
             messages.Movie,
@@ -85,7 +86,7 @@ class ResultPublisher:
         )
 
     def send_spread(self, encoder_frame: int, sd: Array | None) -> None:
-        """Send the s.d. of pixels (ages + 1, 36, 64), see `InversionPair.compute_sd`.
+        """Send the s.d. (ages + 1, height, width), see `InversionPair.compute_sd`.
 
         None is not sent.
         """

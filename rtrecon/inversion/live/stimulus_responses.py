@@ -32,7 +32,7 @@ class StimulusResponses:
         encoder = checkpoint.encoder
         self._encoder = None if isinstance(encoder, LiveDwiseNeuro) else encoder
         self._calibration = checkpoint.calibration
-        self._basis = make_dct_basis()
+        self._basis = make_dct_basis(checkpoint.space)
         self.begin_session()
 
     def begin_session(self) -> None:
@@ -42,7 +42,7 @@ class StimulusResponses:
         self._behavior: OrderedDict[int, BehaviorValues] = OrderedDict()
 
     def add_stimulus(self, encoder_frame: int, image: Array) -> None:
-        """Store the stimulus (36, 64) at an encoder frame."""
+        """Store the stimulus (height, width) at an encoder frame."""
         if self._encoder is not None:
             _store_newest(self._images, encoder_frame, image)
 

@@ -12,11 +12,11 @@ import numpy as np
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import find_checkpoint
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
+from rtrecon.stimulus_space.video import VIDEO
 
 CLIP_FRAMES = 300  # 10 s at 30 Hz, as in the published protocol
 
@@ -76,7 +76,7 @@ class RecordedClip:
         return Clip(
             name=self.name,
             target=InversionTarget(activity, behavior),
-            stimulus=self._load_stimulus(session.stimulus, about.image_shape),
+            stimulus=self._load_stimulus(session.stimulus, about.stimulus_space.shape),
             neuron_ids=np.array(about.neuron_ids, np.int64),
             rate_hz=about.encoder_rate_hz,
         )
@@ -173,10 +173,11 @@ def _find_activity_span(session: Session) -> tuple[int, int]:
         raise UserError(
             f"{session.path} has no activity{reasons}; choose another session"
         )
-    if about.image_shape != IMAGE_SHAPE:
+    space = about.stimulus_space
+    if space.is_picture and space.shape != VIDEO.shape:
         raise UserError(
-            f"{session.path} has movies of {about.image_shape} px, encoders see "
-            f"{IMAGE_SHAPE}; record the session with that shape"
+            f"{session.path} has movies of {space.shape} px, encoders see "
+            f"{VIDEO.shape}; record the session with that shape"
         )
     indices = table["encoder_frame"]
     return int(indices[0]), int(indices[-1]) + 1

@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
-from rtrecon.encoder.dct_basis import CONTRAST_LEVELS, GRAY_LEVEL
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.ridge_decoder import (
     BINS,
@@ -30,6 +29,7 @@ from rtrecon.inversion.offline.ridge_decoder import (
     split_clips,
 )
 from rtrecon.inversion.offline.target import InversionTarget
+from rtrecon.stimulus_space.space import CONTRAST_LEVELS, MIDDLE_LEVEL
 
 _BEFORE, _AFTER = -BINS[0][0], BINS[-1][1] - 1  # frames around the decoded one
 _COARSE = (9, 16)  # a quarter of the screen's sides
@@ -67,7 +67,7 @@ class ConvolutionalDecoder:
     def decode(self, target: InversionTarget) -> Array:
         """Return float32 (T, 36, 64), 0..255."""
         scored = torch.from_numpy(self._scale.z_score(target)).float()
-        pixels = self._network.eval()(scored[None])[0] * CONTRAST_LEVELS + GRAY_LEVEL
+        pixels = self._network.eval()(scored[None])[0] * CONTRAST_LEVELS + MIDDLE_LEVEL
         return np.asarray(pixels.clamp(0, 255).numpy(), np.float32)
 
 
@@ -149,7 +149,7 @@ class _TrainingClips:
         for clip in clips:
             scored = torch.from_numpy(scale.z_score(clip.target)).float()
             stimulus = torch.from_numpy(np.asarray(require_stimulus(clip), np.float32))
-            pairs.append((scored, (stimulus - GRAY_LEVEL) / CONTRAST_LEVELS))
+            pairs.append((scored, (stimulus - MIDDLE_LEVEL) / CONTRAST_LEVELS))
         return cls(settings, scale, pairs)
 
     def iterate_batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -17,11 +17,11 @@ from rtrecon.config import InversionSettings
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.objective import InverseProblem
 from rtrecon.inversion.offline.pixel_rates import standardize_behavior
 from rtrecon.inversion.offline.target import InversionTarget
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 STEPS_PER_HOP = 13  # as many as two CPU cores have time for in a live session
 LAGS_FRAMES = (3, 6, 12, 24)

@@ -12,7 +12,6 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
 from rtrecon.encoder.base import PADDED_SHAPE
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.clips import cut_session
 from rtrecon.inversion.offline.encoder_files import open_encoder
 from rtrecon.inversion.offline.results import create_folder
@@ -21,6 +20,7 @@ from rtrecon.inversion.offline.transparency_mask import (
     MaskSettings,
     train_mask,
 )
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.files import open_atomically
 from rtrecon.core.types import Array
 from rtrecon.encoder.base import Encoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.published_settings import PublishedSettings
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.inversion.offline.window_gradients import WindowGradients
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 MIN_FREE_MASK = 0.5  # of the transparency mask; pixels below stay as they began
 _MAX_GRAY = 255.0

@@ -19,14 +19,11 @@ from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
 from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
-from rtrecon.encoder.dct_basis import (
-    CONTRAST_LEVELS,
-    GRAY_LEVEL,
-    IMAGE_SHAPE,
-    make_dct_basis,
-)
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion import kernels
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.space import CONTRAST_LEVELS, MIDDLE_LEVEL
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 _PAST = MEMORY_FRAMES - 1
 
@@ -54,7 +51,7 @@ class CompactPixelEncoder:
     def predict_rates(self, video: Tensor, behavior: Tensor) -> Tensor:
         """Return (..., T, n); video (..., _PAST + T, 36, 64), behavior (..., T, k)."""
         movies = video.reshape(-1, *video.shape[-3:]).flatten(2)
-        coef = ((movies - GRAY_LEVEL) / CONTRAST_LEVELS) @ self._basis.T
+        coef = ((movies - MIDDLE_LEVEL) / CONTRAST_LEVELS) @ self._basis.T
         drive = _compute_drive(coef, self._layout)
         standardized = standardize_behavior(self._calibration, behavior).flatten(0, -2)
         rates: Tensor = self._model.apply_nonlinearity(
@@ -81,7 +78,7 @@ class ConvolutionalPixelEncoder:
     def predict_rates(self, video: Tensor, behavior: Tensor) -> Tensor:
         """Return (..., T, n); video (..., _PAST + T, 36, 64), behavior (..., T, k)."""
         movies = video.reshape(-1, *video.shape[-3:]).flatten(2)
-        coef = ((movies - GRAY_LEVEL) / CONTRAST_LEVELS) @ self._basis.T
+        coef = ((movies - MIDDLE_LEVEL) / CONTRAST_LEVELS) @ self._basis.T
         standardized = standardize_behavior(self._calibration, behavior)
         states = standardized.reshape(len(coef), *standardized.shape[-2:])
         rates = [

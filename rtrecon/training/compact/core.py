@@ -17,7 +17,8 @@ from torch import Tensor
 
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 TUNING_NAMES = (
     "temporal_weights",

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis, make_dct_basis
+from rtrecon.encoder.dct_basis import DctBasis, make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact.core import EncoderCore, place_patches
 
 _STEP_PX = 3.0  # of the grid

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact.encoder_data import EncoderData
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from rtrecon.encoder.compact import MEMORY_FRAMES, make_temporal_kernels
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis
+from rtrecon.encoder.dct_basis import DctBasis
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 _N_ORIENTATIONS = 4
 # sigma in px, grid step in px, cycles per px

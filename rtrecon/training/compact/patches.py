@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from rtrecon.core.types import Array
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, DctBasis
+from rtrecon.encoder.dct_basis import DctBasis
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact.gabor_initialization import GaborMatch
 
 _WINDOW_SIGMA_PX = 5.0  # s.d. of the window that keeps a neuron's filters local

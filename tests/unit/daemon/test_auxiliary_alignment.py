@@ -126,3 +126,13 @@ def test_messages_without_time_or_pixels_are_refused():
     no_pixels = messages.StimulusFrame(session="p", seq=0, clip="c", index=0, t=0.0)
     assert "has no time" in str(alignment.add_timed_message(no_time, NO_IMAGE, 0.0))
     assert "has no pixels" in str(alignment.add_timed_message(no_pixels, NO_IMAGE, 0.0))
+
+
+def test_a_stimulus_of_another_space_is_refused_with_a_sentence():
+    rig = Rig(0.0)
+    sound = messages.StimulusFrame(
+        session="p", seq=0, clip="bird", index=0, t_send=NOW_S, space="sound"
+    )
+    refusal = rig.alignment.add_timed_message(sound, IMAGE, 0.0)
+    assert refusal is not None
+    assert "is of the space 'sound', but the encoder was trained on video" in refusal

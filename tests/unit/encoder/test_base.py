@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from rtrecon.encoder.base import PADDED_SHAPE, Encoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.encoder.dwiseneuro.inference import DwiseNeuroEncoder
 from rtrecon.encoder.dwiseneuro.mouse_names import Mouse
 from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import dwiseneuro_world, inversion_world
 from tests.support.dwiseneuro_world import FLOAT32_TOLERANCE
 

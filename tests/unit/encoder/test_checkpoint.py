@@ -68,7 +68,9 @@ def test_the_card_alone_holds_the_same_neurons_and_metadata(path):
     assert card.metadata == before.metadata | {
         "format": FORMAT_VERSION,
         "data_weight": 0.25,
+        "stimulus_space": json.loads(json.dumps(before.space.to_metadata())),
     }
+    assert card.space == before.space
 
 
 def test_saving_again_replaces_the_file_and_leaves_no_other(path):
@@ -127,6 +129,14 @@ DAMAGE = {
     ),
     "no filters": (remove("encoder.spatial_filters"), NOT_WHOLE.format("filters")),
     "no calibration": (remove("dispersion"), NOT_WHOLE.format("dispersion")),
+    "no stimulus space": (
+        set_metadata("stimulus_space", None),
+        "does not say what its stimulus is",
+    ),
+    "wrong stimulus space": (
+        set_metadata("stimulus_space", {"name": "video"}),
+        "describes its stimulus wrongly",
+    ),
     "no masks": (remove("masks.rows"), "not one of rtrecon .*masks.rows"),
     "no image": (remove("mean_image"), "not one of rtrecon .*mean_image"),
     "misshapen weights": (

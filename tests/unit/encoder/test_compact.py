@@ -14,8 +14,9 @@ from rtrecon.encoder.compact import (
 )
 from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import VIDEO
 
-LOW = make_dct_basis(0.1)
+LOW = make_dct_basis(VIDEO.with_cutoff(0.1))
 N, T = 7, 50
 
 

@@ -17,7 +17,8 @@ from rtrecon.encoder.convolutional.feature_network import (
     to_grid,
 )
 from rtrecon.encoder.convolutional.readout import find_crop
-from rtrecon.encoder.dct_basis import CUTOFF_CYCLES_PER_PX, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.stimulus_space.video import VIDEO
 from tests.support.convolutional_world import make_movie, make_network
 from tests.support.rounding import float32_tolerance
 
@@ -40,7 +41,7 @@ def test_the_grid_loses_nothing_of_a_movie():
     movie = make_movie(3)
     energy = to_grid(movie).square().sum((1, 2)) * NODE_SPACING_PX**2
     torch.testing.assert_close(energy, movie.square().sum(1))
-    assert 1 / (2 * NODE_SPACING_PX) >= CUTOFF_CYCLES_PER_PX
+    assert VIDEO.cutoff_cycles <= 1 / (2 * NODE_SPACING_PX)
 
 
 def test_a_crop_gives_the_features_of_the_whole_grid():

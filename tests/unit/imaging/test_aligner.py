@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rtrecon.imaging.timing.aligner import MAX_GAP_SAMPLES, Aligner
-from rtrecon.imaging.timing.stimulus_resize import resize_stimulus
 from rtrecon.protocol.behavior import NO_BEHAVIOR
+from rtrecon.stimulus_space.fit_frame import resize_stimulus
 from tests.support.paths import TEST_DATA
 
 RATE_HZ = 30.0

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.encoder.prior import Prior
 from rtrecon.encoder.window_prior import WindowPrior
 from rtrecon.inversion.fused_objective import FusedObjective
 from rtrecon.inversion.objective import InverseProblem, Objective
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 SIZES = [(1, 1, 3), (7, 6, 20), (60, 24, 64), (131, 36, 90)]  # neurons, frames, coef
 SEEDS = range(3)

@@ -10,12 +10,12 @@ import torch
 
 from rtrecon.core.errors import UserError
 from rtrecon.encoder.base import PADDED_SHAPE
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.pixel_descent import MIN_FREE_MASK, PixelDescent
 from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 from rtrecon.inversion.offline.published_settings import PublishedSettings
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.inversion.offline.window_gradients import WindowGradients
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import inversion_world as world
 
 SETTINGS = PublishedSettings()

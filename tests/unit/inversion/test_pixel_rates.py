@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.offline.pixel_rates import (
     CompactPixelEncoder,
     standardize_behavior,
 )
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import inversion_world as world
 from tests.support.trained_encoder import make_untrained_checkpoint
 

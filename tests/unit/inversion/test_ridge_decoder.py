@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.offline.ridge_decoder import (
     BINS,
     PENALTIES,
@@ -19,6 +19,7 @@ from rtrecon.inversion.offline.ridge_decoder import (
 )
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.metrics.similarity import video_correlation
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import inversion_world as world
 
 N_CLIPS = 5

@@ -10,11 +10,11 @@ import torch
 
 from rtrecon.core.errors import UserError
 from rtrecon.encoder.base import PADDED_SHAPE
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.inversion.offline.transparency_mask import MaskSettings, train_mask
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import inversion_world as world
 
 LOOK = (slice(10, 22), slice(20, 44))  # rows, columns of the screen

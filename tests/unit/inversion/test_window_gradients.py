@@ -11,11 +11,11 @@ import torch
 from rtrecon.core.errors import UserError
 from rtrecon.encoder.base import PADDED_SHAPE
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.inversion.offline.pixel_rates import CompactPixelEncoder
 from rtrecon.inversion.offline.published_settings import PublishedSettings
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.inversion.offline.window_gradients import WindowGradients, poisson_misfit
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from tests.support import inversion_world as world
 
 N_FRAMES = 48

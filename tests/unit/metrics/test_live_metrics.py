@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from rtrecon.metrics.evidence import (
-    MAX_EVIDENCE_AGE_FRAMES,
     MIN_FRAMES,
     HopEvidence,
     MetricSetup,
@@ -128,7 +127,7 @@ def test_a_neuron_with_few_values_does_not_count():
 def test_a_correlation_expires_two_seconds_after_its_newest_activity():
     correlation = HeldOutCorrelation(SETUP)
     correlation.add_hop(evidence(MIN_FRAMES))
-    correlation.add_hop(with_lost_neurons(MAX_EVIDENCE_AGE_FRAMES, 0, 1, 2))
+    correlation.add_hop(with_lost_neurons(SETUP.max_evidence_age_frames, 0, 1, 2))
     assert correlation.value() is not None
     correlation.add_hop(with_lost_neurons(1, 0, 1, 2))
     assert correlation.value() is None
@@ -142,14 +141,14 @@ def test_a_neuron_that_left_the_image_stops_counting():
     hop = replace(hop, recorded=hop.predicted * [1, 1, -1])
     correlation.add_hop(hop)
     assert abs(correlation.value() - 1 / 3) < 1e-12
-    correlation.add_hop(with_lost_neurons(MAX_EVIDENCE_AGE_FRAMES + 1, 2))
+    correlation.add_hop(with_lost_neurons(SETUP.max_evidence_age_frames + 1, 2))
     assert abs(correlation.value() - 1) < 1e-12
 
 
 def test_the_stimulus_correlation_expires_when_the_stimulus_stops():
     correlation = PIXEL_CORRELATION.create(SETUP)
     correlation.add_hop(evidence(MIN_FRAMES))
-    correlation.add_hop(evidence(MAX_EVIDENCE_AGE_FRAMES, stimulus=False))
+    correlation.add_hop(evidence(SETUP.max_evidence_age_frames, stimulus=False))
     assert correlation.value() is not None
     correlation.add_hop(evidence(1, stimulus=False))
     assert correlation.value() is None

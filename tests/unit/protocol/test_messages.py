@@ -50,7 +50,7 @@ GOLDEN = {
     ),
     "stimulus": (
         b'{"type":"stimulus","session":"s","seq":2,"v":1,"clip":"c","index":3,"t":0.5,'
-        b'"t_send":null,"shape":[1,2],"dtype":"uint8"}',
+        b'"t_send":null,"shape":[1,2],"dtype":"uint8","space":"video"}',
         b"\x00\xff",
         messages.StimulusFrame(
             session="s", seq=2, clip="c", index=3, t=0.5, shape=(1, 2)

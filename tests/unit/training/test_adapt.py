@@ -11,10 +11,10 @@ import torch
 
 from rtrecon.cli import training as commands
 from rtrecon.core.errors import UserError
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
 from rtrecon.encoder.dwiseneuro.mouse_names import Mouse
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.tables import ActivityRow
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training import adapt
 from tests.support import dwiseneuro_live_world as world
 from tests.support.dwiseneuro_live_world import MEAN_BEHAVIOR, N_NEURONS

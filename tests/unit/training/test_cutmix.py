@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact.cutmix import apply_cutmix
 from rtrecon.training.compact.encoder_data import EncoderData
 from rtrecon.training.compact.patches import make_spatial_windows

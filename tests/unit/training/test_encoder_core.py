@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rtrecon.encoder.compact import CompactEncoder
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact.core import extract_core, place_patches
 from tests.support.fit_world import CENTERS, LOW, make_gabor_pair
 

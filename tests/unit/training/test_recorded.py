@@ -7,6 +7,7 @@ import math
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,7 @@ from rtrecon.daemon.field_neurons import read_neuron_source
 from rtrecon.encoder.card import RATE_UNITS
 from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.imaging.reference import PlaneReference, StoredField
 from rtrecon.imaging.traces.neuropil import make_cell_masks
 from rtrecon.protocol import messages
@@ -27,6 +28,8 @@ from rtrecon.rois import roi_set
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.resume_state import get_reference_path, save_reference
 from rtrecon.session.tables import ActivityRow
+from rtrecon.stimulus_space.axis import Axis
+from rtrecon.stimulus_space.video import IMAGE_SHAPE, VIDEO
 from rtrecon.training import calibration, train_on_session
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.recorded import read_training_data
@@ -106,7 +109,7 @@ def _calibrate_quickly():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
         patch.setattr(calibration, "_STEPS_PER_HOP", 2)
-        patch.setattr(calibration, "_MAX_FRAMES", 90)
+        patch.setattr(calibration, "_MAX_S", 3.0)
         yield
 
 
@@ -226,6 +229,9 @@ def test_a_session_of_spike_counts_needs_no_masks(tmp_path, rate_unit):
 
 
 # what is recorded -> part of the error
+LARGE_SCREEN = msgspec.structs.replace(
+    VIDEO, axes=(Axis("y", 48, unit="px"), Axis("x", 64, unit="px"))
+)
 REFUSED = {
     "no stimulus": (
         {"with_stimulus": False, "n_frames": 400},
@@ -237,7 +243,7 @@ REFUSED = {
         "has no neurons; record one with masks",
     ),
     "another screen": (
-        {"image_shape": (48, 64), "n_frames": 0},
+        {"stimulus_space": LARGE_SCREEN, "n_frames": 0},
         r"has a stimulus of \(48, 64\) px, but the encoder takes \(36, 64\)",
     ),
     "other masks": (
