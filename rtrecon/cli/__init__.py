@@ -74,6 +74,7 @@ for _panel, _commands in _PANELS.items():
         app.command(rich_help_panel=_panel)(_command)
 app.command("config", rich_help_panel="A session")(daemon.print_settings_template)
 app.command("inverter", hidden=True)(workers.run_inverter)
+app.command("calibrator", hidden=True)(workers.run_calibrator)
 app.command("closed-loop", hidden=True)(workers.run_closed_loop)
 
 

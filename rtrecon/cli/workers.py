@@ -29,6 +29,16 @@ def run_inverter(daemon_pid: DaemonPid = None) -> None:
     process.run_inverter(config.parse(sys.stdin.read()), parent)
 
 
+def run_calibrator(daemon_pid: DaemonPid = None) -> None:
+    """Run the calibrator on settings from standard input (started by the daemon)."""
+    parent = ParentProcess(daemon_pid or os.getppid())
+    if not parent.is_running():
+        return  # before slow imports
+    from rtrecon.calibration import process
+
+    process.run_calibrator(config.parse(sys.stdin.read()), parent)
+
+
 def run_closed_loop(daemon_pid: DaemonPid = None) -> None:
     """Run the closed loop on settings from standard input (started by the daemon)."""
     parent = ParentProcess(daemon_pid or os.getppid())

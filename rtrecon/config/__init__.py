@@ -1,5 +1,6 @@
 """Settings: one frozen model per section, read from TOML; unknown keys are refused."""
 
+from rtrecon.config.calibration import CalibrationSettings
 from rtrecon.config.closed_loop import (
     ClosedLoopSettings,
     LslMarkerSettings,
@@ -27,6 +28,7 @@ from rtrecon.config.recording import (
 from rtrecon.config.settings import Settings
 
 __all__ = [
+    "CalibrationSettings",
     "ClosedLoopSettings",
     "EncoderSettings",
     "ExperimentSettings",

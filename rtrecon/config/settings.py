@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtrecon.config.calibration import CalibrationSettings
 from rtrecon.config.closed_loop import ClosedLoopSettings
 from rtrecon.config.imaging import (
     FieldMatchSettings,
@@ -33,6 +34,7 @@ class Settings(Section):
     timing: TimingSettings = TimingSettings()
     dish: LiveDishSettings = LiveDishSettings()
     inversion: InversionSettings = InversionSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
     recording: RecordingSettings = RecordingSettings()
     subject: SubjectSettings = SubjectSettings()
     experiment: ExperimentSettings = ExperimentSettings()

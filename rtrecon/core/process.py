@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 
-_NICE = 10  # of 19; Windows has a priority class instead
+_NICE, _LOWEST_NICE = 10, 19  # of 19; Windows has priority classes instead
 
 
 class ParentProcess:
@@ -35,10 +35,16 @@ class ParentProcess:
             return False
 
 
-def lower_priority(pid: int | None = None) -> None:
-    """Lower the priority of the process `pid`, or of the current process."""
-    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else _NICE
-    psutil.Process(pid).nice(below)
+def lower_priority(pid: int | None = None, *, is_lowest: bool = False) -> None:
+    """Lower the priority of the process `pid`, or of the current process.
+
+    is_lowest: below that of all others, for work that only fills idle time.
+    """
+    if psutil.WINDOWS:
+        below, lowest = psutil.BELOW_NORMAL_PRIORITY_CLASS, psutil.IDLE_PRIORITY_CLASS
+    else:
+        below, lowest = _NICE, _LOWEST_NICE
+    psutil.Process(pid).nice(lowest if is_lowest else below)
 
 
 @contextmanager

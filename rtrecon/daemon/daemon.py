@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from rtrecon.config import Settings
 from rtrecon.core.process import call_on_signals
+from rtrecon.daemon.calibration_starter import CalibrationStarter
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.end_reporter import EndReporter
 from rtrecon.daemon.event_publisher import Log
@@ -20,6 +21,7 @@ from rtrecon.daemon.health import HealthReporter
 from rtrecon.daemon.message_intake import MessageIntake
 from rtrecon.daemon.result_intake import ResultIntake
 from rtrecon.daemon.rpc_handlers import DaemonApi
+from rtrecon.daemon.session_encoder import choose_session_encoder
 from rtrecon.daemon.session_manager import SessionManager
 from rtrecon.daemon.warm_up import warm_up
 from rtrecon.transport.rpc import RpcServer
@@ -34,6 +36,9 @@ class Daemon:
     """
 
     def __init__(self, settings: Settings, log: Log) -> None:
+        settings, notice = choose_session_encoder(settings)
+        if notice:
+            log(f"encoder.checkpoint = 'session': {notice}")
         self._settings = settings
         self._log = log
         self._context = DaemonContext.create(settings, log)
@@ -41,6 +46,7 @@ class Daemon:
         self._sessions = SessionManager(self._context, self._results.receive_results)
         self._intake = MessageIntake(self._context, self._sessions)
         self._health = HealthReporter(self._context, self._sessions)
+        self._calibration = CalibrationStarter(self._context, self._sessions)
         self._end_reporter = EndReporter(
             self._context, self._sessions, self._health.publish_health
         )
@@ -87,6 +93,7 @@ class Daemon:
             "receiving results": lambda _: self._results.receive_results(),
             "answering requests": lambda _: self._rpc.answer_pending(),
             "watching the worker processes": self._report_worker_exits,
+            "starting the calibrator": self._calibration.start_when_needed,
             "checking for silence": sessions.check_silence,
             "reporting the end of a session": self._end_reporter.report_when_idle,
             "checking for stalls": sessions.check_stalls,

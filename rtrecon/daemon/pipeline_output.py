@@ -28,10 +28,10 @@ _RATE_WINDOW_S, _RATE_WINDOW_INTERVALS = 2.0, 5.0
 class PipelineOutput:
     """The results of one session, on their way to subscribers and into the recording.
 
-    n_processed: images. n_rejected: frames, by reason. sent_range: first and newest
-    encoder frame that were published. history: the newest activity messages, which an
-    inverter that is started again needs for its window. latency: histograms in ms.
-    rate_hz: of the frames, as announced.
+    n_processed: images. n_stimulus_frames: that were published. n_rejected: frames, by
+    reason. sent_range: first and newest encoder frame that were published. history: the
+    newest activity messages, which an inverter that is started later needs for its
+    window. latency: histograms in ms. rate_hz: of the frames, as announced.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class PipelineOutput:
         history_frames: int,
         rate_hz: float,
     ) -> None:
-        self.n_processed = 0
+        self.n_processed = self.n_stimulus_frames = 0
         self.n_rejected: Counter[str] = Counter()
         self.sent_range: tuple[int, int] | None = None
         self.history: deque[list[Any]] = deque(maxlen=history_frames)
@@ -145,6 +145,7 @@ class PipelineOutput:
 
     def send_stimulus(self, encoder_frame: int, clip: str, image: Array) -> None:
         """Publish and record an encoder frame's stimulus, uint8 (height, width)."""
+        self.n_stimulus_frames += 1
         shape = (image.shape[0], image.shape[1])
         self._publisher.publish(
             messages.AlignedStimulus,

@@ -8,6 +8,7 @@ from typing import Any
 import zmq
 
 from rtrecon.core.types import Array
+from rtrecon.daemon.calibration_starter import hand_over_encoder
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.protocol import messages
 
@@ -50,8 +51,11 @@ class ResultIntake:
             self._context.events.log(message.message)
 
     def _note_sender(self, message: messages.PublishedMessage) -> None:
+        is_current = message.session == self._context.publisher.session
         if isinstance(message, messages.Movie):
             self._context.backpressure.movie_received(message.encoder_frame)
+        if isinstance(message, messages.Calibration) and is_current:
+            hand_over_encoder(self._context, message)
         if isinstance(message, messages.Health):
             now_s = time.monotonic()
             self._context.workers.mark_ready(message.process, now_s)

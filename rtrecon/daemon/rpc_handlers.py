@@ -58,6 +58,7 @@ class DaemonApi:
             "recording": str(recorder.path) if recorder else None,
             "inverting": workers.is_inverter_ready,
             "inverter_pid": inverter.pid if inverter else None,
+            "calibrator_pid": workers.calibrator.pid if workers.calibrator else None,
             "inverter_restarts": inverter.restarts if inverter else 0,
             "sentence": f"{self._sessions.state}, {n_processed} frames processed",
         }

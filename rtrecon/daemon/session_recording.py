@@ -116,6 +116,8 @@ class SessionRecording:
             recorder.add_quality(message)
         elif isinstance(message, messages.Health):
             recorder.add_health(message)
+        elif isinstance(message, messages.Calibration):
+            recorder.add_calibration(message)
         elif isinstance(message, messages.Event):
             recorder.add_event(message)
 

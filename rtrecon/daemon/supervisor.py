@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 
 from rtrecon import config
 from rtrecon.config import Settings
@@ -29,6 +30,14 @@ class ChildExit:
     is_final: bool
 
 
+class Priority(Enum):
+    """Priority of a child process, relative to the daemon's."""
+
+    SAME = "same"
+    LOW = "low"
+    LOWEST = "lowest"
+
+
 @dataclass(frozen=True)
 class ChildSpec:
     """A child process: its command, its name, and what is missing without it."""
@@ -36,14 +45,18 @@ class ChildSpec:
     command: str
     name: str
     consequence: str
-    has_low_priority: bool
+    priority: Priority
 
 
 # Below the daemon's priority: an optimisation step can wait, a frame cannot.
-INVERTER_SPEC = ChildSpec("inverter", "the inverter", "no movie", has_low_priority=True)
+INVERTER_SPEC = ChildSpec("inverter", "the inverter", "no movie", Priority.LOW)
 # It is nearly always idle, and its reactions are urgent.
 CLOSED_LOOP_SPEC = ChildSpec(
-    "closed-loop", "the closed loop", "no rule fires", has_low_priority=False
+    "closed-loop", "the closed loop", "no rule fires", Priority.SAME
+)
+# It computes for minutes, and nobody waits for it.
+CALIBRATOR_SPEC = ChildSpec(
+    "calibrator", "the calibrator", "no encoder is trained", Priority.LOWEST
 )
 
 
@@ -79,8 +92,9 @@ class ChildProcess:
         with suppress(BrokenPipeError):  # it has exited: `poll_exit` reports it
             process.stdin.write(config.dump(self._settings).encode())
             process.stdin.close()
-        if self._spec.has_low_priority:
-            lower_priority(process.pid)
+        if self._spec.priority is not Priority.SAME:
+            is_lowest = self._spec.priority is Priority.LOWEST
+            lower_priority(process.pid, is_lowest=is_lowest)
         self._process, self._ready_s, self._restart_due_s = process, None, None
 
     def mark_ready(self, now_s: float) -> None:
@@ -107,6 +121,13 @@ class ChildProcess:
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the process at once, for good."""
+        self._restart_due_s = None
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
         self._process = None

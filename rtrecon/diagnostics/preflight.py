@@ -14,6 +14,7 @@ from rtrecon.closed_loop.rules import bind_rules
 from rtrecon.config import NetworkSettings, Settings
 from rtrecon.core.types import Array
 from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
+from rtrecon.daemon.session_encoder import choose_session_encoder
 from rtrecon.daemon.sockets import DaemonSockets
 from rtrecon.diagnostics.recording_space import DEFAULT_SHAPE, check_recording_folder
 from rtrecon.dish.tracker import DishTracker
@@ -37,6 +38,9 @@ _MIN_STEPS_PER_HOP = 2
 
 def run_preflight(settings: Settings) -> Iterator[str]:
     """Yield a sentence per check that passed; raises UserError at the first failure."""
+    settings, notice = choose_session_encoder(settings)
+    if notice:
+        yield f"encoder.checkpoint = 'session': {notice}"
     neurons = read_neuron_source(settings)
     yield _describe_neurons(neurons)
     yield from _check_rules(settings, neurons)

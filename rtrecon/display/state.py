@@ -20,6 +20,7 @@ from typing import ClassVar, TypeVar
 from rtrecon.core.frame_intervals import extend_timeout
 from rtrecon.core.progress import format_duration
 from rtrecon.core.types import Array
+from rtrecon.display.calibration_text import describe_calibration
 from rtrecon.display.movie_spread import MovieSpread
 from rtrecon.display.playback import Playback
 from rtrecon.display.session_contents import SessionContents
@@ -86,6 +87,7 @@ class DisplayState:
         self.contents = SessionContents()
         self.identifiability: Array | None = None  # float32 (height, width), 0..1
         self.spread: MovieSpread | None = None
+        self.calibration: messages.Calibration | None = None
         self.has_field = False
         self._panels = {kind: kind() for kind in self._panel_types}
         self._activity_s = self._movie_s = _NEVER
@@ -127,6 +129,8 @@ class DisplayState:
         if self.is_without_encoder:
             interval_s = self.health["daemon"].frame_interval_s
             contents = self.contents.describe(interval_s)
+            if self.calibration is not None:
+                return f"{describe_calibration(self.calibration)}\n{contents}"
             return f"{self._recording_headline()}\n{contents}"
         if now_s - self._movie_s > MAX_SILENCE_S:
             return self._missing("movie", self._movie_s, "inverter", now_s)
@@ -134,7 +138,7 @@ class DisplayState:
 
     @property
     def is_without_encoder(self) -> bool:
-        """Whether the daemon has no encoder, so that there is never a movie."""
+        """Whether the daemon has no encoder, so that there is no movie (yet)."""
         daemon = self.health.get("daemon")
         return daemon is not None and not daemon.has_inverter
 
@@ -200,6 +204,8 @@ class DisplayState:
                 self.playback.add_stimulus(message, payload)
             case messages.Quality() if payload.size:
                 self.identifiability = payload
+            case messages.Calibration():
+                self.calibration = message
             case messages.Spread():
                 self.spread = MovieSpread(message, payload)
 

@@ -19,7 +19,7 @@ from rtrecon.protocol.dish_messages import (
 from rtrecon.protocol.fields import Count, describe
 from rtrecon.protocol.published_header import PublishedHeader
 
-ProcessName = Literal["daemon", "inverter", "closed_loop"]
+ProcessName = Literal["daemon", "inverter", "closed_loop", "calibrator"]
 
 
 class FieldImage(PublishedHeader, frozen=True, tag="field"):
@@ -219,6 +219,53 @@ class Spread(PublishedHeader, frozen=True, tag="spread"):
     ]
 
 
+class Calibration(PublishedHeader, frozen=True, tag="calibration"):
+    """How far the encoder is that is trained in this session; no payload.
+
+    All scores are of clips that were kept out of the training.
+    """
+
+    stage: Annotated[
+        str,
+        describe(
+            "What the calibrator does: `gathering` minutes, `training`, `judging`, or "
+            "`complete` when it takes no further minute."
+        ),
+    ]
+    minutes: Annotated[
+        float, describe("Activity with a known stimulus so far.", "minutes")
+    ]
+    n_neurons: Annotated[int, describe("Neurons of the session.")]
+    n_responsive: Annotated[
+        int | None,
+        describe("Neurons whose activity the encoder predicts; null before it is."),
+    ] = None
+    response_r: Annotated[
+        float | None,
+        describe("Correlation of predicted and recorded activity, mean over neurons."),
+    ] = None
+    ceiling_share: Annotated[
+        float | None,
+        describe(
+            "`response_r` of the responsive neurons, divided by what a perfect encoder "
+            "would reach; null unless clips were shown twice."
+        ),
+    ] = None
+    movie_r: Annotated[
+        float | None,
+        describe("Correlation of movie and stimulus where the neurons look."),
+    ] = None
+    null_movie_r: Annotated[
+        float | None, describe("The same for a movie from exchanged neurons.")
+    ] = None
+    n_encoders: Annotated[
+        int, describe("Encoders handed to the inverter in this session so far.")
+    ] = 0
+    missing: Annotated[
+        str, describe("What the next step needs, a sentence; empty if nothing.")
+    ] = ""
+
+
 class LatencyPercentiles(msgspec.Struct, frozen=True):
     """Distribution of a latency."""
 
@@ -348,6 +395,7 @@ PublishedMessage = (
     | AlignedStimulus
     | Quality
     | Spread
+    | Calibration
     | DishCounts
     | DishBodies
     | DishContacts
@@ -362,6 +410,7 @@ TOPICS = (
     "aligned_stimulus",
     "quality",
     "spread",
+    "calibration",
     "dish",
     "bodies",
     "contacts",

@@ -137,6 +137,10 @@ def _iterate_quality(session: Session) -> Iterator[PublishedMessage]:
     return ((message, _NO_PAYLOAD) for message in session.quality)
 
 
+def _iterate_calibration(session: Session) -> Iterator[PublishedMessage]:
+    return ((message, _NO_PAYLOAD) for message in session.calibration)
+
+
 def _iterate_dish(session: Session) -> Iterator[PublishedMessage]:
     return ((message, _NO_PAYLOAD) for message in iterate_dish_counts(session))
 
@@ -152,6 +156,7 @@ _READERS: dict[str, Callable[[Session], Iterator[PublishedMessage]]] = {
     "field": _iterate_fields,
     "aligned_stimulus": _iterate_stimulus,
     "quality": _iterate_quality,
+    "calibration": _iterate_calibration,
     "dish": _iterate_dish,
     "health": _iterate_health,
 }

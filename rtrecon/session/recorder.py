@@ -204,6 +204,10 @@ class Recorder:
         """Record a published health header."""
         self._put("health", message)
 
+    def add_calibration(self, message: messages.Calibration) -> None:
+        """Record published progress of a calibration."""
+        self._put("calibration", message)
+
     def add_event(self, message: messages.Event) -> None:
         """Record a published event."""
         self._put("events", message)

@@ -38,8 +38,8 @@ class Session:
     `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows), `spread`; of
     neurons in a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`,
     `dish_traces`, which raise `UserError` in other sessions. Lists of published
-    messages: `events`, `quality`, `health`; and of `clips`. Each is read when it is
-    first used, as it is on disk at that moment.
+    messages: `events`, `quality`, `health`, `calibration`; and of `clips`. Each is read
+    when it is first used, as it is on disk at that moment.
     """
 
     def __init__(self, path: Path) -> None:
@@ -127,6 +127,11 @@ class Session:
     def clips(self) -> list[Clip]:
         """Where each stimulus clip begins; empty if the sender did not say."""
         return self._read_messages("clips", Clip)
+
+    @cached_property
+    def calibration(self) -> list[messages.Calibration]:
+        """Published progress of an encoder trained in the session."""
+        return self._read_messages("calibration", messages.Calibration)
 
     @property
     def notices(self) -> list[str]:

@@ -11,6 +11,8 @@ from rtrecon.session import tables
 from rtrecon.session.session import Session
 
 REPORT_FILE = "report.html"
+ENCODER_FILE = "encoder.safetensors"  # that was trained in the session itself
+CALIBRATION_STATE_FILE = "calibration.training_state"
 _MIN_QUIET_S = 3.0  # the daemon writes its health at least every second
 # Of a time-lapse, the daemon writes its health when something has changed, and at least
 # this often: once a second would make gigabytes of a week.
@@ -21,6 +23,9 @@ _PATTERNS = (
     tables.RAW_MESSAGES_FILE,
     *tables.MESSAGE_FILES.values(),
     REPORT_FILE,
+    ENCODER_FILE,
+    "encoder-training.*",
+    CALIBRATION_STATE_FILE,
     "reference_plane*.npz",
     "state_plane*.npz",
     "trace_quality_plane*.csv",

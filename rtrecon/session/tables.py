@@ -8,8 +8,13 @@ A session's folder::
     events.jsonl         published events, one JSON message per line
     quality.jsonl        published quality messages, likewise
     health.jsonl         published health messages, likewise
+    calibration.jsonl    published calibration messages, likewise
     clips.jsonl          where each stimulus clip begins, see `about.Clip`
     raw_messages.rtr     every message received, if `recording.raw_messages` is on
+    encoder.safetensors, encoder-training.png, encoder-training.json,
+    calibration.training_state
+                         an encoder trained in the session, its report, and what the
+                         calibrator needs to go on after an interruption
     reference_plane0.npz, state_plane0.npz, trace_quality_plane0.csv
                          see `resume_state`
 """
@@ -43,6 +48,7 @@ MESSAGE_FILES = {
     "events": "events.jsonl",
     "quality": "quality.jsonl",
     "health": "health.jsonl",
+    "calibration": "calibration.jsonl",
     "clips": "clips.jsonl",
 }
 TRACE_NAMES = ("fluorescence", "neuropil", "dff")  # second axis of frames' values

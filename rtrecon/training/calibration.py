@@ -97,7 +97,7 @@ def _invert_without_and_with(
     decoder: ActivityDecoder,
     data: TrainingData,
     on_progress: ProgressCallback,
-) -> tuple[_InversionResult, _InversionResult]:
+) -> tuple[InversionResult, InversionResult]:
     """Return the results without the decoder and, with the best data weight, about it.
 
     Both without the held-out neurons.
@@ -142,22 +142,22 @@ def _try_data_weights(
     data: TrainingData,
     data_weights: Sequence[float],
     report: Callable[[float, str], None],
-) -> _InversionResult:
+) -> InversionResult:
     """Return the best result; problem: with the data weight 1."""
     clips = data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
-    results: list[_InversionResult] = []
+    results: list[InversionResult] = []
     for count, data_weight in enumerate(data_weights):
         weighted = replace(problem, weight=data_weight * problem.weight)
         parts = count, len(data_weights), f"data weight {data_weight}"
         report_share = partial(_report_share, report, parts)
-        result = _invert_clips(weighted, clips, report_share)
+        result = invert_clips(weighted, clips, report_share)
         results.append(replace(result, data_weight=data_weight))
         report_share(1.0, f": pixel r {result.r:.3f}")
     return max(results, key=lambda result: result.r)
 
 
 @dataclass(frozen=True)
-class _InversionResult:
+class InversionResult:
     """Outcome of one inversion.
 
     stimulus, reconstruction: (T, height, width), the final movie. live_r: pixel
@@ -174,6 +174,7 @@ class _InversionResult:
 
     @property
     def r(self) -> float:
+        """Correlation of reconstructed and shown pixels of all frames."""
         pixels = self.stimulus.ravel(), self.reconstruction.ravel()
         return float(np.corrcoef(*pixels)[0, 1])
 
@@ -184,10 +185,13 @@ class _InversionResult:
         return np.clip(explained, 0, 1).astype(np.float32)
 
 
-def _invert_clips(
+def invert_clips(
     problem: InverseProblem, data: EncoderData, report_share: Callable[[float], None]
-) -> _InversionResult:
-    """Invert as the live process does, with a fixed number of steps per hop."""
+) -> InversionResult:
+    """Invert as the live process does, with a fixed number of steps per hop.
+
+    report_share: called with the share of the frames that are done, 0 to 1.
+    """
     window, hop = problem.space.window_frames, problem.space.hop_frames
     inverter = MapInversion(problem, window)
     final_frames, powers, basis = (
@@ -212,7 +216,7 @@ def _invert_clips(
     innovation_power = torch.stack(powers)[window // hop :].mean(0)
     live_r = live_correlation.correlation()
     stimulus = basis.to_pixels(shown)
-    return _InversionResult(stimulus, reconstruction, live_r, innovation_power)
+    return InversionResult(stimulus, reconstruction, live_r, innovation_power)
 
 
 def _report_share(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,18 +105,25 @@ def read_training_data(path: Path) -> TrainingData:
     data = assemble(
         SegmentSource(first, n_frames),
         SegmentSource(last, n_frames),
-        _read_neurons(session),
+        read_neurons(session),
         session.about.stimulus_space,
     )
-    about = session.about
     return add_metadata(
         replace(data, notices=(*damage, *data.notices)),
         None,
-        units=about.rate_unit or DFF_UNITS,
-        rate_hz=about.encoder_rate_hz,
-        traces=about.settings.get("traces", {}),
-        session=path.resolve().name,
+        **describe_recording(session),
     )
+
+
+def describe_recording(session: Session) -> dict[str, Any]:
+    """Return what a checkpoint's metadata say about the session it was trained on."""
+    about = session.about
+    return {
+        "units": about.rate_unit or DFF_UNITS,
+        "rate_hz": about.encoder_rate_hz,
+        "traces": about.settings.get("traces", {}),
+        "session": session.path.resolve().name,
+    }
 
 
 def _open_session(path: Path) -> Session:
@@ -165,7 +173,7 @@ def _find_rows(indices: Array, run: Array) -> slice:
     return slice(int(first), int(last) + 1)
 
 
-def _read_neurons(session: Session) -> TrainedNeurons:
+def read_neurons(session: Session) -> TrainedNeurons:
     """Return the session's masks in the order of its activity, and its templates."""
     if session.about.rate_unit:
         units = roi_set.build_unit_roi_set(np.array(session.about.neuron_ids))

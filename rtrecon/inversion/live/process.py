@@ -17,7 +17,7 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.process import ParentProcess
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import find_checkpoint
-from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.encoder.sensitivity import find_visual_field, get_mean_frame
 from rtrecon.inversion import device
 from rtrecon.inversion.live.backlog import Backlog, QueuedActivity
@@ -47,32 +47,16 @@ class InverterProcess:
     """The loop around an `InversionPair`: sockets, sessions, hops."""
 
     def __init__(self, settings: Settings, daemon: ParentProcess) -> None:
-        checkpoint = load_checkpoint(
-            find_checkpoint(settings.encoder.checkpoint or "demo")
-        )
-        self._checkpoint = checkpoint
+        self._checkpoint_path = find_checkpoint(settings.encoder.checkpoint or "demo")
+        checkpoint = load_checkpoint(self._checkpoint_path)
         torch.set_num_threads(settings.inversion.threads)
         device.configure_torch(repeatable=settings.inversion.deterministic)
         self._settings = settings.inversion
-        self._hop_s = self._settings.hop_frames / settings.timing.encoder_rate_hz
-        self._pair = InversionPair(checkpoint, self._settings)
+        self._rate_hz = settings.timing.encoder_rate_hz
+        self._hop_s = self._settings.hop_frames / self._rate_hz
         self._budget = StepBudget(
             self._hop_s, self._settings.time_budget_fraction, QUALITY_EVERY_HOPS
         )
-        held_out = self._pair.held_out.numpy()
-        visual_field = find_visual_field(checkpoint)
-        self._quality = LiveQuality(
-            QualitySettings(
-                held_out=held_out,
-                visual_field=visual_field,
-                mean_frame=get_mean_frame(checkpoint),
-                space=checkpoint.space,
-                hop_frames=self._settings.hop_frames,
-                window_frames=self._settings.window_frames,
-                rate_hz=settings.timing.encoder_rate_hz,
-            )
-        )
-        self._stimulus_responses = StimulusResponses(checkpoint)
         self._daemon = daemon
         self._context: sockets.Context = zmq.Context()
         network = settings.network
@@ -83,14 +67,7 @@ class InverterProcess:
             self._context, zmq.PUSH, network.results, keys
         )
         self._publisher = Publisher(self._outbox)
-        self._results = ResultPublisher(
-            self._publisher,
-            self._settings,
-            settings.timing.encoder_rate_hz,
-            checkpoint.calibration.identifiability.numpy(),
-            held_out,
-            visual_field,
-        )
+        self._use_checkpoint(checkpoint)
         self._health_interval_s = network.health_interval_s
         self._health_due_s = 0.0
         self._spread_s = 0.0  # time that the posterior sample took in the last hop
@@ -118,6 +95,50 @@ class InverterProcess:
         self._subscriber.close()
         self._outbox.close()
         self._context.term()
+
+    def _use_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Invert with this encoder from now on; movie and quality begin anew."""
+        self._checkpoint = checkpoint
+        self._pair = InversionPair(checkpoint, self._settings)
+        held_out = self._pair.held_out.numpy()
+        visual_field = find_visual_field(checkpoint)
+        self._quality = LiveQuality(
+            QualitySettings(
+                held_out=held_out,
+                visual_field=visual_field,
+                mean_frame=get_mean_frame(checkpoint),
+                space=checkpoint.space,
+                hop_frames=self._settings.hop_frames,
+                window_frames=self._settings.window_frames,
+                rate_hz=self._rate_hz,
+            )
+        )
+        self._stimulus_responses = StimulusResponses(checkpoint)
+        self._results = ResultPublisher(
+            self._publisher,
+            self._settings,
+            self._rate_hz,
+            checkpoint.calibration.identifiability.numpy(),
+            held_out,
+            visual_field,
+        )
+
+    def _take_newer_encoder(self, message: messages.Calibration) -> None:
+        """Use the encoder that the calibrator has written over the present one.
+
+        The newest activity is requested again, so that the movie goes on at once.
+        """
+        present = self._checkpoint.card.metadata.get("calibration", {})
+        if message.n_encoders <= present.get("n_encoders", message.n_encoders):
+            return
+        try:
+            checkpoint = load_checkpoint(self._checkpoint_path)
+        except UserError as error:
+            self._results.send_notices([("encoder", f"{error}; the old one stays")])
+            return
+        self._use_checkpoint(checkpoint)
+        self._backlog = Backlog(self._settings.window_frames)
+        self._receive_history()
 
     def _warm_up(self) -> None:
         """Run a spare pair without activity: its compilation must not delay a hop."""
@@ -172,6 +193,8 @@ class InverterProcess:
             self._require_neurons(len(payload))
             self._backlog.push(QueuedActivity(message, payload))
             self._stimulus_responses.add_activity(message)
+        elif isinstance(message, messages.Calibration):
+            self._take_newer_encoder(message)
         elif isinstance(message, messages.AlignedStimulus):
             self._quality.add_stimulus(message.encoder_frame, payload)
             self._stimulus_responses.add_stimulus(message.encoder_frame, payload)

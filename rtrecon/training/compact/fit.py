@@ -29,6 +29,7 @@ from rtrecon.training.compact.encoder_data import EncoderData
 from rtrecon.training.compact.gradient import BatchGradient, compute_poisson_loss
 from rtrecon.training.compact.patches import make_spatial_windows
 from rtrecon.training.compact.trainable_encoder import (
+    EncoderWeights,
     TrainableEncoder,
     initialize_encoder,
     make_uninitialized,
@@ -65,15 +66,17 @@ READOUT_RECIPE = TrainingRecipe(epochs=12, batch_frames=300, filter_penalty=3e-3
 class FitJob:
     """What to train on, how and where.
 
-    core: from known neurons; its filters are not trained. state_path: file written
-    after every epoch; if it exists, training resumes from it, on whatever device and
-    with however many processes it was started. notify: receives notices.
+    core: from known neurons; its filters are not trained. initial: weights of the same
+    neurons to train on from; None = find receptive fields first. state_path: file
+    written after every epoch; if it exists, training resumes from it, on whatever
+    device and with however many processes it was started. notify: receives notices.
     """
 
     training: EncoderData
     validation: EncoderData
     recipe: TrainingRecipe
     core: EncoderCore | None = None
+    initial: EncoderWeights | None = None
     state_path: Path | None = None
     context: DistributedContext = SINGLE_PROCESS
     notify: Callable[[str], None] = ignore_notice
@@ -90,10 +93,14 @@ class EpochProgress:
 
 @dataclass(frozen=True)
 class FitResult:
-    """The encoder of the epoch with the best validation r, on the CPU; all epochs."""
+    """The encoder of the epoch with the best validation r, on the CPU; all epochs.
+
+    weights: of the last epoch, from which training can go on with more data.
+    """
 
     encoder: CompactEncoder
     history: list[EpochProgress]
+    weights: EncoderWeights
 
 
 def fit_encoder(job: FitJob, on_epoch: Callable[[EpochProgress], None]) -> FitResult:
@@ -116,7 +123,7 @@ def fit_encoder(job: FitJob, on_epoch: Callable[[EpochProgress], None]) -> FitRe
             f"{job.training.activity.shape[1]} neurons; end what else uses it, or "
             "train with --device cpu"
         ) from None
-    return FitResult(loop.best, loop.history)
+    return FitResult(loop.best, loop.history, loop.get_weights())
 
 
 # Steps of the schedule, at least: OneCycleLR divides by those of its rise and of its
@@ -131,11 +138,7 @@ class _TrainingLoop:
         self._job, self._context, recipe = job, job.context, job.recipe
         self._description = _describe_job(job)
         stored = _load_state(job, self._description)
-        self._encoder = (
-            initialize_encoder(job.training, job.core, job.context)
-            if stored is None
-            else make_uninitialized(stored["centers"].numpy(), job.core, job.context)
-        )
+        self._encoder = _make_encoder(job, stored)
         device = job.context.device
         window = make_spatial_windows(self._encoder.centers)
         self._window_and_basis = window.to(device), make_dct_basis().vectors.to(device)
@@ -195,6 +198,12 @@ class _TrainingLoop:
         self.history.append(EpochProgress(epoch, training_loss, r))
         return self.history[-1]
 
+    def get_weights(self) -> EncoderWeights:
+        """Return a copy of the weights as they are now, on the CPU."""
+        tensors = self._encoder.state_dict().items()
+        copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors}
+        return EncoderWeights(torch.from_numpy(self._encoder.centers), copies)
+
     def save_state(self) -> None:
         """Write all that `_restore_state` needs, as tensors and plain values."""
         if self._job.state_path is None or not self._context.is_main:
@@ -251,6 +260,17 @@ class _TrainingLoop:
         loss = compute_poisson_loss(expected.float(), data, self._weight)
         penalty = self._encoder.filter_parameters.penalty()
         return loss, loss + self._job.recipe.filter_penalty * penalty
+
+
+def _make_encoder(job: FitJob, stored: dict[str, Any] | None) -> TrainableEncoder:
+    """Return the encoder to train; the weights of a stored one are restored later."""
+    if stored is not None:
+        return make_uninitialized(stored["centers"].numpy(), job.core, job.context)
+    if job.initial is None:
+        return initialize_encoder(job.training, job.core, job.context)
+    encoder = make_uninitialized(job.initial.centers.numpy(), job.core, job.context)
+    encoder.load_state_dict(job.initial.tensors)
+    return encoder
 
 
 def _require_finite(epoch: int, losses: Tensor, encoder: CompactEncoder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +25,14 @@ from rtrecon.training.compact.patches import PatchFilters
 from rtrecon.training.distributed import DistributedContext
 
 _FAST, _SLOW = (0.3, 1.0, -0.5, -0.2), (0.0, 0.3, 1.0, -0.6)  # first temporal mixes
+
+
+@dataclass(frozen=True)
+class EncoderWeights:
+    """All that a `TrainableEncoder` is made from: centers (n, 2), tensors by name."""
+
+    centers: Tensor
+    tensors: dict[str, Tensor]
 
 
 class TrainableEncoder(nn.Module):
