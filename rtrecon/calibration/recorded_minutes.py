@@ -29,8 +29,8 @@ _MAX_SAME_LEVELS = 16.0  # mean difference of two pictures that may be one movie
 class RecordedRows:
     """T rows of encoder frames whose activity and stimulus are both known.
 
-    encoder_frames (T,) increase. movie: uint8 (T, height, width). behavior (T, 4), NaN where
-    it is not measured. activity (T, n), NaN where it was lost.
+    encoder_frames (T,) increase. movie: uint8 (T, height, width). behavior (T, 4), NaN
+    where it is not measured. activity (T, n), NaN where it was lost.
     """
 
     encoder_frames: Array
