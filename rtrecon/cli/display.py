@@ -14,6 +14,8 @@ from rtrecon.cli import terminal
 from rtrecon.cli.options import Headless, KeyFolder, Subject
 from rtrecon.cli.terminal import notify, progress_bars
 
+_DEMO_S, _NEW_MOUSE_S = 120.0, 300.0
+
 
 def display(
     settings: Annotated[
@@ -65,8 +67,11 @@ def display(
 
 def demo(
     seconds: Annotated[
-        float, typer.Option(help="Length of the session in seconds.")
-    ] = 120.0,
+        float | None,
+        typer.Option(
+            help="Length of the session in seconds. Default: 120, with --new-mouse 300."
+        ),
+    ] = None,
     headless: Headless = False,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(
         "demo-out"
@@ -83,13 +88,24 @@ def demo(
         bool,
         typer.Option("--dish", help="Neurons in a dish in place of a mouse's cortex."),
     ] = False,
+    new_mouse: Annotated[
+        bool,
+        typer.Option(
+            "--new-mouse",
+            help="A mouse without an encoder: one is trained in the session.",
+        ),
+    ] = False,
 ) -> None:
     """Simulate a session and reconstruct its movie live, in a window."""
     from rtrecon.demo.run import DemoRequest, run_demo
     from rtrecon.session.summary import make_summary_table
 
+    if seconds is None:
+        seconds = _NEW_MOUSE_S if new_mouse else _DEMO_S
     if dish:
         return _show_dish(seconds, headless, out, seed)
+    if new_mouse:
+        return _show_new_mouse(seconds, headless, out, seed)
 
     request = DemoRequest(
         seconds=seconds,
@@ -113,6 +129,17 @@ def _show_dish(seconds: float, headless: bool, out: Path, seed: int) -> None:
     request = DishDemoRequest(seconds, headless, out, seed)
     with _show_frames("pictures", "time-lapse") as show_frames:
         summary = run_dish_demo(request, notify, show_frames)
+    terminal.stdout.print(make_summary_table(summary))
+    notify(f"The results are in {out}")
+
+
+def _show_new_mouse(seconds: float, headless: bool, out: Path, seed: int) -> None:
+    from rtrecon.demo.new_mouse import NewMouseRequest, run_new_mouse_demo
+    from rtrecon.session.summary import make_summary_table
+
+    request = NewMouseRequest(seconds, headless, out, seed)
+    with _show_frames("frames", "session") as show_frames:
+        summary = run_new_mouse_demo(request, notify, show_frames)
     terminal.stdout.print(make_summary_table(summary))
     notify(f"The results are in {out}")
 

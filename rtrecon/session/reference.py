@@ -11,6 +11,7 @@ from rtrecon.protocol import messages
 from rtrecon.session.about import About, Clip, DishAbout
 from rtrecon.session.field_docs import FieldDoc, describe_fields
 from rtrecon.session.provenance import Machine
+from rtrecon.session.session_files import CALIBRATION_STATE_FILE, ENCODER_FILE
 from rtrecon.session.tables import (
     ABOUT_FILE,
     ARRAYS_FOLDER,
@@ -32,6 +33,9 @@ read while the session is being recorded.
 | `{ABOUT_FILE}` | constants of the session |
 | `{ARRAYS_FOLDER}` | tables and arrays, Zarr version 3 |
 | `events.jsonl`, `quality.jsonl`, `health.jsonl` | published messages, one per line |
+| `calibration.jsonl` | progress of an encoder trained in the session, likewise |
+| `{ENCODER_FILE}`, `encoder-training.*` | this encoder, and its report |
+| `{CALIBRATION_STATE_FILE}` | what its training needs after an interruption |
 | `clips.jsonl` | where each stimulus clip begins |
 | `{RAW_MESSAGES_FILE}` | every message received; only with `recording.raw_messages` |
 | `reference_plane0.npz` | template, masks and stored field of each plane |
@@ -49,6 +53,7 @@ _MESSAGE_CLASSES: dict[str, type[msgspec.Struct]] = {
     "events": messages.Event,
     "quality": messages.Quality,
     "health": messages.Health,
+    "calibration": messages.Calibration,
     "clips": Clip,
 }
 # Sizes in the reference that depend on the session.

@@ -59,20 +59,22 @@ def stream_session(
     session: SimulatedSession,
     sender: SessionSender,
     on_frame: Callable[[int], None] | None = None,
+    choose_speed: Callable[[int], float] = lambda index: 1.0,
 ) -> None:
     """Send the session as the microscope would, each frame at its own time.
 
     When the transport accepts no frame, the sender drops and counts it, as a
-    microscope would. The next frame keeps its own deadline.
+    microscope would. The next frame keeps its own deadline. choose_speed: returns for
+    the index of a frame how many times faster than in real time it is sent.
     """
     height, width = session.recording.field.tissue.shape
     pixels = np.empty((height, width), np.int16)
     session.recording.render_frame(0, pixels)  # compiles, so that no frame is late
-    started = time.monotonic()
+    due_s = time.monotonic()
     for index in range(len(session)):
         session.recording.render_frame(index, pixels)
-        t = (index + 1) / session.rate_hz
-        time.sleep(max(0.0, started + t - time.monotonic()))
+        due_s += 1 / (session.rate_hz * choose_speed(index))
+        time.sleep(max(0.0, due_s - time.monotonic()))
         _send_scan(session, sender, index, pixels)
         if on_frame is not None:
             on_frame(index)

@@ -17,6 +17,7 @@ from rtrecon.analysis.html import (
     render_page,
 )
 from rtrecon.analysis.report import plots
+from rtrecon.analysis.report.calibration_text import describe_session_calibration
 from rtrecon.analysis.report.scenes import (
     MovieScene,
     find_best_and_worst,
@@ -97,7 +98,8 @@ def _describe_session(session: Session, summary: Summary) -> list[str]:
         _summarize_behavior(session),
     ]
     summary_line = " ".join(filter(None, sentences))
-    lines = [summary_line, *session.notices, _describe_subject(session)]
+    calibration = describe_session_calibration(session)
+    lines = [summary_line, calibration, *session.notices, _describe_subject(session)]
     return [line for line in lines if line]
 
 

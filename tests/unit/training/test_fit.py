@@ -171,3 +171,18 @@ def test_weights_that_are_not_finite_stop_training_with_a_sentence(
     job = FitJob(data.slice_frames(0, 100), validation, TrainingRecipe(2, 100))
     with pytest.raises(UserError, match="is not finite after epoch 1"):
         fit_encoder(job, lambda _: None)
+
+
+def test_training_goes_on_from_given_weights(data, validation):
+    recipe = TrainingRecipe(epochs=3, batch_frames=100)
+    first = fit_encoder(FitJob(data, validation, recipe), lambda _: None)
+    # So small a rate changes nothing: what comes out is what was given.
+    still = dataclasses.replace(recipe, epochs=1, learning_rate=1e-12)
+    job = FitJob(data, validation, still, initial=first.weights)
+    again = fit_encoder(job, lambda _: None)
+    assert torch.equal(again.weights.centers, first.weights.centers)
+    for name, tensor in first.weights.tensors.items():
+        # A step of Adam is the rate times about one, below the rounding of float32.
+        torch.testing.assert_close(again.weights.tensors[name], tensor)
+    last_r = first.history[-1].validation_r
+    assert again.history[0].validation_r == pytest.approx(last_r, abs=1e-5)

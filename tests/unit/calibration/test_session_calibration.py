@@ -1,0 +1,70 @@
+"""A calibration goes on where an earlier one of the same session has stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from rtrecon.calibration.calibration_state import CalibrationState, save_state
+from rtrecon.calibration.session_calibration import SessionCalibration
+from rtrecon.calibration.training_round import RoundOptions
+from rtrecon.config import CalibrationSettings
+from rtrecon.encoder.checkpoint import save_checkpoint
+from rtrecon.session.about import About
+from rtrecon.session.session_files import ENCODER_FILE
+from rtrecon.session.writer import SessionWriter
+from rtrecon.training.compact.trainable_encoder import EncoderWeights
+from rtrecon.training.distributed import SINGLE_PROCESS
+from tests.support.trained_encoder import make_untrained_checkpoint
+
+IDS = [3, 1, 2]
+STATE = CalibrationState(EncoderWeights(torch.zeros(3, 2), {}), 900, 900, 2)
+ABOUT = About(session="s", roi_ids=IDS, neuron_ids=IDS)
+
+
+def make_recording(path: Path, minute: int) -> Path:
+    path.mkdir()
+    started = f"2026-01-01T00:0{minute}:00+00:00"
+    SessionWriter(path, msgspec.structs.replace(ABOUT, started=started))
+    return path
+
+
+def begin(path: Path) -> SessionCalibration:
+    options = RoundOptions(SINGLE_PROCESS, lambda *_: None)
+    return SessionCalibration(path, CalibrationSettings(), options)
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """A recording in which two encoders were handed over."""
+    path = make_recording(tmp_path / "1", 1)
+    save_state(path, "s", STATE)
+    save_checkpoint(make_untrained_checkpoint(path / ENCODER_FILE, IDS, (20, 30)))
+    return path
+
+
+def test_a_calibrator_that_was_killed_goes_on(earlier):
+    found = begin(earlier)
+    assert found.n_encoders == 2
+    assert not found.is_round_due
+    assert found.describe_progress("gathering")["n_encoders"] == 2
+
+
+def test_a_restarted_daemon_finds_the_encoder_in_its_new_recording(earlier, tmp_path):
+    later = make_recording(tmp_path / "2", 2)
+    assert begin(later).n_encoders == 2
+    expected = (earlier / ENCODER_FILE).read_bytes()
+    assert (later / ENCODER_FILE).read_bytes() == expected
+
+
+def test_another_session_begins_anew(earlier, tmp_path):
+    path = tmp_path / "2"
+    path.mkdir()
+    started = "2026-01-01T00:02:00+00:00"
+    about = msgspec.structs.replace(ABOUT, session="other", started=started)
+    SessionWriter(path, about)
+    assert begin(path).n_encoders == 0
+    assert not (path / ENCODER_FILE).exists()
