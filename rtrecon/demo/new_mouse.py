@@ -76,7 +76,9 @@ def run_new_mouse_demo(
         )
     notify(f"Simulating a new mouse with {N_NEURONS} neurons and its session")
     session = _simulate_session(request)
-    settings = _make_settings(request.output_folder, session.recording.field.masks)
+    settings = make_new_mouse_settings(
+        request.output_folder, session.recording.field.masks
+    )
     with child_processes() as children:
         start_processes(children, settings, request.output_folder, request.headless)
         lower_priority()  # a real microscope does not use the daemon's processor
@@ -104,16 +106,7 @@ def choose_speed(index: int) -> float:
     return _SPEED if index < FAST_MINUTES * 60 * RATE_HZ else 1.0
 
 
-def _simulate_session(request: NewMouseRequest) -> SimulatedSession:
-    options = SubjectOptions(n_neurons=N_NEURONS, mouse_seed=_MOUSE_SEED + request.seed)
-    imaged = make_imaged_mouse(ImagedMouseOptions(options, SIDE_PX))
-    seed = _MOVIE_SEED + request.seed
-    n_frames = round(request.seconds * RATE_HZ)
-    movie = make_natural_movie(n_frames, seed, _CLIP_FRAMES)
-    return simulate_session(imaged, movie, "clips", seed)
-
-
-def _make_settings(output_folder: Path, masks: RoiSet) -> Settings:
+def make_new_mouse_settings(output_folder: Path, masks: RoiSet) -> Settings:
     """Return settings without an encoder, and write the masks that they name."""
     output_folder.mkdir(parents=True, exist_ok=True)
     path = output_folder.resolve() / "regions.json"
@@ -129,6 +122,15 @@ def _make_settings(output_folder: Path, masks: RoiSet) -> Settings:
             "calibration": CalibrationSettings(),
         }
     )
+
+
+def _simulate_session(request: NewMouseRequest) -> SimulatedSession:
+    options = SubjectOptions(n_neurons=N_NEURONS, mouse_seed=_MOUSE_SEED + request.seed)
+    imaged = make_imaged_mouse(ImagedMouseOptions(options, SIDE_PX))
+    seed = _MOVIE_SEED + request.seed
+    n_frames = round(request.seconds * RATE_HZ)
+    movie = make_natural_movie(n_frames, seed, _CLIP_FRAMES)
+    return simulate_session(imaged, movie, "clips", seed)
 
 
 def _stream(

@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from rtrecon.analysis.report.scenes import (
     map_recovered_variance,
 )
 from rtrecon.core.errors import UserError
+from rtrecon.protocol import messages
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.session import Session
 from rtrecon.session.tables import ActivityRow
@@ -177,6 +179,30 @@ def test_the_report_of_a_session_without_an_encoder_shows_what_was_recorded(tmp_
     assert "pupil in 50% of the encoder frames, no running" in page.words
     assert "stimulus not known" not in page.words
     assert "Quality" not in page.words
+
+
+def test_the_report_says_how_an_encoder_was_trained_in_the_session(tmp_path):
+    path = world.record_session(tmp_path)
+    progress = messages.Calibration(
+        session="s",
+        seq=0,
+        t=0.0,
+        stage="gathering",
+        minutes=4.25,
+        n_neurons=100,
+        n_responsive=60,
+        response_r=0.25,
+        ceiling_share=0.5,
+        movie_r=0.4,
+        null_movie_r=0.02,
+        n_encoders=2,
+    )
+    (path / "calibration.jsonl").write_bytes(msgspec.json.encode(progress) + b"\n")
+    words = Page(write_report(path)).words
+    assert "Calibration: 4.2 min of activity with a known stimulus." in words
+    assert "60 of 100 neurons respond; on clips that training did not see" in words
+    assert "r = 0.25, 50% of what noise allows" in words
+    assert "2 encoders were handed to the inverter, and the first live movie" in words
 
 
 def test_a_session_without_frames_has_a_report(tmp_path):

@@ -274,6 +274,24 @@ def test_without_an_encoder_the_window_shows_what_is_recorded():
     assert (state.contents.newest_stimulus == 2).all()
 
 
+def test_a_calibration_takes_the_place_of_the_movie_until_there_is_one():
+    state = session_without_encoder(disk_free_gb=100.0)
+    progress = messages.Calibration(
+        **BASE,
+        stage="gathering",
+        minutes=1.0,
+        n_neurons=120,
+        missing="1 more minute",
+    )
+    state.update(progress, np.empty(0), START_S)
+    headline, missing, *contents = state.notice(START_S).splitlines()
+    assert headline == "Calibrating: 1.0 min so far, gathering minutes"
+    assert missing == "1 more minute"
+    assert contents == ["1.0 min, 120 neurons", "2 clips, pupil, no running"]
+    state.update(daemon_health(has_inverter=True), np.empty(0), START_S)
+    assert "Calibrating" not in state.notice(START_S)
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"disk_free_gb": 0.0, "conditions": {"not recording": "disk full"}}]
 )
