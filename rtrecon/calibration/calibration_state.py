@@ -34,7 +34,10 @@ def save_state(folder: Path, session: str, state: CalibrationState) -> None:
         "counts": [state.n_frames, state.n_searched_frames, state.n_encoders],
     }
     job = _describe_job(session, len(state.weights.centers))
-    save_training_state(folder / CALIBRATION_STATE_FILE, stored, job)
+    try:
+        save_training_state(folder / CALIBRATION_STATE_FILE, stored, job)
+    except RuntimeError as error:  # so does torch report a disk that is full or gone
+        raise OSError(str(error).splitlines()[0]) from None
 
 
 def load_state(folder: Path, session: str, n_neurons: int) -> CalibrationState | None:

@@ -28,7 +28,8 @@ from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.subscriber import Subscriber
 
 _POLL_S = 0.2
-_READ_EVERY_S = 2.0
+# The whole record is opened for each reading, so a long one is read less often.
+_READ_INTERVALS_S, _MAX_READ_SHARE = (2.0, 15.0), 0.05
 _PROGRESS_EVERY_S = 5.0  # also without a change, for displays that connect late
 
 
@@ -81,17 +82,21 @@ class CalibratorProcess:
 
     def _calibrate(self) -> None:
         """Read new minutes when it is time, and run a round when there are enough."""
-        now_s = time.monotonic()
-        if now_s < self._read_due_s:
+        if time.monotonic() < self._read_due_s:
             return
-        self._read_due_s = now_s + _READ_EVERY_S
+        began_s = time.process_time()
         if self._calibration is None:
             self._begin_session()
         calibration = self._calibration
-        if calibration is None:
-            return
-        calibration.minutes.read_new()
-        if calibration.is_round_due:
+        if calibration is not None:
+            calibration.minutes.read_new()
+        (shortest_s, longest_s), took_s = (
+            _READ_INTERVALS_S,
+            time.process_time() - began_s,
+        )
+        pause_s = min(longest_s, max(shortest_s, took_s / _MAX_READ_SHARE))
+        self._read_due_s = time.monotonic() + pause_s
+        if calibration is not None and calibration.is_round_due:
             sentence = calibration.run_round()
             self._stage = "gathering"
             self._send_progress()

@@ -19,8 +19,8 @@ from rtrecon.session.session import NotASessionError, Session, list_sessions
 from rtrecon.session.table import Table
 from rtrecon.training.training_data import SETTLE_FRAMES, Segment
 
-MAX_MINUTES = 30.0
-_MAX_ACTIVITY_BYTES = 512 * 2**20
+MAX_MINUTES = 20.0
+_MAX_ACTIVITY_BYTES = 256 * 2**20
 _BLOCK_ROWS = 3000  # that are read at once
 _MAX_SAME_LEVELS = 16.0  # mean difference of two pictures that may be one movie's
 
@@ -104,6 +104,8 @@ class RecordedMinutes:
                 if not len(block.encoder_frames):
                     break
                 self._append(block)
+                if len(block.encoder_frames) < _BLOCK_ROWS:
+                    break
         return self._n_rows > before
 
     def _append(self, block: RecordedRows) -> None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from rtrecon.calibration.calibration_state import (
     CalibrationState,
     load_state,
@@ -181,7 +183,10 @@ class SessionCalibration:
             "calibration": {"session": self._id, "n_encoders": n_encoders},
         }
         card = replace(checkpoint.card, metadata=metadata)
-        save_checkpoint(replace(checkpoint, card=card))
+        try:
+            save_checkpoint(replace(checkpoint, card=card))
+        except SafetensorError as error:  # the disk is full
+            raise OSError(str(error)) from None
         self._handed_over = checkpoint.encoder
         self._state = replace(self._state, n_encoders=n_encoders)
         save_state(self._path, self._id, self._state)

@@ -6,6 +6,8 @@ from rtrecon.core.frame_intervals import is_time_lapse
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.session_manager import SessionManager
 from rtrecon.protocol import messages
+from rtrecon.session.about import shorten_session_id
+from rtrecon.session.session import list_sessions
 from rtrecon.session.session_files import ENCODER_FILE
 
 _MIN_STIMULUS_S = 10.0  # before that, the process would only cost memory
@@ -23,11 +25,15 @@ def needs_calibration(context: DaemonContext) -> bool:
 
 
 class CalibrationStarter:
-    """Decides when the calibrator starts: once a recorded session has a stimulus."""
+    """Decides when the calibrator starts: once a recorded session has a stimulus.
+
+    At once in a session for which an earlier daemon has handed over an encoder.
+    """
 
     def __init__(self, context: DaemonContext, sessions: SessionManager) -> None:
         self._context, self._sessions = context, sessions
         self._is_needed = needs_calibration(context)
+        self._session, self._has_encoder = "", False  # of an earlier recording
 
     def start_when_needed(self, now_s: float) -> None:
         """Start the calibrator if it is time to; call it often."""
@@ -38,9 +44,22 @@ class CalibrationStarter:
             return
         if is_time_lapse(pipeline.planes.rate_hz):
             return
-        rate_hz = pipeline.settings.timing.encoder_rate_hz
-        if pipeline.output.n_stimulus_frames >= _MIN_STIMULUS_S * rate_hz:
+        min_frames = _MIN_STIMULUS_S * pipeline.settings.timing.encoder_rate_hz
+        has_stimulus = pipeline.output.n_stimulus_frames >= min_frames
+        if has_stimulus or self._has_earlier_encoder(pipeline.start.session):
             workers.start_calibrator()
+
+    def _has_earlier_encoder(self, session: str) -> bool:
+        """Return whether a daemon before this one has trained one in this session."""
+        if session != self._session:
+            self._session, name = session, shorten_session_id(session)
+            folder = self._context.settings.recording.folder
+            self._has_encoder = any(
+                (path / ENCODER_FILE).is_file()
+                for path in list_sessions(folder)
+                if name in path.name
+            )
+        return self._has_encoder
 
 
 def hand_over_encoder(context: DaemonContext, message: messages.Calibration) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from rtrecon.calibration.calibration_state import (
@@ -33,6 +34,11 @@ def test_the_state_of_another_session_or_of_other_neurons_is_not_used(tmp_path):
     assert load_state(tmp_path, "another", 5) is None
     assert load_state(tmp_path, "session", 6) is None
     assert load_state(tmp_path / "empty", "session", 5) is None
+
+
+def test_a_folder_that_is_gone_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(OSError, match="irectory"):
+        save_state(tmp_path / "gone", "session", STATE)
 
 
 def test_a_damaged_state_is_not_used(tmp_path):
