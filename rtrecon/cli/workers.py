@@ -35,9 +35,10 @@ def run_calibrator(daemon_pid: DaemonPid = None) -> None:
     parent = ParentProcess(daemon_pid or os.getppid())
     if not parent.is_running():
         return  # before slow imports
+    settings = config.parse(sys.stdin.read())
     from rtrecon.calibration import process
 
-    process.run_calibrator(config.parse(sys.stdin.read()), parent)
+    process.run_calibrator(settings, parent)
 
 
 def run_closed_loop(daemon_pid: DaemonPid = None) -> None:
