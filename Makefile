@@ -5,10 +5,13 @@ ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/ready
-# Many tests wait for processes of their own, and while they do, two other files are
-# tested: three at once keep two cores busy. In the order of the folders, so that no long
-# file is left for the end.
-THREE_AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
+# Many tests wait for processes of their own, and while they do, other files are tested:
+# four at once keep two cores busy. In the order of the folders, so that no long file is
+# left for the end. Unit tests hardly wait.
+FILES_AT_ONCE := --dist loadfile --no-loadscope-reorder
+# An inverter lowers its priority to 10. Beside tests that compute at 0 it would hardly
+# start, and its test would wait.
+NEXT_TO_INVERTERS := nice -n 9
 PEERS := .venv-bench/ready
 # What PySide6's wheels expect of the system, by the names of Debian and Ubuntu.
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
@@ -16,7 +19,7 @@ QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dej
 # Tests start some hundred processes, which need not compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-unit test-long lint docs \
+.PHONY: demo test test-unit test-long coverage lint docs \
 	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-gpu bench-dish \
 	benchmarks-page gallery clean
 
@@ -24,13 +27,17 @@ demo: $(READY)
 	$(BIN)/rtrecon demo $(ARGS)
 
 test: $(READY)
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest $(THREE_AT_ONCE) --cov=rtrecon $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(NEXT_TO_INVERTERS) $(BIN)/pytest -n 4 $(FILES_AT_ONCE) $(ARGS)
 
 test-unit: $(READY)
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/unit $(THREE_AT_ONCE) $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/unit -n 3 $(FILES_AT_ONCE) $(ARGS)
 
 test-long: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m long $(ARGS)
+
+# Of the unit tests: the processes that other tests start would not be measured.
+coverage: $(READY)
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/unit -n 3 $(FILES_AT_ONCE) --cov=rtrecon $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
+from rtrecon.core.figures import render_svg
 from rtrecon.core.types import Array
 
 # Colours that people with any colour vision can distinguish (Okabe and Ito 2008).
@@ -50,10 +50,7 @@ def encode_png_url(gray: Array) -> str:
 
 def encode_svg_url(figure: Figure) -> str:
     """Return a matplotlib figure as a data URL; it is sharp at any size."""
-    FigureCanvasAgg(figure)
-    file = io.BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    return encode_data_url(file.getvalue(), "image/svg+xml")
+    return encode_data_url(render_svg(figure), "image/svg+xml")
 
 
 def encode_data_url(data: bytes, mime: str) -> str:

@@ -24,9 +24,10 @@ def run_inverter(daemon_pid: DaemonPid = None) -> None:
     parent = ParentProcess(daemon_pid or os.getppid())
     if not parent.is_running():
         return  # before slow imports
+    settings = config.parse(sys.stdin.read())
     from rtrecon.inversion.live import process
 
-    process.run_inverter(config.parse(sys.stdin.read()), parent)
+    process.run_inverter(settings, parent)
 
 
 def run_calibrator(daemon_pid: DaemonPid = None) -> None:
@@ -34,9 +35,10 @@ def run_calibrator(daemon_pid: DaemonPid = None) -> None:
     parent = ParentProcess(daemon_pid or os.getppid())
     if not parent.is_running():
         return  # before slow imports
+    settings = config.parse(sys.stdin.read())
     from rtrecon.calibration import process
 
-    process.run_calibrator(config.parse(sys.stdin.read()), parent)
+    process.run_calibrator(settings, parent)
 
 
 def run_closed_loop(daemon_pid: DaemonPid = None) -> None:
@@ -44,6 +46,7 @@ def run_closed_loop(daemon_pid: DaemonPid = None) -> None:
     parent = ParentProcess(daemon_pid or os.getppid())
     if not parent.is_running():
         return  # before slow imports
+    settings = config.parse(sys.stdin.read())
     from rtrecon.closed_loop import process
 
-    process.run_closed_loop(config.parse(sys.stdin.read()), parent)
+    process.run_closed_loop(settings, parent)

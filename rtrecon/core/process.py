@@ -38,13 +38,15 @@ class ParentProcess:
 def lower_priority(pid: int | None = None, *, is_lowest: bool = False) -> None:
     """Lower the priority of the process `pid`, or of the current process.
 
-    is_lowest: below that of all others, for work that only fills idle time.
+    A priority that is lower already stays: only root may raise one. is_lowest: below
+    that of all others, for work that only fills idle time.
     """
+    process = psutil.Process(pid)
     if psutil.WINDOWS:
         below, lowest = psutil.BELOW_NORMAL_PRIORITY_CLASS, psutil.IDLE_PRIORITY_CLASS
+        process.nice(lowest if is_lowest else below)
     else:
-        below, lowest = _NICE, _LOWEST_NICE
-    psutil.Process(pid).nice(lowest if is_lowest else below)
+        process.nice(max(process.nice(), _LOWEST_NICE if is_lowest else _NICE))
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from rtrecon.core.figures import save_png
 from rtrecon.core.types import Array
 from rtrecon.rois.roi_set import RoiSet
 
@@ -24,7 +24,6 @@ def draw_rois(path: Path, mean: Array, rois: RoiSet, title: str) -> None:
     lines, pixels = mean.shape
     height_in = _WIDTH_IN * lines / pixels + _TITLE_IN
     figure = Figure((_WIDTH_IN, height_in), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     dark, bright = np.percentile(mean, [_DARK_PERCENT, _BRIGHT_PERCENT])
     # The square root makes dim cells visible beside bright ones.
@@ -38,7 +37,7 @@ def draw_rois(path: Path, mean: Array, rois: RoiSet, title: str) -> None:
     axes.set_title(title)
     axes.set_xlabel("pixel")
     axes.set_ylabel("line")
-    figure.savefig(path, dpi=_DPI, format="png")
+    save_png(figure, path, _DPI)
 
 
 def _draw_outline(axes: Axes, rows: Array, cols: Array) -> None:

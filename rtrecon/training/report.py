@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from rtrecon.core.figures import save_png
 from rtrecon.core.types import Array
 from rtrecon.training.compact.fit import EpochProgress
 from rtrecon.training.score import average_correlation
@@ -66,13 +66,12 @@ def write_report(path: Path, scores: TrainingScores) -> None:
     text = json.dumps(scores.to_json(), indent=1, allow_nan=False)
     numbers.write_text(text + "\n", encoding="utf-8")
     figure = Figure((9.5, 6.5), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2).ravel()
     _draw_epochs(axes[0], axes[1], scores.history)
     _draw_histogram(axes[2], scores)
     _draw_ceiling(axes[3], scores)
     figure.suptitle(f"{path.name}: {len(scores.r)} neurons, {_format_headline(scores)}")
-    figure.savefig(picture, dpi=110, format="png")
+    save_png(figure, picture, dpi=110)
 
 
 def _format_headline(scores: TrainingScores) -> str:

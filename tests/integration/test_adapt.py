@@ -27,12 +27,13 @@ from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol import messages
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.tables import ActivityRow
-from rtrecon.training import adapt, calibration
+from rtrecon.training import adapt
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.train import TrainingOptions, validate_training
 from tests.support import dwiseneuro_live_world as world
 from tests.support import inversion_world
 from tests.support.dwiseneuro_live_world import MEAN_BEHAVIOR, N_NEURONS, PAST
+from tests.support.quick_calibration import calibrate_quickly
 from tests.support.session_tables import make_about
 
 FRAMES, STRIDE_FRAMES = 90, 32
@@ -50,10 +51,8 @@ def ignore_progress(*_):
 
 @pytest.fixture(scope="module", autouse=True)
 def _quickly():
-    """One data weight and few steps, so that a file of tests takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
-        patch.setattr(calibration, "_STEPS_PER_HOP", 2)
+    """No test here checks the result of the calibration."""
+    with calibrate_quickly():
         yield
 
 

@@ -8,7 +8,7 @@ from rtrecon.demo import dish
 from rtrecon.demo.dish import DishDemoRequest, run_dish_demo
 from rtrecon.session.session import Session, list_sessions
 from rtrecon.sources.video import read_clip
-from rtrecon.testing.daemon_process import run_command
+from tests.support.command_line import run_here
 
 SECONDS, SIDE_PX = 6.0, 192
 
@@ -31,13 +31,13 @@ def test_the_demo_writes_summary_video_picture_session_and_report(
     assert (out / "live.png").stat().st_size > 10_000
     (path,) = list_sessions(out / "session")
     assert len(Session(path).dish) == 18
-    done = run_command("report", path, "--out", out / "report.html")
+    done = run_here("report", path, "--out", out / "report.html")
     assert done.returncode == 0, done.stderr
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "mm per mm2" in page
 
 
 def test_a_demo_that_is_too_short_is_refused():
-    done = run_command("demo", "--dish", "--seconds", 1, "--headless")
+    done = run_here("demo", "--dish", "--seconds", 1, "--headless")
     assert done.returncode == 2
     assert "give 3 or more" in done.stderr

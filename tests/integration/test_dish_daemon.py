@@ -227,12 +227,16 @@ def test_rules_read_the_counts_and_single_neurons(parts, expected):
     assert "long" in fired
 
 
-def test_masks_are_the_owners_of_the_newest_picture(tmp_path, film):
-    settings = make_settings(tmp_path, dish=LiveDishSettings(enabled=True))
-    with (
-        DaemonProcess(tmp_path, settings) as daemon,
-        Scope(daemon, film, planes=[0.0, 0.0]) as scope,
-    ):
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("no_rules")
+    settings = make_settings(folder, dish=LiveDishSettings(enabled=True))
+    with DaemonProcess(folder, settings) as daemon:
+        yield daemon
+
+
+def test_masks_are_the_owners_of_the_newest_picture(daemon, film):
+    with Scope(daemon, film, planes=[0.0, 0.0]) as scope:
         for plane in (0, 1):
             scope.sender.send_frame(film[0].image, 1, 0.0, plane=plane)
         wait_until_processed(daemon, 2)
@@ -242,9 +246,8 @@ def test_masks_are_the_owners_of_the_newest_picture(tmp_path, film):
     assert planes == {0, 1}
 
 
-def test_a_session_without_a_scale_is_refused_with_what_to_do(tmp_path, film):
-    settings = make_settings(tmp_path, dish=LiveDishSettings(enabled=True))
-    with DaemonProcess(tmp_path, settings) as daemon, Scope(daemon, film, meta={}):
+def test_a_session_without_a_scale_is_refused_with_what_to_do(daemon, film):
+    with Scope(daemon, film, meta={}):
         daemon.wait_until(lambda: daemon.events_named("refused"))
         [event] = daemon.events_named("refused")
         assert "set dish.um_per_px, or give --scale-um" in event.message

@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from rtrecon import config
 from rtrecon.config import EncoderSettings
-from rtrecon.core.process import ParentProcess
+from rtrecon.core.process import ParentProcess, lower_priority
 from rtrecon.testing.daemon_process import START_TIMEOUT_S, make_settings
 from rtrecon.testing.waiting import wait_until
 
@@ -30,6 +31,18 @@ def test_a_killed_process_counts_as_ended_before_it_is_waited_for():
         process.kill()  # and, where such things are, a zombie until it is asked for
         wait_until(lambda: not parent.is_running())
     assert not ParentProcess(process.pid).is_running()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has priority classes")
+@pytest.mark.parametrize(("before", "after"), [(0, 10), (15, 15)])
+def test_a_priority_is_lowered_and_never_raised(before, after):
+    with subprocess.Popen(SLEEP) as process:
+        child = psutil.Process(process.pid)
+        child.nice(max(before, child.nice()))
+        lower_priority(process.pid)
+        lowered = child.nice()
+        process.kill()
+    assert lowered == max(after, psutil.Process().nice())
 
 
 @pytest.mark.parametrize("command", ["inverter", "closed-loop"])

@@ -21,6 +21,7 @@ from rtrecon.sources.video import write_movie
 from rtrecon.training import SimulatedTraining, train_on_simulation
 from rtrecon.training.compact.fit import TrainingRecipe
 from tests.support.paths import REPOSITORY
+from tests.support.quick_calibration import calibrate_quickly
 from tests.support.sensorium_checkpoint import make_weights, write_checkpoint
 
 SECONDS = 30.0
@@ -55,7 +56,8 @@ def encoder(neurons, videos, tmp_path_factory):
         SECONDS / 60, ImagedMouseOptions(subject, side_px=96), MovieFolders(videos)
     )
     recipe = TrainingRecipe(epochs=2, batch_frames=200)
-    train_on_simulation(plan, recipe, Settings(), path, lambda *_: None)
+    with calibrate_quickly():
+        train_on_simulation(plan, recipe, Settings(), path, lambda *_: None)
     return path
 
 

@@ -24,10 +24,12 @@ from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.encoder.convolutional.encoder import ConvolutionalEncoder
 from rtrecon.protocol import messages
 from rtrecon.replay.sensorium import make_start_fields
-from rtrecon.training import TrainingOptions, calibration, train_on_sensorium
+from rtrecon.training import TrainingOptions, train_on_sensorium
 from rtrecon.training.compact.fit import READOUT_RECIPE, TrainingRecipe
+from rtrecon.training.convolutional import readout_fit
 from rtrecon.training.report import report_paths
 from rtrecon.training.train import training_state_path
+from tests.support.quick_calibration import calibrate_quickly
 from tests.support.small_mouse import make_small_mouse
 
 N_NEURONS, SIDE_PX, TRIAL_FRAMES = 24, 96, 150
@@ -43,11 +45,8 @@ def ignore_progress(*_):
 
 @pytest.fixture(scope="module", autouse=True)
 def _calibrate_quickly():
-    """Calibrate with one data weight and few steps; no test here checks the result."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
-        patch.setattr(calibration, "DECODER_DATA_WEIGHTS", (0.25,))
-        patch.setattr(calibration, "_STEPS_PER_HOP", 2)
+    """No test here checks the result of the calibration."""
+    with calibrate_quickly():
         yield
 
 
@@ -167,7 +166,9 @@ def test_new_neurons_can_be_fitted_with_another_core(folder, trained, tmp_path):
     assert made.card.metadata["validation_r"] > 0.05
 
 
-def test_a_convolutional_encoder_is_trained_on_request(folder, tmp_path):
+def test_a_convolutional_encoder_is_trained_on_request(folder, tmp_path, monkeypatch):
+    # How well three passes fit is what tests/unit/training/test_readout_fit.py checks.
+    monkeypatch.setattr(readout_fit, "N_PASSES", 1)
     out = tmp_path / "convolutional.safetensors"
     start = TrainingOptions(encoder_form="convolutional")
     train_on_sensorium(folder, RECIPE, out, ignore_progress, start)

@@ -24,6 +24,7 @@ from rtrecon.training.score import compute_correlation, correlate_columns
 from rtrecon.training.simulated import acquire_session
 from rtrecon.training.training_data import SETTLE_FRAMES
 from tests.support import trained_encoder
+from tests.support.quick_calibration import calibrate_quickly
 
 SHORTEST_MINUTES = 0.5  # that training accepts
 
@@ -166,9 +167,10 @@ def test_the_shortest_allowed_session_is_enough(tmp_path, monkeypatch):
     plan = SimulatedTraining(SHORTEST_MINUTES, mouse)
     recipe = fit.TrainingRecipe(epochs=2, batch_frames=200)
     reported: list[tuple[str, float, str]] = []
-    train_on_simulation(
-        plan, recipe, Settings(), path, lambda *word: reported.append(word)
-    )
+    with calibrate_quickly():
+        train_on_simulation(
+            plan, recipe, Settings(), path, lambda *word: reported.append(word)
+        )
     metadata = load_checkpoint(path).card.metadata
     assert metadata["simulated"]["minutes"] == SHORTEST_MINUTES
     stages = itertools.groupby(reported, key=lambda word: word[0])

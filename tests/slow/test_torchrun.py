@@ -17,6 +17,7 @@ from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.training.compact.fit import fit_encoder
 from rtrecon.training.score import predict_activity
 from tests.support import torchrun_job
+from tests.support.fit_world import use_small_gabor_bank
 from tests.support.paths import REPOSITORY
 
 N_NEURONS, N_FRAMES = 6, 150
@@ -64,7 +65,8 @@ def test_two_processes_learn_the_same_as_one(finished_run):
     folder, process = finished_run
     assert (folder / "together.pt").exists(), process.stderr
     history, state = torch.load(folder / "together.pt", weights_only=True)
-    single = fit_encoder(torchrun_job.make_job(), lambda _: None)
+    with use_small_gabor_bank():
+        single = fit_encoder(torchrun_job.make_job(), lambda _: None)
     assert [epoch for epoch, *_ in history] == [1, 2]
     for (_, training_loss, r), expected_epoch in zip(
         history, single.history, strict=True

@@ -84,3 +84,15 @@ def cache_gabor_pairs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gabor_initialization, "_make_gabor_pairs", pairs)
         yield
+
+
+@contextlib.contextmanager
+def use_small_gabor_bank() -> Iterator[None]:
+    """Start fits from Gabors of one size on a coarse grid, and make them once.
+
+    How well an encoder fits is a matter of tests/integration/test_fit_encoder.py, which
+    uses the real bank.
+    """
+    with pytest.MonkeyPatch.context() as patch, cache_gabor_pairs():
+        patch.setattr(gabor_initialization, "_SCALES", ((3.0, 9.0, 0.09),))
+        yield

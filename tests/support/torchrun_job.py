@@ -23,7 +23,7 @@ from rtrecon.training.distributed import (
     DistributedContext,
     join_process_group,
 )
-from tests.support.fit_world import make_fit_data
+from tests.support.fit_world import make_fit_data, use_small_gabor_bank
 
 # With averaged weights and CutMix, all of the state between epochs is used.
 RECIPE = TrainingRecipe(epochs=2, batch_frames=300, ema_decay=0.5, cutmix_fraction=0.5)
@@ -50,7 +50,7 @@ def interrupt_after_first_epoch(progress: EpochProgress) -> None:
 
 
 def main(folder: Path) -> None:
-    with join_process_group("cpu", "auto") as context:
+    with use_small_gabor_bank(), join_process_group("cpu", "auto") as context:
         job = make_job(folder / "e.training_state", context)
         try:
             fit_encoder(job, interrupt_after_first_epoch)

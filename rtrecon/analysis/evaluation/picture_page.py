@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
@@ -16,6 +15,7 @@ from rtrecon.analysis.evaluation.result import EvaluationResult
 from rtrecon.analysis.evaluation.scores import ClipResult
 from rtrecon.analysis.evaluation.statistic import StatisticRow, StatisticTable
 from rtrecon.analysis.html import BLUE, GRAY, VERMILION, make_filmstrip
+from rtrecon.core.figures import save_png
 from rtrecon.core.types import Array
 
 _COLORS = {"visual_field_r": BLUE, "held_out_r": VERMILION}
@@ -35,7 +35,6 @@ _CURVES = {
 def draw_page(evaluation: EvaluationResult, path: Path) -> None:
     """Write a PNG of one A4 page."""
     figure = Figure(_A4_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
     rows = figure.subfigures(5, 1, squeeze=False, height_ratios=_HEIGHTS)[:, 0]
     _draw_curves(rows[0], evaluation)
     null = evaluation.tables["quality"][NULL_ROW]
@@ -50,7 +49,7 @@ def draw_page(evaluation: EvaluationResult, path: Path) -> None:
     _draw_frames(rows[3].subplots(), "best clip", evaluation.best)
     _draw_frames(rows[4].subplots(), "worst clip", evaluation.worst)
     figure.suptitle(_format_headline(evaluation), fontsize=10)
-    figure.savefig(path, dpi=150, format="png")
+    save_png(figure, path, dpi=150)
 
 
 def make_frame_mosaic(made: ClipResult) -> Array:

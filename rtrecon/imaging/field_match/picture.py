@@ -14,6 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from scipy.ndimage import binary_erosion
 
+from rtrecon.core.figures import save_png
 from rtrecon.core.types import Array
 from rtrecon.imaging.field_match.affine_search import make_rotation_map, warp_image
 from rtrecon.imaging.field_match.comparison import FieldReport
@@ -35,7 +36,7 @@ def draw_report(report: FieldReport, path: Path) -> None:
     Where no match was found, today's image is shown as it is.
     """
     stored, today = _scale_grey(report.stored_image), _scale_grey(_move_back(report))
-    figure = Figure(figsize=(11, 11.9), dpi=110, layout="constrained")
+    figure = Figure(figsize=(11, 11.9), layout="constrained")
     axes = figure.subplots(2, 2).ravel()
     _show_image(axes[0], "stored with the encoder", stored)
     is_found = report.match.is_found
@@ -49,7 +50,7 @@ def draw_report(report: FieldReport, path: Path) -> None:
     axes[3].imshow(_draw_outlines(report), interpolation="nearest")
     _add_visibility_scale(figure, axes[2:])
     _add_title(figure, report)
-    figure.savefig(path, format="png")
+    save_png(figure, path, dpi=110)
 
 
 def _add_visibility_scale(figure: Figure, axes: Array) -> None:

@@ -30,10 +30,11 @@ from rtrecon.session.resume_state import get_reference_path, save_reference
 from rtrecon.session.tables import ActivityRow
 from rtrecon.stimulus_space.axis import Axis
 from rtrecon.stimulus_space.video import IMAGE_SHAPE, VIDEO
-from rtrecon.training import calibration, train_on_session
+from rtrecon.training import train_on_session
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.recorded import read_training_data
 from rtrecon.training.training_data import SETTLE_FRAMES
+from tests.support.quick_calibration import calibrate_quickly
 from tests.support.rounding import float32_tolerance
 from tests.support.session_tables import make_about
 
@@ -105,11 +106,8 @@ def record_session(folder, n_frames=N_FRAMES, with_stimulus=True, **changes):
 
 @pytest.fixture(scope="module", autouse=True)
 def _calibrate_quickly():
-    """Calibrate with one data weight and few steps; no test here checks the result."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "DATA_WEIGHTS", (0.25,))
-        patch.setattr(calibration, "_STEPS_PER_HOP", 2)
-        patch.setattr(calibration, "_MAX_S", 3.0)
+    """No test here checks the result of the calibration."""
+    with calibrate_quickly():
         yield
 
 
