@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +107,8 @@ def run_true_map(session: SubjectSession, checkpoint: Checkpoint) -> list[Movies
     made = []
     for recorded in session.tests[:_N_TRUE_CLIPS]:
         part = recorded.slice_frames(0, TRUE_FRAMES)
-        encoder = make_true_encoder(session.subject, part.arousal)
+        # Any `LiveEncoder` can be inverted; a checkpoint names those that files hold.
+        encoder: Any = make_true_encoder(session.subject, part.arousal)
         exact = replace(checkpoint, encoder=encoder, calibration=calibration)
         target = part.to_clip("true").target
         result = reconstruct_map(exact, target, TRUE_STEPS, settings)

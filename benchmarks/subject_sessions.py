@@ -23,8 +23,8 @@ from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.metrics.visual_field import select_visual_field
+from rtrecon.rois.roi_set import build_unit_roi_set
 from rtrecon.simulate.behavior import simulate_behavior
-from rtrecon.simulate.microscope import make_imaged_field
 from rtrecon.simulate.movie import RATE_HZ, SHAPE, make_natural_movie
 from rtrecon.simulate.subjects.registry import make_subject
 from rtrecon.simulate.subjects.subject import Subject, SubjectOptions
@@ -52,7 +52,7 @@ TRAINING_VIDEOS = "car-detection", "one-by-one-person-detection", "bottle-detect
 TEST_VIDEOS = "bikes", "carphone_pristine", "nasa_13013"
 _N_TEST_SCENES, _TEST_FRAMES = 2, 300  # generated clips, and frames of every clip
 _TRAINING_SEED, _TEST_SEED, _CALIBRATION_SEED = 100, 9000, 10_000  # of movies, noise
-_CALIBRATION_FRAMES, _SIDE_PX = 3000, 512
+_CALIBRATION_FRAMES = 3000
 FORMS: tuple[EncoderForm, ...] = "compact", "convolutional"
 FAMILIES = {
     "sensorium": f"sensorium:{TEST_DATA / 'real_mouse' / 'sensorium_sota_model.pth'}",
@@ -194,12 +194,11 @@ class SubjectSession:
         whole = Segment(recorded.movie, recorded.behavior, recorded.activity)
         n_validation = count_validation_frames(n_frames)
         first, last = split_last([whole], n_validation)
-        field = make_imaged_field(n_neurons, _SIDE_PX, self.plan.seed)
-        image = np.zeros((1, _SIDE_PX, _SIDE_PX), np.float32)
+        rois = build_unit_roi_set(np.arange(n_neurons))
         data = assemble(
             SegmentSource(first, n_frames),
             SegmentSource(last, n_frames),
-            TrainedNeurons(field.masks, image),
+            TrainedNeurons(rois, np.zeros((1, *rois.shape), np.float32)),
         )
         validated = recorded.slice_frames(n_frames - n_validation, n_frames)
         ceiling = correlate_columns(validated.activity, validated.rate)
