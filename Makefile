@@ -61,6 +61,8 @@ bench-imaging: $(PEERS)
 
 bench-inversion: $(READY)
 	$(BIN)/python benchmarks/inversion.py $(if $(QUICK),--mice quick) $(ARGS)
+	$(BIN)/python benchmarks/subjects.py $(if $(QUICK),--quick)
+	$(BIN)/python benchmarks/quality_table.py $(if $(QUICK),--quick --minutes 2 --neurons 100)
 
 bench-bridge: $(PEERS)
 	.venv-bench/bin/python benchmarks/bridge.py $(ARGS)

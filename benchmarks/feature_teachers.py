@@ -18,7 +18,10 @@ from rtrecon.encoder.compact import MEMORY_FRAMES
 from rtrecon.simulate.movie import make_natural_movie
 from rtrecon.simulate.subjects.random_cnn import make_random_network
 from rtrecon.simulate.subjects.sensorium_network import read_sensorium_file
-from rtrecon.simulate.subjects.simulated import make_simulated_mouse
+from rtrecon.simulate.subjects.simulated import (
+    SimulatedMouse,
+    make_simulated_mouse,
+)
 from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.simulate.subjects.temporal_kernels import KERNEL_CLASSES, N_TAPS
 from rtrecon.simulate.training_movie import MovieFolders, make_training_movie
@@ -148,7 +151,7 @@ def _read_maps(maps: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(maps, grid, align_corners=True)[..., 0].transpose(1, 2)
 
 
-def _drive_mice(mice: list, window: np.ndarray) -> np.ndarray:
+def _drive_mice(mice: list[SimulatedMouse], window: np.ndarray) -> np.ndarray:
     frames = np.ascontiguousarray(window[::-1][-_SIMULATED_FRAMES:])
     tuned = [mouse._tuned_rate(frames)[-1] / mouse.rate_scale for mouse in mice]
     return np.concatenate(tuned).astype(np.float32)

@@ -7,8 +7,9 @@ two: two mice of a thousand neurons; hours. quick: two small mice, under ten min
 Neither encoders nor decoders were trained on the movies of the test clips. r is taken
 over all pixels of all frames after a clip's first second, and once more where the
 neurons look. Each finished reconstruction is stored in the cache, so that an
-interrupted run can be resumed. Writes `benchmarks/results/inversion.json`; with fewer
-mice or ensemble clips, `inversion.quick.json`.
+interrupted run can be resumed. Writes its figures into
+`benchmarks/results/inversion.json`; with fewer mice or ensemble clips, into
+`inversion.quick.json`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 import simulated_mice
 import torch
 from methods import BenchmarkItem, load_movies
-from result_files import RESULTS, describe_machine, write_results
+from result_files import RESULTS, describe_machine, update_results
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -55,13 +56,13 @@ def main() -> None:
         items = methods.list_items(mice, arguments.cache, arguments.ensemble_clips)
         _run_items(items, arguments.jobs, progress)
     scores = _score_methods(items, mice)
-    figures = {name: score["mean"] for name, score in scores.items()}
+    figures: dict[str, Any] = {name: each["mean"] for name, each in scores.items()}
     figures |= _collect_other_figures(items, mice)
     figures["visual_field"] = _score_visual_field(items, mice[0])
     _print_table(scores, figures)
     figures |= {"mice": arguments.mice, "scores": scores, "machine": describe_machine()}
     is_full = arguments.mice == "full" and arguments.ensemble_clips >= ENSEMBLE_CLIPS
-    path = write_results("inversion", figures, quick=not is_full)
+    path = update_results("inversion", figures, quick=not is_full)
     Console().print(f"written to {path}")
 
 
@@ -165,7 +166,7 @@ def _score_published(items: list[BenchmarkItem], stimuli: Array) -> dict[str, Sc
     """
     published = [item for item in items if item.method == "published"]
     one_model = load_movies([item for item in published if not item.model])
-    clips = sorted({item.clip for item in published if item.model})
+    clips = sorted({item.clip_index for item in published if item.model})
     ensemble = np.stack(
         [load_movies([i for i in published if i.clip == c]).mean(0) for c in clips]
     )

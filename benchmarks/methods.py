@@ -54,6 +54,12 @@ class BenchmarkItem:
     source: MouseSettings | None = None
 
     @property
+    def clip_index(self) -> int:
+        """Index of its clip; only for an item of one clip."""
+        assert self.clip is not None
+        return self.clip
+
+    @property
     def path(self) -> Path:
         """File of the movies: by name, float32 (T, 36, 64) of each clip."""
         name = f"{self.method}-clip{self.clip}-model{self.model}.npz"
@@ -114,7 +120,7 @@ def run_item(item: BenchmarkItem) -> str:
     item.path.parent.mkdir(exist_ok=True)
     temporary = item.path.with_suffix(".part")
     with temporary.open("wb") as file:
-        np.savez(file, **movies)
+        np.savez(file, allow_pickle=False, **movies)
     temporary.replace(item.path)
     return f"{item.mouse.name}: {item.method}, clip {item.clip}, model {item.model}"
 
@@ -168,7 +174,7 @@ def _run_fixed_prior(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movi
 
 def _run_null(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
     """Every neuron gets the activity of another one."""
-    rng = np.random.default_rng([item.clip, 1])
+    rng = np.random.default_rng([item.clip_index, 1])
     order = rng.permutation(clip.target.activity.shape[1])
     permuted = _replace_activity(clip, clip.target.activity[:, order])
     return _run_live(item, mouse, replace(clip, target=permuted))
@@ -176,7 +182,7 @@ def _run_null(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
 
 def _run_scrambled(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
     """Frames of activity come from other clips at random, so that time is lost."""
-    rng = np.random.default_rng([item.clip, 2])
+    rng = np.random.default_rng([item.clip_index, 2])
     others = [other.target.activity for other in mouse.test if other is not clip]
     activity = rng.choice(np.concatenate(others), len(clip.target))
     return _run_live(
@@ -186,7 +192,7 @@ def _run_scrambled(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies
 
 def _run_shuffled(item: BenchmarkItem, mouse: MouseData, clip: Clip) -> _Movies:
     """Frames of activity in random order; what does not change in a clip survives."""
-    order = np.random.default_rng([item.clip, 2]).permutation(len(clip.target))
+    order = np.random.default_rng([item.clip_index, 2]).permutation(len(clip.target))
     shuffled = _replace_activity(clip, clip.target.activity[order])
     return _run_live(item, mouse, replace(clip, target=shuffled))
 

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import argparse
 import copy
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from feature_teachers import N_RANDOM, Lessons, make_lessons
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rtrecon.encoder.convolutional.feature_network import (
     GRID_SHAPE,
@@ -36,7 +39,8 @@ from rtrecon.simulate.training_movie import MovieFolders
 
 SIZE = NetworkSize(n_kernels=5, n_first=80, n_second=64, n_features=96)
 N_COMPONENTS = 96  # of the weight basis
-BATCH, LEARNING_RATE, POINTS_PER_STEP, CELLS_PER_STEP = 16, 4e-3, 40, 300
+BATCH, POINTS_PER_STEP, CELLS_PER_STEP = 16, 64, 500
+AVERAGE_DECAY = 0.998  # per step, of the moving average of the weights that ships
 # Of the losses, and of the families' weights in the basis.
 LOSS_WEIGHTS = {"published": 1.0, "random": 0.3, "simulated": 0.5}
 BASIS_WEIGHTS = {"published": 0.6, "random": 0.2, "simulated": 0.2}
@@ -46,6 +50,21 @@ LICENCE = (
 )
 
 
+@dataclass(frozen=True)
+class TrainingCycle:
+    """Epochs in which the learning rate rises to its largest value and falls to zero.
+
+    rising_share: share of the steps in which it rises.
+    """
+
+    n_epochs: int
+    learning_rate: float
+    rising_share: float
+
+
+CYCLES = TrainingCycle(25, 4e-3, 0.15), TrainingCycle(14, 3e-3, 0.05)
+
+
 class TrainableNetwork(nn.Module):
     """A `FeatureNetwork` with batch norms, and linear heads for all teachers."""
 
@@ -53,7 +72,8 @@ class TrainableNetwork(nn.Module):
         super().__init__()
         self.network = FeatureNetwork(SIZE).requires_grad_(True)
         sizes = SIZE.n_first, SIZE.n_second, SIZE.n_features
-        self.norms = nn.ModuleList(nn.BatchNorm2d(n, momentum=0.05) for n in sizes)
+        norms = [nn.BatchNorm2d(n, momentum=0.05) for n in sizes]
+        self.norms = nn.ModuleList(norms)
         self.kernels = nn.Parameter(_find_kernels(SIZE.n_kernels))
         for layer in (self.network.second_spatial, self.network.third_spatial):
             layer.weight.data.mul_(0.3)
@@ -81,6 +101,10 @@ class TrainableNetwork(nn.Module):
         network.temporal_kernels.copy_(self.kernels.data)
         layers = network.first, network.second, network.third
         for layer, norm in zip(layers, self.norms, strict=True):
+            assert isinstance(norm, nn.BatchNorm2d)
+            assert layer.bias is not None
+            assert norm.running_var is not None
+            assert norm.running_mean is not None
             gain = norm.weight.data / (norm.running_var + norm.eps).sqrt()
             layer.weight.mul_(gain[:, None, None, None])
             layer.bias.sub_(norm.running_mean).mul_(gain).add_(norm.bias.data)
@@ -176,26 +200,57 @@ def find_weight_basis(model: TrainableNetwork, targets: Targets) -> Tensor:
     return largest * variance.flip(0)[:N_COMPONENTS].clamp(min=0).sqrt()
 
 
-def train(targets: Targets, n_epochs: int) -> TrainableNetwork:
-    """Return the network after some passes over all windows."""
+def train(targets: Targets, cycles: Sequence[TrainingCycle]) -> TrainableNetwork:
+    """Return the moving average of the network's weights after all cycles."""
     model = TrainableNetwork(len(targets.lessons.centers))
+    for cycle in cycles:
+        average = AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
+        )
+        for epoch, losses in enumerate(_run_cycle(model, average, targets, cycle)):
+            print(epoch + 1, {name: round(loss, 3) for name, loss in losses.items()})
+        model.load_state_dict(average.module.state_dict())
+    return model.eval()
+
+
+def _run_cycle(
+    model: TrainableNetwork,
+    average: AveragedModel,
+    targets: Targets,
+    cycle: TrainingCycle,
+) -> Iterator[dict[str, float]]:
+    """Train, and yield the losses of the last step of each epoch."""
+    heads = [model.published, model.random, model.simulated]
+    others = [one for one in model.parameters() if all(one is not h for h in heads)]
+    groups: list[dict[str, Any]] = [
+        {"params": others},
+        {"params": heads, "weight_decay": 0.0},
+    ]
     optimizer = torch.optim.AdamW(
-        model.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4
+        groups,
+        cycle.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=1e-4,
     )
     n_steps = len(targets.grids) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, LEARNING_RATE, n_epochs * n_steps, pct_start=0.15
+        optimizer,
+        cycle.learning_rate,
+        cycle.n_epochs * n_steps,
+        pct_start=cycle.rising_share,
     )
-    for epoch in range(n_epochs):
+    for _ in range(cycle.n_epochs):
         order = torch.randperm(len(targets.grids))
+        losses: dict[str, Tensor] = {}
         for index in order[: n_steps * BATCH].split(BATCH):
             losses = compute_losses(model, targets, index)
+            weighted = [LOSS_WEIGHTS[name] * loss for name, loss in losses.items()]
             optimizer.zero_grad()
-            sum(LOSS_WEIGHTS[name] * loss for name, loss in losses.items()).backward()
+            torch.stack(weighted).sum().backward()
             optimizer.step()
             schedule.step()
-        print(epoch + 1, {name: round(loss.item(), 3) for name, loss in losses.items()})
-    return model.eval()
+            average.update_parameters(model)
+        yield {name: float(loss.detach()) for name, loss in losses.items()}
 
 
 def _find_kernels(n_kernels: int) -> Tensor:
@@ -221,13 +276,19 @@ def main() -> None:
             f"--{name}", type=Path, required=name in ("sensorium", "out")
         )
     parser.add_argument("--windows", type=int, default=2050)
-    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument(
+        "--epochs", type=int, nargs="+", default=[each.n_epochs for each in CYCLES]
+    )
     options = parser.parse_args()
     torch.manual_seed(0)
     folders = MovieFolders(options.videos, options.pictures)
     lessons = make_lessons(options.sensorium, folders, options.windows, seed=1)
     targets = Targets.prepare(lessons, options.sensorium)
-    model = train(targets, options.epochs)
+    cycles = [
+        replace(cycle, n_epochs=n_epochs)
+        for cycle, n_epochs in zip(CYCLES, options.epochs, strict=False)
+    ]
+    model = train(targets, cycles)
     tensors = model.export().state_dict()
     tensors["weight_basis"] = find_weight_basis(model, targets)
     write_tensors(options.out, tensors, {"source": LICENCE})

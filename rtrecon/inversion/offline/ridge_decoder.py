@@ -26,6 +26,7 @@ from rtrecon.metrics.similarity import video_correlation
 
 # Frames relative to the decoded one, first to stop; activity is averaged in each bin.
 BINS = ((-4, 0), (0, 2), (2, 4), (4, 6), (6, 9), (9, 12))
+Bins = tuple[tuple[int, int], ...]
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # in units of a neuron's variance
 VALIDATION_FRACTION = 0.2  # of the training clips, to choose the penalty
 _MIN_SD = 1e-6
@@ -57,6 +58,7 @@ class RidgeDecoder:
     """weights (bins * n, C) from binned activity to spectrum coefficients, about means.
 
     penalty: the one that was chosen. score: pixel r of the clips it was chosen on.
+    bins: frames of activity relative to the decoded one, see `BINS`.
     """
 
     scale: ActivityScale
@@ -64,32 +66,37 @@ class RidgeDecoder:
     offset: Array
     penalty: float = np.nan
     score: float = np.nan
+    bins: Bins = BINS
 
     def decode(self, target: InversionTarget) -> Array:
         """Return float32 (T, 36, 64), 0..255."""
-        coef = bin_activity(self.scale.z_score(target)) @ self.weights + self.offset
+        binned = bin_activity(self.scale.z_score(target), self.bins)
+        coef = binned @ self.weights + self.offset
         return make_dct_basis().to_pixels(torch.from_numpy(coef.astype(np.float32)))
 
 
 def fit_ridge(
-    clips: Sequence[Clip], on_progress: ProgressCallback = ignore_progress
+    clips: Sequence[Clip],
+    on_progress: ProgressCallback = ignore_progress,
+    bins: Bins = BINS,
 ) -> RidgeDecoder:
-    """Fit the ridge decoder to clips whose stimulus is known; UserError if too few."""
+    """Fit the ridge decoder to clips whose stimulus is known; UserError if too few.
+
+    bins: end earlier if the decoder must not wait for so much later activity.
+    """
     fitted, validation = split_clips(clips)
     scale = fit_scale([*fitted, *validation])
-    products, tried = _NormalEquations.from_clips(fitted, scale), list[float]()
+    products, tried = _NormalEquations.from_clips(fitted, scale, bins), list[float]()
     for index, penalty in enumerate(PENALTIES):
-        tried.append(
-            score_decoder(RidgeDecoder(scale, *products.solve(penalty)), validation)
-        )
+        decoder = RidgeDecoder(scale, *products.solve(penalty), bins=bins)
+        tried.append(score_decoder(decoder, validation))
         word = f"penalty {penalty:g}: pixel r {tried[-1]:.3f}"
         on_progress("ridge decoder", (index + 1) / (1 + len(PENALTIES)), word)
     best = int(np.argmax(np.nan_to_num(tried, nan=-1)))
     on_progress("ridge decoder", 1.0, f"penalty {PENALTIES[best]:g}")
-    whole = products.add(_NormalEquations.from_clips(validation, scale)).solve(
-        PENALTIES[best]
-    )
-    return RidgeDecoder(scale, *whole, PENALTIES[best], tried[best])
+    others = _NormalEquations.from_clips(validation, scale, bins)
+    whole = products.add(others).solve(PENALTIES[best])
+    return RidgeDecoder(scale, *whole, PENALTIES[best], tried[best], bins)
 
 
 def split_clips(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
@@ -128,20 +135,20 @@ def require_stimulus(clip: Clip) -> Array:
     return clip.stimulus
 
 
-def bin_activity(scored: Array) -> Array:
+def bin_activity(scored: Array, bins: Bins = BINS) -> Array:
     """Return (T, bins * n): activity (T, n) averaged over each bin around each frame.
 
     Outside the clip, activity is at its mean, 0.
     """
     n_frames, n = scored.shape
-    before, after = -BINS[0][0], BINS[-1][1]
+    before, after = -bins[0][0], bins[-1][1]
     padded = np.zeros((before + n_frames + after + 1, n))
     np.cumsum(scored, 0, out=padded[before + 1 : before + 1 + n_frames])
     padded[before + 1 + n_frames :] = padded[before + n_frames]
     parts = [
         (padded[before + stop :][:n_frames] - padded[before + first :][:n_frames])
         / (stop - first)
-        for first, stop in BINS
+        for first, stop in bins
     ]
     return np.concatenate(parts, 1)
 
@@ -158,16 +165,18 @@ class _NormalEquations:
 
     @classmethod
     def from_clips(
-        cls, clips: Sequence[Clip], scale: ActivityScale
+        cls, clips: Sequence[Clip], scale: ActivityScale, bins: Bins
     ) -> _NormalEquations:
         """Return the sums over all frames of clips whose stimulus is known."""
-        return reduce(cls.add, (cls._from_clip(clip, scale) for clip in clips))
+        return reduce(cls.add, (cls._from_clip(clip, scale, bins) for clip in clips))
 
     @classmethod
-    def _from_clip(cls, clip: Clip, scale: ActivityScale) -> _NormalEquations:
+    def _from_clip(
+        cls, clip: Clip, scale: ActivityScale, bins: Bins
+    ) -> _NormalEquations:
         stimulus = require_stimulus(clip)
         known = np.isfinite(stimulus).all((1, 2))
-        x = bin_activity(scale.z_score(clip.target))[known]
+        x = bin_activity(scale.z_score(clip.target), bins)[known]
         y = make_dct_basis().from_pixels(stimulus[known]).numpy().astype(np.float64)
         return cls(len(x), x.sum(0), y.sum(0), x.T @ x, x.T @ y)
 

@@ -114,6 +114,16 @@ def test_bins_average_activity_around_a_frame():
             np.testing.assert_allclose(made[t, place], expected, atol=1e-12)
 
 
+def test_a_decoder_with_a_shorter_look_ahead_ignores_later_activity():
+    decoder = fit_ridge(TRAINING, bins=BINS[:2])
+    later = TEST.target.activity.copy()
+    later[50 + BINS[1][1] :] = 0
+    changed = decoder.decode(InversionTarget(later, TEST.target.behavior))
+    movie = decoder.decode(TEST.target)
+    np.testing.assert_array_equal(changed[:51], movie[:51])
+    assert np.abs(changed[51] - movie[51]).max() > 0
+
+
 def test_a_constant_neuron_has_no_influence():
     clips = [replace(clip, target=replace(clip.target)) for clip in TRAINING[:4]]
     still = [
