@@ -11,8 +11,9 @@ import typer
 
 from rtrecon import config
 from rtrecon.cli import terminal
-from rtrecon.cli.options import Headless, KeyFolder, Subject
+from rtrecon.cli.options import Headless, KeyFolder, SenseName, Subject
 from rtrecon.cli.terminal import notify, progress_bars
+from rtrecon.core.errors import UserError
 
 _DEMO_S, _NEW_MOUSE_S = 120.0, 300.0
 
@@ -79,6 +80,16 @@ def demo(
     video: Annotated[
         Path | None, typer.Option(help="Video file to show to the mouse.")
     ] = None,
+    sense: Annotated[
+        SenseName, typer.Option(help="Sense of the simulated neurons.")
+    ] = "video",
+    sound: Annotated[
+        Path | None, typer.Option(help="WAV file to play, with --sense sound.")
+    ] = None,
+    whiskers: Annotated[
+        Path | None,
+        typer.Option(help="Table of whiskers (.csv), with --sense touch."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of movie, behaviour and noise.")] = 1,
     encoder: Annotated[
         Path, typer.Option(help="Encoder of simulated neurons; demo: the shipped one.")
@@ -100,18 +111,27 @@ def demo(
     from rtrecon.demo.run import DemoRequest, run_demo
     from rtrecon.session.summary import make_summary_table
 
+    file = _choose_stimulus_file(sense, video=video, sound=sound, touch=whiskers)
+    _require_one_demo(sense, {"--dish": dish, "--new-mouse": new_mouse})
     if seconds is None:
         seconds = _NEW_MOUSE_S if new_mouse else _DEMO_S
     if dish:
         return _show_dish(seconds, headless, out, seed)
     if new_mouse:
         return _show_new_mouse(seconds, headless, out, seed)
+    if sense != "video":
+        if subject is not None:
+            raise UserError(
+                f"--subject is for movies; leave it out with --sense {sense}"
+            )
+        chosen = sense, seconds, headless, out, file, seed, str(encoder)
+        return _show_sense(chosen)
 
     request = DemoRequest(
         seconds=seconds,
         headless=headless,
         output_folder=out,
-        video=video,
+        video=file,
         seed=seed,
         encoder=str(encoder),
         subject=subject,
@@ -120,6 +140,40 @@ def demo(
         summary = run_demo(request, notify, show_frames)
     terminal.stdout.print(make_summary_table(summary))
     notify(f"The results are in {out}")
+
+
+def _require_one_demo(sense: SenseName, is_chosen: dict[str, bool]) -> None:
+    """Raise UserError if options ask for several demos. is_chosen: by option."""
+    chosen = [option for option, is_set in is_chosen.items() if is_set]
+    if sense != "video":
+        chosen.append("--sense")
+    if len(chosen) > 1:
+        raise UserError(f"{' and '.join(chosen)} are different demos; give one of them")
+
+
+def _choose_stimulus_file(sense: SenseName, **files: Path | None) -> Path | None:
+    """Return the file of this sense; UserError if one of another sense is given."""
+    options = {"video": "--video", "sound": "--sound", "touch": "--whiskers"}
+    for name, file in files.items():
+        if file is not None and name != sense:
+            raise UserError(
+                f"{options[name]} is a stimulus of --sense {name}; with --sense "
+                f"{sense} give {options[sense]} or leave it out"
+            )
+    return files[sense]
+
+
+def _show_sense(
+    chosen: tuple[str, float, bool, Path, Path | None, int, str],
+) -> None:
+    from rtrecon.demo.sense import SenseDemoRequest, run_sense_demo
+    from rtrecon.session.summary import make_summary_table
+
+    request = SenseDemoRequest(*chosen)
+    with _show_frames("frames", "session") as show_frames:
+        summary = run_sense_demo(request, notify, show_frames)
+    terminal.stdout.print(make_summary_table(summary))
+    notify(f"The results are in {request.output_folder}")
 
 
 def _show_dish(seconds: float, headless: bool, out: Path, seed: int) -> None:

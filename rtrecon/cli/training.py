@@ -7,27 +7,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rtrecon import config
-from rtrecon.cli.options import Device, MouseName
+from rtrecon.cli.options import Device, MouseName, SenseName
 from rtrecon.cli.terminal import ProgressReporter, notify, progress_bars
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.simulate.subjects.registry import describe_subjects
 from rtrecon.simulate.subjects.subject import DEFAULT_SUBJECT, SubjectOptions
 
+if TYPE_CHECKING:
+    from rtrecon.encoder.checkpoint import Checkpoint
+    from rtrecon.training import TrainingOptions
+    from rtrecon.training.compact.fit import TrainingRecipe
+
 
 def train(
     out: Annotated[Path, typer.Option(help="Encoder to write (.safetensors).")],
+    simulate: Annotated[
+        bool,
+        typer.Option(
+            "--simulate", help="Train on a simulated session, which is the default."
+        ),
+    ] = False,
+    sense: Annotated[
+        SenseName, typer.Option(help="Sense of the simulated neurons.")
+    ] = "video",
     minutes: Annotated[
-        float, typer.Option(help="Length of the simulated session in minutes.")
-    ] = 20,
+        float | None,
+        typer.Option(
+            help="Length of the simulated session in minutes. Default: 20; of sound "
+            "and touch 10."
+        ),
+    ] = None,
     neurons: Annotated[
-        int, typer.Option(help="Number of neurons of the simulated mouse.")
-    ] = 1000,
+        int | None,
+        typer.Option(
+            help="Number of simulated neurons. Default: 1000; of sound 500, of touch "
+            "300."
+        ),
+    ] = None,
     mouse: Annotated[int, typer.Option(help="Seed of the simulated mouse.")] = 0,
     epochs: Annotated[int, typer.Option(help="Largest number of epochs.")] = 12,
     side_px: Annotated[
@@ -126,6 +148,11 @@ def train(
     with _report_in_main_process():
         if sensorium and session:
             raise UserError("give --sensorium or --session, not both")
+        if simulate and (sensorium or session):
+            raise UserError(
+                "--simulate trains on a simulated session; leave it out, or leave out "
+                "--session and --sensorium"
+            )
         if sensorium or session:
             _refuse_simulation_options(
                 subject=None if subject == DEFAULT_SUBJECT else subject,
@@ -134,6 +161,18 @@ def train(
                 noise=None if noise == "poisson" else noise,
                 videos=videos,
                 pictures=pictures,
+                sense=None if sense == "video" else sense,
+            )
+        elif sense != "video":
+            _refuse_vision_options(
+                sense,
+                subject=None if subject == DEFAULT_SUBJECT else subject,
+                spread=spread,
+                direction_selective=direction_selective,
+                noise=None if noise == "poisson" else noise,
+                videos=videos,
+                pictures=pictures,
+                settings=settings,
             )
     from rtrecon import training
     from rtrecon.encoder.card import find_checkpoint
@@ -163,12 +202,17 @@ def train(
             )
         elif session:
             made = training.train_on_session(session, recipe, out, on_progress, options)
+        elif sense != "video":
+            made = _train_on_sense(
+                (sense, neurons, mouse, minutes), recipe, out, on_progress, options
+            )
         else:
+            n_neurons = 1000 if neurons is None else neurons
             chosen = SubjectOptions(
-                subject, neurons, mouse, spread, direction_selective, noise
+                subject, n_neurons, mouse, spread, direction_selective, noise
             )
             simulated = training.SimulatedTraining(
-                minutes,
+                20 if minutes is None else minutes,
                 ImagedMouseOptions(chosen, side_px),
                 MovieFolders(videos, pictures),
             )
@@ -199,6 +243,36 @@ def _report_in_main_process() -> Iterator[None]:
         if os.environ.get("RANK", "0") != "0":
             raise typer.Exit from None
         raise
+
+
+def _train_on_sense(
+    chosen: tuple[SenseName, int | None, int, float | None],
+    recipe: TrainingRecipe,
+    out: Path,
+    on_progress: ProgressCallback,
+    options: TrainingOptions,
+) -> Checkpoint:
+    """Train on simulated neurons; chosen: sense, neurons, seed and minutes."""
+    from rtrecon import training
+    from rtrecon.simulate.senses import find_sense
+    from rtrecon.simulate.sensory_session import SensoryOptions
+
+    sense, n_neurons, seed, minutes = chosen
+    count = find_sense(sense).n_neurons if n_neurons is None else n_neurons
+    plan = training.SensoryTraining(SensoryOptions(sense, count, seed))
+    if minutes is not None:
+        plan = replace(plan, minutes=minutes)
+    return training.train_on_sense(plan, recipe, out, on_progress, options)
+
+
+def _refuse_vision_options(sense: SenseName, **options: object) -> None:
+    """Raise UserError if the user gave an option that only simulated vision has."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for movies; leave it out with --sense "
+                f"{sense}"
+            )
 
 
 def _refuse_simulation_options(**options: object) -> None:

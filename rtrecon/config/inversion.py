@@ -12,11 +12,14 @@ from rtrecon.config.section import Section, SettingsPath
 class EncoderSettings(Section):
     """The encoder, which predicts activity from a movie."""
 
-    checkpoint: Literal["demo", "session"] | SettingsPath | None = Field(
+    checkpoint: (
+        Literal["demo", "demo-sound", "demo-touch", "session"] | SettingsPath | None
+    ) = Field(
         None,
         description=".safetensors file made by 'rtrecon train'; 'demo' = the encoder "
-        "of the simulated mouse that comes with rtrecon; 'session' = the encoder that "
-        "was trained in the newest session of this subject in recording.folder; not "
+        "of the simulated mouse that comes with rtrecon, 'demo-sound' and "
+        "'demo-touch' = those of other senses; 'session' = the encoder that was "
+        "trained in the newest session of this subject in recording.folder; not "
         "set = an encoder is trained in the session, see [calibration]",
         examples=["my_encoder.safetensors"],
         json_schema_extra={"needed": "this or rois.path"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rtrecon import config
@@ -15,7 +16,7 @@ from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
 
 START_TIMEOUT_S = 60.0
-_CHECK_EVERY_S = 1.0
+_CHECK_EVERY_S, _ASK_EVERY_S = 1.0, 0.1
 
 
 def start_processes(
@@ -43,6 +44,17 @@ def wait_for_daemon(children: ChildProcesses, sender: SessionSender) -> None:
         if sender.wait_for_daemon(_CHECK_EVERY_S):
             return
     raise UserError("the daemon did not start; its messages above say why")
+
+
+def wait_for_inverter(children: ChildProcesses, settings: Settings) -> None:
+    """Wait until the inverter runs, because the session may be short."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and children.is_running("daemon"):
+        with suppress(RpcError):  # the daemon is still warming up
+            if call_daemon(settings.network.control, "status")["inverting"]:
+                return
+        time.sleep(_ASK_EVERY_S)
+    raise UserError("the inverter did not start; its messages above say why")
 
 
 def stop_daemon(children: ChildProcesses, settings: Settings) -> Path:

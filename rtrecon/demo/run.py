@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.process import lower_priority
 from rtrecon.demo.child_processes import ChildProcesses, child_processes
 from rtrecon.demo.processes import (
-    START_TIMEOUT_S,
     start_processes,
     stop_daemon,
     wait_for_daemon,
+    wait_for_inverter,
 )
 from rtrecon.demo.results import (
     SEEN_FIELD_FILE,
@@ -35,12 +34,10 @@ from rtrecon.simulate.session import (
 )
 from rtrecon.simulate.subjects.receptive_fields import describe_seen_field
 from rtrecon.sources.video import read_clip
-from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
 
 _LINGER_S = 1.5  # after the last frame, so that the inverter finishes its last hops
 _MEASURE_EVERY_FRAMES = 30
-_ASK_EVERY_S = 0.1
 _MIN_SECONDS = 3.0
 
 Notify = Callable[[str], None]
@@ -116,7 +113,7 @@ def _stream(
 ) -> Path:
     """Stream the session and stop the daemon; return the folder of the recording."""
     wait_for_daemon(children, sender)
-    _wait_for_inverter(children, settings)
+    wait_for_inverter(children, settings)
 
     def report_frame(index: int) -> None:
         on_frame(index + 1, len(session))
@@ -128,14 +125,3 @@ def _stream(
     stream_session(session, sender, report_frame)
     time.sleep(_LINGER_S)
     return stop_daemon(children, settings)
-
-
-def _wait_for_inverter(children: ChildProcesses, settings: Settings) -> None:
-    """Wait until the inverter runs, because the session may be short."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and children.is_running("daemon"):
-        with suppress(RpcError):  # the daemon is still warming up
-            if call_daemon(settings.network.control, "status")["inverting"]:
-                return
-        time.sleep(_ASK_EVERY_S)
-    raise UserError("the inverter did not start; its messages above say why")

@@ -13,7 +13,6 @@ from PySide6.QtGui import QPixmap
 
 from rtrecon.display import theme
 from rtrecon.display.client import RequestSocket
-from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.saving import FileSaver
 from rtrecon.display.state import DisplayState
 from rtrecon.display.view import View
@@ -120,7 +119,7 @@ class Commands:
         if span is None:
             return
         self.view.pause_at(span, index)
-        stored_s = (span.newest - span.oldest) / ENCODER_RATE_HZ
+        stored_s = (span.newest - span.oldest) / span.rate_hz
         self.notify(
             f"Movie paused; the last {stored_s:.0f} s are stored "
             f"({span.n_bytes / 2**20:.0f} MB). Press Space to go live"
@@ -128,7 +127,7 @@ class Commands:
 
     def skip_seconds(self, seconds: float) -> None:
         """Pause at a frame so many seconds after (or before) the frame shown."""
-        self.pause_at(self.view.shown_index + round(seconds * ENCODER_RATE_HZ))
+        self.pause_at(self.view.shown_index + round(seconds * self._rate_hz))
 
     def change_lag(self, n_hops: int) -> None:
         """Show frames that are so many hops older."""
@@ -163,9 +162,13 @@ class Commands:
     def save_clip(self) -> None:
         """Save the movie up to the frame shown."""
         last = self.view.shown_index
-        first = last - round(CLIP_S * ENCODER_RATE_HZ) + 1
+        first = last - round(CLIP_S * self._rate_hz) + 1
         pairs = list(self.state.playback.frame_pairs(first, last))
-        self.notify(self.saver.start_clip(pairs))
+        self.notify(self.saver.start_clip(pairs, self.state.playback.space))
+
+    @property
+    def _rate_hz(self) -> float:
+        return self.state.playback.space.rate_hz
 
     def send_note(self, note: str) -> None:
         """Send a note to the daemon, which saves it in the recording."""

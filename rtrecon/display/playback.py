@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from rtrecon.core.types import Array
 from rtrecon.display.ring_buffers import ImageRing
 from rtrecon.protocol.messages import AlignedStimulus, Movie
+from rtrecon.stimulus_space.course import make_course
+from rtrecon.stimulus_space.video import VIDEO
 
 ENCODER_RATE_HZ = 30.0  # encoder frames per second of the experiment
 HISTORY_S = 180.0  # how far back the user can look
 MAX_FRAMES = int(HISTORY_S * ENCODER_RATE_HZ)
 MAX_BYTES = 64 * 2**20  # of the movie; the stimuli may take as much again
 MAX_HOP_S = 1.0  # a longer silence is a stall, not the pace of the movie
-MAX_BACKLOG = 60  # frames; when more are pending, jump to the newest
+COURSE_S = 3.0  # of a stimulus that is no picture, before the frame that is shown
+MAX_BACKLOG_S = 2.0  # when more is pending, jump to the newest
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Span:
     newest: int
     hop: int  # frames per message
     n_bytes: int
+    rate_hz: float = ENCODER_RATE_HZ
 
     @property
     def n_provisional(self) -> int:
@@ -61,6 +65,7 @@ class Playback:
     """The last minutes of movie and stimuli, limited in frames and in bytes."""
 
     def __init__(self) -> None:
+        self.space = VIDEO
         self._frames = ImageRing(MAX_FRAMES, MAX_BYTES)
         self._stimuli = ImageRing(MAX_FRAMES, MAX_BYTES)
         self._information: dict[int, float] = {}  # frames below 1 only
@@ -81,8 +86,11 @@ class Playback:
             and movie.encoder_frame <= self._newest.encoder_frame
         ):
             # The daemon has restarted its count.
-            self._frames = ImageRing(MAX_FRAMES, MAX_BYTES)
+            self._frames = self._make_ring()
             self._information = {}
+        if movie.stimulus_space is not None and movie.stimulus_space != self.space:
+            self.space = movie.stimulus_space
+            self._frames, self._stimuli = self._make_ring(), self._make_ring()
         first = movie.encoder_frame - len(frames) + 1
         for i, frame in enumerate(frames):
             self._frames.put(first + i, frame)
@@ -104,6 +112,7 @@ class Playback:
             newest=movie.encoder_frame,
             hop=max(1, movie.n_final),
             n_bytes=self._frames.n_bytes + self._stimuli.n_bytes,
+            rate_hz=self.space.rate_hz,
         )
 
     def moment_now(self, now_s: float, lag_frames: int | None = None) -> Moment | None:
@@ -130,7 +139,9 @@ class Playback:
         frames_since_final = _last_final_index(self._newest) - index
         since_message_s = now_s - self._received_s
         age_s = (
-            self._newest.lag_s + since_message_s + frames_since_final / ENCODER_RATE_HZ
+            self._newest.lag_s
+            + since_message_s
+            + frames_since_final / self.space.rate_hz
         )
         return Moment(
             index=index,
@@ -140,6 +151,18 @@ class Playback:
             stimulus=None if stimulus is None else stimulus[1],
             information_fraction=self._information.get(index, 1.0),
         )
+
+    def make_courses(self, last: int) -> tuple[Array, Array]:
+        """Return reconstruction and stimulus up to a frame, as `make_course` draws."""
+        indices = range(last + 1 - round(COURSE_S * self.space.rate_hz), last + 1)
+        movie, stimulus = (
+            make_course([ring.find_frame(index) for index in indices], self.space)
+            for ring in (self._frames, self._stimuli)
+        )
+        return movie, stimulus
+
+    def _make_ring(self) -> ImageRing:
+        return ImageRing(int(HISTORY_S * self.space.rate_hz), MAX_BYTES)
 
     def frame_pairs(
         self, first: int, last: int
@@ -164,9 +187,10 @@ class Playback:
 
     def _set_pace(self, newest: int, now_s: float) -> None:
         """Set the pace so that the new frames last until the next hop."""
-        if not self._position <= newest <= self._position + MAX_BACKLOG:
+        max_backlog = round(MAX_BACKLOG_S * self.space.rate_hz)
+        if not self._position <= newest <= self._position + max_backlog:
             self._position = float(newest)
-        hop_s = min(max(now_s - self._received_s, 1 / ENCODER_RATE_HZ), MAX_HOP_S)
+        hop_s = min(max(now_s - self._received_s, 1 / self.space.rate_hz), MAX_HOP_S)
         self._pace_hz = (newest - self._position) / hop_s
 
     def _advance(self, now_s: float) -> None:

@@ -72,6 +72,10 @@ class ImageRing:
         while len(self._images) > self._max_frames or self.n_bytes > self._max_bytes:
             self.n_bytes -= self._images.pop(self.oldest_index).nbytes
 
+    def find_frame(self, index: int) -> Array | None:
+        """Return frame `index`; None if it is not stored."""
+        return self._images.get(index)
+
     def find_near(self, index: int) -> tuple[int, Array] | None:
         """Return frame `index`, or a frame at most two before it, with its index."""
         for candidate in range(index, index - MAX_FRAME_SEARCH, -1):

@@ -13,8 +13,10 @@ from PySide6.QtGui import QPixmap
 from rtrecon.core.errors import UserError
 from rtrecon.core.files import open_atomically
 from rtrecon.core.types import Array
-from rtrecon.display.playback import ENCODER_RATE_HZ
+from rtrecon.sources.stimulus_file import choose_suffix, write_stimulus_file
 from rtrecon.sources.video import join_side_by_side, write_movie
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 FramePair = tuple[Array, Array | None]  # reconstruction and, where known, stimulus
 
@@ -40,14 +42,22 @@ class FileSaver:
             return f"Picture {path} cannot be written: {error}"
         return f"Picture saved: {path}"
 
-    def start_clip(self, pairs: Sequence[FramePair]) -> str:
-        """Start to save an MP4, the reconstruction left and the stimulus right."""
+    def start_clip(
+        self, pairs: Sequence[FramePair], space: StimulusSpace = VIDEO
+    ) -> str:
+        """Start to save an MP4, the reconstruction left and the stimulus right.
+
+        Of other senses than vision, the reconstruction alone: a WAV file of a sound, a
+        table of touch.
+        """
         if not pairs:
             return "No clip saved: there is no movie yet"
-        path = self._make_path("mp4")
-        future = self._executor.submit(_write_clip, path, pairs)
+        path = self._make_path(choose_suffix(space))
+        future = self._executor.submit(_write_clip, path, pairs, space)
         self._pending.append((path, future))
-        return f"Saving {len(pairs) / ENCODER_RATE_HZ:.0f} s of movie as {path} ..."
+        return (
+            f"Saving {len(pairs) / space.rate_hz:.0f} s of {space.name} as {path} ..."
+        )
 
     def finished_clip_notice(self) -> str:
         """Return a sentence about a clip that is done; "" if none is."""
@@ -83,11 +93,14 @@ def write_png(path: Path, picture: QPixmap) -> None:
             raise OSError("is the disk full?")
 
 
-def _write_clip(path: Path, pairs: Sequence[FramePair]) -> None:
+def _write_clip(path: Path, pairs: Sequence[FramePair], space: StimulusSpace) -> None:
     try:
+        if not space.is_picture:
+            write_stimulus_file(path, np.stack([movie for movie, _ in pairs]), space)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with open_atomically(path) as temporary:
-            write_movie(temporary, make_clip(pairs), rate_hz=ENCODER_RATE_HZ)
+            write_movie(temporary, make_clip(pairs), rate_hz=space.rate_hz)
     except OSError as error:
         raise UserError(f"Clip {path} cannot be written: {error}") from None
 

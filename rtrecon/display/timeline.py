@@ -15,7 +15,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rtrecon.display import theme
-from rtrecon.display.playback import ENCODER_RATE_HZ, Span
+from rtrecon.display.playback import Span
 
 LIVE_DURATION_S = 4.0  # shown while the movie is live; when paused, all that is stored
 _HEIGHT_PX = 46
@@ -112,7 +112,7 @@ class Timeline(QWidget):
         """Return the frame at the left end."""
         if self._is_paused:
             return span.oldest
-        n_frames = round(LIVE_DURATION_S * ENCODER_RATE_HZ)
+        n_frames = round(LIVE_DURATION_S * span.rate_hz)
         return max(span.oldest, span.newest - n_frames)
 
     def _px_per_frame(self, span: Span) -> float:
@@ -120,7 +120,8 @@ class Timeline(QWidget):
         return (self.width() - 2 * _SIDE_PX) / n_frames
 
     def _px_per_s(self) -> float:
-        return self._px_per_frame(self._span) * ENCODER_RATE_HZ if self._span else 0.0
+        span = self._span
+        return self._px_per_frame(span) * span.rate_hz if span else 0.0
 
     def _index_to_x(self, span: Span, index: int) -> float:
         first = self._first_index(span)

@@ -172,11 +172,12 @@ class Window(layout.WindowLayout):
                 newest if self.state.is_without_encoder else None
             )
             return
-        self.movie.picture.draw(
-            moment.reconstruction, notice, self._movie_style(moment)
-        )
+        movie, stimulus = moment.reconstruction, moment.stimulus
+        if not playback.space.is_picture:
+            movie, stimulus = playback.make_courses(moment.index)
+        self.movie.picture.draw(movie, notice, self._movie_style(moment))
         # Beside a notice, an old stimulus would look like a live one.
-        self.stimulus.picture.draw(None if notice else moment.stimulus)
+        self.stimulus.picture.draw(None if notice else stimulus)
         self.movie.note.show_text(self._describe_moment(moment))
         is_known = moment.stimulus is not None
         self.stimulus.note.show_text("" if is_known else "not known")

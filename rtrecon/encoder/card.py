@@ -25,6 +25,11 @@ FORMAT_VERSION = 1
 DFF_UNITS = "dF/F per frame"  # of activity that the daemon deconvolves
 RATE_UNITS = "spikes per bin"  # of sources that send spike counts in place of images
 _SPACE_KEY = "stimulus_space"  # of metadata
+SHIPPED_FILES = {  # of encoders of simulated neurons, by name
+    "demo": "demo.safetensors",
+    "demo-sound": "sound.safetensors",
+    "demo-touch": "touch.safetensors",
+}
 MASK_KEYS = ("ids", "indptr", "rows", "cols", "weights", "planes")
 
 
@@ -60,10 +65,11 @@ class Card:
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:
-    """Return the path of a checkpoint; 'demo' is the one shipped with the package."""
-    if name_or_path != "demo":
+    """Return the path of a checkpoint; `SHIPPED_FILES` come with the package."""
+    file = SHIPPED_FILES.get(str(name_or_path))
+    if file is None:
         return Path(name_or_path)
-    return Path(str(resources.files("rtrecon.encoder") / "demo.safetensors"))
+    return Path(str(resources.files("rtrecon.encoder") / file))
 
 
 def read_card(path: Path) -> Card:

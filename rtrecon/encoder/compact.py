@@ -1,4 +1,4 @@
-"""The compact encoder: two local spatial filters per neuron, made to be inverted.
+"""The compact encoder: two local filters of a frame per neuron, made to be inverted.
 
 Each neuron filters the movie with two spatial filters of its own, each delayed by a few
 shared causal temporal kernels, and mixes the results into two channels. Half-squares
@@ -17,12 +17,14 @@ from torch.nn import functional
 
 from rtrecon.core.errors import UserError
 from rtrecon.protocol.behavior import BEHAVIOR
-from rtrecon.stimulus_space.video import IMAGE_SHAPE
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 MEMORY_FRAMES = 12  # frames that a prediction depends on, its own included
 N_KERNELS = 4
 _POOL_GRID = (6, 10)  # nodes over the screen; keeps the pool's cost linear in neurons
 _POOL_SIGMA_PX = 7.0
+_POOL_SIGMA_SHARE = 0.2  # of the first axis, where frames are no pictures
 EPSILON = 1e-3  # added to energy and to relative drive, to keep root and log finite
 _BLOCK_FRAMES = 36  # frames convolved by one matrix product
 
@@ -123,9 +125,11 @@ class CompactEncoder(nn.Module):
         kernels = make_temporal_kernels().to(self.device).flip(1)
         return torch.einsum("cfkn,kd->cfdn", self.temporal_weights, kernels)
 
-    def set_normalization_pool(self, centers: np.ndarray) -> None:
-        """Set the pool for receptive fields at (n, 2), y and x in px."""
-        nearness = torch.from_numpy(_compute_nearness(centers)).float()
+    def set_normalization_pool(
+        self, centers: np.ndarray, space: StimulusSpace = VIDEO
+    ) -> None:
+        """Set the pool for receptive fields at (n, 2), positions on the two axes."""
+        nearness = torch.from_numpy(_compute_nearness(centers, space)).float()
         self.pool_weights.copy_(nearness / nearness.sum(0))
         self.unpool_weights.copy_((nearness / nearness.sum(1, keepdim=True)).T)
 
@@ -173,10 +177,12 @@ def _make_toeplitz(kernels: Tensor) -> Tensor:
     return out
 
 
-def _compute_nearness(centers: np.ndarray) -> np.ndarray:
+def _compute_nearness(centers: np.ndarray, space: StimulusSpace) -> np.ndarray:
     """Return (n, nodes): a Gaussian of the distance to each node of the pool's grid."""
     rows, cols = ((np.arange(n) + 0.5) / n for n in _POOL_GRID)
-    height, width = IMAGE_SHAPE
+    height, width = space.shape
+    share = _POOL_SIGMA_SHARE * height
+    sigma = _POOL_SIGMA_PX if space.is_picture else share
     grid = np.stack(np.meshgrid(rows * height, cols * width, indexing="ij"), -1)
     distance_squared = ((centers[:, None] - grid.reshape(1, -1, 2)) ** 2).sum(-1)
-    return np.asarray(np.exp(-distance_squared / (2 * _POOL_SIGMA_PX**2)) + 1e-6)
+    return np.asarray(np.exp(-distance_squared / (2 * sigma**2)) + 1e-6)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from pynwb import NWBFile
+from hdmf.common import DynamicTable
+from pynwb import NWBFile, TimeSeries
 from pynwb.epoch import TimeIntervals
 from pynwb.image import ImageSeries
 
@@ -14,6 +15,7 @@ from rtrecon.session.clock import SessionClock
 from rtrecon.session.movie_reader import select_final_frames
 from rtrecon.session.session import Session
 from rtrecon.session.tables import FINAL_AGE
+from rtrecon.stimulus_space.space import MAX_LEVEL, StimulusSpace
 
 _UNIT = "8 bit gray levels"
 
@@ -26,13 +28,16 @@ def add_stimulus(
     if not len(table):
         return
     series = _make_series(
-        ("stimulus", "the stimulus as the encoder sees it: [frame, x, y]"),
+        session,
+        ("stimulus", "the stimulus as the encoder sees it"),
         (len(table), *session.about.stimulus_space.shape),
         table.read_values,
         clock.from_encoder_frame(table["encoder_frame"]),
         on_progress,
     )
     file.add_stimulus(series)
+    if not session.about.stimulus_space.is_picture:
+        file.add_stimulus(_make_axes(session.about.stimulus_space))
     if session.clips:
         file.add_time_intervals(_make_clips(session, clock))
 
@@ -49,10 +54,10 @@ def add_movie(
     )
     module.add(
         _make_series(
+            session,
             (
                 "reconstructed_movie",
-                "final movie of the live inversion: [frame, x, y]; an estimate of what "
-                "the animal saw",
+                "final movie of the live inversion; an estimate of what the animal saw",
             ),
             (len(movie), *session.about.stimulus_space.shape),
             movie.read_images,
@@ -80,10 +85,11 @@ def add_movie_sd(
 
     file.processing["reconstruction"].add(
         _make_series(
+            session,
             (
                 "reconstructed_movie_sd",
                 "standard deviation of each pixel of the reconstructed movie, from "
-                "samples of the posterior: [frame, x, y]",
+                "samples of the posterior",
             ),
             (len(movie), *session.about.stimulus_space.shape),
             read_images,
@@ -94,15 +100,38 @@ def add_movie_sd(
 
 
 def _make_series(
+    session: Session,
     title: tuple[str, str],
     shape: tuple[int, int, int],
     read_images: RowReader,
     t_s: Array,
     on_progress: ProgressCallback,
-) -> ImageSeries:
-    """Return a series of images. title: its name and description."""
+) -> TimeSeries:
+    """Return a series of frames. title: its name and description.
+
+    Pictures are an ImageSeries [frame, x, y]; frames of another sense are a TimeSeries
+    [frame, first axis, second axis], whose axes are in the table `stimulus_axes`.
+    """
     name, description = title
     n_frames, height, width = shape
+    space = session.about.stimulus_space
+    if not space.is_picture:
+        low, high = space.level_limits
+        axes = ", ".join(axis.name for axis in space.axes)
+        return TimeSeries(
+            name=name,
+            description=f"{description}: [frame, {axes}], levels of {space.quantity}",
+            data=stream_rows(
+                shape,
+                "|u1",
+                read_images,
+                lambda done: on_progress(name, done, f"{done:.0%}"),
+            ),
+            unit=space.unit,
+            conversion=(high - low) / MAX_LEVEL,
+            offset=low if not name.endswith("_sd") else 0.0,
+            **describe_times(t_s),
+        )
 
     def read_transposed(start: int, stop: int) -> Array:
         return np.ascontiguousarray(read_images(start, stop).swapaxes(1, 2))
@@ -114,8 +143,34 @@ def _make_series(
         lambda done: on_progress(name, done, f"{done:.0%}"),
     )
     return ImageSeries(
-        name=name, description=description, data=data, unit=_UNIT, **describe_times(t_s)
+        name=name,
+        description=f"{description}: [frame, x, y]",
+        data=data,
+        unit=_UNIT,
+        **describe_times(t_s),
     )
+
+
+def _make_axes(space: StimulusSpace) -> DynamicTable:
+    """Return the positions on both axes of a frame, one per row."""
+    table = DynamicTable(
+        name="stimulus_axes", description=f"axes of the frames of {space.name}"
+    )
+    table.add_column(name="axis", description="name of the axis")
+    table.add_column(name="index", description="index on the axis, from 0")
+    table.add_column(name="position", description="position in the unit of the axis")
+    table.add_column(name="unit", description="unit of the position; empty for labels")
+    table.add_column(name="label", description="the position as text")
+    for axis in space.axes:
+        for index, position in enumerate(axis.positions.tolist()):
+            table.add_row(
+                axis=axis.name,
+                index=index,
+                position=position,
+                unit=axis.unit,
+                label=axis.describe_position(index),
+            )
+    return table
 
 
 def _make_clips(session: Session, clock: SessionClock) -> TimeIntervals:

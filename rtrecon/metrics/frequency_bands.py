@@ -28,7 +28,6 @@ TEMPORAL_BANDS: dict[str, Band] = {  # Hz
     "high": (4.0, math.inf),
 }
 SEGMENT_S = 2.0  # transformed at once, so that rows are 1/4 Hz apart
-SEGMENT_FRAMES = 60  # the same at 30 Hz
 _MIN_SD = 0.01  # gray levels in a band; less is the rounding error of a constant movie
 
 

@@ -16,7 +16,6 @@ from rtrecon.metrics.evidence import MetricSetup
 from rtrecon.metrics.similarity import mean_of_defined
 
 SEGMENT_S = 1.0
-SEGMENT_FRAMES = 30  # the same at 30 Hz
 BLOCK_PX = 2  # pixels are averaged in blocks of 2 x 2
 _MAX_EQUAL = 0.99  # stimuli that correlate more are the same movie, shown twice
 _MIN_SD = 1e-3  # gray levels; less is the rounding error of a blank frame

@@ -18,6 +18,7 @@ from rtrecon.protocol.dish_messages import (
 )
 from rtrecon.protocol.fields import Count, describe
 from rtrecon.protocol.published_header import PublishedHeader
+from rtrecon.stimulus_space.space import StimulusSpace
 
 ProcessName = Literal["daemon", "inverter", "closed_loop", "calibrator"]
 
@@ -116,6 +117,10 @@ class Movie(PublishedHeader, frozen=True, tag="movie"):
             "For each image, the share of the evidence that is present, 0 to 1. It is "
             "lower for the newest images and where activity was lost."
         ),
+    ] = None
+    stimulus_space: Annotated[
+        StimulusSpace | None,
+        describe("What an image is: axes, rate and quantity; null for a movie."),
     ] = None
 
 

@@ -116,7 +116,11 @@ class RecordedSession:
         """Stimulus (encoder frames, height, width) uint8."""
         table = self._session.stimulus
         return self._make_encoder_array(
-            "stimulus", table, ("y", "x"), self.about.stimulus_space.shape, {}
+            "stimulus",
+            table,
+            self._frame_dimensions,
+            self.about.stimulus_space.shape,
+            self._make_axis_coordinates(),
         )
 
     def movie(self, lag_s: float | None = None) -> LabeledArray:
@@ -132,12 +136,13 @@ class RecordedSession:
             frames = select_frames_at_lag(table, round(lag_s * rate_hz))
         return LabeledArray(
             "movie",
-            ("time", "y", "x"),
+            ("time", *self._frame_dimensions),
             (len(frames), *self.about.stimulus_space.shape),
-            "gray level (0 to 255)",
+            self._level_unit,
             "Reconstructed movie.",
             frames.read_images,
-            self._make_time_coordinates(frames.encoder_frames),
+            self._make_time_coordinates(frames.encoder_frames)
+            | self._make_axis_coordinates(),
         )
 
     @property
@@ -150,12 +155,13 @@ class RecordedSession:
         table = self._session.spread
         return LabeledArray(
             "movie_sd",
-            ("time", "y", "x"),
+            ("time", *self._frame_dimensions),
             (len(table), *self.about.stimulus_space.shape),
-            "gray level (0 to 255)",
+            self._level_unit,
             "Standard deviation of each pixel of the final reconstructed movie.",
             lambda start, stop: table.read_values(start, stop)[:, FINAL_AGE],
-            self._make_time_coordinates(table["encoder_frame"].astype(np.int64)),
+            self._make_time_coordinates(table["encoder_frame"].astype(np.int64))
+            | self._make_axis_coordinates(),
         )
 
     @property
@@ -278,6 +284,33 @@ class RecordedSession:
             table.read_values if values else _read_nothing,
             times | coordinates,
         )
+
+    @property
+    def _frame_dimensions(self) -> tuple[str, str]:
+        first, second = self.about.stimulus_space.axes
+        return first.name, second.name
+
+    @property
+    def _level_unit(self) -> str:
+        space = self.about.stimulus_space
+        if space.is_picture:
+            return "gray level (0 to 255)"
+        low, high = space.level_limits
+        return f"level (0 to 255: {low:g} to {high:g} {space.unit})"
+
+    def _make_axis_coordinates(self) -> dict[str, Coordinate]:
+        """Return positions on the axes of a frame; pictures need none."""
+        space = self.about.stimulus_space
+        if space.is_picture:
+            return {}
+        return {
+            axis.name: Coordinate(
+                axis.name,
+                np.array(axis.labels) if axis.labels else axis.positions,
+                axis.unit,
+            )
+            for axis in space.axes
+        }
 
     def _make_time_coordinates(self, encoder_frames: Array) -> dict[str, Coordinate]:
         first_frame_s = self.clock.first_frame_s if self.clock else 0.0

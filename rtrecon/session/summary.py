@@ -24,7 +24,6 @@ from rtrecon.session.movie_reader import select_final_frames, select_frames_at_l
 from rtrecon.session.session import Session
 from rtrecon.session.visual_field import read_visual_field
 
-LAGS_FRAMES = (3, 6, 12, 24)
 # Enough frames for a correlation; more would only take more memory.
 MAX_FRAMES = 4096
 
@@ -131,7 +130,8 @@ def _correlate_pixels(session: Session) -> Summary:
     in_field, on_screen = VISUAL_FIELD_CORRELATION.name, PIXEL_CORRELATION.name
     if not len(session.stimulus):
         return {in_field: None, on_screen: None}
-    movies = {str(lag): select_frames_at_lag(session.movie, lag) for lag in LAGS_FRAMES}
+    lags = session.about.stimulus_space.lags_frames
+    movies = {str(lag): select_frames_at_lag(session.movie, lag) for lag in lags}
     movies["final"] = select_final_frames(session.movie)
     visual_field = read_visual_field(session)
     found: Summary = {in_field: {}, on_screen: {}}

@@ -1,4 +1,4 @@
-"""Reads a file of any kind as frames of a stimulus space."""
+"""Reads and writes frames of any stimulus space as files of its sense."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import numpy as np
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.sources.npy import read_numbers
+from rtrecon.sources.sound_file import read_sound_levels, write_sound
+from rtrecon.sources.touch_file import read_touch_levels, write_deflections
 from rtrecon.stimulus_space.fit_frame import find_misfit, fit_stimulus
+from rtrecon.stimulus_space.sound import SOUND
 from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.spectrogram import synthesize_sound
+from rtrecon.stimulus_space.touch import TOUCH
 from rtrecon.stimulus_space.video import VIDEO
 
 
@@ -18,7 +23,8 @@ def read_stimulus_file(path: Path, space: StimulusSpace) -> Array:
     """Return uint8 levels (n, *space.shape), one frame or more.
 
     A .npy file holds frames, uint8 levels or float32 of the space's quantity; other
-    files are those of the sense, such as videos. Raises UserError.
+    files are those of the sense: a video, a WAV file, a table of whiskers. Raises
+    UserError.
     """
     if path.suffix == ".npy":
         return _read_frames(path, space)
@@ -26,9 +32,38 @@ def read_stimulus_file(path: Path, space: StimulusSpace) -> Array:
         from rtrecon.sources.video import read_clip  # slow to import
 
         return read_clip(path, space.shape, space.rate_hz)
+    if space == SOUND:
+        return read_sound_levels(path)
+    if space == TOUCH:
+        return read_touch_levels(path)
     raise UserError(
         f"{path} cannot be read as {space.describe()}; give a .npy file of frames"
     )
+
+
+def choose_suffix(space: StimulusSpace) -> str:
+    """Return the suffix of files that `write_stimulus_file` writes, without a dot."""
+    suffixes = {VIDEO: "mp4", SOUND: "wav", TOUCH: "csv"}
+    return suffixes.get(space, "npy")
+
+
+def write_stimulus_file(path: Path, levels: Array, space: StimulusSpace) -> None:
+    """Write frames uint8 (T, *space.shape) as a file of their sense.
+
+    A sound is made from its levels by phase retrieval. Frames of a space without files
+    of its own are a .npy file.
+    """
+    if space == SOUND:
+        write_sound(path, synthesize_sound(levels))
+    elif space == TOUCH:
+        write_deflections(path, levels)
+    elif space == VIDEO:
+        from rtrecon.sources.video import write_movie  # slow to import
+
+        write_movie(path, levels, rate_hz=space.rate_hz)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, levels)
 
 
 def _read_frames(path: Path, space: StimulusSpace) -> Array:

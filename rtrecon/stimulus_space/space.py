@@ -19,6 +19,8 @@ from rtrecon.stimulus_space.axis import Axis
 
 MAX_LEVEL = 255
 MIDDLE_LEVEL, CONTRAST_LEVELS = 127.0, 60.0  # a level enters as (level - 127) / 60
+_LAGS_FRAMES = (3, 6, 12, 24)  # of movies
+_LAGS_S = (0.1, 0.2, 0.3, 0.4, 0.8)  # of other senses
 
 
 class StimulusSpace(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,13 @@ class StimulusSpace(msgspec.Struct, frozen=True, kw_only=True):
     def is_picture(self) -> bool:
         """Whether frames are pictures: any size of them can be resized to the axes."""
         return all(axis.spacing == "linear" for axis in self.axes)
+
+    @property
+    def lags_frames(self) -> tuple[int, ...]:
+        """Lags in frames at which live reconstructions are compared."""
+        if self.is_picture:
+            return _LAGS_FRAMES
+        return tuple(round(lag_s * self.rate_hz) for lag_s in _LAGS_S)
 
     def to_levels(self, values: Array) -> Array:
         """Return uint8 levels of values of the quantity; what lies outside is clipped.

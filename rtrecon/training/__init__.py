@@ -4,6 +4,7 @@ from rtrecon.training.assessment import assess_decoder, assess_encoder
 from rtrecon.training.distributed import join_process_group
 from rtrecon.training.recorded import train_on_session
 from rtrecon.training.sensorium import train_on_sensorium
+from rtrecon.training.sensory import SensoryTraining, train_on_sense
 from rtrecon.training.simulated import (
     AcquiredSession,
     SimulatedTraining,
@@ -17,6 +18,7 @@ from rtrecon.training.training_data import CLIP_FRAMES
 __all__ = [
     "CLIP_FRAMES",
     "AcquiredSession",
+    "SensoryTraining",
     "SimulatedTraining",
     "TrainingOptions",
     "acquire_session",
@@ -24,6 +26,7 @@ __all__ = [
     "assess_encoder",
     "join_process_group",
     "train_on_acquired",
+    "train_on_sense",
     "train_on_sensorium",
     "train_on_session",
     "train_on_simulation",

@@ -32,6 +32,7 @@ DATA_WEIGHTS = (0.125, 0.25, 0.5, 1.0)
 # About the decoder's estimate: the same activity has spoken there already.
 DECODER_DATA_WEIGHTS = (0.06, 0.125, 0.25, 0.5)
 _MAX_S = 30.0  # of the validation clips
+_MIN_VARIANCE = 1e-6  # squared levels; a value that never changed has none
 _STEPS_PER_HOP = 6  # about what a live inversion has time for
 
 
@@ -181,7 +182,7 @@ class InversionResult:
     def explained_variance(self) -> Array:
         """Return (height, width) 0..1: share of each pixel's variance recovered."""
         residual = ((self.stimulus - self.reconstruction) ** 2).mean(0)
-        explained = 1 - residual / self.stimulus.var(0)
+        explained = 1 - residual / np.maximum(self.stimulus.var(0), _MIN_VARIANCE)
         return np.clip(explained, 0, 1).astype(np.float32)
 
 

@@ -14,6 +14,7 @@ from rtrecon.encoder.card import FORMAT_VERSION, Card, prepare_output_path
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rtrecon.encoder.prior import fit_prior
 from rtrecon.inversion.device import limit_threads
+from rtrecon.stimulus_space.space import StimulusSpace
 from rtrecon.training.calibration import calibrate_decoder, calibrate_inversion
 from rtrecon.training.compact import fit
 from rtrecon.training.compact.core import extract_core
@@ -66,6 +67,7 @@ def train_encoder(
     After every epoch the training state is written beside it, too; it is deleted when
     all is done. Raises UserError if the loss or a weight is not finite.
     """
+    _require_form_of_space(data.space, options)
     core_path = options.core_checkpoint
     known = load_checkpoint(core_path) if core_path else None
     reporter = _ProgressReporter(on_progress, recipe.epochs)
@@ -77,6 +79,7 @@ def train_encoder(
         state_path=training_state_path(path),
         context=options.context,
         notify=reporter.add_notice,
+        space=data.space,
     )
     for notice in data.notices:
         reporter.add_notice(notice)
@@ -109,6 +112,16 @@ def train_encoder(
     training_state_path(path).unlink(missing_ok=True)
     options.context.barrier()
     return checkpoint
+
+
+def _require_form_of_space(space: StimulusSpace, options: TrainingOptions) -> None:
+    """Require filters of the neurons' own, unless the stimulus is a picture."""
+    is_compact = options.encoder_form == "compact" and not options.core_checkpoint
+    if not space.is_picture and not is_compact:
+        raise UserError(
+            f"the encoder of {space.name} is a compact one with filters of its own; "
+            "leave out --freeze-core, and --encoder-form or give compact"
+        )
 
 
 def validate_training(

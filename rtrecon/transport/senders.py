@@ -12,6 +12,7 @@ import zmq
 
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import ClientKeys
 from rtrecon.transport.monitored_socket import MonitoredSocket
@@ -133,11 +134,22 @@ class SessionSender(MessageSender):
         self._count(is_sent)
         return is_sent
 
-    def send_stimulus(self, image: Array, clip: str, index: int, t: float) -> bool:
-        """Send one stimulus frame, uint8 (height, width), on the microscope's clock."""
-        shape = (image.shape[0], image.shape[1])
+    def send_stimulus(
+        self, image: Array, clip: str, index: int, t: float, space: str = VIDEO.name
+    ) -> bool:
+        """Send one stimulus frame on the microscope's clock.
+
+        image: uint8 levels or float32 values, (height, width) or as the space says.
+        """
         return self.send(
-            messages.StimulusFrame, image, clip=clip, index=index, t=t, shape=shape
+            messages.StimulusFrame,
+            image,
+            clip=clip,
+            index=index,
+            t=t,
+            shape=(image.shape[0], image.shape[1]),
+            dtype=image.dtype.name,
+            space=space,
         )
 
     def send_behavior(self, t: float, **values: Any) -> bool:

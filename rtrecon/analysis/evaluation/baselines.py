@@ -22,14 +22,14 @@ from rtrecon.inversion.offline.pixel_rates import standardize_behavior
 
 
 def predict_activity(checkpoint: Checkpoint, clip: Clip, movie: Array) -> Array:
-    """Return the activity (T, n) that a movie (T, 36, 64) would cause during a clip.
+    """Return the activity (T, n) that a movie would cause during a clip.
 
     Before its first frame the movie is taken to show that same frame. NaN where a frame
     that the encoder needs is NaN.
     """
     encoder, calibration = checkpoint.encoder, checkpoint.calibration
     is_known = np.isfinite(movie).all((1, 2))
-    frames = make_dct_basis().from_pixels(np.nan_to_num(movie))
+    frames = make_dct_basis(checkpoint.space).from_pixels(np.nan_to_num(movie))
     behavior = standardize_behavior(calibration, clip.target.behavior_tensor())
     frames, behavior = (
         torch.cat([part[:1].expand(encoder.past_frames, -1), part]).to(encoder.device)

@@ -19,6 +19,11 @@ StateFrames = dict[
 ]  # frames (T,) bool of each clip, by name of the state
 
 
+def has_behavior(made: Sequence[ClipResult]) -> bool:
+    """Whether any behaviour was measured; simulated units of a sense have none."""
+    return any(np.isfinite(one.clip.target.behavior).any() for one in made)
+
+
 def split_by_state(made: Sequence[ClipResult]) -> StateFrames:
     """Split the frames of clips at 1 cm/s, and at the median pupil size.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon.analysis.evaluation.request import EvaluationRequest, SimulationRequest
+from rtrecon.analysis.evaluation.sensory_rig import SensoryRig
 from rtrecon.analysis.evaluation.simulated_rig import SimulatedRig
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
@@ -21,6 +22,7 @@ from rtrecon.inversion.offline.clips import (
     select_segment,
 )
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.sensory_session import is_simulated_sense
 from rtrecon.simulate.subjects.receptive_fields import describe_seen_field
 from rtrecon.sources.video import read_clip
 
@@ -39,7 +41,7 @@ class EvaluatedSession:
     name: str
     clips: list[Clip]
     notes: list[str]
-    rig: SimulatedRig | None = None
+    rig: SimulatedRig | SensoryRig | None = None
     frame_s: float = 0.0
 
     def select_clips(self, n_clips: int) -> EvaluatedSession:
@@ -98,6 +100,8 @@ def _simulate_clips(
     cards = [read_card(find_checkpoint(str(path))) for path in request.encoders]
     for card in cards[1:]:
         require_same_neurons(card, cards[0].rois)
+    if is_simulated_sense(cards[0].metadata):
+        return _simulate_sense(request, simulation, cards[0], on_progress)
     rig = SimulatedRig.for_encoder(cards[0], request.seed, simulation.subject)
     n_frames = round(simulation.seconds * RATE_HZ)
     n_clips = min(request.max_clips, n_frames // request.clip_frames)
@@ -117,6 +121,37 @@ def _simulate_clips(
     return EvaluatedSession(f"simulated session, {name}", clips, notes, rig, frame_s)
 
 
+def _simulate_sense(
+    request: EvaluationRequest,
+    simulation: SimulationRequest,
+    card: Card,
+    on_progress: ProgressCallback,
+) -> EvaluatedSession:
+    """Simulate the neurons of another sense; clips are as long in s as of a movie."""
+    rig, rate_hz = SensoryRig.for_encoder(card, request.seed), card.space.rate_hz
+    clip_frames = round(request.clip_frames / RATE_HZ * rate_hz)
+    n_clips = min(request.max_clips, round(simulation.seconds * rate_hz) // clip_frames)
+    if not n_clips:
+        raise UserError(
+            f"{simulation.seconds:g} s are shorter than a clip; give "
+            f"{clip_frames / rate_hz:g} or more"
+        )
+    n_frames, notes = n_clips * clip_frames, list[str]()
+    if simulation.video is None:
+        levels = rig.make_stimulus(n_frames)
+    else:
+        sense = rig.neurons.find_sense()
+        stimulus = sense.read_stimulus(simulation.video)
+        notes += stimulus.notices
+        levels = sense.repeat_stimulus(stimulus.levels, n_frames)
+    start_s = time.perf_counter()
+    clips = rig.show_movie(levels, clip_frames, on_progress)
+    frame_s = (time.perf_counter() - start_s) / n_frames
+    shown = "generated" if simulation.video is None else simulation.video.stem
+    name = f"simulated session of {card.space.name}, {shown}"
+    return EvaluatedSession(name, clips, notes, rig, frame_s)
+
+
 def _list_training_videos(card: Card, video: Path | None) -> list[str]:
     """Return a sentence if the training showed a video of this name."""
     if video is None or video.name not in card.metadata["simulated"].get("files", []):
@@ -128,7 +163,7 @@ def _list_training_videos(card: Card, video: Path | None) -> list[str]:
 
 
 def show_to_another_mouse(
-    rig: SimulatedRig, clips: list[Clip], on_progress: ProgressCallback
+    rig: SimulatedRig | SensoryRig, clips: list[Clip], on_progress: ProgressCallback
 ) -> list[Clip]:
     """Show the same movies to another mouse; return clips under this encoder's ids."""
     movie = np.concatenate([np.rint(require_stimulus(clip)) for clip in clips])

@@ -16,6 +16,7 @@ from rtrecon.analysis.evaluation.clips import (
 from rtrecon.analysis.evaluation.experiment import Experiment
 from rtrecon.analysis.evaluation.plan import CONTROL_CLIP_FRAMES
 from rtrecon.analysis.evaluation.replay_runner import Condition
+from rtrecon.analysis.evaluation.sensory_rig import SensoryRig
 from rtrecon.analysis.evaluation.simulated_rig import SimulatedRig
 from rtrecon.analysis.evaluation.statistic import StatisticTable
 from rtrecon.core.types import Array
@@ -56,7 +57,7 @@ def _draw_from_other_clips(clips: Sequence[Clip], seed: int) -> list[Clip]:
 
 
 def run_simulated_controls(
-    experiment: Experiment, rig: SimulatedRig, n_stimulus_clips: int
+    experiment: Experiment, rig: SimulatedRig | SensoryRig, n_stimulus_clips: int
 ) -> StatisticTable:
     """Return scores of another mouse's activity, and of unusual stimuli.
 
@@ -65,6 +66,8 @@ def run_simulated_controls(
     foreign = show_to_another_mouse(rig, list(experiment.clips), experiment.on_progress)
     condition = Condition("another mouse")
     table = {condition.name: experiment.run_condition(condition, foreign)}
+    if isinstance(rig, SensoryRig):
+        return table  # the unusual stimuli are movies
     return table | _run_unusual_stimuli(experiment, rig, n_stimulus_clips)
 
 

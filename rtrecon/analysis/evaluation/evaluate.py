@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 
 from rtrecon.analysis.evaluation import maps
-from rtrecon.analysis.evaluation.behavior_states import score_by_state, split_by_state
+from rtrecon.analysis.evaluation.behavior_states import (
+    has_behavior,
+    score_by_state,
+    split_by_state,
+)
 from rtrecon.analysis.evaluation.clips import EvaluatedSession, load_clips
 from rtrecon.analysis.evaluation.controls import (
     run_activity_controls,
@@ -152,11 +156,12 @@ def _measure_workload(
 ) -> Workload:
     return Workload(
         n_clips=len(session.clips),
-        clip_frames=request.clip_frames,
+        clip_frames=len(session.clips[0].target),
         hop_frames=runner.settings.hop_frames,
         n_encoders=len(request.encoders),
         with_controls=request.with_controls,
         is_simulated=session.rig is not None,
+        has_pictures=session.clips[0].space.is_picture,
         pass_s=runner.measure_pass_s(session.clips[0]),
         frame_s=session.frame_s,
     )
@@ -189,7 +194,8 @@ def _iterate_tables(
     quality = experiment.measure_quality()
     yield "quality", quality
     yield "lag", experiment.compare_lags()
-    yield "behavior", score_by_state(experiment.results, experiment.scorer)
+    if has_behavior(experiment.results):
+        yield "behavior", score_by_state(experiment.results, experiment.scorer)
     yield "neurons", experiment.compare_neuron_counts()
     yield "steps", experiment.compare_step_counts()
     if others:

@@ -32,7 +32,6 @@ from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.inversion.offline.clips import Clip
-from rtrecon.inversion.offline.live_and_map import LAGS_FRAMES
 
 # Rows of the table `quality`; the last is left out if there is only one clip.
 LIVE_ROW, NULL_ROW, MEAN_FRAME_ROW, RIDGE_ROW = "live", "null", "mean frame", "ridge"
@@ -61,7 +60,8 @@ class Experiment:
         on_progress: ProgressCallback,
     ) -> Experiment:
         """Reconstruct the clips and return the experiment."""
-        condition = Condition("reconstructing", lags_frames=LAGS_FRAMES)
+        lags_frames = runner.checkpoint.space.lags_frames
+        condition = Condition("reconstructing", lags_frames=lags_frames)
         results = runner.replay_clips(clips, condition)
         return cls(runner, scorer, clips, results, on_progress)
 
@@ -88,7 +88,7 @@ class Experiment:
         """Return scores of the movie at each lag, when its frames had that age."""
         rate_hz = self.clips[0].rate_hz
         table: StatisticTable = {}
-        for lag in LAGS_FRAMES:
+        for lag in self.runner.checkpoint.space.lags_frames:
             results_at_lag = [
                 ClipResult(result.clip, result.movie_by_lag[lag], result.predicted)
                 for result in self.results

@@ -9,7 +9,8 @@ import numpy as np
 from rtrecon.analysis.evaluation.scores import ClipResult, Scores
 from rtrecon.core.types import Array
 from rtrecon.metrics.identification import (
-    SEGMENT_FRAMES,
+    BLOCK_PX,
+    SEGMENT_S,
     SegmentNormalizer,
     identify_segments,
 )
@@ -22,7 +23,8 @@ def identify_clips(results: Sequence[ClipResult], visual_field: Array) -> list[S
 
     A segment is compared with the segments of all clips. NaN for a clip without one.
     """
-    normalizer = SegmentNormalizer(visual_field)
+    block = BLOCK_PX if results[0].clip.space.is_picture else 1
+    normalizer = SegmentNormalizer(visual_field, block)
     parts = [_cut_segments(result, normalizer) for result in results]
     movie, stimulus = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not len(movie):
@@ -51,13 +53,14 @@ def _cut_segments(
 ) -> tuple[Array, Array]:
     """Return movie and stimulus as (segments, frames, blocks), of scored frames."""
     movie, stimulus = result.pair_with_stimulus(result.select_scored_frames())
-    n_segments = len(movie) // SEGMENT_FRAMES
+    segment_frames = max(1, round(SEGMENT_S * result.clip.rate_hz))
+    n_segments = len(movie) // segment_frames
     normalized = (
-        normalizer.normalize_frames(frames[: n_segments * SEGMENT_FRAMES])
+        normalizer.normalize_frames(frames[: n_segments * segment_frames])
         for frames in (movie, stimulus)
     )
     made, shown = (
-        frames.reshape(n_segments, SEGMENT_FRAMES, normalizer.n_blocks)
+        frames.reshape(n_segments, segment_frames, normalizer.n_blocks)
         for frames in normalized
     )
     return made, shown

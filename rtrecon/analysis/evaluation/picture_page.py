@@ -22,6 +22,7 @@ _COLORS = {"visual_field_r": BLUE, "held_out_r": VERMILION}
 _NAMES = {"visual_field_r": "movie", "held_out_r": "held-out neurons"}
 _A4_INCH = (8.27, 11.69)
 _N_FRAMES = 6
+_N_COURSE_FRAMES = 400  # of a stimulus that is no picture
 _HEIGHTS = (1.0, 1.7, 0.8, 0.75, 0.75)
 _WIDTH = 0.38  # of a bar
 _CURVES = {
@@ -44,7 +45,10 @@ def draw_page(evaluation: EvaluationResult, path: Path) -> None:
     at = rows[2].subplots(1, 4)
     _draw_identifiability(at[0], evaluation)
     _draw_pupil_difference(at[1], evaluation)
-    _draw_bars(at[2], evaluation.tables["behavior"], null)
+    if behavior := evaluation.tables.get("behavior"):
+        _draw_bars(at[2], behavior, null)
+    else:
+        at[2].set_axis_off()
     _draw_clip_series(at[3], evaluation)
     _draw_frames(rows[3].subplots(), "best clip", evaluation.best)
     _draw_frames(rows[4].subplots(), "worst clip", evaluation.worst)
@@ -61,8 +65,21 @@ def make_frame_mosaic(made: ClipResult) -> Array:
     known = known if len(known) else np.arange(len(made.movie))
     chosen = known[np.linspace(0, len(known) - 1, _N_FRAMES).astype(int)]
     shown = made.clip.stimulus
+    if not made.clip.space.is_picture:
+        return _make_course_mosaic(made)
     rows = [] if shown is None else [make_filmstrip(shown[chosen])]
     return np.concatenate([*rows, make_filmstrip(made.movie[chosen])])
+
+
+def _make_course_mosaic(made: ClipResult) -> Array:
+    """Return uint8 (rows, time): each value of a frame as one row over time."""
+    shown = made.clip.stimulus
+    courses = [made.movie] if shown is None else [shown, made.movie]
+    n_values = made.clip.space.n_values
+    rows = [
+        course.reshape(-1, n_values).T[::-1, :_N_COURSE_FRAMES] for course in courses
+    ]
+    return make_filmstrip(np.concatenate(rows)[None])
 
 
 def _format_headline(evaluation: EvaluationResult) -> str:
@@ -152,7 +169,14 @@ def _draw_bars(axes: Axes, table: StatisticTable, null: StatisticRow) -> None:
 
 
 def _draw_identifiability(axes: Axes, evaluation: EvaluationResult) -> None:
-    image = axes.imshow(evaluation.identifiability_map, vmin=0, vmax=1, cmap="viridis")
+    is_picture = evaluation.best.clip.space.is_picture
+    image = axes.imshow(
+        evaluation.identifiability_map,
+        vmin=0,
+        vmax=1,
+        cmap="viridis",
+        aspect="equal" if is_picture else "auto",
+    )
     _add_color_bar(axes, image, "identifiability")
 
 

@@ -39,9 +39,9 @@ class Workload:
     """What decides how long a plan takes.
 
     n_clips: all that were loaded. clip_frames, hop_frames: encoder frames of a clip and
-    of a hop. n_encoders: of the ensemble. is_simulated: whether unusual stimuli can be
-    shown to the mouse. pass_s, frame_s: measured duration of a pass, and of imaging one
-    simulated frame.
+    of a hop. n_encoders: of the ensemble. is_simulated: whether another mouse can be
+    simulated, and unusual stimuli shown if it `has_pictures`. pass_s, frame_s: measured
+    duration of a pass, and of imaging one simulated frame.
     """
 
     n_clips: int
@@ -52,6 +52,7 @@ class Workload:
     is_simulated: bool
     pass_s: float
     frame_s: float = 0.0
+    has_pictures: bool = True
 
     def count_passes(self, plan: EvaluationPlan) -> int:
         """Return the passes of a plan."""
@@ -66,12 +67,18 @@ class Workload:
         n_frames = 0
         if self.has_unusual_stimuli:
             n_frames = N_STIMULI * plan.n_control_clips * self._unusual_frames
-            n_frames += plan.n_clips * self.clip_frames  # shown to another mouse
+        if self.has_another_mouse:
+            n_frames += plan.n_clips * self.clip_frames
         return self.pass_s * self.count_passes(plan) + self.frame_s * n_frames
 
     @property
     def has_unusual_stimuli(self) -> bool:
         """Whether controls show other stimuli to the simulated mouse."""
+        return self.has_another_mouse and self.has_pictures
+
+    @property
+    def has_another_mouse(self) -> bool:
+        """Whether controls show the stimuli to another simulated mouse."""
         return self.with_controls and self.is_simulated
 
     def make_full_plan(self) -> EvaluationPlan:
@@ -123,5 +130,5 @@ class Workload:
         yield from [STEPS_PER_HOP] * (self.n_encoders - 1)
         if self.with_controls:  # frames scrambled within, and between clips
             yield from [STEPS_PER_HOP] * (2 if plan.n_clips > 1 else 1)
-        if self.has_unusual_stimuli:
-            yield STEPS_PER_HOP  # another mouse
+        if self.has_another_mouse:
+            yield STEPS_PER_HOP

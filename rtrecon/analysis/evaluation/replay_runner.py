@@ -23,6 +23,7 @@ from rtrecon.inversion.offline.live_and_map import (
     reconstruct_live,
 )
 from rtrecon.inversion.offline.target import InversionTarget
+from rtrecon.inversion.space_settings import make_settings
 
 _N_TIMED_HOPS = 3
 
@@ -68,7 +69,7 @@ class ReplayRunner:
     @classmethod
     def create(cls, checkpoint: Checkpoint, seed: int) -> ReplayRunner:
         """Return a runner; `seed` chooses the held-out neurons and the exchange."""
-        settings = InversionSettings(seed=seed)
+        settings = make_settings(checkpoint.space, seed)
         n = checkpoint.encoder.n_neurons
         rng = np.random.default_rng([seed, 21])
         held_out = np.zeros(n, bool)

@@ -26,12 +26,13 @@ from rtrecon.inversion.offline.ridge_decoder import (
     require_stimulus,
 )
 from rtrecon.metrics.similarity import video_correlation
+from rtrecon.stimulus_space.space import StimulusSpace
 
 MAX_TRAINING_FRAMES = 3000  # spread evenly; frames that follow each other are alike
 
 
 def decode_by_other_clips(clips: Sequence[Clip]) -> list[Array]:
-    """Return a movie float32 (T, 36, 64) of each clip, decoded by the others.
+    """Return a movie float32 (T, height, width) of each clip, decoded by the others.
 
     The penalty is the one with the largest mean r over these clips: that favours this
     method. [] if fewer than two clips have a stimulus, or any has none.
@@ -65,18 +66,21 @@ def _score_movies(movies: Sequence[Array], clips: Sequence[Clip]) -> float:
 class _TrainingFrames:
     """Frames to learn from. features: (N, F). coef: (N, C). clip_index: (N,).
 
-    products: (N, N) of the features of every two frames.
+    products: (N, N) of the features of every two frames. space: of the stimuli.
     """
 
     features: Array
     coef: Array
     clip_index: Array
     products: Array
+    space: StimulusSpace
 
     @classmethod
     def from_clips(cls, clips: Sequence[Clip], scale: ActivityScale) -> _TrainingFrames:
         """Return frames with a known stimulus, at most `MAX_TRAINING_FRAMES`."""
         features, coef, clip_index = [], [], []
+        space = clips[0].space
+        basis = make_dct_basis(space)
         n_frames = sum(len(clip.target) for clip in clips)
         step = -(-n_frames // MAX_TRAINING_FRAMES)
         for index, clip in enumerate(clips):
@@ -84,10 +88,10 @@ class _TrainingFrames:
             chosen = np.flatnonzero(np.isfinite(stimulus).all((1, 2)))[::step]
             binned = bin_activity(scale.z_score(clip.target))[chosen]
             features.append(binned.astype(np.float32))
-            coef.append(make_dct_basis().from_pixels(stimulus[chosen]).numpy())
+            coef.append(basis.from_pixels(stimulus[chosen]).numpy())
             clip_index.append(np.full(len(chosen), index))
         x = np.concatenate(features)
-        return cls(x, np.concatenate(coef), np.concatenate(clip_index), x @ x.T)
+        return cls(x, np.concatenate(coef), np.concatenate(clip_index), x @ x.T, space)
 
     def leave_out(self, index: int) -> _TrainingFrames:
         """Return the frames of all other clips."""
@@ -97,6 +101,7 @@ class _TrainingFrames:
             self.coef[chosen],
             self.clip_index[chosen],
             self.products[np.ix_(chosen, chosen)],
+            self.space,
         )
 
     def decode(self, features: Array) -> list[Array]:
@@ -114,5 +119,6 @@ class _TrainingFrames:
             factor = linalg.cho_factor(system, overwrite_a=True, check_finite=False)
             weights = linalg.cho_solve(factor, self.coef - coef_mean)
             coef = (cross @ weights + coef_mean).astype(np.float32)
-            movies.append(make_dct_basis().to_pixels(torch.from_numpy(coef)))
+            basis = make_dct_basis(self.space)
+            movies.append(basis.to_pixels(torch.from_numpy(coef)))
         return movies

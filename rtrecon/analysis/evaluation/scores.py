@@ -12,7 +12,7 @@ from rtrecon.core.types import Array
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.results import SKIPPED_FRAMES
 from rtrecon.metrics.evidence import HopEvidence, MetricSetup
-from rtrecon.metrics.frequency_bands import SEGMENT_FRAMES, TEMPORAL_BANDS
+from rtrecon.metrics.frequency_bands import SEGMENT_S, TEMPORAL_BANDS
 from rtrecon.metrics.live_metrics import (
     IDENTIFICATION,
     LIVE_METRICS,
@@ -77,7 +77,7 @@ def explain_missing_scores(results: Sequence[ClipResult]) -> dict[str, str]:
         for name, reason in MISSING_REASONS.items()
     }
     longest = max(int(result.select_scored_frames().sum()) for result in results)
-    if longest < SEGMENT_FRAMES:
+    if longest < round(SEGMENT_S * results[0].clip.rate_hz):
         temporal = [f"{band}_temporal_correlation" for band in TEMPORAL_BANDS]
         reasons |= dict.fromkeys(temporal, _TOO_SHORT)
     return reasons
@@ -85,7 +85,7 @@ def explain_missing_scores(results: Sequence[ClipResult]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ClipResult:
-    """A clip, its final movie (T, 36, 64), and the activity it predicts (T, n).
+    """A clip, its final movie (T, height, width), and the activity it predicts (T, n).
 
     movie_by_lag: the movie when its frames had that age, for the lags asked for.
     """
@@ -118,8 +118,8 @@ class ClipResult:
 class ClipScorer:
     """Scores clip results.
 
-    held_out: (n,) bool, held-out neurons. visual_field: (36, 64) bool, pixels where the
-    neurons look. mask: (36, 64) bool, pixels of a mask.
+    held_out: (n,) bool, held-out neurons. visual_field: (height, width) bool, pixels
+    where the neurons look. mask: (height, width) bool, pixels of a mask.
     """
 
     held_out: Array
@@ -180,9 +180,12 @@ class ClipScorer:
             rate_hz=made.clip.rate_hz,
             window_frames=len(evidence.movie),
             min_frames=MIN_SCORED_FRAMES,
+            is_picture=made.clip.space.is_picture,
         )
         scores: Scores = {}
         for metric in _CLIP_METRICS:
+            if metric.needs_picture and not setup.is_picture:
+                continue
             accumulator = metric.create(setup)
             accumulator.add_hop(evidence)
             value = accumulator.value()

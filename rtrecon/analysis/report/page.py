@@ -270,13 +270,29 @@ def _describe_scene(title: str, scene: MovieScene) -> dict[str, str]:
         "start": _format_duration(scene.start_s),
         "compared_with": "with the stimulus" if has_stimulus else "of held-out neurons",
         "r": f"{scene.r:.2f}",
-        "movie_url": encode_data_url(scene.encode_mp4(), "video/mp4"),
+        "movie_url": encode_data_url(scene.encode_mp4(), "video/mp4")
+        if scene.space.is_picture
+        else "",
         "strip_url": encode_png_url(scene.make_strip()),
-        "caption": "Movie: stimulus left, reconstruction right. Strip: stimulus above, "
-        "reconstruction below."
-        if has_stimulus
-        else "The reconstruction; the strip shows frames in order.",
+        "caption": _describe_strip(scene),
     }
+
+
+def _describe_strip(scene: MovieScene) -> str:
+    if not scene.space.is_picture:
+        axis = scene.space.axes[0].name
+        above = (
+            "stimulus above, reconstruction below; "
+            if scene.stimulus is not None
+            else ""
+        )
+        return f"Over {len(scene.movie) / scene.rate_hz:g} s: {above}rows are {axis}."
+    if scene.stimulus is None:
+        return "The reconstruction; the strip shows frames in order."
+    return (
+        "Movie: stimulus left, reconstruction right. Strip: stimulus above, "
+        "reconstruction below."
+    )
 
 
 def _list_events(session: Session) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,9 +52,11 @@ def plot_quality(
             0.5, 0.5, "stimulus not known", ha="center", fontsize=8, color=GRAY
         )
         return figure
-    image = map_axes.imshow(recovered, vmin=0, vmax=1, cmap="viridis")
+    is_picture = session.about.stimulus_space.is_picture
+    aspect: Literal["equal", "auto"] = "equal" if is_picture else "auto"
+    image = map_axes.imshow(recovered, vmin=0, vmax=1, cmap="viridis", aspect=aspect)
     map_axes.set_title("variance recovered", fontsize=9)
-    if visual_field is not None and not visual_field.all():
+    if is_picture and visual_field is not None and not visual_field.all():
         map_axes.contour(visual_field, [0.5], colors="white", linewidths=0.8)
     bar = map_axes.inset_axes((0.1, -0.18, 0.8, 0.08))
     figure.colorbar(image, cax=bar, orientation="horizontal")

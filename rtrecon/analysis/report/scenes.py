@@ -18,6 +18,9 @@ from rtrecon.session.movie_reader import MovieFrames, select_final_frames
 from rtrecon.session.session import Session
 from rtrecon.session.visual_field import read_visual_field
 from rtrecon.sources.video import join_side_by_side, write_movie
+from rtrecon.stimulus_space.course import make_course
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 SCENE_S = 5.0
 _N_FRAMES = 6  # of a filmstrip
@@ -32,7 +35,8 @@ class MovieScene:
     """A few seconds of the final movie, with the stimulus if it is known.
 
     r: correlation with the stimulus where the neurons look, or of held-out neurons
-    without a stimulus. movie, stimulus: uint8 (T, height, width).
+    without a stimulus. movie, stimulus: uint8 (T, height, width). space: of the
+    stimulus.
     """
 
     start_s: float
@@ -40,6 +44,7 @@ class MovieScene:
     movie: Array
     stimulus: Array | None
     rate_hz: float
+    space: StimulusSpace = VIDEO
 
     def encode_mp4(self) -> bytes:
         """Return an MP4 file: stimulus left, if it is known, reconstruction right."""
@@ -52,7 +57,20 @@ class MovieScene:
             return file.read_bytes()
 
     def make_strip(self) -> Array:
-        """Return a few frames as one image: stimulus above, reconstruction below."""
+        """Return one image: stimulus above, reconstruction below.
+
+        A few frames of pictures; of another sense the whole course.
+        """
+        if not self.space.is_picture:
+            courses = (
+                [self.movie] if self.stimulus is None else [self.stimulus, self.movie]
+            )
+            return np.concatenate(
+                [
+                    make_filmstrip(make_course(list(c), self.space)[None])
+                    for c in courses
+                ]
+            )
         chosen = np.linspace(0, len(self.movie) - 1, _N_FRAMES).astype(int)
         rows = [] if self.stimulus is None else [make_filmstrip(self.stimulus[chosen])]
         return np.concatenate([*rows, make_filmstrip(self.movie[chosen])])
@@ -131,9 +149,10 @@ def _iterate_unbroken(indices: Array, session: Session) -> Iterator[tuple[int, i
 def _load_scene(
     session: Session, movie: MoviePairs | MovieFrames, r: float, start: int, stop: int
 ) -> MovieScene:
-    rate_hz = session.about.encoder_rate_hz
+    rate_hz, space = session.about.encoder_rate_hz, session.about.stimulus_space
     start_s = float(movie.encoder_frames[start]) / rate_hz
     if isinstance(movie, MovieFrames):
-        return MovieScene(start_s, r, movie.read_images(start, stop), None, rate_hz)
+        images = movie.read_images(start, stop)
+        return MovieScene(start_s, r, images, None, rate_hz, space)
     made, shown = movie.read_pairs(start, stop)
-    return MovieScene(start_s, r, made, shown, rate_hz)
+    return MovieScene(start_s, r, made, shown, rate_hz, space)

@@ -11,7 +11,7 @@ from rtrecon.core.types import Array
 from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.ring_buffers import ColumnRing
 from rtrecon.display.state import PanelState
-from rtrecon.protocol.messages import Activity, Health, PublishedMessage
+from rtrecon.protocol.messages import Activity, Health, Movie, PublishedMessage
 
 RowOrder = Literal["as recorded", "most active on top", "similar together"]
 ROW_ORDERS: tuple[RowOrder, ...] = get_args(RowOrder)
@@ -92,7 +92,7 @@ class ActivityState(PanelState):
     column_s: time of one column; that of a frame in a time-lapse.
     """
 
-    message_types = (Activity, Health)
+    message_types = (Activity, Health, Movie)
 
     def __init__(self) -> None:
         self.raster: Raster | None = None
@@ -104,6 +104,10 @@ class ActivityState(PanelState):
             interval_s = message.frame_interval_s
             if interval_s and is_time_lapse(1 / interval_s):
                 self.column_s = interval_s
+            return False
+        if isinstance(message, Movie):
+            if message.stimulus_space is not None:
+                self.column_s = 1 / message.stimulus_space.rate_hz
             return False
         assert isinstance(message, Activity)
         if self.raster is None or self.raster.n_neurons != len(payload):

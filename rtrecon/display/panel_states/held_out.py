@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrecon.core.types import Array
+from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.ring_buffers import ColumnRing
 from rtrecon.display.state import PanelState
 from rtrecon.metrics.similarity import neuron_correlations
 from rtrecon.protocol.messages import (
     Activity,
     HeldOutPrediction,
+    Movie,
     PublishedMessage,
     Quality,
 )
@@ -79,18 +81,26 @@ class HeldOutTraces:
 
 
 class HeldOutState(PanelState):
-    """The held-out neurons of the session; None before the first prediction."""
+    """The held-out neurons of the session; None before the first prediction.
 
-    message_types = (Activity, Quality)
+    rate_hz: encoder frames per second.
+    """
+
+    message_types = (Activity, Movie, Quality)
 
     def __init__(self) -> None:
         self.traces: HeldOutTraces | None = None
+        self.rate_hz = ENCODER_RATE_HZ
 
     def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
         """Store recorded activity, or a prediction: only this one changes the plot."""
         if isinstance(message, Activity):
             if self.traces is not None:
                 self.traces.add_activity(message.encoder_frame, payload)
+            return False
+        if isinstance(message, Movie):
+            if message.stimulus_space is not None:
+                self.rate_hz = message.stimulus_space.rate_hz
             return False
         assert isinstance(message, Quality)
         prediction = message.held_out

@@ -68,7 +68,7 @@ class HeldOutPanel(Panel[HeldOutState]):
         """Show one neuron per rank, or empty rows if there are no traces yet."""
         traces = [] if state.traces is None else state.traces.ranked_traces()
         self.note.show_text("" if traces else "none yet")
-        t_s = np.arange(1 - N_COLUMNS, 1) / ENCODER_RATE_HZ
+        t_s = np.arange(1 - N_COLUMNS, 1) / state.rate_hz
         empty: Array = np.full(N_COLUMNS, np.nan)
         for row, (recorded_line, predicted_line, name) in enumerate(self._rows):
             trace = traces[row] if traces else None

@@ -121,6 +121,7 @@ class InverterProcess:
             checkpoint.calibration.identifiability.numpy(),
             held_out,
             visual_field,
+            checkpoint.space,
         )
 
     def _take_newer_encoder(self, message: messages.Calibration) -> None:

@@ -13,6 +13,8 @@ from rtrecon.inversion.live.quality import LiveQuality, WindowEstimate
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.metrics.visual_field import encode_visual_field
 from rtrecon.protocol import messages
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.transport.publisher import Publisher
 
 QUALITY_EVERY_HOPS = 3
@@ -26,7 +28,7 @@ class ResultPublisher:
 
     identifiability: float32 (height, width), the map that goes with the quality
     message. held_out: (n,) bool. visual_field: bool (height, width), where the neurons
-    look.
+    look. space: of the stimuli.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class ResultPublisher:
         identifiability: Array,
         held_out: Array,
         visual_field: Array,
+        space: StimulusSpace = VIDEO,
     ) -> None:
         self._publisher = publisher
+        self._space = None if space.is_picture else space
         self._settings = settings
         self._rate_hz = encoder_rate_hz
         self._identifiability = identifiability
@@ -65,6 +69,7 @@ class ResultPublisher:
             n_steps=n_steps,
             t_frame=newest.t_frame,
             information_fraction=information.double().numpy().round(3).tolist(),
+            stimulus_space=self._space,
         )
 
     def send_quality(

@@ -16,6 +16,7 @@ from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
+from rtrecon.stimulus_space.space import StimulusSpace
 from rtrecon.stimulus_space.video import VIDEO
 
 CLIP_FRAMES = 300  # 10 s at 30 Hz, as in the published protocol
@@ -25,8 +26,9 @@ CLIP_FRAMES = 300  # 10 s at 30 Hz, as in the published protocol
 class Clip:
     """A segment of a recording, with its stimulus if that is known.
 
-    stimulus: float32 (T, 36, 64), NaN where a frame's stimulus is not known; None if no
-    frame's is. neuron_ids: (n,), None if they are not known.
+    stimulus: float32 (T, height, width), NaN where a frame's stimulus is not known;
+    None if no frame's is. neuron_ids: (n,), None if they are not known. space: of the
+    stimulus.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Clip:
     stimulus: Array | None = None
     neuron_ids: Array | None = None
     rate_hz: float = 30.0
+    space: StimulusSpace = VIDEO
 
     def load(self) -> Clip:
         """Return itself, because it is in memory already."""
@@ -79,6 +82,7 @@ class RecordedClip:
             stimulus=self._load_stimulus(session.stimulus, about.stimulus_space.shape),
             neuron_ids=np.array(about.neuron_ids, np.int64),
             rate_hz=about.encoder_rate_hz,
+            space=about.stimulus_space,
         )
 
     def _load_stimulus(self, table: Table, shape: tuple[int, int]) -> Array | None:

@@ -14,6 +14,7 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.core.types import Array
 from rtrecon.core.version import __version__
+from rtrecon.encoder.card import SHIPPED_FILES
 from rtrecon.inversion.offline.clips import Clip, ClipSource
 from rtrecon.inversion.offline.cluster import run_on_cluster
 from rtrecon.inversion.offline.jobs import (
@@ -127,7 +128,7 @@ def _create_jobs(
             source=request.source,
             method=request.method,
             steps=steps,
-            encoder=encoder if str(encoder) == "demo" else encoder.resolve(),
+            encoder=encoder if str(encoder) in SHIPPED_FILES else encoder.resolve(),
             file=folder / job_file_name(clip, encoder, parameters),
             mask=used,
             mouse=request.mouse,

@@ -21,6 +21,7 @@ from rtrecon.inversion.offline.pixel_rates import (
     CompactPixelEncoder,
     ConvolutionalPixelEncoder,
 )
+from rtrecon.stimulus_space.space import StimulusSpace
 
 _MAX_RATE_DIFFERENCE = 0.01  # share by which rates may differ
 
@@ -38,6 +39,7 @@ def open_checkpoint(path: Path, clip: Clip) -> Checkpoint:
             "published"
         )
     checkpoint = load_checkpoint(find_checkpoint(str(path)))
+    _require_same_space(path, checkpoint.space, clip)
     _require_same_neurons(path, checkpoint.card.rois.ids, clip)
     _require_rate(
         path, float(checkpoint.card.metadata.get("rate_hz", clip.rate_hz)), clip
@@ -79,6 +81,14 @@ def require_device(device: str) -> None:
         raise UserError(
             "device 'cuda' is asked for, but torch finds none here; install a torch "
             "built for CUDA and its driver, or use the CPU"
+        )
+
+
+def _require_same_space(path: Path, space: StimulusSpace, clip: Clip) -> None:
+    if (clip.space.name, clip.space.shape) != (space.name, space.shape):
+        raise UserError(
+            f"{clip.name} has a stimulus of {clip.space.describe()}, encoder {path} "
+            f"was trained on {space.describe()}; give an encoder of {clip.space.name}"
         )
 
 

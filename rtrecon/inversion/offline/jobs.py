@@ -43,6 +43,8 @@ from rtrecon.inversion.offline.published_protocol import (
     reconstruct_published,
 )
 from rtrecon.inversion.offline.published_settings import PublishedSettings
+from rtrecon.inversion.space_settings import make_settings
+from rtrecon.stimulus_space.space import StimulusSpace
 
 ReconstructionMethod = Literal["live", "map", "published"]
 DEFAULT_STEPS: dict[ReconstructionMethod, int] = {
@@ -159,7 +161,8 @@ def read_job_result(file: Path) -> JobResult:
 def _run_live(
     job: ReconstructionJob, clip: Clip, report: ProgressCallback
 ) -> JobResult:
-    checkpoint, settings = open_checkpoint(job.encoder, clip), _inversion_settings(job)
+    checkpoint = open_checkpoint(job.encoder, clip)
+    settings = _inversion_settings(job, checkpoint.space)
     replay = reconstruct_live(
         checkpoint, clip.target, job.steps, settings, on_progress=report
     )
@@ -167,19 +170,27 @@ def _run_live(
 
 
 def _run_map(job: ReconstructionJob, clip: Clip, report: ProgressCallback) -> JobResult:
-    checkpoint, settings = open_checkpoint(job.encoder, clip), _inversion_settings(job)
+    checkpoint = open_checkpoint(job.encoder, clip)
+    settings = _inversion_settings(job, checkpoint.space)
     found = reconstruct_map(checkpoint, clip.target, job.steps, settings, report)
     return JobResult(found.movie, {}, found.n_passes)
 
 
-def _inversion_settings(job: ReconstructionJob) -> InversionSettings:
+def _inversion_settings(
+    job: ReconstructionJob, space: StimulusSpace
+) -> InversionSettings:
     require_device(job.device)
-    return InversionSettings(device=job.device)
+    return make_settings(space).model_copy(update={"device": job.device})
 
 
 def _run_published(
     job: ReconstructionJob, clip: Clip, report: ProgressCallback
 ) -> JobResult:
+    if not clip.space.is_picture:
+        raise UserError(
+            f"the published method makes movies, but the stimulus of {clip.name} "
+            f"is {clip.space.name}; use --method live or map"
+        )
     encoder = open_encoder(job.encoder, clip, job.mouse, job.device)
     settings = PublishedSettings(steps=job.steps)
     found = reconstruct_published(

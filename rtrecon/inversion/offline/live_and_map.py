@@ -21,10 +21,9 @@ from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.objective import InverseProblem
 from rtrecon.inversion.offline.pixel_rates import standardize_behavior
 from rtrecon.inversion.offline.target import InversionTarget
-from rtrecon.stimulus_space.video import IMAGE_SHAPE
+from rtrecon.inversion.space_settings import make_settings
 
 STEPS_PER_HOP = 13  # as many as two CPU cores have time for in a live session
-LAGS_FRAMES = (3, 6, 12, 24)
 MAP_STEPS = 240
 # The data's weight rises in stages, so that the movie's coarse structure comes first.
 # From a gray movie, the full weight at once ends in a worse minimum.
@@ -36,8 +35,8 @@ _REPORT_EVERY_STEPS = 20
 class LiveResult:
     """The movies that a live inversion would have shown.
 
-    movies: by lag in frames, float32 (T, 36, 64): each frame as it was when it was that
-    old, NaN where there was no movie yet; the largest lag is the final movie.
+    movies: by lag in frames, float32 (T, height, width): each frame as it was when it
+    was that old, NaN where there was no movie yet; the largest lag is the final movie.
     predicted_activity: (T, n), what the final movie would cause. n_passes: forward and
     backward passes of the encoder through one window.
     """
@@ -54,7 +53,7 @@ class LiveResult:
 
 @dataclass(frozen=True)
 class MapResult:
-    """The most probable movie of a clip, float32 (T, 36, 64).
+    """The most probable movie of a clip, float32 (T, height, width).
 
     objective: before each step that had the data's full weight. n_passes: forward and
     backward passes of the encoder through the whole clip.
@@ -71,21 +70,24 @@ def reconstruct_live(
     steps_per_hop: int = STEPS_PER_HOP,
     settings: InversionSettings | None = None,
     *,
-    lags_frames: Sequence[int] = LAGS_FRAMES,
+    lags_frames: Sequence[int] | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> LiveResult:
     """Replay a clip to the live inversion, with `steps_per_hop` steps at every hop.
 
-    Frames after the last whole hop are NaN. Neurons outside `target.used_neurons` do
-    not influence the movie, but their activity is predicted.
+    lags_frames: None = those of the stimulus space. Frames after the last whole hop are
+    NaN. Neurons outside `target.used_neurons` do not influence the movie, but their
+    activity is predicted.
     """
-    settings = settings or InversionSettings()
+    settings = settings or make_settings(checkpoint.space)
     window, hop = settings.window_frames, settings.hop_frames
     problem = InverseProblem.from_checkpoint(checkpoint, settings)
     inversion = MapInversion(problem, window, settings.seed)
     activity = target.activity_tensor()
     behavior = _standardize_behavior(checkpoint, target)
-    blank = np.full((len(target), *IMAGE_SHAPE), np.nan, np.float32)
+    blank = np.full((len(target), *checkpoint.space.shape), np.nan, np.float32)
+    if lags_frames is None:
+        lags_frames = checkpoint.space.lags_frames
     movies = {lag: blank.copy() for lag in (*lags_frames, window - 1)}
     predicted = np.full(activity.shape, np.nan, np.float32)
     n_passes = 0
@@ -117,7 +119,7 @@ def reconstruct_map(
     Prior, likelihood and optimiser are those of the live inversion; only the number of
     steps differs. Half of the steps come before the data have their full weight.
     """
-    settings = settings or InversionSettings()
+    settings = settings or make_settings(checkpoint.space)
     inversion = _create_inversion(checkpoint, target, 1.0, settings)
     objective, taken = list[float | Tensor](), 0
     for fraction, n_steps in _weight_schedule(steps):

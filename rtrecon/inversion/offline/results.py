@@ -15,6 +15,7 @@ from rtrecon.core.types import Array
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.transparency_mask import MIN_EVALUATED_MASK
 from rtrecon.metrics.similarity import frame_correlation, video_correlation
+from rtrecon.sources.stimulus_file import choose_suffix, write_stimulus_file
 from rtrecon.sources.video import write_movie
 
 MOVIE, VIDEO, FIGURES = "movie.npy", "reconstruction.mp4", "reconstruction.json"
@@ -25,7 +26,7 @@ _SCALE = 6  # pixels of the video per pixel of the movie
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """The movie (T, 36, 64) float32, NaN where there is none, and its figures.
+    """The movie (T, height, width) float32, NaN where there is none, and its figures.
 
     figures: as written to `reconstruction.json`.
     """
@@ -95,16 +96,32 @@ def create_folder(folder: Path) -> None:
 def write_reconstruction(
     folder: Path, clip: Clip, reconstruction: Reconstruction
 ) -> None:
-    """Write the movie, a video of it beside the stimulus, and the figures."""
+    """Write the movie, a video of it beside the stimulus, and the figures.
+
+    Of another sense than vision, files of the sense in place of the video, such as
+    `reconstruction.wav`.
+    """
     np.save(folder / MOVIE, reconstruction.movie, allow_pickle=False)
+    text = json.dumps(reconstruction.figures, indent=2)
+    (folder / FIGURES).write_text(text + "\n", encoding="utf-8")
+    if not clip.space.is_picture:
+        _write_of_sense(folder, clip, reconstruction.movie)
+        return
     write_movie(
         folder / VIDEO,
         _place_side_by_side(clip.stimulus, reconstruction.movie),
         clip.rate_hz,
         _SCALE,
     )
-    text = json.dumps(reconstruction.figures, indent=2)
-    (folder / FIGURES).write_text(text + "\n", encoding="utf-8")
+
+
+def _write_of_sense(folder: Path, clip: Clip, movie: Array) -> None:
+    suffix = choose_suffix(clip.space)
+    file = folder / f"reconstruction.{suffix}"
+    write_stimulus_file(file, _to_uint8(movie), clip.space)
+    if clip.stimulus is not None:
+        file = folder / f"stimulus.{suffix}"
+        write_stimulus_file(file, _to_uint8(clip.stimulus), clip.space)
 
 
 def _place_side_by_side(stimulus: Array | None, movie: Array) -> Array:

@@ -23,6 +23,8 @@ from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.metrics.similarity import video_correlation
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 # Frames relative to the decoded one, first to stop; activity is averaged in each bin.
 BINS = ((-4, 0), (0, 2), (2, 4), (4, 6), (6, 9), (9, 12))
@@ -36,7 +38,7 @@ class MovieDecoder(Protocol):
     """Decodes movies from activity."""
 
     def decode(self, target: InversionTarget) -> Array:
-        """Return float32 (T, 36, 64), 0..255."""
+        """Return float32 (T, height, width), 0..255."""
         ...
 
 
@@ -58,7 +60,8 @@ class RidgeDecoder:
     """weights (bins * n, C) from binned activity to spectrum coefficients, about means.
 
     penalty: the one that was chosen. score: pixel r of the clips it was chosen on.
-    bins: frames of activity relative to the decoded one, see `BINS`.
+    bins: frames of activity relative to the decoded one, see `BINS`. space: of the
+    stimuli.
     """
 
     scale: ActivityScale
@@ -67,12 +70,14 @@ class RidgeDecoder:
     penalty: float = np.nan
     score: float = np.nan
     bins: Bins = BINS
+    space: StimulusSpace = VIDEO
 
     def decode(self, target: InversionTarget) -> Array:
-        """Return float32 (T, 36, 64), 0..255."""
+        """Return float32 (T, height, width), 0..255."""
         binned = bin_activity(self.scale.z_score(target), self.bins)
         coef = binned @ self.weights + self.offset
-        return make_dct_basis().to_pixels(torch.from_numpy(coef.astype(np.float32)))
+        basis = make_dct_basis(self.space)
+        return basis.to_pixels(torch.from_numpy(coef.astype(np.float32)))
 
 
 def fit_ridge(
@@ -85,10 +90,12 @@ def fit_ridge(
     bins: end earlier if the decoder must not wait for so much later activity.
     """
     fitted, validation = split_clips(clips)
+    space = fitted[0].space
     scale = fit_scale([*fitted, *validation])
     products, tried = _NormalEquations.from_clips(fitted, scale, bins), list[float]()
     for index, penalty in enumerate(PENALTIES):
-        decoder = RidgeDecoder(scale, *products.solve(penalty), bins=bins)
+        solved = products.solve(penalty)
+        decoder = RidgeDecoder(scale, *solved, bins=bins, space=space)
         tried.append(score_decoder(decoder, validation))
         word = f"penalty {penalty:g}: pixel r {tried[-1]:.3f}"
         on_progress("ridge decoder", (index + 1) / (1 + len(PENALTIES)), word)
@@ -96,7 +103,7 @@ def fit_ridge(
     on_progress("ridge decoder", 1.0, f"penalty {PENALTIES[best]:g}")
     others = _NormalEquations.from_clips(validation, scale, bins)
     whole = products.add(others).solve(PENALTIES[best])
-    return RidgeDecoder(scale, *whole, PENALTIES[best], tried[best], bins)
+    return RidgeDecoder(scale, *whole, PENALTIES[best], tried[best], bins, space)
 
 
 def split_clips(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
@@ -177,7 +184,8 @@ class _NormalEquations:
         stimulus = require_stimulus(clip)
         known = np.isfinite(stimulus).all((1, 2))
         x = bin_activity(scale.z_score(clip.target), bins)[known]
-        y = make_dct_basis().from_pixels(stimulus[known]).numpy().astype(np.float64)
+        basis = make_dct_basis(clip.space)
+        y = basis.from_pixels(stimulus[known]).numpy().astype(np.float64)
         return cls(len(x), x.sum(0), y.sum(0), x.T @ x, x.T @ y)
 
     def add(self, other: _NormalEquations) -> _NormalEquations:

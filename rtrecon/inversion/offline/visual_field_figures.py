@@ -62,7 +62,9 @@ def _compare_movies(
         round_for_json(frame_correlation(made, stimulus, visual_field)),
         round_for_json(
             structural_similarity(made[known], stimulus[known], visual_field)
-        ),
+        )
+        if clip.space.is_picture
+        else None,
         correlate(still),
         {
             f"{lag / clip.rate_hz:.2f}": correlate(younger[first:])

@@ -22,6 +22,8 @@ from rtrecon.core.errors import UserError
 from rtrecon.encoder.compact import CompactEncoder
 from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.device_memory import ignore_notice
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training import training_state
 from rtrecon.training.compact.core import EncoderCore
 from rtrecon.training.compact.cutmix import apply_cutmix
@@ -70,6 +72,7 @@ class FitJob:
     neurons to train on from; None = find receptive fields first. state_path: file
     written after every epoch; if it exists, training resumes from it, on whatever
     device and with however many processes it was started. notify: receives notices.
+    space: of the stimuli.
     """
 
     training: EncoderData
@@ -80,6 +83,7 @@ class FitJob:
     state_path: Path | None = None
     context: DistributedContext = SINGLE_PROCESS
     notify: Callable[[str], None] = ignore_notice
+    space: StimulusSpace = VIDEO
 
 
 @dataclass(frozen=True)
@@ -140,8 +144,11 @@ class _TrainingLoop:
         stored = _load_state(job, self._description)
         self._encoder = _make_encoder(job, stored)
         device = job.context.device
-        window = make_spatial_windows(self._encoder.centers)
-        self._window_and_basis = window.to(device), make_dct_basis().vectors.to(device)
+        self._window_and_basis: tuple[Tensor, Tensor] | None = None
+        if job.space.is_picture:
+            window = make_spatial_windows(self._encoder.centers)
+            basis = make_dct_basis(job.space).vectors
+            self._window_and_basis = window.to(device), basis.to(device)
         self._n_frames = min(recipe.batch_frames, len(job.training))
         self._starts = self._n_frames * np.arange(len(job.training) // self._n_frames)
         self._averaged = AveragedModel(
@@ -238,10 +245,11 @@ class _TrainingLoop:
 
     def _make_batch(self, start: int, rng: np.random.Generator) -> EncoderData:
         batch = self._load_frames(start)
-        if rng.random() >= self._job.recipe.cutmix_fraction:
+        windows = self._window_and_basis
+        if rng.random() >= self._job.recipe.cutmix_fraction or windows is None:
             return batch
         other = self._load_frames(int(rng.choice(self._starts)))
-        return apply_cutmix(batch, other, self._window_and_basis, rng)
+        return apply_cutmix(batch, other, windows, rng)
 
     def _load_frames(self, start: int) -> EncoderData:
         batch = self._job.training.slice_frames(start, start + self._n_frames)
@@ -265,10 +273,13 @@ class _TrainingLoop:
 def _make_encoder(job: FitJob, stored: dict[str, Any] | None) -> TrainableEncoder:
     """Return the encoder to train; the weights of a stored one are restored later."""
     if stored is not None:
-        return make_uninitialized(stored["centers"].numpy(), job.core, job.context)
+        return make_uninitialized(
+            stored["centers"].numpy(), job.core, job.context, job.space
+        )
     if job.initial is None:
-        return initialize_encoder(job.training, job.core, job.context)
-    encoder = make_uninitialized(job.initial.centers.numpy(), job.core, job.context)
+        return initialize_encoder(job.training, job.core, job.context, job.space)
+    centers = job.initial.centers.numpy()
+    encoder = make_uninitialized(centers, job.core, job.context, job.space)
     encoder.load_state_dict(job.initial.tensors)
     return encoder
 

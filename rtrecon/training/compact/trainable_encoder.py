@@ -13,6 +13,8 @@ from torch.nn import functional
 from rtrecon.core.types import Array
 from rtrecon.encoder.compact import MEMORY_FRAMES, CompactEncoder
 from rtrecon.encoder.dct_basis import make_dct_basis
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training.compact.core import TUNING_NAMES, EncoderCore
 from rtrecon.training.compact.core_initialization import (
     CoreFilters,
@@ -22,6 +24,11 @@ from rtrecon.training.compact.core_initialization import (
 from rtrecon.training.compact.encoder_data import EncoderData
 from rtrecon.training.compact.gabor_initialization import GaborMatch, init_from_gabors
 from rtrecon.training.compact.patches import PatchFilters
+from rtrecon.training.compact.receptive_field_match import (
+    FreeFilters,
+    match_receptive_fields,
+    set_tuning_from_fields,
+)
 from rtrecon.training.distributed import DistributedContext
 
 _FAST, _SLOW = (0.3, 1.0, -0.5, -0.2), (0.0, 0.3, 1.0, -0.6)  # first temporal mixes
@@ -36,16 +43,19 @@ class EncoderWeights:
 
 
 class TrainableEncoder(nn.Module):
-    """An encoder in training; centers (n, 2): of receptive fields, y and x in px."""
+    """An encoder in training; centers (n, 2): of receptive fields on the two axes."""
 
     def __init__(
-        self, centers: Array, filter_parameters: PatchFilters | CoreFilters
+        self,
+        centers: Array,
+        filter_parameters: PatchFilters | CoreFilters | FreeFilters,
+        space: StimulusSpace = VIDEO,
     ) -> None:
         super().__init__()
         self.centers = centers
         self.filter_parameters = filter_parameters
-        self.model = CompactEncoder(make_dct_basis().n_coef, len(centers))
-        self.model.set_normalization_pool(centers)
+        self.model = CompactEncoder(make_dct_basis(space).n_coef, len(centers))
+        self.model.set_normalization_pool(centers, space)
 
     def forward(self, data: EncoderData) -> Tensor:
         """Return expected activity (T - MEMORY_FRAMES + 1, n)."""
@@ -64,25 +74,35 @@ class TrainableEncoder(nn.Module):
 
 
 def make_uninitialized(
-    centers: Array, core: EncoderCore | None, context: DistributedContext
+    centers: Array,
+    core: EncoderCore | None,
+    context: DistributedContext,
+    space: StimulusSpace = VIDEO,
 ) -> TrainableEncoder:
     """Return an encoder whose weights are not set yet, on the context's device."""
-    basis = make_dct_basis()
-    filter_parameters = (
-        CoreFilters(basis, centers, core) if core else PatchFilters(basis, centers)
-    )
-    return TrainableEncoder(centers, filter_parameters).to(context.device)
+    basis = make_dct_basis(space)
+    filters: PatchFilters | CoreFilters | FreeFilters
+    if not space.is_picture:
+        filters = FreeFilters(len(centers), basis.n_coef)
+    elif core:
+        filters = CoreFilters(basis, centers, core)
+    else:
+        filters = PatchFilters(basis, centers)
+    return TrainableEncoder(centers, filters, space).to(context.device)
 
 
 def initialize_encoder(
-    data: EncoderData, core: EncoderCore | None, context: DistributedContext
+    data: EncoderData,
+    core: EncoderCore | None,
+    context: DistributedContext,
+    space: StimulusSpace = VIDEO,
 ) -> TrainableEncoder:
     """Find receptive fields and return the encoder that training starts from.
 
     Rank 0 does so and broadcasts the result to the other processes.
     """
     initialized = (
-        _initialize_from_data(data, core).to(context.device)
+        _initialize_from_data(data, core, space).to(context.device)
         if context.is_main
         else None
     )
@@ -90,17 +110,25 @@ def initialize_encoder(
     initial_centers = initialized.centers if initialized else np.zeros((n_neurons, 2))
     centers = torch.from_numpy(initial_centers).to(context.device)
     context.broadcast([centers])
-    encoder = initialized or make_uninitialized(centers.cpu().numpy(), core, context)
+    encoder = initialized or make_uninitialized(
+        centers.cpu().numpy(), core, context, space
+    )
     context.broadcast(encoder.state_dict().values())
     return encoder
 
 
 def _initialize_from_data(
-    data: EncoderData, core: EncoderCore | None
+    data: EncoderData, core: EncoderCore | None, space: StimulusSpace
 ) -> TrainableEncoder:
     # Unknown activity is replaced by its mean, which correlates with nothing.
     activity = torch.where(data.activity.isnan(), data.mean_activity(), data.activity)
-    if core is None:
+    if not space.is_picture:
+        match = match_receptive_fields(make_dct_basis(space), data.coef, activity)
+        free = FreeFilters(len(match.center), data.coef.shape[1])
+        free.initialize(match)
+        encoder = TrainableEncoder(match.center, free, space)
+        set_tuning_from_fields(encoder.model, match)
+    elif core is None:
         gabor_match = init_from_gabors(make_dct_basis(), data.coef, activity)
         patches = PatchFilters(make_dct_basis(), gabor_match.center)
         patches.initialize(gabor_match, data.coef)

@@ -1,0 +1,1 @@
+"""Simulated auditory cortex, and the sounds that it hears."""

@@ -1,0 +1,1 @@
+"""Simulated barrel cortex, and the whiskers that drive it."""

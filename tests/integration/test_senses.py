@@ -1,0 +1,96 @@
+"""An encoder of touch learns from simulated spikes; its inversion beats chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rtrecon.analysis.evaluation.replay_runner import ReplayRunner
+from rtrecon.analysis.evaluation.sensory_rig import SensoryRig
+from rtrecon.core.errors import UserError
+from rtrecon.core.progress import ignore_progress
+from rtrecon.encoder.checkpoint import load_checkpoint
+from rtrecon.inversion.offline.clips import Clip
+from rtrecon.inversion.offline.encoder_files import open_checkpoint
+from rtrecon.inversion.offline.live_and_map import reconstruct_live
+from rtrecon.simulate.sensory_session import SensoryOptions
+from rtrecon.stimulus_space.touch import TOUCH
+from rtrecon.stimulus_space.video import VIDEO
+from rtrecon.training import SensoryTraining, TrainingOptions, train_on_sense
+from rtrecon.training.compact.fit import TrainingRecipe
+
+NEURONS = SensoryOptions("touch", 60)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    file = tmp_path_factory.mktemp("touch") / "touch.safetensors"
+    train_on_sense(
+        SensoryTraining(NEURONS, 0.6), TrainingRecipe(epochs=2), file, ignore_progress
+    )
+    return file
+
+
+@pytest.fixture(scope="module")
+def clip(path) -> Clip:
+    rig = SensoryRig.for_encoder(load_checkpoint(path).card, 1)
+    [clip] = rig.show_movie(rig.make_stimulus(600), 600, ignore_progress)
+    return clip
+
+
+def correlate(movie: np.ndarray, clip: Clip) -> float:
+    frames = slice(100, 480)
+    return float(
+        np.corrcoef(movie[frames].ravel(), clip.stimulus[frames].ravel())[0, 1]
+    )
+
+
+def test_the_checkpoint_carries_the_space_and_the_neurons(path):
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.space == TOUCH
+    assert checkpoint.card.rois.ids.tolist() == NEURONS.neuron_ids.tolist()
+    assert checkpoint.calibration.identifiability.shape == TOUCH.shape
+
+
+def test_the_reconstruction_is_better_than_the_null(path, clip):
+    checkpoint = load_checkpoint(path)
+    runner = ReplayRunner.create(checkpoint, 1)
+    assert runner.settings.window_frames == TOUCH.window_frames
+    null = runner.exchange_neurons(clip.target)
+    r, null_r = (
+        correlate(reconstruct_live(checkpoint, target, 6, runner.settings).final, clip)
+        for target in (clip.target, null)
+    )
+    assert r > null_r + 0.1
+
+
+def test_an_encoder_of_another_space_is_refused(path, clip):
+    movie = replace(clip, space=VIDEO)
+    with pytest.raises(UserError, match=r"stimulus of video .* trained on touch"):
+        open_checkpoint(path, movie)
+
+
+# what is asked for -> part of the error
+IMPOSSIBLE = {
+    "form": ({"options": TrainingOptions(encoder_form="auto")}, "leave out .*-form"),
+    "cutmix": (
+        {"recipe": TrainingRecipe(cutmix_fraction=0.5)},
+        "--cutmix is for pictures; leave it out for touch",
+    ),
+    "short": ({"plan": SensoryTraining(NEURONS, 0.1)}, "give 0.3 or more"),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_training_that_cannot_succeed_is_refused_at_once(tmp_path, case):
+    changes, words = IMPOSSIBLE[case]
+    arguments = {
+        "plan": SensoryTraining(NEURONS),
+        "recipe": TrainingRecipe(),
+        "path": tmp_path / "e.safetensors",
+        "on_progress": ignore_progress,
+    }
+    with pytest.raises(UserError, match=words):
+        train_on_sense(**(arguments | changes))
