@@ -19,7 +19,7 @@ QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dej
 # Tests start some hundred processes, which need not compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-unit test-long coverage lint docs \
+.PHONY: demo test test-unit test-long lint docs \
 	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-gpu bench-dish \
 	benchmarks-page gallery clean
 
@@ -27,17 +27,13 @@ demo: $(READY)
 	$(BIN)/rtrecon demo $(ARGS)
 
 test: $(READY)
-	QT_QPA_PLATFORM=offscreen $(NEXT_TO_INVERTERS) $(BIN)/pytest -n 4 $(FILES_AT_ONCE) $(ARGS)
+	QT_QPA_PLATFORM=offscreen $(NEXT_TO_INVERTERS) $(BIN)/pytest -n 4 $(FILES_AT_ONCE) --cov=rtrecon $(ARGS)
 
 test-unit: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/unit -n 3 $(FILES_AT_ONCE) $(ARGS)
 
 test-long: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m long $(ARGS)
-
-# Of the unit tests: the processes that other tests start would not be measured.
-coverage: $(READY)
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/unit -n 3 $(FILES_AT_ONCE) --cov=rtrecon $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check

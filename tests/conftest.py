@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import coverage
 import psutil
 import pytest
 import zmq
@@ -20,6 +21,7 @@ from filelock import FileLock
 from tests.support.paths import TEST_DATA
 
 SHARED_DATA = TEST_DATA
+UNIT_TESTS = Path(__file__).parent / "unit"
 
 # Linear algebra libraries read this when they are first imported, which is after this
 # file. Their second thread waits in a loop, and so takes the core of the other worker.
@@ -38,6 +40,24 @@ def pytest_collection_finish() -> None:
     """Exempt what the import made from garbage collection, and switch it on again."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure the coverage of unit tests only.
+
+    Measuring slows Python down by half, and the processes that other tests start are
+    not measured anyway.
+    """
+    is_unit_test = UNIT_TESTS in item.path.parents
+    measured = None if is_unit_test else coverage.Coverage.current()
+    if measured is None:
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
 
 
 @pytest.fixture
