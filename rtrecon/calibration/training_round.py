@@ -106,6 +106,7 @@ def make_checkpoint(
         rois=training.neurons.rois,
         mean_image=training.neurons.mean_image,
         metadata=_make_metadata(trained, data, options),
+        space=training.space,
     )
     with limit_threads(trained.encoder):
         calibration = calibrate_inversion(trained.encoder, prior, training, on_progress)
@@ -136,6 +137,7 @@ def _fit(
         recipe=recipe,
         initial=state.weights if state else None,
         context=options.context,
+        space=training.space,
     )
     return fit_encoder(job, _report_epochs(options.on_progress, recipe.epochs))
 

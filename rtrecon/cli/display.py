@@ -11,9 +11,10 @@ import typer
 
 from rtrecon import config
 from rtrecon.cli import terminal
-from rtrecon.cli.options import Headless, KeyFolder, SenseName, Subject
+from rtrecon.cli.options import Headless, KeyFolder, Subject
 from rtrecon.cli.terminal import notify, progress_bars
 from rtrecon.core.errors import UserError
+from rtrecon.stimulus_space.registry import SpaceName
 
 
 def display(
@@ -76,7 +77,7 @@ def demo(
         Path | None, typer.Option(help="Video file to show to the mouse.")
     ] = None,
     sense: Annotated[
-        SenseName, typer.Option(help="Sense of the simulated neurons.")
+        SpaceName, typer.Option(help="Sense of the simulated neurons.")
     ] = "video",
     sound: Annotated[
         Path | None, typer.Option(help="WAV file to play, with --sense sound.")
@@ -127,7 +128,7 @@ def demo(
     notify(f"The results are in {out}")
 
 
-def _choose_stimulus_file(sense: SenseName, **files: Path | None) -> Path | None:
+def _choose_stimulus_file(sense: SpaceName, **files: Path | None) -> Path | None:
     """Return the file of this sense; UserError if one of another sense is given."""
     options = {"video": "--video", "sound": "--sound", "touch": "--whiskers"}
     for name, file in files.items():
