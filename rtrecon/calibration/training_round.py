@@ -137,6 +137,7 @@ def _fit(
         recipe=recipe,
         initial=state.weights if state else None,
         context=options.context,
+        space=training.space,
     )
     return fit_encoder(job, _report_epochs(options.on_progress, recipe.epochs))
 

@@ -11,9 +11,10 @@ import typer
 
 from rtrecon import config
 from rtrecon.cli import terminal
-from rtrecon.cli.options import Headless, KeyFolder, SenseName, Subject
+from rtrecon.cli.options import Headless, KeyFolder, Subject
 from rtrecon.cli.terminal import notify, progress_bars
 from rtrecon.core.errors import UserError
+from rtrecon.stimulus_space.registry import SpaceName
 
 _DEMO_S, _NEW_MOUSE_S = 120.0, 300.0
 
@@ -81,7 +82,7 @@ def demo(
         Path | None, typer.Option(help="Video file to show to the mouse.")
     ] = None,
     sense: Annotated[
-        SenseName, typer.Option(help="Sense of the simulated neurons.")
+        SpaceName, typer.Option(help="Sense of the simulated neurons.")
     ] = "video",
     sound: Annotated[
         Path | None, typer.Option(help="WAV file to play, with --sense sound.")
@@ -142,7 +143,7 @@ def demo(
     notify(f"The results are in {out}")
 
 
-def _require_one_demo(sense: SenseName, is_chosen: dict[str, bool]) -> None:
+def _require_one_demo(sense: SpaceName, is_chosen: dict[str, bool]) -> None:
     """Raise UserError if options ask for several demos. is_chosen: by option."""
     chosen = [option for option, is_set in is_chosen.items() if is_set]
     if sense != "video":
@@ -151,7 +152,7 @@ def _require_one_demo(sense: SenseName, is_chosen: dict[str, bool]) -> None:
         raise UserError(f"{' and '.join(chosen)} are different demos; give one of them")
 
 
-def _choose_stimulus_file(sense: SenseName, **files: Path | None) -> Path | None:
+def _choose_stimulus_file(sense: SpaceName, **files: Path | None) -> Path | None:
     """Return the file of this sense; UserError if one of another sense is given."""
     options = {"video": "--video", "sound": "--sound", "touch": "--whiskers"}
     for name, file in files.items():

@@ -40,7 +40,6 @@ Device = Annotated[
     Literal["cpu", "cuda"],
     typer.Option(help="Where a published encoder runs; compact encoders use the CPU."),
 ]
-SenseName = Literal["video", "sound", "touch"]
 Headless = Annotated[bool, typer.Option(help="Draw without a screen.")]
 
 

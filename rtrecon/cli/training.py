@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rtrecon import config
-from rtrecon.cli.options import Device, MouseName, SenseName
+from rtrecon.cli.options import Device, MouseName
 from rtrecon.cli.terminal import ProgressReporter, notify, progress_bars
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.simulate.subjects.registry import describe_subjects
 from rtrecon.simulate.subjects.subject import DEFAULT_SUBJECT, SubjectOptions
+from rtrecon.stimulus_space.registry import SpaceName
 
 if TYPE_CHECKING:
     from rtrecon.encoder.checkpoint import Checkpoint
@@ -34,7 +35,7 @@ def train(
         ),
     ] = False,
     sense: Annotated[
-        SenseName, typer.Option(help="Sense of the simulated neurons.")
+        SpaceName, typer.Option(help="Sense of the simulated neurons.")
     ] = "video",
     minutes: Annotated[
         float | None,
@@ -246,7 +247,7 @@ def _report_in_main_process() -> Iterator[None]:
 
 
 def _train_on_sense(
-    chosen: tuple[SenseName, int | None, int, float | None],
+    chosen: tuple[SpaceName, int | None, int, float | None],
     recipe: TrainingRecipe,
     out: Path,
     on_progress: ProgressCallback,
@@ -265,7 +266,7 @@ def _train_on_sense(
     return training.train_on_sense(plan, recipe, out, on_progress, options)
 
 
-def _refuse_vision_options(sense: SenseName, **options: object) -> None:
+def _refuse_vision_options(sense: SpaceName, **options: object) -> None:
     """Raise UserError if the user gave an option that only simulated vision has."""
     for name, value in options.items():
         if value is not None:

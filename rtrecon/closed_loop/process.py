@@ -24,6 +24,7 @@ from rtrecon.encoder.card import read_stimulus_space
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.protocol import messages
+from rtrecon.stimulus_space.registry import SPACES
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import get_client_keys
 from rtrecon.transport.publisher import Publisher
@@ -44,7 +45,9 @@ class ClosedLoopProcess:
     def __init__(self, settings: Settings, daemon: ParentProcess) -> None:
         self._dry_run = settings.closed_loop.dry_run
         self._rules: dict[str, list[BoundRule]] = defaultdict(list)  # by topic
-        space = read_stimulus_space(settings.encoder.checkpoint)
+        checkpoint = settings.encoder.checkpoint
+        stimulus = SPACES[settings.encoder.stimulus]
+        space = read_stimulus_space(checkpoint) if checkpoint else stimulus
         for rule in bind_rules(settings.closed_loop, space):
             self._rules[rule.reading.topic].append(rule)
         self._workers = {

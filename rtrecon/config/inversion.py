@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from rtrecon.config.section import Section, SettingsPath
+from rtrecon.stimulus_space.registry import SpaceName
 
 
 class EncoderSettings(Section):
@@ -23,6 +24,11 @@ class EncoderSettings(Section):
         "set = an encoder is trained in the session, see [calibration]",
         examples=["my_encoder.safetensors"],
         json_schema_extra={"needed": "this or rois.path"},
+    )
+    stimulus: SpaceName = Field(
+        "video",
+        description="what the stimulus is while there is no encoder, which otherwise "
+        "says it: 'video', 'sound' or 'touch'",
     )
 
 

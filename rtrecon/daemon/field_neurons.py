@@ -25,6 +25,7 @@ from rtrecon.rois.readers.registry import (
     split_table,
 )
 from rtrecon.rois.roi_set import RoiSet, build_roi_set, build_unit_roi_set
+from rtrecon.stimulus_space.registry import SPACES
 from rtrecon.stimulus_space.space import StimulusSpace
 from rtrecon.stimulus_space.video import VIDEO
 
@@ -50,18 +51,15 @@ class FieldNeurons:
 class NeuronSource:
     """Where neurons come from: the encoder's card, a file of masks, or the session.
 
-    is_dish: neurons in a dish are traced; there are no regions.
+    is_dish: neurons in a dish are traced; there are no regions. space: of the stimuli,
+    as the encoder says; without one, as the settings say.
     """
 
     card: Card | None
     masks_path: Path | None
     settings: RoiSettings
     is_dish: bool = False
-
-    @property
-    def space(self) -> StimulusSpace:
-        """The stimuli: those of the encoder; without one, movies."""
-        return self.card.space if self.card else VIDEO
+    space: StimulusSpace = VIDEO
 
     @property
     def has_unit_rates(self) -> bool:
@@ -107,7 +105,7 @@ class NeuronSource:
                 )
             rois = load_rois(self.masks_path, shape, self.settings)
             _require_planes(rois, n_planes)
-            return FieldNeurons(rois, (None,) * n_planes)
+            return FieldNeurons(rois, (None,) * n_planes, self.space)
         _require_same_unit(self.card, None)
         planes, lines, pixels = self.card.mean_image.shape
         if (planes, lines, pixels) != (n_planes, *shape):
@@ -155,14 +153,18 @@ def _require_same_unit(card: Card, rate_unit: str | None) -> None:
         )
 
 
-def _require_rate_of_space(card: Card, settings: Settings) -> None:
-    """Require the time base of the stimuli, unless they are pictures."""
-    space, rate_hz = card.space, settings.timing.encoder_rate_hz
+def _require_rate_of_space(
+    space: StimulusSpace, origin: str, settings: Settings
+) -> None:
+    """Require the time base of the stimuli, unless they are pictures.
+
+    origin: what says which stimuli there are, for the error.
+    """
+    rate_hz = settings.timing.encoder_rate_hz
     if not space.is_picture and space.rate_hz != rate_hz:
         raise SettingsError(
-            f"timing.encoder_rate_hz = {rate_hz:g}, but encoder.checkpoint = "
-            f"{card.path} was trained on {space.name} at {space.rate_hz:g} Hz; set "
-            f"timing.encoder_rate_hz = {space.rate_hz:g}"
+            f"timing.encoder_rate_hz = {rate_hz:g}, but {origin} {space.name} at "
+            f"{space.rate_hz:g} Hz; set timing.encoder_rate_hz = {space.rate_hz:g}"
         )
 
 
@@ -184,10 +186,14 @@ def read_neuron_source(settings: Settings) -> NeuronSource:
                 f"no neurons: set rois.path to masks ({describe_formats()}), or "
                 "encoder.checkpoint to an encoder, which has its own"
             )
-        return NeuronSource(None, path, settings.rois)
+        space = SPACES[settings.encoder.stimulus]
+        _require_rate_of_space(space, "encoder.stimulus is", settings)
+        return NeuronSource(None, path, settings.rois, space=space)
     card = read_card(find_checkpoint(settings.encoder.checkpoint))
-    _require_rate_of_space(card, settings)
+    _require_rate_of_space(
+        card.space, f"encoder.checkpoint = {card.path} was trained on", settings
+    )
     if path is not None:
         _require_same_unit(card, None)  # masks are for images
         require_same_neurons(card, load_rois(path, card.rois.shape, settings.rois))
-    return NeuronSource(card, path, settings.rois)
+    return NeuronSource(card, path, settings.rois, space=card.space)

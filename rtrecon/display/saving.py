@@ -55,9 +55,8 @@ class FileSaver:
         path = self._make_path(choose_suffix(space))
         future = self._executor.submit(_write_clip, path, pairs, space)
         self._pending.append((path, future))
-        return (
-            f"Saving {len(pairs) / space.rate_hz:.0f} s of {space.name} as {path} ..."
-        )
+        what = "movie" if space.is_picture else space.name
+        return f"Saving {len(pairs) / space.rate_hz:.0f} s of {what} as {path} ..."
 
     def finished_clip_notice(self) -> str:
         """Return a sentence about a clip that is done; "" if none is."""

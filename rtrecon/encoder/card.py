@@ -118,9 +118,9 @@ def require_same_neurons(card: Card, rois: RoiSet) -> None:
         )
 
 
-def read_stimulus_space(checkpoint: str | Path | None) -> StimulusSpace:
-    """Return the stimuli of a checkpoint, by name or path; movies without one."""
-    return read_card(find_checkpoint(checkpoint)).space if checkpoint else VIDEO
+def read_stimulus_space(checkpoint: str | Path) -> StimulusSpace:
+    """Return the stimuli of a checkpoint, by name or path."""
+    return read_card(find_checkpoint(checkpoint)).space
 
 
 def prepare_output_path(path: Path) -> None:

@@ -9,8 +9,16 @@ import pytest
 
 from rtrecon.analysis.evaluation.replay_runner import ReplayRunner
 from rtrecon.analysis.evaluation.sensory_rig import SensoryRig
+from rtrecon.config import (
+    EncoderSettings,
+    RoiSettings,
+    Settings,
+    TimingSettings,
+)
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ignore_progress
+from rtrecon.daemon.field_neurons import read_neuron_source
+from rtrecon.demo.sense import SenseDemoRequest, run_sense_demo
 from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.encoder_files import open_checkpoint
@@ -94,3 +102,28 @@ def test_training_that_cannot_succeed_is_refused_at_once(tmp_path, case):
     }
     with pytest.raises(UserError, match=words):
         train_on_sense(**(arguments | changes))
+
+
+def test_the_daemon_takes_the_space_of_its_encoder(path):
+    settings = Settings(encoder=EncoderSettings(checkpoint=str(path)))
+    with pytest.raises(UserError, match=r"touch at 100 Hz; set timing.encoder_rate_hz"):
+        read_neuron_source(settings)
+    timing = TimingSettings(encoder_rate_hz=100.0)
+    source = read_neuron_source(settings.model_copy(update={"timing": timing}))
+    assert source.space == TOUCH
+    assert source.has_unit_rates
+
+
+def test_without_an_encoder_the_settings_say_what_the_stimulus_is():
+    settings = Settings(
+        encoder=EncoderSettings(stimulus="touch"),
+        rois=RoiSettings(unit_rates=True),
+        timing=TimingSettings(encoder_rate_hz=100.0),
+    )
+    assert read_neuron_source(settings).space == TOUCH
+
+
+def test_the_demo_refuses_an_encoder_of_another_sense(path, tmp_path):
+    request = SenseDemoRequest("sound", 5.0, True, tmp_path, encoder=str(path))
+    with pytest.raises(UserError, match=r"trained on touch .*give one of sound"):
+        run_sense_demo(request, print, lambda done, total: None)

@@ -1,0 +1,89 @@
+"""Frames that are no pictures are drawn over time, at the rate of their space."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from rtrecon.display.playback import COURSE_S, Playback
+from rtrecon.protocol import messages
+from rtrecon.stimulus_space.course import make_course
+from rtrecon.stimulus_space.sound import SOUND
+from rtrecon.stimulus_space.touch import TOUCH
+
+N_FRAMES, NEWEST = 20, 119
+
+
+def make_frame(index: int) -> np.ndarray:
+    """A frame whose band `index % 24` is loud."""
+    frame = np.zeros(SOUND.shape, np.uint8)
+    frame[index % 24] = 200
+    return frame
+
+
+def make_hop() -> tuple[messages.Movie, np.ndarray]:
+    frames = np.stack([make_frame(i) for i in range(NEWEST + 1 - N_FRAMES, NEWEST + 1)])
+    message = messages.Movie(
+        session="s",
+        seq=0,
+        t=0.0,
+        encoder_frame=NEWEST,
+        n_final=10,
+        lag_s=0.1,
+        shape=frames.shape,
+        n_steps=3,
+        t_frame=0.0,
+        stimulus_space=SOUND,
+    )
+    return message, frames
+
+
+def test_a_movie_message_of_a_sound_carries_its_space():
+    message, frames = make_hop()
+    parts = messages.encode_published(message, frames)
+    received, payload = messages.decode_published(parts)
+    assert isinstance(received, messages.Movie)
+    assert received.stimulus_space == SOUND
+    np.testing.assert_array_equal(payload, frames)
+
+
+def test_the_course_ends_with_the_frame_that_is_shown():
+    message, frames = make_hop()
+    playback = Playback()
+    playback.add_movie(message, frames, 0.0)
+    assert playback.span is not None
+    assert playback.span.rate_hz == SOUND.rate_hz
+    movie, stimulus = playback.make_courses(NEWEST)
+    n_columns = round(COURSE_S * SOUND.rate_hz)
+    assert movie.shape[1] == stimulus.shape[1] == n_columns
+    repeats = movie.shape[0] // 24
+    column = movie[::repeats, -1]  # high frequencies above
+    assert column.argmax() == 23 - NEWEST % 24
+    assert not movie[:, : n_columns - N_FRAMES].any()
+    assert not stimulus.any()  # none was received
+
+
+def test_an_age_counts_the_frames_of_the_space():
+    message, frames = make_hop()
+    playback = Playback()
+    playback.add_movie(message, frames, 0.0)
+    moment = playback.moment_at(NEWEST - 10, 0.0)
+    assert moment is not None
+    assert moment.is_final
+    assert moment.age_s == message.lag_s
+
+
+def test_a_session_of_movies_after_one_of_sounds_is_a_movie_again():
+    message, frames = make_hop()
+    movie = msgspec.structs.replace(message, stimulus_space=None)
+    playback = Playback()
+    playback.add_movie(movie, frames, 0.0)
+    assert playback.space.is_picture
+
+
+def test_categories_are_drawn_in_their_order():
+    frame = np.zeros(TOUCH.shape, np.uint8)
+    frame[0] = 200  # the first whisker
+    course = make_course([None, frame], TOUCH)
+    assert course[0].tolist() == [0, 200]
+    assert course[-1].tolist() == [0, 0]
