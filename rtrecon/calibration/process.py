@@ -90,10 +90,8 @@ class CalibratorProcess:
         calibration = self._calibration
         if calibration is not None:
             calibration.minutes.read_new()
-        (shortest_s, longest_s), took_s = (
-            _READ_INTERVALS_S,
-            time.process_time() - began_s,
-        )
+        took_s = time.process_time() - began_s
+        shortest_s, longest_s = _READ_INTERVALS_S
         pause_s = min(longest_s, max(shortest_s, took_s / _MAX_READ_SHARE))
         self._read_due_s = time.monotonic() + pause_s
         if calibration is not None and calibration.is_round_due:

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -27,7 +28,9 @@ from tests.support.calibration_world import (
     UnitSession,
     make_calibration_settings,
     make_movie_session,
+    publish_as_calibrator,
     raise_calibrator_priority,
+    replace_encoder,
 )
 
 TIMEOUT_S = 150.0
@@ -82,12 +85,27 @@ def show_movie(daemon: DaemonProcess, sender: UnitSender, story: Story) -> None:
     daemon.wait_until(lambda: daemon.call("status")["inverting"], TIMEOUT_S)
     sender.send(N_LATE, with_stimulus=False)
     daemon.wait_until(lambda: daemon.messages_of(messages.Movie), TIMEOUT_S)
+    (story.recording,) = daemon.recordings(sender.sender.session)
+    replace_encoder(story.recording.path / ENCODER_FILE, 2)
+    progress = msgspec.structs.replace(story.movie[-1], n_encoders=2)
+    publish_as_calibrator(daemon, progress)
+    daemon.wait_until(lambda: find_sentences(daemon, "uses encoder 2"), TIMEOUT_S)
+    n_movies = len(daemon.messages_of(messages.Movie))
+    sender.send(N_LATE, with_stimulus=False)
+    daemon.wait_until(
+        lambda: len(daemon.messages_of(messages.Movie)) > n_movies, TIMEOUT_S
+    )
     story.without_stimulus = wait_for(daemon, sender, lambda c: True)
     daemon.wait_until(lambda: is_processed(daemon, sender.n_sent))
     story.health, story.n_sent = daemon.newest_health(), sender.n_sent
     story.events = daemon.messages_of(messages.Event)
     story.movies = daemon.messages_of(messages.Movie)
-    (story.recording,) = daemon.recordings(sender.sender.session)
+    (story.recording,) = daemon.recordings(sender.sender.session)  # as it is now
+
+
+def find_sentences(daemon: DaemonProcess, part: str) -> list[str]:
+    sentences = [event.message for event in daemon.events_named("encoder")]
+    return [sentence for sentence in sentences if part in sentence]
 
 
 def is_processed(daemon: DaemonProcess, n_sent: int) -> bool:
@@ -133,6 +151,13 @@ def test_the_movie_begins_in_the_same_session_and_no_frame_is_lost(story):
     assert story.health.has_inverter
 
 
+def test_a_running_inverter_takes_a_newer_encoder(story):
+    sentences = [event.message for event in story.events if event.name == "encoder"]
+    assert sentences[-1] == "the inverter uses encoder 2 of this session"
+    exits = [event for event in story.events if event.name == "inverter"]
+    assert not exits  # it was not started again
+
+
 def test_the_minutes_stop_when_the_stimulus_stops(story):
     last = story.without_stimulus[-1]
     n_known: Array = story.recording.stimulus["encoder_frame"]
@@ -146,7 +171,7 @@ def test_the_session_holds_the_encoder_its_report_and_its_progress(story):
     assert len(card.rois) == N_UNITS
     assert card.metadata["calibration"] == {
         "session": story.recording.about.session,
-        "n_encoders": 1,
+        "n_encoders": 2,
     }
     assert (path / "encoder-training.png").is_file()
-    assert Session(path).calibration[-1].n_encoders == 1
+    assert Session(path).calibration[-1].n_encoders == 1  # as the calibrator knows

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import functools
+import json
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
+import zmq
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from rtrecon.config import CalibrationSettings, NetworkSettings, RoiSettings, Settings
+from rtrecon.core.files import open_atomically
+from rtrecon.protocol import messages
 from rtrecon.simulate.behavior import simulate_behavior
 from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
 from rtrecon.simulate.subjects.simulated import make_simulated_mouse
 from rtrecon.simulate.subjects.subject import SubjectOptions
 from rtrecon.simulate.trial import simulate_trial
 from rtrecon.testing.daemon_process import DaemonProcess, make_settings
+from rtrecon.transport import sockets
 from rtrecon.transport.senders import SessionSender
 
 N_UNITS, SEED = 60, 2
@@ -95,6 +102,27 @@ class UnitSender:
             self.sender.send_frame(self.session.rates[row][None], index + 1, t)
             self._daemon.receive()
         self.n_sent += count
+
+
+def replace_encoder(path: Path, n_encoders: int) -> None:
+    """Write an encoder over itself, as number `n_encoders` of its session."""
+    tensors = load_file(path)
+    with safe_open(path, framework="numpy") as file:
+        metadata = json.loads(file.metadata()["rtrecon"])
+    metadata["calibration"]["n_encoders"] = n_encoders
+    with open_atomically(path) as temporary:
+        save_file(tensors, temporary, {"rtrecon": json.dumps(metadata)})
+
+
+def publish_as_calibrator(daemon: DaemonProcess, message: messages.Calibration) -> None:
+    """Send the daemon a message as its calibrator does."""
+    context: sockets.Context = zmq.Context()
+    outbox = sockets.connect_socket(
+        context, zmq.PUSH, daemon.settings.network.results, None
+    )
+    outbox.send_multipart(messages.encode_published(message))
+    outbox.close(linger=1000)
+    context.term()
 
 
 def raise_calibrator_priority(daemon: DaemonProcess) -> int | None:

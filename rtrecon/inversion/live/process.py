@@ -140,6 +140,8 @@ class InverterProcess:
         self._use_checkpoint(checkpoint)
         self._backlog = Backlog(self._settings.window_frames)
         self._receive_history()
+        sentence = f"the inverter uses encoder {message.n_encoders} of this session"
+        self._results.send_notices([("encoder", sentence)])
 
     def _warm_up(self) -> None:
         """Run a spare pair without activity: its compilation must not delay a hop."""
