@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from feature_teachers import N_RANDOM, Lessons, make_lessons
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rtrecon.encoder.convolutional.feature_network import (
     GRID_SHAPE,
@@ -39,8 +36,7 @@ from rtrecon.simulate.training_movie import MovieFolders
 
 SIZE = NetworkSize(n_kernels=5, n_first=80, n_second=64, n_features=96)
 N_COMPONENTS = 96  # of the weight basis
-BATCH, POINTS_PER_STEP, CELLS_PER_STEP = 16, 64, 500
-AVERAGE_DECAY = 0.998  # per step, of the moving average of the weights that ships
+BATCH, LEARNING_RATE, POINTS_PER_STEP, CELLS_PER_STEP = 16, 4e-3, 40, 300
 # Of the losses, and of the families' weights in the basis.
 LOSS_WEIGHTS = {"published": 1.0, "random": 0.3, "simulated": 0.5}
 BASIS_WEIGHTS = {"published": 0.6, "random": 0.2, "simulated": 0.2}
@@ -48,21 +44,6 @@ LICENCE = (
     "Trained on drives of the SENSORIUM 2022 baseline model (Willeke et al. 2022, MIT "
     "licence), neurons with even numbers"
 )
-
-
-@dataclass(frozen=True)
-class TrainingCycle:
-    """Epochs in which the learning rate rises to its largest value and falls to zero.
-
-    rising_share: share of the steps in which it rises.
-    """
-
-    n_epochs: int
-    learning_rate: float
-    rising_share: float
-
-
-CYCLES = TrainingCycle(25, 4e-3, 0.15), TrainingCycle(14, 3e-3, 0.05)
 
 
 class TrainableNetwork(nn.Module):
@@ -200,48 +181,18 @@ def find_weight_basis(model: TrainableNetwork, targets: Targets) -> Tensor:
     return largest * variance.flip(0)[:N_COMPONENTS].clamp(min=0).sqrt()
 
 
-def train(targets: Targets, cycles: Sequence[TrainingCycle]) -> TrainableNetwork:
-    """Return the moving average of the network's weights after all cycles."""
+def train(targets: Targets, n_epochs: int) -> TrainableNetwork:
+    """Return the network after some passes over all windows."""
     model = TrainableNetwork(len(targets.lessons.centers))
-    for cycle in cycles:
-        average = AveragedModel(
-            model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True
-        )
-        for epoch, losses in enumerate(_run_cycle(model, average, targets, cycle)):
-            print(epoch + 1, {name: round(loss, 3) for name, loss in losses.items()})
-        model.load_state_dict(average.module.state_dict())
-    return model.eval()
-
-
-def _run_cycle(
-    model: TrainableNetwork,
-    average: AveragedModel,
-    targets: Targets,
-    cycle: TrainingCycle,
-) -> Iterator[dict[str, float]]:
-    """Train, and yield the losses of the last step of each epoch."""
-    heads = [model.published, model.random, model.simulated]
-    others = [one for one in model.parameters() if all(one is not h for h in heads)]
-    groups: list[dict[str, Any]] = [
-        {"params": others},
-        {"params": heads, "weight_decay": 0.0},
-    ]
     optimizer = torch.optim.AdamW(
-        groups,
-        cycle.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=1e-4,
+        model.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4
     )
     n_steps = len(targets.grids) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        cycle.learning_rate,
-        cycle.n_epochs * n_steps,
-        pct_start=cycle.rising_share,
+        optimizer, LEARNING_RATE, n_epochs * n_steps, pct_start=0.15
     )
-    for _ in range(cycle.n_epochs):
+    for epoch in range(n_epochs):
         order = torch.randperm(len(targets.grids))
-        losses: dict[str, Tensor] = {}
         for index in order[: n_steps * BATCH].split(BATCH):
             losses = compute_losses(model, targets, index)
             weighted = [LOSS_WEIGHTS[name] * loss for name, loss in losses.items()]
@@ -249,8 +200,8 @@ def _run_cycle(
             torch.stack(weighted).sum().backward()
             optimizer.step()
             schedule.step()
-            average.update_parameters(model)
-        yield {name: float(loss.detach()) for name, loss in losses.items()}
+        print(epoch + 1, {name: round(loss.item(), 3) for name, loss in losses.items()})
+    return model.eval()
 
 
 def _find_kernels(n_kernels: int) -> Tensor:
@@ -276,19 +227,13 @@ def main() -> None:
             f"--{name}", type=Path, required=name in ("sensorium", "out")
         )
     parser.add_argument("--windows", type=int, default=2050)
-    parser.add_argument(
-        "--epochs", type=int, nargs="+", default=[each.n_epochs for each in CYCLES]
-    )
+    parser.add_argument("--epochs", type=int, default=25)
     options = parser.parse_args()
     torch.manual_seed(0)
     folders = MovieFolders(options.videos, options.pictures)
     lessons = make_lessons(options.sensorium, folders, options.windows, seed=1)
     targets = Targets.prepare(lessons, options.sensorium)
-    cycles = [
-        replace(cycle, n_epochs=n_epochs)
-        for cycle, n_epochs in zip(CYCLES, options.epochs, strict=False)
-    ]
-    model = train(targets, cycles)
+    model = train(targets, options.epochs)
     tensors = model.export().state_dict()
     tensors["weight_basis"] = find_weight_basis(model, targets)
     write_tensors(options.out, tensors, {"source": LICENCE})
