@@ -17,6 +17,7 @@ from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.about import About
 from rtrecon.session.session import NotASessionError, Session, list_sessions
 from rtrecon.session.table import Table
+from rtrecon.session.table_rows import find_last_rows, read_rows
 from rtrecon.training.training_data import SETTLE_FRAMES, Segment
 
 MAX_MINUTES = 20.0
@@ -160,13 +161,13 @@ class _Recording:
         if not len(frames):
             return _make_empty(session.about), 0
         self._next_frame = int(frames[-1]) + 1
-        rows = _find_last_rows(of_activity, frames)
+        rows = find_last_rows(of_activity, frames)
         movie, n_conflicts = _read_movie(stimulus, of_stimulus, frames)
         paired = RecordedRows(
             frames,
             movie,
             session.read_encoder_behavior()[rows].astype(np.float32),
-            _read_rows(activity, rows),
+            read_rows(activity, rows),
         )
         return paired, n_conflicts
 
@@ -175,28 +176,15 @@ def _read_movie(
     stimulus: Table, of_stimulus: Array, frames: Array
 ) -> tuple[Array, int]:
     """Return the last picture of each frame, and how many others disagree with it."""
-    last = _find_last_rows(of_stimulus, frames)
-    movie = _read_rows(stimulus, last)
-    backwards = len(of_stimulus) - 1 - _find_last_rows(of_stimulus[::-1], frames)
+    last = find_last_rows(of_stimulus, frames)
+    movie = read_rows(stimulus, last)
+    backwards = len(of_stimulus) - 1 - find_last_rows(of_stimulus[::-1], frames)
     is_double = backwards != last
     if not is_double.any():
         return movie, 0
-    others = _read_rows(stimulus, backwards[is_double])
+    others = read_rows(stimulus, backwards[is_double])
     differences = np.abs(others.astype(np.float32) - movie[is_double]).mean((1, 2))
     return movie, int((differences > _MAX_SAME_LEVELS).sum())
-
-
-def _find_last_rows(recorded: Array, frames: Array) -> Array:
-    """Return the last row of each of these frames, all of which were recorded."""
-    order = np.argsort(recorded, kind="stable")
-    positions = np.searchsorted(recorded[order], frames, side="right") - 1
-    return np.asarray(order[positions])
-
-
-def _read_rows(table: Table, rows: Array) -> Array:
-    """Return the values of these rows, which lie close together."""
-    start = int(rows.min())
-    return table.read_values(start, int(rows.max()) + 1)[rows - start]
 
 
 def _make_empty(about: About) -> RecordedRows:

@@ -12,6 +12,7 @@ from rtrecon.daemon.pipeline_output import PipelineOutput
 from rtrecon.imaging.timing.aligner import Aligner
 from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage
 from rtrecon.imaging.timing.clock_fit import ClockRegistry
+from rtrecon.imaging.timing.stimulus_hold import ShownPicture, StimulusHold
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BehaviorValues
 from rtrecon.stimulus_space.fit_frame import find_misfit, fit_stimulus
@@ -48,6 +49,7 @@ class AuxiliaryAlignment:
     ) -> None:
         self._space = space
         self._aligner = Aligner(encoder_rate_hz)
+        self._hold = StimulusHold(encoder_rate_hz)
         self._clocks = ClockRegistry()
         self._arrivals = ArrivalClocks() if corrects_clocks else None
         self._output = output
@@ -142,10 +144,12 @@ class AuxiliaryAlignment:
             self._output.record_behavior(replace(message, t=t_s))
             return
         encoder_frame = self._aligner.find_encoder_frame(t_s)
-        if encoder_frame >= 0:
-            self._output.send_stimulus(
-                encoder_frame, message.clip, fit_stimulus(image, self._space)
-            )
+        if encoder_frame < 0:
+            return
+        image = fit_stimulus(image, self._space)
+        picture = ShownPicture(encoder_frame, message.clip, image)
+        for shown in self._hold.add_picture(message.session, picture):
+            self._output.send_stimulus(shown.encoder_frame, shown.clip, shown.image)
 
     def _find_microscope_time(self, message: TimedMessage) -> float | None:
         """Return the time on the microscope's clock in s; None if it is unknown."""

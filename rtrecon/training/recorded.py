@@ -25,6 +25,7 @@ from rtrecon.rois import roi_set
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import NotASessionError, Session
 from rtrecon.session.stimulus_lag import TooShortError, measure_session_lag
+from rtrecon.session.table_rows import find_last_rows, read_rows
 from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.train import (
@@ -152,12 +153,11 @@ def _read_segments(session: Session) -> Iterator[Segment]:
     ]
     behavior = session.read_encoder_behavior()
     for run in _split_into_runs(np.intersect1d(settled, stimulus_indices)):
-        activity_rows = _find_rows(activity_indices, run)
-        stimulus_rows = _find_rows(stimulus_indices, run)
+        activity_rows = find_last_rows(activity_indices, run)
         yield Segment(
-            movie=stimulus.read_values(stimulus_rows.start, stimulus_rows.stop),
+            movie=read_rows(stimulus, find_last_rows(stimulus_indices, run)),
             behavior=behavior[activity_rows],
-            activity=activity.read_values(activity_rows.start, activity_rows.stop),
+            activity=read_rows(activity, activity_rows),
         )
 
 
@@ -166,11 +166,6 @@ def _split_into_runs(indices: Array) -> list[Array]:
     if not len(indices):
         return []
     return np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
-
-
-def _find_rows(indices: Array, run: Array) -> slice:
-    first, last = np.searchsorted(indices, (run[0], run[-1]))
-    return slice(int(first), int(last) + 1)
 
 
 def read_neurons(session: Session) -> TrainedNeurons:

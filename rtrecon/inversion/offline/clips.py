@@ -16,6 +16,7 @@ from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
+from rtrecon.session.table_rows import find_last_rows, read_rows
 from rtrecon.stimulus_space.space import StimulusSpace
 from rtrecon.stimulus_space.video import VIDEO
 
@@ -74,7 +75,7 @@ class RecordedClip:
         activity = self._nan_array(len(about.neuron_ids))
         behavior = self._nan_array(len(BEHAVIOR))
         rows, positions = self._locate_rows(table)
-        activity[positions] = table.read_values(rows.start, rows.stop)
+        activity[positions] = read_rows(table, rows)
         behavior[positions] = session.read_encoder_behavior()[rows]
         return Clip(
             name=self.name,
@@ -90,14 +91,14 @@ class RecordedClip:
         if not len(positions):
             return None
         stimulus = self._nan_array(*shape)
-        stimulus[positions] = table.read_values(rows.start, rows.stop)
+        stimulus[positions] = read_rows(table, rows)
         return stimulus
 
-    def _locate_rows(self, table: Table) -> tuple[slice, Array]:
+    def _locate_rows(self, table: Table) -> tuple[Array, Array]:
         """Return the table's rows of the clip, and each row's position in the clip."""
         indices = table["encoder_frame"].astype(np.int64)
-        first, last = np.searchsorted(indices, (self.start, self.stop))
-        return slice(int(first), int(last)), indices[first:last] - self.start
+        frames = np.intersect1d(indices, np.arange(self.start, self.stop))
+        return find_last_rows(indices, frames), frames - self.start
 
     def _nan_array(self, *shape: int) -> Array:
         return np.full((self.stop - self.start, *shape), np.nan, np.float32)

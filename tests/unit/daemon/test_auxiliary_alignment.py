@@ -76,6 +76,54 @@ def test_no_stimulus_is_lost_and_each_is_placed_at_its_frame(error_s):
     assert rig.output.behavior_s == pytest.approx(np.arange(360) / RATE_HZ, abs=1e-3)
 
 
+def send_stimuli(rig: Rig, times_s: list[float], session: str = "p") -> None:
+    for k, t_s in enumerate(times_s):
+        stimulus = messages.StimulusFrame(
+            session=session, seq=k, clip=str(k), index=k, t=t_s
+        )
+        assert rig.alignment.add_timed_message(stimulus, IMAGE, t_s) is None
+
+
+@pytest.mark.parametrize("screen_hz", [5, 10, 24, 25, 29.97, 30, 59.94, 60, 120, 144])
+def test_each_encoder_frame_has_one_picture_at_any_refresh_rate(screen_hz):
+    rig = Rig(0.0)
+    rig.alignment.start_session(0.0, RATE_HZ)
+    times_s = [k / screen_hz for k in range(round(4 * screen_hz))]
+    send_stimuli(rig, times_s)
+    frames = [frame for _, frame in rig.output.stimuli]
+    assert frames == list(range(frames[-1] + 1))
+    assert frames[-1] >= 4 * RATE_HZ - RATE_HZ / screen_hz - 1
+    begin = RATE_HZ * np.array([*times_s, times_s[-1] + 1 / screen_hz])
+    for clip, frame in rig.output.stimuli:  # the screen shows it in this frame
+        assert begin[int(clip)] <= frame + 0.5 + 1e-9
+        assert begin[int(clip) + 1] >= frame - 0.5 - 1e-9
+
+
+def test_a_jittering_stimulus_leaves_no_encoder_frame_without_a_picture():
+    rng = np.random.default_rng(0)
+    rig = Rig(0.0)
+    rig.alignment.start_session(0.0, RATE_HZ)
+    jitter_s = rng.uniform(-0.015, 0.015, 300)
+    send_stimuli(rig, ((np.arange(300) + 0.5) / RATE_HZ + jitter_s).tolist())
+    frames = [frame for _, frame in rig.output.stimuli]
+    assert frames == list(range(frames[0], frames[-1] + 1))
+
+
+def test_a_pause_of_the_stimulus_program_is_not_filled():
+    rig = Rig(0.0)
+    rig.alignment.start_session(0.0, RATE_HZ)
+    send_stimuli(rig, [0.0, 1 / RATE_HZ, 2.0])
+    assert [frame for _, frame in rig.output.stimuli] == [0, 1, 60]
+
+
+def test_two_stimulus_programs_are_both_recorded():
+    rig = Rig(0.0)
+    rig.alignment.start_session(0.0, RATE_HZ)
+    for program in ("p", "q"):
+        send_stimuli(rig, [k / RATE_HZ for k in range(5)], program)
+    assert sorted(frame for _, frame in rig.output.stimuli) == sorted([*range(5)] * 2)
+
+
 @pytest.mark.parametrize("step_s", [2.0, -2.0, 3600.0])
 def test_a_clock_that_is_set_misplaces_no_stimulus(step_s):
     rig = Rig(0.0)

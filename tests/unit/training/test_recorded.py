@@ -80,8 +80,11 @@ def make_masks():
     )
 
 
-def record_session(folder, n_frames=N_FRAMES, with_stimulus=True, **changes):
-    """Record a session as the daemon does; returns its folder."""
+def record_session(folder, n_frames=N_FRAMES, with_stimulus=True, twice=(), **changes):
+    """Record a session as the daemon does; returns its folder.
+
+    twice: frames for which another program sent a blank picture before.
+    """
     about = {"settings": json.loads(config.dump(SETTINGS)), "neuron_ids": IDS}
     about |= {"roi_ids": IDS, **changes}
     recorder = Recorder(folder, make_about(**about))
@@ -90,6 +93,8 @@ def record_session(folder, n_frames=N_FRAMES, with_stimulus=True, **changes):
     for t in range(n_frames):
         recorder.add_activity(ActivityRow(t, t, *behavior[t].tolist()), activity[t])
         if with_stimulus and t not in UNKNOWN:
+            if t in twice:
+                recorder.add_stimulus(t, np.zeros_like(images[t]))
             recorder.add_stimulus(t, images[t])
     recorder.close()
     assert recorder.failure is None
@@ -134,6 +139,13 @@ def test_frames_with_a_known_stimulus_are_used(data):
     tolerance = float32_tolerance(math.prod(IMAGE_SHAPE), float(shown.abs().max()))
     torch.testing.assert_close(coef, shown, rtol=0, atol=tolerance)
     assert len(data.validation) == 300
+
+
+def test_a_frame_of_two_stimulus_programs_counts_once(data, tmp_path):
+    """Otherwise all later pictures would be paired with activity of other frames."""
+    twice = read_training_data(record_session(tmp_path, twice=range(200, 260)))
+    assert torch.equal(twice.training.coef, data.training.coef)
+    assert torch.equal(twice.validation.coef, data.validation.coef)
 
 
 def test_lost_activity_and_frames_without_a_past_are_left_out(data):
