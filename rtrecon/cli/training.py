@@ -28,15 +28,6 @@ if TYPE_CHECKING:
 
 def train(
     out: Annotated[Path, typer.Option(help="Encoder to write (.safetensors).")],
-    simulate: Annotated[
-        bool,
-        typer.Option(
-            "--simulate", help="Train on a simulated session, which is the default."
-        ),
-    ] = False,
-    sense: Annotated[
-        SpaceName, typer.Option(help="Sense of the simulated neurons.")
-    ] = "video",
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -56,6 +47,15 @@ def train(
     side_px: Annotated[
         int, typer.Option(help="Lines and pixels of the simulated field.")
     ] = 512,
+    simulate: Annotated[
+        bool,
+        typer.Option(
+            "--simulate", help="Train on a simulated session, which is the default."
+        ),
+    ] = False,
+    sense: Annotated[
+        SpaceName, typer.Option(help="Sense of the simulated neurons.")
+    ] = "video",
     subject: Annotated[
         str,
         typer.Option(help=f"Neurons to simulate: {describe_subjects()}."),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rtrecon.analysis.evaluation.sensory_rig import SensoryRig
 from rtrecon.analysis.report import write_report
+from rtrecon.config import InversionSettings
 from rtrecon.core.progress import ignore_progress
 from rtrecon.core.types import Array
 from rtrecon.encoder.card import Card
+from rtrecon.inversion.live.inversion_pair import choose_held_out
 from rtrecon.inversion.offline.ridge_decoder import fit_ridge
 from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol.behavior import BEHAVIOR
@@ -68,17 +72,23 @@ def compare_with_ridge(session: Session, card: Card) -> dict[str, Any]:
     """Return r at `LAG_S` by position on the first axis, and that of ridge regression.
 
     Ridge regression has learned from two minutes of other stimuli of the same neurons,
-    and decodes the recorded spikes of all of them, 120 ms after each frame as well.
+    and decodes their recorded spikes, 120 ms after each frame as well. It does not use
+    the neurons that are held out of the inversion either.
     """
     pair, space = read_pair(session, LAG_S), card.space
     if pair is None:
         return {"r_by_position": None, "live_r": None, "ridge_r": None}
     made, shown, indices = pair
+    is_used = ~_choose_held_out(session, len(card.rois))
     rig = SensoryRig.for_encoder(card, _RIDGE_SEED)
     clip_frames = round(_CLIP_S * space.rate_hz)
     stimulus = rig.make_stimulus(_RIDGE_CLIPS * clip_frames)
-    decoder = fit_ridge(rig.show_movie(stimulus, clip_frames, ignore_progress))
-    decoded = decoder.decode(_read_target(session, int(indices[-1]) + 1))[indices]
+    clips = [
+        replace(clip, target=replace(clip.target, used_neurons=is_used))
+        for clip in rig.show_movie(stimulus, clip_frames, ignore_progress)
+    ]
+    target = replace(_read_target(session, int(indices[-1]) + 1), used_neurons=is_used)
+    decoded = fit_ridge(clips).decode(target)[indices]
     settled = indices >= indices[0] + _SETTLED_S * space.rate_hz
     made, shown, decoded = made[settled], shown[settled], decoded[settled]
     return {
@@ -120,6 +130,15 @@ def draw_courses(
     all_axes[0].set_yticks(rows * space.shape[1], labels)
     all_axes[1].set_xlabel("time (s)")
     figure.savefig(path, dpi=110, format="png")
+
+
+def _choose_held_out(session: Session, n_neurons: int) -> Array:
+    """Return bool (n,): the neurons that the live inversion did not use."""
+    stored = session.about.settings.get("inversion", {})
+    settings = InversionSettings.model_validate(stored)
+    generator = torch.Generator().manual_seed(settings.seed)
+    found: Array = choose_held_out(n_neurons, settings, generator).numpy()
+    return found
 
 
 def _read_target(session: Session, n_frames: int) -> InversionTarget:

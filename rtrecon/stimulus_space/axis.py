@@ -62,4 +62,4 @@ class Axis(msgspec.Struct, frozen=True):
         """Return one position as text, such as '440 Hz' or the category's label."""
         if self.labels:
             return self.labels[index]
-        return f"{self.positions[index]:.3g} {self.unit}".rstrip()
+        return f"{self.positions[index]:.4g} {self.unit}".rstrip()

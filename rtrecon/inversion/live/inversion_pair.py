@@ -39,8 +39,8 @@ class InversionPair:
         self.settings = settings
         self._checkpoint = checkpoint
         generator = torch.Generator().manual_seed(settings.seed)
-        chance = torch.rand(checkpoint.encoder.n_neurons, generator=generator)
-        self.held_out = chance < settings.held_out_fraction
+        n_neurons = checkpoint.encoder.n_neurons
+        self.held_out = choose_held_out(n_neurons, settings, generator)
         self._exchanged = torch.from_numpy(
             exchange_neurons(
                 self.held_out.numpy(),
@@ -145,6 +145,17 @@ class InversionPair:
         for sentence in self._behavior_range.add_frames(outside):
             self._notices.append(("behavior", sentence))
         return calibration.standardize_behavior(raw)
+
+
+def choose_held_out(
+    n_neurons: int, settings: InversionSettings, generator: torch.Generator
+) -> Tensor:
+    """Return bool (n,): the neurons that no inversion of these settings uses.
+
+    generator: seeded with `settings.seed`, and not used before.
+    """
+    chance = torch.rand(n_neurons, generator=generator)
+    return chance < settings.held_out_fraction
 
 
 def _draw_permutation(n: int, generator: torch.Generator) -> Array:
