@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
-from scipy.signal import resample_poly
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
@@ -66,8 +65,7 @@ def read_sound(path: Path | str) -> Sound:
         notices.append(
             f"{path.name} is resampled from {rate_hz} Hz to {SAMPLE_RATE_HZ} Hz"
         )
-        divisor = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-        sound = resample_poly(sound, SAMPLE_RATE_HZ // divisor, rate_hz // divisor)
+        sound = _resample(sound, rate_hz)
     limited = np.clip(np.asarray(sound, np.float32), -1, 1)
     return Sound(limited, tuple(notices))
 
@@ -82,6 +80,17 @@ def write_sound(path: Path, samples: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = np.rint(np.clip(samples, -1, 1) * 32767).astype(np.int16)
     wavfile.write(path, SAMPLE_RATE_HZ, whole)
+
+
+def _resample(sound: Array, rate_hz: int) -> Array:
+    """Return samples at SAMPLE_RATE_HZ of samples at rate_hz."""
+    from scipy.signal import resample_poly  # slow to import
+
+    divisor = math.gcd(rate_hz, SAMPLE_RATE_HZ)
+    resampled: Array = resample_poly(
+        sound, SAMPLE_RATE_HZ // divisor, rate_hz // divisor
+    )
+    return resampled
 
 
 def _read_wav(path: Path) -> tuple[int, Array]:
