@@ -12,13 +12,14 @@ from torch import Tensor
 from rtrecon.config import InversionSettings
 from rtrecon.core.types import Array
 from rtrecon.encoder.checkpoint import Checkpoint
-from rtrecon.encoder.dct_basis import IMAGE_SHAPE, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.live.live_inversion import LiveInversionInputs
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.live.movie_spread import MovieSpread
 from rtrecon.inversion.live.posterior_sampler import PosteriorSampler
 from rtrecon.inversion.offline.pixel_rates import standardize_behavior
 from rtrecon.inversion.offline.target import InversionTarget
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
 
 @dataclass(frozen=True)

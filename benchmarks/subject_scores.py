@@ -16,7 +16,7 @@ from rtrecon.encoder.base import LiveEncoder
 from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.inversion.offline.results import SKIPPED_FRAMES
 from rtrecon.metrics.identification import (
-    SEGMENT_FRAMES,
+    SEGMENT_S,
     SegmentNormalizer,
     identify_segments,
 )
@@ -25,10 +25,12 @@ from rtrecon.metrics.similarity import (
     neuron_correlations,
     video_correlation,
 )
+from rtrecon.simulate.movie import RATE_HZ
 
 SMOOTHINGS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)  # frames and px, s.d.
 # The s.d. within which half and nine tenths of a normal distribution lie.
 COVERAGES = {"coverage_50": 0.6745, "coverage_90": 1.6449}
+SEGMENT_FRAMES = round(SEGMENT_S * RATE_HZ)
 _LAST_FRAMES = InversionSettings().window_frames  # never final, in no method counted
 Figures = dict[str, Any]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
-from rtrecon.encoder.dct_basis import CONTRAST_LEVELS, GRAY_LEVEL, make_dct_basis
+from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.simulate.movie import MEAN_GRAY, SHAPE
 from rtrecon.simulate.subjects.network_subject import NetworkSubject
 from rtrecon.simulate.subjects.simulated import (
@@ -25,6 +25,7 @@ from rtrecon.simulate.subjects.simulated import (
     _temporal_kernels,
 )
 from rtrecon.simulate.subjects.subject import Subject
+from rtrecon.stimulus_space.space import CONTRAST_LEVELS, MIDDLE_LEVEL
 
 _MIN_RATE, _EPSILON = 1e-5, 1e-6
 
@@ -53,7 +54,7 @@ class TrueEncoder:
 
     def predict(self, frames: Tensor, behavior: Tensor) -> Tensor:
         """Return (T, n) rates of frames (past_frames + T, C); see `LiveEncoder`."""
-        pixels = frames @ make_dct_basis().vectors * CONTRAST_LEVELS + GRAY_LEVEL
+        pixels = frames @ make_dct_basis().vectors * CONTRAST_LEVELS + MIDDLE_LEVEL
         movie = pixels.unflatten(1, SHAPE)
         if isinstance(self.subject, NetworkSubject):
             rate = _compute_network_rates(self.subject, movie)

@@ -32,6 +32,9 @@ N_PASSES = 3
 _EARLY_FRAMES = 12_000  # of all passes but the last
 _DRIVE_VARIANCE = 1.5  # prior variance of the drive
 _BIAS_SD, _GAIN_SD, _MOVE_SD = 10.0, 0.5, 0.3  # prior; the last one in nodes, per pass
+# Of the logarithm of the scale. Scale, bias and weights together hardly change a rate
+# that is exponential; if all are free, the passes end far from the best readout.
+_SCALE_SD = 0.1
 _MAX_MOVE = 0.4  # nodes, per pass
 _N_GAINS = len(BEHAVIOR) + 1
 _MIN_RELATIVE_RATE = 0.03
@@ -222,5 +225,5 @@ def _move(parameters: _Parameters, solved: Tensor) -> _Parameters:
 def _make_prior_precision(n_weights: int) -> Tensor:
     """Return (k, k): inverse prior covariance of all parameters of a neuron."""
     sds = n_weights * [_DRIVE_VARIANCE**0.5] + [_BIAS_SD]
-    sds += _N_GAINS * [_GAIN_SD] + 2 * [_MOVE_SD]
+    sds += len(BEHAVIOR) * [_GAIN_SD] + [_SCALE_SD] + 2 * [_MOVE_SD]
     return torch.tensor(sds).square().reciprocal().diag()
