@@ -39,6 +39,7 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 
 # The tutorials run while the documentation is built. RTRECON_DOCS_TUTORIALS=0 skips them.
