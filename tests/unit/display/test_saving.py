@@ -52,7 +52,7 @@ def test_pictures_saved_in_one_second_do_not_replace_each_other(saver, qtbot, tm
 
 def test_a_clip_shows_both_movies_side_by_side(saver, tmp_path):
     notice = saver.start_clip([(RECONSTRUCTION, STIMULUS)] * 60)
-    assert "Saving 2 s of video" in notice
+    assert "Saving 2 s of movie" in notice
     assert finish_clips(saver).startswith("Clip saved")
     (file,) = (tmp_path / "folder").iterdir()
     clip = read_clip(file, shape=(36, 130))
