@@ -58,8 +58,9 @@ def make_calibration_settings(folder: Path) -> Settings:
         rois=RoiSettings(unit_rates=True),
         calibration=CalibrationSettings(first_minutes=FIRST_MINUTES, device="cpu"),
     )
+    # The session waits for the calibrator, however long that has to wait for a core.
     network: NetworkSettings = settings.network.model_copy(
-        update={"aux_rate_limit_hz": _AUX_LIMIT_HZ, "idle_timeout_s": 60.0}
+        update={"aux_rate_limit_hz": _AUX_LIMIT_HZ, "idle_timeout_s": 3600.0}
     )
     return settings.model_copy(update={"network": network})
 
