@@ -141,6 +141,13 @@ class SessionCalibration:
         data = self._make_data()
         trained = train_round(data, self._state, self._options)
         self._state = trained.state
+        sentence = self._judge_round(trained, data)
+        # Only now: a calibrator that is killed while it judges repeats the round.
+        save_state(self._path, self._id, self._state)
+        return sentence
+
+    def _judge_round(self, trained: TrainedRound, data: ClipData) -> str:
+        """Score a trained encoder; hand it over if it is good enough and better."""
         reliability = measure_reliability(
             self.minutes.rows, self.minutes.clips.picture_ids, self.minutes.rate_hz
         )
@@ -148,7 +155,6 @@ class SessionCalibration:
         scores = Scores(trained.responses, share, None, trained.is_related)
         if self.n_encoders == 0:
             self._scores = scores
-        save_state(self._path, self._id, self._state)
         if not trained.is_related or not self._is_better(trained, data):
             return ""
         path = self._path / ENCODER_FILE
@@ -175,7 +181,7 @@ class SessionCalibration:
         return trained.responses.mean_r > before.mean_r
 
     def _hand_over(self, checkpoint: Checkpoint, trained: TrainedRound) -> None:
-        """Save the encoder, its report and the state that counts it."""
+        """Save the encoder and its report, and count it."""
         assert self._state is not None
         n_encoders = self._state.n_encoders + 1
         metadata = {
@@ -189,7 +195,6 @@ class SessionCalibration:
             raise OSError(str(error)) from None
         self._handed_over = checkpoint.encoder
         self._state = replace(self._state, n_encoders=n_encoders)
-        save_state(self._path, self._id, self._state)
         notices = tuple(metadata.get("notices", ()))
         write_report(
             card.path,

@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
-from rtrecon.calibration.calibration_state import CalibrationState, save_state
+from rtrecon.calibration import session_calibration
+from rtrecon.calibration.calibration_state import (
+    CalibrationState,
+    load_state,
+    save_state,
+)
+from rtrecon.calibration.judging import ResponseScore
 from rtrecon.calibration.session_calibration import SessionCalibration
-from rtrecon.calibration.training_round import RoundOptions
+from rtrecon.calibration.training_round import RoundOptions, TrainedRound
 from rtrecon.config import CalibrationSettings
 from rtrecon.encoder.checkpoint import save_checkpoint
 from rtrecon.session.about import About
@@ -51,6 +58,32 @@ def test_a_calibrator_that_was_killed_goes_on(earlier):
     assert found.n_encoders == 2
     assert not found.is_round_due
     assert found.describe_progress("gathering")["n_encoders"] == 2
+
+
+def test_a_calibrator_that_is_killed_while_it_judges_repeats_the_round(
+    tmp_path, monkeypatch
+):
+    """Otherwise it would wait for new minutes, although its encoder may be good."""
+
+    def end_process(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    responses = ResponseScore(np.full(6, 0.5), np.ones(6, bool))
+    first = CalibrationState(STATE.weights, 900, 900)
+    trained = TrainedRound(
+        make_untrained_checkpoint(tmp_path / "e", IDS, (20, 30)).encoder,
+        [],
+        first,
+        responses,
+    )
+    monkeypatch.setattr(session_calibration, "train_round", lambda *_: trained)
+    monkeypatch.setattr(session_calibration, "measure_reliability", lambda *_: None)
+    monkeypatch.setattr(SessionCalibration, "_is_better", end_process)
+    monkeypatch.setattr(SessionCalibration, "_make_data", lambda _: None)
+    path = make_recording(tmp_path / "1", 1)
+    with pytest.raises(KeyboardInterrupt):
+        begin(path).run_round()
+    assert load_state(path, "s", len(IDS)) is None
 
 
 def test_a_restarted_daemon_finds_the_encoder_in_its_new_recording(earlier, tmp_path):
