@@ -81,7 +81,9 @@ def _make_spread(
     checkpoint: Checkpoint, settings: InversionSettings
 ) -> MovieSpread | None:
     ratio: Tensor | None = checkpoint.calibration.error_ratio
-    return None if ratio is None else MovieSpread(ratio.numpy(), settings.hop_frames)
+    if ratio is None:
+        return None
+    return MovieSpread(ratio.numpy(), settings.hop_frames, checkpoint.space)
 
 
 def _estimate_sd(

@@ -28,7 +28,7 @@ from rtrecon.training.encoder_form import EncoderForm
 Movies = dict[str, Array]
 AGES_FRAMES = 3, 6, 24  # 0.1, 0.2 and 0.8 s
 # As many steps as there is time for in a live session, see docs/decisions/0013.
-STEPS_BY_FORM: dict[str, int] = {"compact": STEPS_PER_HOP, "convolutional": 5}
+STEPS_BY_FORM: dict[EncoderForm, int] = {"compact": STEPS_PER_HOP, "convolutional": 5}
 TRUE_STEPS, TRUE_FRAMES = 120, 150  # of the slow inversion with the true encoder
 _N_TRUE_CLIPS = _N_PUBLISHED_CLIPS = 2
 _LOOK_AHEADS_FRAMES = 3, 6, BINS[-1][1]
@@ -144,11 +144,6 @@ def run_cnn(training: Sequence[Clip], clips: Sequence[Clip]) -> list[Movies]:
     """Decode clips by the convolutional decoder."""
     decoder = fit_convolutional(training)
     return [{"movie": decoder.decode(clip.target)} for clip in clips]
-
-
-def get_steps(form: EncoderForm) -> int:
-    """Return the steps per hop that a form has time for."""
-    return STEPS_BY_FORM[form]
 
 
 def _cut_bins(look_ahead_frames: int) -> Bins:

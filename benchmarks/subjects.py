@@ -116,7 +116,7 @@ def _score_form(
     """Score the inversions of one encoder."""
     clips, steps, cache = (
         session.test_clips,
-        methods.get_steps(form),
+        methods.STEPS_BY_FORM[form],
         _open_cache(session),
     )
     live = cache.load(f"live-{form}", partial(methods.run_live, encoder, clips, steps))

@@ -34,7 +34,7 @@ _MAX_FRAMES = 900  # of the judged clips that are inverted
 _NULL_SHIFTS = (0.25, 0.5, 0.75)  # of the length of the judged clips
 _NULL_QUANTILE = 0.99
 _MIN_REPEATED_S, _MAX_REPEATED_FRAMES = 30.0, 3000
-_MIN_RELIABILITY = 0.005  # mean r of two showings; less is not told from 0
+_MIN_RELIABILITY = 0.005  # mean r of two showings; less may be chance
 
 
 @dataclass(frozen=True)

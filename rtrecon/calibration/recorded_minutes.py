@@ -17,7 +17,7 @@ from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.about import About
 from rtrecon.session.session import NotASessionError, Session, list_sessions
 from rtrecon.session.table import Table
-from rtrecon.session.table_rows import find_last_rows, read_rows
+from rtrecon.session.table_rows import RowIndex, read_rows
 from rtrecon.training.training_data import SETTLE_FRAMES, Segment
 
 MAX_MINUTES = 20.0
@@ -161,7 +161,7 @@ class _Recording:
         if not len(frames):
             return _make_empty(session.about), 0
         self._next_frame = int(frames[-1]) + 1
-        rows = find_last_rows(of_activity, frames)
+        rows = RowIndex(of_activity).find_last(frames)
         movie, n_conflicts = _read_movie(stimulus, of_stimulus, frames)
         paired = RecordedRows(
             frames,
@@ -176,13 +176,13 @@ def _read_movie(
     stimulus: Table, of_stimulus: Array, frames: Array
 ) -> tuple[Array, int]:
     """Return the last picture of each frame, and how many others disagree with it."""
-    last = find_last_rows(of_stimulus, frames)
+    index = RowIndex(of_stimulus)
+    first, last = index.find_first(frames), index.find_last(frames)
     movie = read_rows(stimulus, last)
-    backwards = len(of_stimulus) - 1 - find_last_rows(of_stimulus[::-1], frames)
-    is_double = backwards != last
+    is_double = first != last
     if not is_double.any():
         return movie, 0
-    others = read_rows(stimulus, backwards[is_double])
+    others = read_rows(stimulus, first[is_double])
     differences = np.abs(others.astype(np.float32) - movie[is_double]).mean((1, 2))
     return movie, int((differences > _MAX_SAME_LEVELS).sum())
 

@@ -17,7 +17,7 @@ from rtrecon.calibration.judging import (
 )
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.version import __version__
-from rtrecon.encoder.card import FORMAT_VERSION, Card
+from rtrecon.encoder.card import Card
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.compact import CompactEncoder
 from rtrecon.encoder.prior import fit_prior
@@ -160,7 +160,6 @@ def _make_metadata(
     trained: TrainedRound, data: ClipData, options: RoundOptions
 ) -> dict[str, Any]:
     return {
-        "format": FORMAT_VERSION,
         "version": __version__,
         "command": "rtrecon run (calibration)",
         "hardware": str(options.context),

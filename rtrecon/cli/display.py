@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,38 +110,35 @@ def demo(
     ] = False,
 ) -> None:
     """Simulate a session and reconstruct its movie live, in a window."""
-    from rtrecon.demo.run import DemoRequest, run_demo
-    from rtrecon.session.summary import make_summary_table
-
     file = _choose_stimulus_file(sense, video=video, sound=sound, touch=whiskers)
     _require_one_demo(sense, {"--dish": dish, "--new-mouse": new_mouse})
+    if sense != "video" and subject is not None:
+        raise UserError(f"--subject is for movies; leave it out with --sense {sense}")
     if seconds is None:
         seconds = _NEW_MOUSE_S if new_mouse else _DEMO_S
+    # The imports take seconds, so each demo imports only its own.
     if dish:
-        return _show_dish(seconds, headless, out, seed)
-    if new_mouse:
-        return _show_new_mouse(seconds, headless, out, seed)
-    if sense != "video":
-        if subject is not None:
-            raise UserError(
-                f"--subject is for movies; leave it out with --sense {sense}"
-            )
-        chosen = sense, seconds, headless, out, file, seed, str(encoder)
-        return _show_sense(chosen)
+        from rtrecon.demo.dish import DishDemoRequest, run_dish_demo
 
-    request = DemoRequest(
-        seconds=seconds,
-        headless=headless,
-        output_folder=out,
-        video=file,
-        seed=seed,
-        encoder=str(encoder),
-        subject=subject,
-    )
-    with _show_frames("frames", "session") as show_frames:
-        summary = run_demo(request, notify, show_frames)
-    terminal.stdout.print(make_summary_table(summary))
-    notify(f"The results are in {out}")
+        culture = DishDemoRequest(seconds, headless, out, seed)
+        _show_demo(partial(run_dish_demo, culture), out, ("pictures", "time-lapse"))
+    elif new_mouse:
+        from rtrecon.demo.new_mouse import NewMouseRequest, run_new_mouse_demo
+
+        mouse = NewMouseRequest(seconds, headless, out, seed)
+        _show_demo(partial(run_new_mouse_demo, mouse), out)
+    elif sense != "video":
+        from rtrecon.demo.sense import SenseDemoRequest, run_sense_demo
+
+        presented = SenseDemoRequest(
+            sense, seconds, headless, out, file, seed, str(encoder)
+        )
+        _show_demo(partial(run_sense_demo, presented), out)
+    else:
+        from rtrecon.demo.run import DemoRequest, run_demo
+
+        shown = DemoRequest(seconds, headless, out, file, seed, str(encoder), subject)
+        _show_demo(partial(run_demo, shown), out)
 
 
 def _require_one_demo(sense: SpaceName, is_chosen: dict[str, bool]) -> None:
@@ -164,37 +162,20 @@ def _choose_stimulus_file(sense: SpaceName, **files: Path | None) -> Path | None
     return files[sense]
 
 
-def _show_sense(
-    chosen: tuple[str, float, bool, Path, Path | None, int, str],
+def _show_demo(
+    run: Callable[[Callable[[str], None], Callable[[int, int], None]], dict[str, Any]],
+    out: Path,
+    frames: tuple[str, str] = ("frames", "session"),
 ) -> None:
-    from rtrecon.demo.sense import SenseDemoRequest, run_sense_demo
+    """Run a demo with a progress bar, and print its figures.
+
+    run: from functions for notices and for progress to figures. frames: what the bar
+    counts, and of what.
+    """
     from rtrecon.session.summary import make_summary_table
 
-    request = SenseDemoRequest(*chosen)
-    with _show_frames("frames", "session") as show_frames:
-        summary = run_sense_demo(request, notify, show_frames)
-    terminal.stdout.print(make_summary_table(summary))
-    notify(f"The results are in {request.output_folder}")
-
-
-def _show_dish(seconds: float, headless: bool, out: Path, seed: int) -> None:
-    from rtrecon.demo.dish import DishDemoRequest, run_dish_demo
-    from rtrecon.session.summary import make_summary_table
-
-    request = DishDemoRequest(seconds, headless, out, seed)
-    with _show_frames("pictures", "time-lapse") as show_frames:
-        summary = run_dish_demo(request, notify, show_frames)
-    terminal.stdout.print(make_summary_table(summary))
-    notify(f"The results are in {out}")
-
-
-def _show_new_mouse(seconds: float, headless: bool, out: Path, seed: int) -> None:
-    from rtrecon.demo.new_mouse import NewMouseRequest, run_new_mouse_demo
-    from rtrecon.session.summary import make_summary_table
-
-    request = NewMouseRequest(seconds, headless, out, seed)
-    with _show_frames("frames", "session") as show_frames:
-        summary = run_new_mouse_demo(request, notify, show_frames)
+    with _show_frames(*frames) as show_frames:
+        summary = run(notify, show_frames)
     terminal.stdout.print(make_summary_table(summary))
     notify(f"The results are in {out}")
 

@@ -154,27 +154,19 @@ def train(
                 "--simulate trains on a simulated session; leave it out, or leave out "
                 "--session and --sensorium"
             )
+        of_vision = {
+            "subject": None if subject == DEFAULT_SUBJECT else subject,
+            "spread": spread,
+            "direction_selective": direction_selective,
+            "noise": None if noise == "poisson" else noise,
+            "videos": videos,
+            "pictures": pictures,
+        }
         if sensorium or session:
-            _refuse_simulation_options(
-                subject=None if subject == DEFAULT_SUBJECT else subject,
-                spread=spread,
-                direction_selective=direction_selective,
-                noise=None if noise == "poisson" else noise,
-                videos=videos,
-                pictures=pictures,
-                sense=None if sense == "video" else sense,
-            )
+            of_sense = None if sense == "video" else sense
+            _refuse_simulation_options(**of_vision, sense=of_sense)
         elif sense != "video":
-            _refuse_vision_options(
-                sense,
-                subject=None if subject == DEFAULT_SUBJECT else subject,
-                spread=spread,
-                direction_selective=direction_selective,
-                noise=None if noise == "poisson" else noise,
-                videos=videos,
-                pictures=pictures,
-                settings=settings,
-            )
+            _refuse_vision_options(sense, **of_vision, settings=settings)
     from rtrecon import training
     from rtrecon.encoder.card import find_checkpoint
     from rtrecon.simulate.imaged_mouse import ImagedMouseOptions

@@ -17,7 +17,6 @@ from rtrecon.core.types import Array
 from rtrecon.protocol import messages
 from rtrecon.sources.stimulus_file import read_stimulus_file
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import VIDEO
 
 # The clip is compared with every movie message, in the time between two frames.
 MAX_CLIP_FRAMES = 300
@@ -88,7 +87,7 @@ class SimilarityReading:
 def make_reading(
     value: FieldPath | GroupActivity | ClipSimilarity,
     settings: ClosedLoopSettings,
-    space: StimulusSpace = VIDEO,
+    space: StimulusSpace,
 ) -> Reading:
     """Return the reading of a condition's value; raises `UserError` for a mistake.
 

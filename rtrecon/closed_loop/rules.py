@@ -15,7 +15,6 @@ from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.protocol import messages
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import VIDEO
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,7 @@ class BoundRule:
         return RuleEvent(self.rule.settings, change, value) if change else None
 
 
-def bind_rules(
-    settings: ClosedLoopSettings, space: StimulusSpace = VIDEO
-) -> list[BoundRule]:
+def bind_rules(settings: ClosedLoopSettings, space: StimulusSpace) -> list[BoundRule]:
     """Return all rules of [closed_loop]; raises `UserError` for the first mistake.
 
     space: of the stimuli that clips are compared with.

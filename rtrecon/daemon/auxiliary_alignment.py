@@ -17,7 +17,6 @@ from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BehaviorValues
 from rtrecon.stimulus_space.fit_frame import find_misfit, fit_stimulus
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import VIDEO
 
 _MAX_PENDING = 64  # messages that are held until the session's first frame
 # A message is held until its sender's clock has been judged, but not longer, and there
@@ -45,7 +44,7 @@ class AuxiliaryAlignment:
         output: PipelineOutput,
         *,
         corrects_clocks: bool,
-        space: StimulusSpace = VIDEO,
+        space: StimulusSpace,
     ) -> None:
         self._space = space
         self._aligner = Aligner(encoder_rate_hz)

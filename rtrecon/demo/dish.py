@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from rtrecon.config import LiveDishSettings, RecordingSettings, Settings
-from rtrecon.core.errors import UserError
 from rtrecon.core.process import lower_priority
 from rtrecon.demo.child_processes import ChildProcesses, child_processes
 from rtrecon.demo.dish_results import summarize_dish, write_dish_results
 from rtrecon.demo.processes import start_processes, stop_daemon, wait_for_daemon
 from rtrecon.demo.rig import make_network
-from rtrecon.demo.run import Notify, OnFrame
+from rtrecon.demo.streaming import (
+    Notify,
+    OnFrame,
+    make_frame_reporter,
+    require_length,
+)
 from rtrecon.protocol.fields import UM_PER_PX
 from rtrecon.session.session import Session
 from rtrecon.simulate.dish.film import film_dish
@@ -29,7 +33,6 @@ from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
 
 _FRAMES_PER_S, _INTERVAL_S = 2.0, 300.0  # of the demo, and of the simulated dish
-_MIN_SECONDS = 3.0
 _TOTAL_GROWTH_PX = 240.0  # of a tip, however long the demo is: no dish is too dense
 _LINGER_S, _ASK_EVERY_S = 60.0, 0.1
 
@@ -52,10 +55,7 @@ def run_dish_demo(
 
     Raises UserError.
     """
-    if request.seconds < _MIN_SECONDS:
-        raise UserError(
-            f"seconds = {request.seconds:g} is too short; give {_MIN_SECONDS:g} or more"
-        )
+    require_length(request.seconds)
     scene = make_scene(request)
     settings = make_dish_settings(request.output_folder)
     with child_processes() as children:
@@ -119,15 +119,13 @@ def _stream(
     on_frame: OnFrame,
 ) -> DishTruth:
     """Send the film; return what its last frame shows."""
+    report_frame = make_frame_reporter(children, on_frame, scene.n_frames)
     began_s, truth = time.monotonic(), None
     for index, frame in enumerate(film_dish(scene)):
         due_s = began_s + index / _FRAMES_PER_S
         time.sleep(max(0.0, due_s - time.monotonic()))
         sender.send_frame(frame.image, index + 1, frame.t_s)
-        on_frame(index + 1, scene.n_frames)
-        children.measure_memory()
-        if not children.is_running("daemon"):
-            raise UserError("the daemon exited; its messages above say why")
+        report_frame(index)
         truth = frame.truth
     assert truth is not None
     return truth

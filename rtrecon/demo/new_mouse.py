@@ -21,13 +21,19 @@ from rtrecon.config import (
     RoiSettings,
     Settings,
 )
-from rtrecon.core.errors import UserError
 from rtrecon.core.process import lower_priority
 from rtrecon.demo.child_processes import ChildProcesses, child_processes
-from rtrecon.demo.processes import start_processes, stop_daemon, wait_for_daemon
+from rtrecon.demo.processes import start_processes, wait_for_daemon
 from rtrecon.demo.results import summarize_demo, write_results
 from rtrecon.demo.rig import make_settings
-from rtrecon.demo.run import Notify, OnFrame
+from rtrecon.demo.streaming import (
+    Notify,
+    OnFrame,
+    describe_sender,
+    finish_session,
+    make_frame_reporter,
+    require_length,
+)
 from rtrecon.rois.roi_set import RoiSet
 from rtrecon.session.session import Session
 from rtrecon.simulate.imaged_mouse import ImagedMouseOptions, make_imaged_mouse
@@ -45,11 +51,8 @@ N_NEURONS, SIDE_PX = 200, 256
 FAST_MINUTES = 2.5  # a little more than the first training needs
 _SPEED = 6.0
 _CLIP_FRAMES = 150
-_MIN_SECONDS = 3.0
 _MOVIE_SEED, _MOUSE_SEED = 6000, 300  # no training of a shipped encoder uses them
 _QUEUE_TIMEOUT_S = 20.0  # a frame that the daemon has no room for waits
-_LINGER_S = 1.5  # after the last frame, so that the inverter finishes its last hops
-_MEASURE_EVERY_FRAMES = 30
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,7 @@ def run_new_mouse_demo(
     Raises UserError.
     """
     start_s = time.time()
-    if request.seconds < _MIN_SECONDS:
-        raise UserError(
-            f"seconds = {request.seconds:g} is too short; give {_MIN_SECONDS:g} or more"
-        )
+    require_length(request.seconds)
     notify(f"Simulating a new mouse with {N_NEURONS} neurons and its session")
     session = _simulate_session(request)
     settings = make_new_mouse_settings(
@@ -91,11 +91,8 @@ def run_new_mouse_demo(
             sender.close()
     notify("Computing the figures, writing the movie and the report")
     recorded = Session(path)
-    measured = {
-        "frames_sent": sender.n_sent,
-        "frames_dropped_by_sender": sender.n_dropped,
-        "calibration": _describe_calibration(recorded),
-    }
+    measured = describe_sender(sender, children)
+    measured["calibration"] = _describe_calibration(recorded)
     summary = summarize_demo(recorded, start_s, measured)
     write_results(request.output_folder, recorded, summary)
     return summary
@@ -142,15 +139,11 @@ def _stream(
 ) -> Path:
     """Stream the session and stop the daemon; return the folder of the recording."""
     wait_for_daemon(children, sender)
-
-    def report_frame(index: int) -> None:
-        on_frame(index + 1, len(session))
-        if index % _MEASURE_EVERY_FRAMES == 0 and not children.is_running("daemon"):
-            raise UserError("the daemon exited; its messages above say why")
-
+    report_frame = make_frame_reporter(
+        children, on_frame, len(session), every=round(RATE_HZ)
+    )
     stream_session(session, sender, report_frame, choose_speed)
-    time.sleep(_LINGER_S)
-    return stop_daemon(children, settings)
+    return finish_session(children, settings)
 
 
 def _describe_calibration(session: Session) -> dict[str, Any] | None:

@@ -49,12 +49,17 @@ def summarize_demo(
 
 def write_results(folder: Path, session: Session, summary: dict[str, Any]) -> None:
     """Write `summary.json`, `reconstruction.mp4` and `report.html` into the folder."""
-    text = json.dumps(summary, indent=2)
-    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    write_summary(folder, summary)
     movie = _make_comparison(session)
     if len(movie):
         write_movie(folder / "reconstruction.mp4", movie, rate_hz=RATE_HZ, scale=_SCALE)
     write_report(session.path, folder / "report.html")
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Write `summary.json` into the folder."""
+    text = json.dumps(summary, indent=2)
+    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
 
 
 def write_seen_field(folder: Path, field: Array) -> None:

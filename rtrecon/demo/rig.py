@@ -5,8 +5,6 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import numpy as np
-
 from rtrecon.config import (
     EncoderSettings,
     NetworkSettings,
@@ -22,7 +20,7 @@ from rtrecon.simulate.imaged_mouse import (
     ImagedMouseOptions,
     read_imaged_mouse,
 )
-from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie, repeat_frames
 from rtrecon.simulate.session import SimulatedSession, simulate_session
 
 _MOVIE_SEED = 5000  # no training uses it
@@ -74,13 +72,8 @@ def make_session(
     if clip is None:
         movie = make_natural_movie(n_frames, seed)
     else:
-        movie = _repeat_clip(clip, n_frames)
+        movie = repeat_frames(clip, n_frames)
     return simulate_session(imaged, movie, clip_name, seed)
-
-
-def _repeat_clip(clip: Array, n_frames: int) -> Array:
-    n_repeats = -(-n_frames // len(clip))
-    return np.concatenate([clip] * n_repeats)[:n_frames]
 
 
 def _find_free_ports(count: int) -> list[int]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtrecon.config import Settings
-from rtrecon.core.errors import UserError
 from rtrecon.core.process import lower_priority
 from rtrecon.demo.child_processes import ChildProcesses, child_processes
 from rtrecon.demo.processes import (
     start_processes,
-    stop_daemon,
     wait_for_daemon,
     wait_for_inverter,
 )
@@ -25,8 +22,17 @@ from rtrecon.demo.results import (
     write_seen_field,
 )
 from rtrecon.demo.rig import make_session, make_settings, read_encoder_mouse
+from rtrecon.demo.streaming import (
+    Notify,
+    OnFrame,
+    describe_sender,
+    finish_session,
+    make_frame_reporter,
+    require_length,
+)
 from rtrecon.session.session import Session
 from rtrecon.simulate.imaged_mouse import make_imaged_mouse
+from rtrecon.simulate.movie import RATE_HZ
 from rtrecon.simulate.session import (
     SimulatedSession,
     start_message_fields,
@@ -35,13 +41,6 @@ from rtrecon.simulate.session import (
 from rtrecon.simulate.subjects.receptive_fields import describe_seen_field
 from rtrecon.sources.video import read_clip
 from rtrecon.transport.senders import SessionSender
-
-_LINGER_S = 1.5  # after the last frame, so that the inverter finishes its last hops
-_MEASURE_EVERY_FRAMES = 30
-_MIN_SECONDS = 3.0
-
-Notify = Callable[[str], None]
-OnFrame = Callable[[int, int], None]  # frames sent, frames in total
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,7 @@ def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[st
     Raises UserError.
     """
     start_s = time.time()
-    if request.seconds < _MIN_SECONDS:
-        raise UserError(
-            f"seconds = {request.seconds:g} is too short; give {_MIN_SECONDS:g} or more"
-        )
+    require_length(request.seconds)
     # Before anything starts: the file may be no video.
     clip = read_clip(request.video) if request.video else None
     clip_name = request.video.stem if request.video else "leaves"
@@ -93,12 +89,7 @@ def run_demo(request: DemoRequest, notify: Notify, on_frame: OnFrame) -> dict[st
             sender.close()
     notify("Computing the figures, writing the movie and the report")
     session = Session(path)
-    measured = {
-        "frames_sent": sender.n_sent,
-        "frames_dropped_by_sender": sender.n_dropped,
-        "peak_memory_mb": {"display": children.peak_mb.get("display")},
-    }
-    summary = summarize_demo(session, start_s, measured)
+    summary = summarize_demo(session, start_s, describe_sender(sender, children))
     write_results(request.output_folder, session, summary)
     write_seen_field(request.output_folder, seen)
     return summary
@@ -114,14 +105,8 @@ def _stream(
     """Stream the session and stop the daemon; return the folder of the recording."""
     wait_for_daemon(children, sender)
     wait_for_inverter(children, settings)
-
-    def report_frame(index: int) -> None:
-        on_frame(index + 1, len(session))
-        if index % _MEASURE_EVERY_FRAMES == 0:
-            children.measure_memory()
-            if not children.is_running("daemon"):
-                raise UserError("the daemon exited; its messages above say why")
-
+    report_frame = make_frame_reporter(
+        children, on_frame, len(session), every=round(RATE_HZ)
+    )
     stream_session(session, sender, report_frame)
-    time.sleep(_LINGER_S)
-    return stop_daemon(children, settings)
+    return finish_session(children, settings)

@@ -9,30 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from rtrecon.config import (
-    EncoderSettings,
-    InversionSettings,
-    RecordingSettings,
-    Settings,
-    SubjectSettings,
-    TimingSettings,
-)
+from rtrecon.config import InversionSettings, Settings, TimingSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.process import lower_priority
 from rtrecon.core.types import Array
 from rtrecon.demo.child_processes import ChildProcesses, child_processes
 from rtrecon.demo.processes import (
     start_processes,
-    stop_daemon,
     wait_for_daemon,
     wait_for_inverter,
 )
 from rtrecon.demo.results import summarize_demo
-from rtrecon.demo.rig import make_network
-from rtrecon.demo.run import Notify, OnFrame
+from rtrecon.demo.rig import make_settings
 from rtrecon.demo.sense_results import write_sense_results
+from rtrecon.demo.streaming import (
+    Notify,
+    OnFrame,
+    describe_sender,
+    finish_session,
+    make_frame_reporter,
+    require_length,
+)
 from rtrecon.encoder.card import Card, find_checkpoint, read_card
 from rtrecon.session.session import Session
+from rtrecon.simulate.movie import repeat_frames
 from rtrecon.simulate.sensory_session import (
     SensorySession,
     read_sensory_options,
@@ -41,9 +41,7 @@ from rtrecon.simulate.sensory_session import (
 from rtrecon.transport.senders import SessionSender
 
 _SEED = 5000  # of stimuli that no training uses
-_LINGER_S = 1.5  # after the last frame, so that the inverter finishes its last hops
 _REPORT_EVERY_S = 1.0
-_MIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,7 @@ def run_sense_demo(
     Raises UserError.
     """
     start_s = time.time()
-    if request.seconds < _MIN_SECONDS:
-        raise UserError(
-            f"seconds = {request.seconds:g} is too short; give {_MIN_SECONDS:g} or more"
-        )
+    require_length(request.seconds)
     card = _read_card(request)
     clip_name, levels = _make_stimulus(request, card, notify)
     settings = _make_settings(request.output_folder, card)
@@ -97,18 +92,12 @@ def run_sense_demo(
             wait_for_daemon(children, sender)
             wait_for_inverter(children, settings)
             _stream(session, sender, children, (card, clip_name), on_frame)
-            time.sleep(_LINGER_S)
-            path = stop_daemon(children, settings)
+            path = finish_session(children, settings)
         finally:
             sender.close()
     notify("Computing the figures, writing the reconstruction and the report")
     recorded = Session(path)
-    measured = {
-        "frames_sent": sender.n_sent,
-        "frames_dropped_by_sender": sender.n_dropped,
-        "peak_memory_mb": {"display": children.peak_mb.get("display")},
-    }
-    summary = summarize_demo(recorded, start_s, measured)
+    summary = summarize_demo(recorded, start_s, describe_sender(sender, children))
     return write_sense_results(request.output_folder, recorded, card, summary)
 
 
@@ -136,24 +125,18 @@ def _make_stimulus(
     stimulus = sense.read_stimulus(request.file)
     for notice in stimulus.notices:
         notify(notice)
-    return request.file.stem, sense.repeat_stimulus(stimulus.levels, n_frames)
+    return request.file.stem, repeat_frames(stimulus.levels, n_frames)
 
 
 def _make_settings(output_folder: Path, card: Card) -> Settings:
     """Return settings on free ports of this computer, recording into the folder."""
     space = card.space
-    return Settings(
-        network=make_network(),
-        encoder=EncoderSettings(checkpoint=str(card.path.resolve())),
-        timing=TimingSettings(encoder_rate_hz=space.rate_hz),
-        inversion=InversionSettings(
-            window_frames=space.window_frames, hop_frames=space.hop_frames
-        ),
-        subject=SubjectSettings(subject_id="simulated", species="Mus musculus"),
-        recording=RecordingSettings(
-            folder=str(output_folder.resolve() / "session"), report=False
-        ),
+    inversion = InversionSettings(
+        window_frames=space.window_frames, hop_frames=space.hop_frames
     )
+    timing = TimingSettings(encoder_rate_hz=space.rate_hz)
+    settings = make_settings(output_folder, str(card.path.resolve()))
+    return settings.model_copy(update={"timing": timing, "inversion": inversion})
 
 
 def _stream(
@@ -166,6 +149,7 @@ def _stream(
     """Send each bin of spikes, and its frame of the stimulus, at its own time."""
     card, clip_name = stimulus
     rate_hz, n_frames = card.space.rate_hz, len(session.levels)
+    report_frame = make_frame_reporter(children, on_frame, n_frames)
     every = round(_REPORT_EVERY_S * rate_hz)
     started = time.monotonic()
     for index in range(n_frames):
@@ -176,8 +160,5 @@ def _stream(
         counts = np.ascontiguousarray(session.counts[index : index + 1], np.float32)
         sender.send_frame(counts, index + 1, t)
         if index % every == 0 or index == n_frames - 1:
-            on_frame(index + 1, n_frames)
-            children.measure_memory()
-            if not children.is_running("daemon"):
-                raise UserError("the daemon exited; its messages above say why")
+            report_frame(index)
     sender.send_end("complete")

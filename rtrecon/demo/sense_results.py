@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rtrecon.analysis.evaluation.sensory_rig import SensoryRig
 from rtrecon.analysis.report import write_report
 from rtrecon.config import InversionSettings
+from rtrecon.core.figures import save_png
 from rtrecon.core.progress import ignore_progress
 from rtrecon.core.types import Array
+from rtrecon.demo.results import write_summary
 from rtrecon.encoder.card import Card
 from rtrecon.inversion.live.inversion_pair import choose_held_out
+from rtrecon.inversion.offline.clips import RecordedClip
 from rtrecon.inversion.offline.ridge_decoder import fit_ridge
-from rtrecon.inversion.offline.target import InversionTarget
-from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.metrics.similarity import video_correlation
 from rtrecon.session.movie_pairs import MoviePairs
 from rtrecon.session.movie_reader import select_frames_at_lag
 from rtrecon.session.session import Session
@@ -44,8 +44,7 @@ def write_sense_results(
     """
     space = card.space
     summary = summary | compare_with_ridge(session, card)
-    text = json.dumps(summary, indent=2)
-    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    write_summary(folder, summary)
     pair = read_pair(session, LAG_S)
     if pair is not None:
         made, shown, _ = pair
@@ -87,7 +86,8 @@ def compare_with_ridge(session: Session, card: Card) -> dict[str, Any]:
         replace(clip, target=replace(clip.target, used_neurons=is_used))
         for clip in rig.show_movie(stimulus, clip_frames, ignore_progress)
     ]
-    target = replace(_read_target(session, int(indices[-1]) + 1), used_neurons=is_used)
+    recorded = RecordedClip(session.path, 0, int(indices[-1]) + 1).load()
+    target = replace(recorded.target, used_neurons=is_used)
     decoded = fit_ridge(clips).decode(target)[indices]
     settled = indices >= indices[0] + _SETTLED_S * space.rate_hz
     made, shown, decoded = made[settled], shown[settled], decoded[settled]
@@ -109,7 +109,6 @@ def draw_courses(
     """Draw stimulus above and reconstruction below, each value a row over time."""
     n = round(_PICTURE_S * space.rate_hz)
     figure = Figure((11, 6), layout="constrained")
-    FigureCanvasAgg(figure)
     all_axes = figure.subplots(2, 1, sharex=True, sharey=True)
     titles = "stimulus", f"live reconstruction, {LAG_S:g} s later"
     for axes, course, title in zip(all_axes, courses, titles, strict=True):
@@ -129,7 +128,7 @@ def draw_courses(
     labels = [space.axes[0].describe_position(int(row)) for row in rows]
     all_axes[0].set_yticks(rows * space.shape[1], labels)
     all_axes[1].set_xlabel("time (s)")
-    figure.savefig(path, dpi=110, format="png")
+    save_png(figure, path, dpi=110)
 
 
 def _choose_held_out(session: Session, n_neurons: int) -> Array:
@@ -141,19 +140,6 @@ def _choose_held_out(session: Session, n_neurons: int) -> Array:
     return found
 
 
-def _read_target(session: Session, n_frames: int) -> InversionTarget:
-    """Return the recorded spikes of encoder frames 0 to n_frames; NaN where lost."""
-    table = session.activity
-    activity = np.full((n_frames, len(session.about.neuron_ids)), np.nan, np.float32)
-    indices = table["encoder_frame"].astype(np.int64)
-    inside = indices < n_frames
-    activity[indices[inside]] = table.read_values()[inside]
-    behavior = np.full((n_frames, len(BEHAVIOR)), np.nan, np.float32)
-    return InversionTarget(activity, behavior)
-
-
 def _correlate(made: Array, shown: Array) -> float | None:
-    made, shown = made.astype(np.float64).ravel(), shown.astype(np.float64).ravel()
-    if not made.std() or not shown.std():
-        return None
-    return float(np.corrcoef(made, shown)[0, 1])
+    r = video_correlation(made, shown)
+    return r if np.isfinite(r) else None

@@ -14,7 +14,7 @@ from rtrecon.core.types import Array
 WINDOW_S = 20.0  # a metric describes the newest frames
 MIN_S = 3.0  # with fewer frames a metric has no value yet
 MAX_EVIDENCE_AGE_S = 2.0  # a metric has no value so long after its newest evidence
-WINDOW_FRAMES, MIN_FRAMES = 600, 90  # the same at 30 Hz
+WINDOW_FRAMES, MIN_FRAMES = round(30 * WINDOW_S), round(30 * MIN_S)  # at 30 Hz
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,21 @@ from rtrecon.core.types import Array
 from rtrecon.session.table import Table
 
 
-def find_last_rows(recorded: Array, frames: Array) -> Array:
-    """Return the last row of each of these frames, all of which were recorded.
+class RowIndex:
+    """The rows of each encoder frame. recorded: (rows,) encoder frame of each row."""
 
-    recorded: (rows,) encoder frame of each row. frames: (k,).
-    """
-    order = np.argsort(recorded, kind="stable")
-    positions = np.searchsorted(recorded[order], frames, side="right") - 1
-    return np.asarray(order[positions])
+    def __init__(self, recorded: Array) -> None:
+        self._order = np.argsort(recorded, kind="stable")
+        self._sorted = recorded[self._order]
+
+    def find_first(self, frames: Array) -> Array:
+        """Return the first row of each of these frames, all of which were recorded."""
+        return np.asarray(self._order[np.searchsorted(self._sorted, frames)])
+
+    def find_last(self, frames: Array) -> Array:
+        """Return the last row of each of these frames, all of which were recorded."""
+        stop = np.searchsorted(self._sorted, frames, side="right")
+        return np.asarray(self._order[stop - 1])
 
 
 def read_rows(table: Table, rows: Array) -> Array:

@@ -111,3 +111,8 @@ def _scale_to_gray(scene: Array, rng: np.random.Generator) -> Array:
     gray = (scene - scene.mean()) / (scene.std() + 1e-6) * contrast
     gray += MEAN_GRAY + 20 * rng.normal()
     return np.clip(gray, 0, 255).astype(np.uint8)
+
+
+def repeat_frames(frames: Array, n_frames: int) -> Array:
+    """Return `n_frames` frames (T, ...): the given ones again and again, cut."""
+    return np.resize(frames, (n_frames, *frames.shape[1:]))

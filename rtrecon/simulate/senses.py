@@ -63,10 +63,6 @@ class Sense:
     read_stimulus: Callable[[Path], SensoryStimulus]
     make_subject: Callable[[int, int], SensorySubject]
 
-    def repeat_stimulus(self, levels: Array, n_frames: int) -> Array:
-        """Return `n_frames` frames: the stimulus again and again, cut."""
-        return np.concatenate([levels] * -(-n_frames // len(levels)))[:n_frames]
-
 
 def find_sense(name: str) -> Sense:
     """Return a sense by the name of its space; UserError for one nobody knows."""

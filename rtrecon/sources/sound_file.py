@@ -54,7 +54,7 @@ def read_sound(path: Path | str) -> Sound:
     if not np.isfinite(sound).all():
         raise UserError(f"{path} has samples that are not numbers; save it again")
     if np.abs(sound).max() < _MIN_PEAK:
-        raise UserError(f"{path} is silent; give a sound that can be heard")
+        raise UserError(f"{path} is silent; give a file with a louder sound")
     clipped = float((np.abs(sound) >= _CLIPPED).mean())
     if clipped > _MIN_CLIPPED_SHARE:
         notices.append(

@@ -9,7 +9,6 @@ import numpy as np
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.sources.npy import read_numbers
-from rtrecon.sources.sound_file import read_sound_levels, write_sound
 from rtrecon.sources.touch_file import read_touch_levels, write_deflections
 from rtrecon.stimulus_space.fit_frame import find_misfit, fit_stimulus
 from rtrecon.stimulus_space.sound import SOUND
@@ -33,6 +32,8 @@ def read_stimulus_file(path: Path, space: StimulusSpace) -> Array:
 
         return read_clip(path, space.shape, space.rate_hz)
     if space == SOUND:
+        from rtrecon.sources.sound_file import read_sound_levels  # slow to import
+
         return read_sound_levels(path)
     if space == TOUCH:
         return read_touch_levels(path)
@@ -54,6 +55,8 @@ def write_stimulus_file(path: Path, levels: Array, space: StimulusSpace) -> None
     of its own are a .npy file.
     """
     if space == SOUND:
+        from rtrecon.sources.sound_file import write_sound  # slow to import
+
         write_sound(path, synthesize_sound(levels))
     elif space == TOUCH:
         write_deflections(path, levels)

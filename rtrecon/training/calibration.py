@@ -195,11 +195,8 @@ def invert_clips(
     """
     window, hop = problem.space.window_frames, problem.space.hop_frames
     inverter = MapInversion(problem, window)
-    final_frames, powers, basis = (
-        list[Tensor](),
-        list[Tensor](),
-        make_dct_basis(problem.space),
-    )
+    final_frames, powers = list[Tensor](), list[Tensor]()
+    basis = make_dct_basis(problem.space)
     live_correlation = RunningVideoCorrelation(window * len(data) // hop)
     for start in range(0, len(data) - hop + 1, hop):
         part = data.slice_frames(start, start + hop)

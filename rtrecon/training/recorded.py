@@ -25,7 +25,7 @@ from rtrecon.rois import roi_set
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import NotASessionError, Session
 from rtrecon.session.stimulus_lag import TooShortError, measure_session_lag
-from rtrecon.session.table_rows import find_last_rows, read_rows
+from rtrecon.session.table_rows import RowIndex, read_rows
 from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.train import (
@@ -152,10 +152,13 @@ def _read_segments(session: Session) -> Iterator[Segment]:
         activity_indices >= activity_indices.min(initial=0) + SETTLE_FRAMES
     ]
     behavior = session.read_encoder_behavior()
+    rows_of_activity, rows_of_stimulus = map(
+        RowIndex, (activity_indices, stimulus_indices)
+    )
     for run in _split_into_runs(np.intersect1d(settled, stimulus_indices)):
-        activity_rows = find_last_rows(activity_indices, run)
+        activity_rows = rows_of_activity.find_last(run)
         yield Segment(
-            movie=read_rows(stimulus, find_last_rows(stimulus_indices, run)),
+            movie=read_rows(stimulus, rows_of_stimulus.find_last(run)),
             behavior=behavior[activity_rows],
             activity=read_rows(activity, activity_rows),
         )

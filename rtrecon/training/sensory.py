@@ -27,6 +27,7 @@ from rtrecon.training.score import correlate_columns
 from rtrecon.training.train import (
     DEFAULT_OPTIONS,
     TrainingOptions,
+    require_form_of_space,
     train_encoder,
     validate_training,
 )
@@ -91,11 +92,7 @@ def _check_plan(
     options: TrainingOptions,
     space: StimulusSpace,
 ) -> None:
-    if options.encoder_form != "compact" or options.core_checkpoint:
-        raise UserError(
-            f"the encoder of {space.name} is a compact one with filters of its own; "
-            "leave out --freeze-core, and --encoder-form or give compact"
-        )
+    require_form_of_space(space, options)
     if recipe.cutmix_fraction:
         raise UserError(f"--cutmix is for pictures; leave it out for {space.name}")
     min_frames = recipe.batch_frames + 2 * MIN_VALIDATION_FRAMES

@@ -10,7 +10,7 @@ from typing import Any
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.version import __version__
-from rtrecon.encoder.card import FORMAT_VERSION, Card, prepare_output_path
+from rtrecon.encoder.card import Card, prepare_output_path
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rtrecon.encoder.prior import fit_prior
 from rtrecon.inversion.device import limit_threads
@@ -67,7 +67,7 @@ def train_encoder(
     After every epoch the training state is written beside it, too; it is deleted when
     all is done. Raises UserError if the loss or a weight is not finite.
     """
-    _require_form_of_space(data.space, options)
+    require_form_of_space(data.space, options)
     core_path = options.core_checkpoint
     known = load_checkpoint(core_path) if core_path else None
     reporter = _ProgressReporter(on_progress, recipe.epochs)
@@ -114,7 +114,7 @@ def train_encoder(
     return checkpoint
 
 
-def _require_form_of_space(space: StimulusSpace, options: TrainingOptions) -> None:
+def require_form_of_space(space: StimulusSpace, options: TrainingOptions) -> None:
     """Require filters of the neurons' own, unless the stimulus is a picture."""
     is_compact = options.encoder_form == "compact" and not options.core_checkpoint
     if not space.is_picture and not is_compact:
@@ -225,7 +225,6 @@ def _make_metadata(
 ) -> dict[str, Any]:
     core = options.core_checkpoint
     return {
-        "format": FORMAT_VERSION,
         "version": __version__,
         "command": " ".join(["rtrecon", *sys.argv[1:]]),
         "hardware": str(options.context),

@@ -21,7 +21,7 @@ from rtrecon.inversion.offline.clips import (
     list_damage_notices,
     select_segment,
 )
-from rtrecon.simulate.movie import RATE_HZ, make_natural_movie
+from rtrecon.simulate.movie import RATE_HZ, make_natural_movie, repeat_frames
 from rtrecon.simulate.sensory_session import is_simulated_sense
 from rtrecon.simulate.subjects.receptive_fields import describe_seen_field
 from rtrecon.sources.video import read_clip
@@ -143,7 +143,7 @@ def _simulate_sense(
         sense = rig.neurons.find_sense()
         stimulus = sense.read_stimulus(simulation.video)
         notes += stimulus.notices
-        levels = sense.repeat_stimulus(stimulus.levels, n_frames)
+        levels = repeat_frames(stimulus.levels, n_frames)
     start_s = time.perf_counter()
     clips = rig.show_movie(levels, clip_frames, on_progress)
     frame_s = (time.perf_counter() - start_s) / n_frames

@@ -13,7 +13,6 @@ from scipy.ndimage import gaussian_filter
 
 from rtrecon.core.types import Array
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import VIDEO
 
 CALIBRATED_HOP_FRAMES = 5  # ages at which calibration measures, in steps of this
 MEMORY_HOPS = 60  # of the running mean; 10 s with the default hop
@@ -28,9 +27,7 @@ class MovieSpread:
     `Calibration.error_ratio`. space: of the stimuli.
     """
 
-    def __init__(
-        self, ratio: Array, hop_frames: int, space: StimulusSpace = VIDEO
-    ) -> None:
+    def __init__(self, ratio: Array, hop_frames: int, space: StimulusSpace) -> None:
         self._ratio, self._hop_frames = ratio, hop_frames
         self._smoothing = 0.0, *space.limit_smoothing(_SMOOTHING_PX)
         self._variance: Array | None = None

@@ -28,7 +28,6 @@ from rtrecon.metrics.live_metrics import (
     LiveMetric,
 )
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import VIDEO
 
 _Key = TypeVar("_Key")
 
@@ -66,7 +65,7 @@ class QualitySettings:
     mean_frame: Array
     hop_frames: int
     window_frames: int
-    space: StimulusSpace = VIDEO
+    space: StimulusSpace
     rate_hz: float = 30.0
 
     def make_metric_setup(self) -> MetricSetup:

@@ -14,7 +14,6 @@ from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.metrics.visual_field import encode_visual_field
 from rtrecon.protocol import messages
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.transport.publisher import Publisher
 
 QUALITY_EVERY_HOPS = 3
@@ -39,7 +38,7 @@ class ResultPublisher:
         identifiability: Array,
         held_out: Array,
         visual_field: Array,
-        space: StimulusSpace = VIDEO,
+        space: StimulusSpace,
     ) -> None:
         self._publisher = publisher
         self._space = None if space.is_picture else space

@@ -16,7 +16,7 @@ from rtrecon.inversion.offline.target import InversionTarget
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
-from rtrecon.session.table_rows import find_last_rows, read_rows
+from rtrecon.session.table_rows import RowIndex, read_rows
 from rtrecon.stimulus_space.space import StimulusSpace
 from rtrecon.stimulus_space.video import VIDEO
 
@@ -98,7 +98,7 @@ class RecordedClip:
         """Return the table's rows of the clip, and each row's position in the clip."""
         indices = table["encoder_frame"].astype(np.int64)
         frames = np.intersect1d(indices, np.arange(self.start, self.stop))
-        return find_last_rows(indices, frames), frames - self.start
+        return RowIndex(indices).find_last(frames), frames - self.start
 
     def _nan_array(self, *shape: int) -> Array:
         return np.full((self.stop - self.start, *shape), np.nan, np.float32)

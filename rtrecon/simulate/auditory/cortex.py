@@ -10,10 +10,11 @@ Brosch & Schreiner 1997), and the rate saturates. It shares no code with any enc
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 from rtrecon.core.types import Array
 from rtrecon.simulate.auditory.sounds import make_natural_sound
+from rtrecon.simulate.leaky_integrator import integrate_with_leak
+from rtrecon.simulate.random_draws import draw_log_uniform, draw_shared_gain
 from rtrecon.stimulus_space.sound import SOUND
 from rtrecon.stimulus_space.spectrogram import compute_levels
 
@@ -26,8 +27,6 @@ _SPEEDS_OCTAVES_PER_S = 25.0  # s.d. of the preferred FM
 _SUPPRESSION_S = (0.06, 0.25)
 _SUPPRESSION = (0.1, 1.5)  # per unit of recent drive
 _SATURATION = (3.0, 8.0)  # times the mean drive
-_NOISE_SD = 0.35  # of the logarithm of a slow gain that all neurons share
-_NOISE_S = 2.0
 
 
 class AuditoryCortex:
@@ -36,8 +35,6 @@ class AuditoryCortex:
     Rates are in spikes per bin of 10 ms.
     """
 
-    space = SOUND
-
     def __init__(self, n_neurons: int, seed: int) -> None:
         rng = np.random.default_rng([seed, 72])
         octaves = np.log2(SOUND.axes[0].positions)
@@ -45,7 +42,7 @@ class AuditoryCortex:
         self.best_frequency_hz = 2**best
         self._fields = _draw_fields(best, octaves, rng)
         self._suppression = rng.uniform(*_SUPPRESSION, n_neurons)
-        self._suppression_s = _draw_log(rng, _SUPPRESSION_S, n_neurons)
+        self._suppression_s = draw_log_uniform(rng, _SUPPRESSION_S, n_neurons)
         self._threshold = rng.uniform(-0.3, 0.6, n_neurons)
         self._saturation = rng.uniform(*_SATURATION, n_neurons)
         self._scale = np.ones(n_neurons)
@@ -61,11 +58,8 @@ class AuditoryCortex:
     def compute_rates(self, levels: Array, rng: np.random.Generator) -> Array:
         """Return expected spikes per bin (T, n) for a sound's levels (T, 24, 1)."""
         rates = self._compute_tuned(levels) * self._scale
-        # A slow gain of the whole cortex, as arousal changes it.
-        decay = np.exp(-1 / (_NOISE_S * SOUND.rate_hz))
-        noise = rng.normal(size=len(levels)) * np.sqrt(1 - decay**2)
-        gain = np.exp(_NOISE_SD * lfilter([1.0], [1.0, -decay], noise))
-        return np.asarray(rates * gain[:, None], np.float32)
+        gain = draw_shared_gain(len(levels), SOUND.rate_hz, rng)
+        return np.asarray(rates * gain, np.float32)
 
     def map_sensitivity(self) -> Array:
         """Return (24, 1): how much each band drives the neurons; largest = 1."""
@@ -74,6 +68,13 @@ class AuditoryCortex:
 
     def _compute_tuned(self, levels: Array) -> Array:
         """Return (T, n) >= 0 in units of each neuron's own mean drive."""
+        drive = self._filter(levels) / self._drive_unit
+        rectified = np.logaddexp(0, 3 * (drive - self._threshold))
+        depressed = self._suppress(rectified)
+        return np.asarray(depressed / (1 + depressed / self._saturation))
+
+    def _filter(self, levels: Array) -> Array:
+        """Return the drive (T, n) before threshold and rectification."""
         spectrum = (levels[:, :, 0].astype(np.float64) - 85.0) / 50.0
         quiet = np.full((MEMORY_FRAMES - 1, spectrum.shape[1]), spectrum.min())
         padded = np.concatenate([quiet, spectrum])
@@ -81,28 +82,19 @@ class AuditoryCortex:
         for lag in range(MEMORY_FRAMES):
             start = MEMORY_FRAMES - 1 - lag
             drive += padded[start : start + len(levels)] @ self._fields[:, lag].T
-        rectified = np.logaddexp(0, 3 * (drive / self._drive_unit - self._threshold))
-        depressed = self._suppress(rectified)
-        return np.asarray(depressed / (1 + depressed / self._saturation))
+        return drive
 
     def _suppress(self, drive: Array) -> Array:
         """Divide the drive by what it was in the last fraction of a second."""
-        suppressed = np.empty_like(drive)
-        for neuron, seconds in enumerate(self._suppression_s):
-            decay = np.exp(-1 / (seconds * SOUND.rate_hz))
-            recent = lfilter([0.0, 1 - decay], [1.0, -decay], drive[:, neuron])
-            factor = 1 + self._suppression[neuron] * recent
-            suppressed[:, neuron] = drive[:, neuron] / factor
-        return suppressed
+        decay = np.exp(-1 / (self._suppression_s * SOUND.rate_hz))
+        before = np.concatenate([np.zeros((1, self.n_neurons)), drive[:-1]])
+        recent = integrate_with_leak((1 - decay) * before, decay)
+        return np.asarray(drive / (1 + self._suppression * recent))
 
     def _calibrate(self, levels: Array, rng: np.random.Generator) -> None:
-        spectrum = (levels[:, :, 0].astype(np.float64) - 85.0) / 50.0
-        drive = sum(
-            spectrum[MEMORY_FRAMES - lag : len(spectrum) - lag] @ self._fields[:, lag].T
-            for lag in range(MEMORY_FRAMES)
-        )
-        self._drive_unit = np.std(drive, 0) + 1e-9
-        rate_hz = _draw_log(rng, _MEAN_RATES_HZ, self.n_neurons)
+        settled = self._filter(levels)[MEMORY_FRAMES:]
+        self._drive_unit = np.std(settled, 0) + 1e-9
+        rate_hz = draw_log_uniform(rng, _MEAN_RATES_HZ, self.n_neurons)
         tuned = self._compute_tuned(levels)
         self._scale = rate_hz / SOUND.rate_hz / (tuned.mean(0) + 1e-9)
 
@@ -110,9 +102,9 @@ class AuditoryCortex:
 def _draw_fields(best: Array, octaves: Array, rng: np.random.Generator) -> Array:
     """Return receptive fields (n, lags, bands) of norm 1."""
     n = len(best)
-    bandwidth = _draw_log(rng, _BANDWIDTHS_OCTAVES, n)[:, None, None]
+    bandwidth = draw_log_uniform(rng, _BANDWIDTHS_OCTAVES, n)[:, None, None]
     latency = rng.uniform(*_LATENCIES_S, n)[:, None, None]
-    width = _draw_log(rng, _WIDTHS_S, n)[:, None, None]
+    width = draw_log_uniform(rng, _WIDTHS_S, n)[:, None, None]
     speed = rng.normal(size=n)[:, None, None] * _SPEEDS_OCTAVES_PER_S
     rebound = rng.uniform(0.3, 1.0, n)[:, None, None]
     sideband = rng.uniform(0.2, 0.8, n)[:, None, None]
@@ -127,8 +119,3 @@ def _draw_fields(best: Array, octaves: Array, rng: np.random.Generator) -> Array
     fields = spectral * (early - rebound * 0.7 * late)
     norm = np.sqrt(np.square(fields).sum((1, 2), keepdims=True))
     return np.asarray(fields / norm)
-
-
-def _draw_log(rng: np.random.Generator, limits: tuple[float, float], n: int) -> Array:
-    low, high = limits
-    return np.asarray(low * (high / low) ** rng.random(n))

@@ -8,9 +8,9 @@ random, over a quiet background of noise.
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import butter, sosfilt
 
 from rtrecon.core.types import Array
+from rtrecon.simulate.random_draws import draw_log_uniform
 from rtrecon.stimulus_space.sound import SAMPLE_RATE_HZ
 
 _EVENTS_HZ = 4.0
@@ -65,6 +65,8 @@ def _draw_harmonics(n: int, rng: np.random.Generator) -> Array:
 
 
 def _draw_noise_burst(n: int, rng: np.random.Generator) -> Array:
+    from scipy.signal import butter, sosfilt  # slow to import
+
     center = _draw_log(rng, (400.0, 6000.0))
     half_width = 2 ** rng.uniform(0.15, 1.0)
     edges = center / half_width, min(center * half_width, 0.95 * SAMPLE_RATE_HZ / 2)
@@ -93,8 +95,7 @@ def _draw_envelope(n: int, rng: np.random.Generator) -> Array:
 
 
 def _draw_log(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    low, high = limits
-    return float(low * (high / low) ** rng.random())
+    return float(draw_log_uniform(rng, limits, 1)[0])
 
 
 def _from_db(decibel: float) -> float:

@@ -8,9 +8,9 @@ is half-squared and saturates. It shares no code with any encoder.
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 from rtrecon.core.types import Array
+from rtrecon.simulate.random_draws import draw_log_uniform, draw_shared_gain
 from rtrecon.simulate.tactile.whisking import make_whisking
 from rtrecon.stimulus_space.touch import N_ARCS, N_ROWS, TOUCH, WHISKERS
 
@@ -21,7 +21,6 @@ _SPREADS = (0.25, 0.9)  # s.d. of a receptive field, in whiskers
 _LATENCIES_S, _WIDTH_S = (0.008, 0.03), 0.012
 _THRESHOLDS = (-0.5, 0.7)
 _SATURATION = (4.0, 10.0)
-_NOISE_SD, _NOISE_S = 0.35, 2.0
 
 
 class BarrelCortex:
@@ -29,8 +28,6 @@ class BarrelCortex:
 
     Rates are in spikes per bin of 10 ms.
     """
-
-    space = TOUCH
 
     def __init__(self, n_neurons: int, seed: int) -> None:
         rng = np.random.default_rng([seed, 82])
@@ -50,10 +47,8 @@ class BarrelCortex:
     def compute_rates(self, levels: Array, rng: np.random.Generator) -> Array:
         """Return expected spikes per bin (T, n) for levels (T, 24, 2) of touch."""
         rates = self._saturate(self._filter(levels) / self._unit) * self._scale
-        decay = np.exp(-1 / (_NOISE_S * TOUCH.rate_hz))
-        noise = rng.normal(size=len(levels)) * np.sqrt(1 - decay**2)
-        gain = np.exp(_NOISE_SD * lfilter([1.0], [1.0, -decay], noise))
-        return np.asarray(rates * gain[:, None], np.float32)
+        gain = draw_shared_gain(len(levels), TOUCH.rate_hz, rng)
+        return np.asarray(rates * gain, np.float32)
 
     def map_sensitivity(self) -> Array:
         """Return (24, 2): how much each value drives the neurons; largest = 1."""
@@ -82,8 +77,7 @@ class BarrelCortex:
         levels = make_whisking(_CALIBRATION_FRAMES, _CALIBRATION_SEED)
         drive = self._filter(levels)
         self._unit = drive.std(0) + 1e-9
-        low, high = _MEAN_RATES_HZ
-        rate_hz = low * (high / low) ** rng.random(self.n_neurons)
+        rate_hz = draw_log_uniform(rng, _MEAN_RATES_HZ, self.n_neurons)
         mean = self._saturate(drive / self._unit).mean(0)
         self._scale = rate_hz / TOUCH.rate_hz / mean
 

@@ -8,9 +8,9 @@ there, and touches it as long as it pushes.
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 from rtrecon.core.types import Array
+from rtrecon.simulate.random_draws import filter_slowly
 from rtrecon.stimulus_space.touch import N_ARCS, N_ROWS, TOUCH, compute_levels
 
 _RATES_HZ = (5.0, 12.0)
@@ -18,6 +18,7 @@ _AMPLITUDE_DEG, _SET_POINT_DEG, _OWN_DEG = 14.0, 10.0, 4.0
 _OBJECTS_HZ, _OBJECT_S = 0.8, (0.3, 2.0)
 _REACH_ROWS, _REACH_ARCS = 1.0, 1.4  # s.d. of an object over the pad
 _OBJECT_DEG = (-5.0, 12.0)
+_SETTLE_FRAMES = 500  # drawn first, until the noise has its s.d.
 
 
 def make_whisking(n_frames: int, seed: int) -> Array:
@@ -34,8 +35,8 @@ def make_whisking(n_frames: int, seed: int) -> Array:
     angle = set_point[:, None] + amplitude[:, None] * np.cos(
         phase[:, None] - 0.25 * arc
     )
-    for whisker in range(angle.shape[1]):
-        angle[:, whisker] += _OWN_DEG * _draw_slow(n_frames, 0.15, rng)
+    for own_deg in angle.T:
+        own_deg += _OWN_DEG * _draw_slow(n_frames, 0.15, rng)
     contact = np.zeros(angle.shape, bool)
     for _ in range(rng.poisson(_OBJECTS_HZ * n_frames / rate_hz) + 1):
         _place_object(angle, contact, rng)
@@ -59,6 +60,6 @@ def _place_object(angle: Array, contact: Array, rng: np.random.Generator) -> Non
 
 def _draw_slow(n: int, seconds: float, rng: np.random.Generator) -> Array:
     """Return noise (n,) of s.d. 1 that changes within this time."""
-    decay = np.exp(-1 / (seconds * TOUCH.rate_hz))
-    noise = rng.normal(size=n + 500) * np.sqrt(1 - decay**2)
-    return np.asarray(lfilter([1.0], [1.0, -decay], noise)[500:])
+    noise = rng.normal(size=(n + _SETTLE_FRAMES, 1))
+    slow = filter_slowly(noise, seconds * TOUCH.rate_hz)
+    return np.asarray(slow[_SETTLE_FRAMES:, 0])

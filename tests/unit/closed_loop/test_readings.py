@@ -11,6 +11,7 @@ from rtrecon.config import ClosedLoopSettings
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
 from rtrecon.sources.video import write_movie
+from rtrecon.stimulus_space.video import VIDEO
 
 HEADER = {"session": "s", "seq": 0, "t": 1.0}
 IDS = [40, 10, 30, 20]  # in the order of the activity
@@ -30,7 +31,7 @@ READ = {
 
 def reading_of(value: str, **tables: object):
     return make_reading(
-        parse_condition(f"{value} > 0").value, ClosedLoopSettings(**tables)
+        parse_condition(f"{value} > 0").value, ClosedLoopSettings(**tables), VIDEO
     )
 
 

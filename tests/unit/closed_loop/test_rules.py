@@ -11,6 +11,7 @@ from rtrecon.closed_loop.rules import bind_rules
 from rtrecon.config import ClosedLoopSettings
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
+from rtrecon.stimulus_space.video import VIDEO
 
 WHEN = "quality.activity_correlation < 0.1"
 LOST = {"name": "lost", "when": WHEN}
@@ -54,11 +55,11 @@ MISTAKES = {
 def test_a_mistake_is_refused_with_a_sentence(case):
     section, words = MISTAKES[case]
     with pytest.raises(UserError, match=words):
-        bind_rules(ClosedLoopSettings.model_validate(section))
+        bind_rules(ClosedLoopSettings.model_validate(section), VIDEO)
 
 
 def test_a_message_becomes_a_rule_event_with_a_sentence():
-    [bound] = bind_rules(ClosedLoopSettings.model_validate({"rules": [LOST]}))
+    [bound] = bind_rules(ClosedLoopSettings.model_validate({"rules": [LOST]}), VIDEO)
 
     def update(value: float | None):
         metrics = {} if value is None else {"activity_correlation": value}

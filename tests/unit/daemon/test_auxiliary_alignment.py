@@ -8,6 +8,7 @@ import pytest
 from rtrecon.daemon.auxiliary_alignment import AuxiliaryAlignment
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.protocol import messages
+from rtrecon.stimulus_space.video import VIDEO
 
 RATE_HZ, NOW_S = 30.0, 1.7e9
 IMAGE = np.zeros((36, 64), np.uint8)
@@ -39,7 +40,7 @@ class Rig:
         self.error_s = error_s
         self.output = RecordedOutput()
         self.alignment = AuxiliaryAlignment(
-            RATE_HZ, self.output, corrects_clocks=corrects_clocks
+            RATE_HZ, self.output, corrects_clocks=corrects_clocks, space=VIDEO
         )
         self.n_sent = 0
 

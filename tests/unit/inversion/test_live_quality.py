@@ -16,6 +16,7 @@ from rtrecon.metrics.live_metrics import (
     VISUAL_FIELD_CORRELATION,
     LiveMetric,
 )
+from rtrecon.stimulus_space.video import VIDEO
 
 HOP, WINDOW = 6, 36
 N = 20
@@ -26,7 +27,7 @@ STIMULI = RNG.integers(0, 256, (900, 36, 64)).astype(np.uint8)
 ACTIVITY = RNG.gamma(1.0, 1.0, (900, N))
 LEFT = np.indices((36, 64))[1] < 32  # where the neurons look
 MEAN_FRAME = STIMULI.mean(0)
-SETTINGS = QualitySettings(HELD_OUT, LEFT, MEAN_FRAME, HOP, WINDOW)
+SETTINGS = QualitySettings(HELD_OUT, LEFT, MEAN_FRAME, HOP, WINDOW, VIDEO)
 METRICS = (ACTIVITY_CORRELATION, VISUAL_FIELD_CORRELATION, PIXEL_CORRELATION)
 
 

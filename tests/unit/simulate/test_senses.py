@@ -7,6 +7,7 @@ import pytest
 
 from rtrecon.core.errors import UserError
 from rtrecon.simulate.auditory.cortex import AuditoryCortex
+from rtrecon.simulate.movie import repeat_frames
 from rtrecon.simulate.senses import SENSES, find_sense
 from rtrecon.simulate.sensory_session import (
     SensoryOptions,
@@ -99,7 +100,7 @@ def test_sensitivity_has_the_axes_of_the_space(name):
 def test_a_stimulus_is_repeated_to_the_length_that_is_needed():
     sense = find_sense("touch")
     levels = sense.make_stimulus(30, 1)
-    repeated = sense.repeat_stimulus(levels, 70)
+    repeated = repeat_frames(levels, 70)
     assert len(repeated) == 70
     np.testing.assert_array_equal(repeated[30:60], levels)
 
