@@ -88,8 +88,9 @@ class Playback:
             # The daemon has restarted its count.
             self._frames = self._make_ring()
             self._information = {}
-        if movie.stimulus_space is not None and movie.stimulus_space != self.space:
-            self.space = movie.stimulus_space
+        space = movie.stimulus_space or VIDEO
+        if space != self.space:
+            self.space = space
             self._frames, self._stimuli = self._make_ring(), self._make_ring()
         first = movie.encoder_frame - len(frames) + 1
         for i, frame in enumerate(frames):

@@ -127,9 +127,9 @@ class DisplayState:
         if now_s - self._activity_s > self._find_activity_timeout():
             return self._missing("activity", self._activity_s, "daemon", now_s)
         if self.is_without_encoder:
-            interval_s = self.health["daemon"].frame_interval_s
-            contents = self.contents.describe(interval_s)
-            if self.calibration is not None:
+            daemon = self.health["daemon"]
+            contents = self.contents.describe(daemon.frame_interval_s)
+            if self.calibration and self.calibration.session == daemon.session:
                 return f"{describe_calibration(self.calibration)}\n{contents}"
             return f"{self._recording_headline()}\n{contents}"
         if now_s - self._movie_s > MAX_SILENCE_S:

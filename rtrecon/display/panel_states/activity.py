@@ -12,6 +12,7 @@ from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.ring_buffers import ColumnRing
 from rtrecon.display.state import PanelState
 from rtrecon.protocol.messages import Activity, Health, Movie, PublishedMessage
+from rtrecon.stimulus_space.video import VIDEO
 
 RowOrder = Literal["as recorded", "most active on top", "similar together"]
 ROW_ORDERS: tuple[RowOrder, ...] = get_args(RowOrder)
@@ -106,8 +107,7 @@ class ActivityState(PanelState):
                 self.column_s = interval_s
             return False
         if isinstance(message, Movie):
-            if message.stimulus_space is not None:
-                self.column_s = 1 / message.stimulus_space.rate_hz
+            self.column_s = 1 / (message.stimulus_space or VIDEO).rate_hz
             return False
         assert isinstance(message, Activity)
         if self.raster is None or self.raster.n_neurons != len(payload):

@@ -19,6 +19,7 @@ from rtrecon.protocol.messages import (
     PublishedMessage,
     Quality,
 )
+from rtrecon.stimulus_space.video import VIDEO
 
 N_COLUMNS = 600  # encoder frames: 20 s at 30 Hz, as long as quality is averaged over
 MIN_FRAMES = 90  # with fewer frames r means nothing
@@ -99,8 +100,7 @@ class HeldOutState(PanelState):
                 self.traces.add_activity(message.encoder_frame, payload)
             return False
         if isinstance(message, Movie):
-            if message.stimulus_space is not None:
-                self.rate_hz = message.stimulus_space.rate_hz
+            self.rate_hz = (message.stimulus_space or VIDEO).rate_hz
             return False
         assert isinstance(message, Quality)
         prediction = message.held_out

@@ -5,11 +5,14 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from rtrecon.display.panel_states.activity import ActivityState
+from rtrecon.display.panel_states.held_out import HeldOutState
 from rtrecon.display.playback import COURSE_S, Playback
 from rtrecon.protocol import messages
 from rtrecon.stimulus_space.course import make_course
 from rtrecon.stimulus_space.sound import SOUND
 from rtrecon.stimulus_space.touch import TOUCH
+from rtrecon.stimulus_space.video import VIDEO
 
 N_FRAMES, NEWEST = 20, 119
 
@@ -87,3 +90,16 @@ def test_categories_are_drawn_in_their_order():
     course = make_course([None, frame], TOUCH)
     assert course[0].tolist() == [0, 200]
     assert course[-1].tolist() == [0, 0]
+
+
+def test_a_movie_after_a_sound_is_drawn_as_pictures_again():
+    """The window stays open while the daemon starts again with another encoder."""
+    message, frames = make_hop()
+    playback, held_out, activity = Playback(), HeldOutState(), ActivityState()
+    for each in (message, msgspec.structs.replace(message, stimulus_space=None)):
+        playback.add_movie(each, frames, 0.0)
+        held_out.update(each, frames, 0.0)
+        activity.update(each, frames, 0.0)
+    assert playback.space == VIDEO
+    assert held_out.rate_hz == VIDEO.rate_hz
+    assert activity.column_s == 1 / VIDEO.rate_hz

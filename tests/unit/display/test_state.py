@@ -292,6 +292,16 @@ def test_a_calibration_takes_the_place_of_the_movie_until_there_is_one():
     assert "Calibrating" not in state.notice(START_S)
 
 
+def test_the_calibration_of_an_earlier_session_is_not_shown():
+    state = session_without_encoder(disk_free_gb=100.0)
+    earlier = BASE | {"session": "earlier"}
+    progress = messages.Calibration(
+        **earlier, stage="complete", minutes=20.0, n_neurons=120
+    )
+    state.update(progress, np.empty(0), START_S)
+    assert "Calibrating" not in state.notice(START_S)
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"disk_free_gb": 0.0, "conditions": {"not recording": "disk full"}}]
 )
