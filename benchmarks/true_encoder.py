@@ -22,7 +22,7 @@ from rtrecon.simulate.subjects.network_subject import NetworkSubject
 from rtrecon.simulate.subjects.simulated import (
     NEURON_KINDS,
     SimulatedMouse,
-    _temporal_kernels,
+    compute_temporal_kernels,
 )
 from rtrecon.simulate.subjects.subject import Subject
 from rtrecon.stimulus_space.space import CONTRAST_LEVELS, MIDDLE_LEVEL
@@ -84,7 +84,7 @@ def make_true_encoder(subject: Subject, arousal: Array) -> TrueEncoder:
         return TrueEncoder(subject, gain, n_taps - 1)
     assert isinstance(subject, SimulatedMouse)
     log_gain = np.outer(arousal, subject.arousal_gain).astype(np.float32)
-    n_taps = len(_temporal_kernels(1.3)[0])
+    n_taps = len(compute_temporal_kernels(1.3)[0])
     return TrueEncoder(subject, torch.from_numpy(log_gain).exp(), n_taps - 1)
 
 
@@ -109,7 +109,7 @@ def _compute_simulated_rates(mouse: SimulatedMouse, movie: Tensor) -> Tensor:
     pair = (contrast @ torch.from_numpy(mouse.filters).float().T).unflatten(1, (-1, 2))
     drive = torch.zeros(len(movie), len(mouse))
     for rise in np.unique(mouse.rise_frames):
-        early_kernel, late_kernel = _temporal_kernels(rise)
+        early_kernel, late_kernel = compute_temporal_kernels(rise)
         for kind, name in enumerate(NEURON_KINDS):
             chosen = np.flatnonzero((mouse.rise_frames == rise) & (mouse.kind == kind))
             index = torch.from_numpy(chosen)

@@ -164,7 +164,7 @@ def _receptive_field_drive(mouse: SimulatedMouse, movie: Array) -> Array:
     pair = (contrast @ mouse.filters.T).reshape(len(movie), -1, 2)
     drive = np.zeros((len(movie), len(mouse)), np.float32)
     for rise in np.unique(mouse.rise_frames):
-        fast, slow = _temporal_kernels(rise)
+        fast, slow = compute_temporal_kernels(rise)
         at_rise = np.flatnonzero(mouse.rise_frames == rise)
         early, late = (
             _convolve_causally(fast, pair[:, at_rise]),
@@ -195,7 +195,7 @@ def _combine_filters(kind: int, early: Array, late: Array) -> Array:
             return np.sqrt(np.maximum(a, 0) * np.maximum(b, 0))
 
 
-def _temporal_kernels(rise: float) -> tuple[Array, Array]:
+def compute_temporal_kernels(rise: float) -> tuple[Array, Array]:
     """Return two causal biphasic kernels of unit norm; the second peaks later."""
     t = np.arange(_N_TAPS, dtype=np.float64)
 
