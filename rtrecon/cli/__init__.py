@@ -17,12 +17,14 @@ from rtrecon.cli import (
     replay,
     session,
     sources,
+    stimulus,
     streams,
     terminal,
     training,
     workers,
 )
 from rtrecon.core.errors import UserError
+from rtrecon.core.operating_system import allow_all_characters
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +37,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         display.display,
         replay.replay,
         display.demo,
+        stimulus.stimulus,
         daemon.check,
         daemon.field,
         keys.keys,
@@ -80,6 +83,8 @@ app.command("closed-loop", hidden=True)(workers.run_closed_loop)
 
 def main() -> None:
     """Run the command line; a user error prints a sentence and exits with status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        allow_all_characters(stream)
     try:
         app()
     except UserError as error:

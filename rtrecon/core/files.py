@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from rtrecon.core.operating_system import has_permission_bits, is_replace_blocked
+
 # By the first bytes of a file: its encoding. Windows editors write these marks.
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -87,7 +89,7 @@ def temporary_path(path: Path) -> Path:
 
 def _apply_umask(path: Path) -> None:
     """Give a private file the permissions that the user's umask gives to new files."""
-    if stat.S_IMODE(path.stat().st_mode) != _PRIVATE_MODE:
+    if not has_permission_bits() or stat.S_IMODE(path.stat().st_mode) != _PRIVATE_MODE:
         return
     # The umask itself cannot be read without changing it for all threads.
     probe = path.with_name(f"{path.name}.mode")
@@ -103,7 +105,8 @@ def _replace(temporary: Path, path: Path) -> None:
         try:
             temporary.replace(path)
             return
-        except PermissionError:
-            # On Windows a file that another program is reading cannot be replaced.
+        except OSError as error:
+            if not is_replace_blocked(error):
+                raise
             time.sleep(_REPLACE_RETRY_DELAY_S)
     temporary.replace(path)

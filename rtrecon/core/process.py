@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 
-_NICE, _LOWEST_NICE = 10, 19  # of 19; Windows has priority classes instead
+from rtrecon.core.operating_system import list_stop_signals, set_low_priority
 
 
 class ParentProcess:
@@ -41,18 +41,13 @@ def lower_priority(pid: int | None = None, *, is_lowest: bool = False) -> None:
     A priority that is lower already stays: only root may raise one. is_lowest: below
     that of all others, for work that only fills idle time.
     """
-    process = psutil.Process(pid)
-    if psutil.WINDOWS:
-        below, lowest = psutil.BELOW_NORMAL_PRIORITY_CLASS, psutil.IDLE_PRIORITY_CLASS
-        process.nice(lowest if is_lowest else below)
-    else:
-        process.nice(max(process.nice(), _LOWEST_NICE if is_lowest else _NICE))
+    set_low_priority(psutil.Process(pid), is_lowest)
 
 
 @contextmanager
 def call_on_signals(handler: Callable[[], object]) -> Iterator[None]:
-    """Call `handler` on SIGINT or SIGTERM; restore the old handlers at the end."""
-    numbers = signal.SIGINT, signal.SIGTERM
+    """Call `handler` on a signal to stop; restore the old handlers at the end."""
+    numbers = list_stop_signals()
     before = [signal.signal(number, lambda *_: handler()) for number in numbers]
     try:
         yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from rtrecon import config
 from rtrecon.config import Settings
 from rtrecon.core.errors import UserError
+from rtrecon.core.operating_system import has_screen
 from rtrecon.demo.child_processes import ChildProcesses
 from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.senders import SessionSender
@@ -32,7 +31,7 @@ def start_processes(
     network = settings.network
     arguments = ["display", "--publish", network.publish, "--control", network.control]
     arguments += ["--close-with-daemon", "--snapshot", str(snapshot)]
-    if headless or not _has_screen():
+    if headless or not has_screen():
         arguments.append("--headless")
     children.start("display", *arguments)
 
@@ -66,9 +65,3 @@ def stop_daemon(children: ChildProcesses, settings: Settings) -> Path:
         raise UserError(f"the daemon was lost before the end: {error}") from None
     children.wait_for_exit()
     return Path(status["recording"])
-
-
-def _has_screen() -> bool:
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from contextlib import closing
-from pathlib import Path
 
-import PySide6
 import zmq
-from PySide6.QtCore import (
-    QLibraryInfo,
-    QMessageLogContext,
-    QObject,
-    QPluginLoader,
-    QtMsgType,
-    qInstallMessageHandler,
-)
+from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from rtrecon.core.process import call_on_signals
 from rtrecon.display import DisplayError, DisplayOptions
 from rtrecon.display.client import DisplayClient
+from rtrecon.display.screen_check import find_pyside_problem, require_screen
 from rtrecon.display.window import Window
 
 # The offscreen platform prints this for every window; it means nothing to the user.
@@ -62,33 +53,13 @@ def create_application(headless: bool) -> QApplication:
     if headless:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
         qInstallMessageHandler(_print_qt_message)
-    if sys.platform == "linux" and not os.environ.get("QT_QPA_PLATFORM"):
-        _require_screen()
+    require_screen()
     app = QApplication(["rtrecon"])
     app.setApplicationDisplayName("rtrecon")
     # Qt's wheels contain no fonts; without a font every label is an empty box.
     if not QFontDatabase.families():
         raise DisplayError("no fonts are installed; install fonts-dejavu-core")
     return app
-
-
-def find_pyside_problem() -> str:
-    """Return why this version of PySide6 would crash; "" if it would not.
-
-    PySide6 6.12.0 releases one reference to True too many with every signal. Python
-    3.12 and newer never delete True; older versions abort within minutes.
-    """
-    source = QObject()
-    before = sys.getrefcount(True)
-    for _ in range(20):
-        source.objectNameChanged.emit("")
-    if sys.getrefcount(True) > before - 10:
-        return ""
-    return (
-        f"PySide6 {PySide6.__version__} aborts after some minutes on Python "
-        f"{platform.python_version()}; "
-        "install another version: pip install 'PySide6-Essentials!=6.12.0'"
-    )
 
 
 def _print_qt_message(
@@ -98,22 +69,3 @@ def _print_qt_message(
     del message_type, context
     if _IRRELEVANT_QT_MESSAGE not in message:
         print(message, file=sys.stderr)
-
-
-def _require_screen() -> None:
-    """Raise `DisplayError` if Qt cannot open a window (it would abort the process)."""
-    if os.environ.get("WAYLAND_DISPLAY"):
-        return
-    if not os.environ.get("DISPLAY"):
-        raise DisplayError(
-            "this machine has no screen (neither DISPLAY nor WAYLAND_DISPLAY is set); "
-            "log in to a desktop, or draw without a screen: --headless --snapshot FILE"
-        )
-    folder = Path(QLibraryInfo.path(QLibraryInfo.LibraryPath.PluginsPath))
-    plugin = QPluginLoader(str(folder / "platforms" / "libqxcb.so"))
-    if not plugin.load():
-        raise DisplayError(
-            f"Qt cannot reach the screen: {plugin.errorString()}; "
-            "on Debian or Ubuntu install libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 "
-            "libxkbcommon-x11-0"
-        )

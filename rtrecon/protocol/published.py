@@ -391,6 +391,13 @@ class Event(PublishedHeader, frozen=True, tag="event"):
     dry_run: Annotated[
         bool, describe("Whether the rule only reports and drives no output.")
     ] = False
+    clip: Annotated[
+        str,
+        describe(
+            "For the event `next_clip`: the stimulus movie to show after the present "
+            "one, named as in stimulus messages; empty for other events."
+        ),
+    ] = ""
 
 
 PublishedMessage = (

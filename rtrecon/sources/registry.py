@@ -50,6 +50,7 @@ class RecordingFormat:
 
 
 _TIFF = (".tif", ".tiff", ".btf")
+FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".gif")
 
 FORMATS = (
     RecordingFormat(
@@ -111,7 +112,7 @@ FORMATS = (
     ),
     RecordingFormat(
         "a film (mp4, avi, mov, ...)",
-        (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".gif"),
+        FILM_SUFFIXES,
         "rtrecon.sources.film:open_film",
         "culture.mp4",
         needs="`--interval-s` (or `--rate-hz`): a film does not tell the time between "

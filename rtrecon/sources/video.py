@@ -40,7 +40,7 @@ def read_clip(
         if max_s is not None and times and time_s - times[0] >= max_s:
             break
         times.append(time_s)
-        images.append(resize_picture(_crop_to_aspect(grey, shape), shape))
+        images.append(resize_picture(crop_to_aspect(grey, shape), shape))
     if not images:
         raise VideoError(f"{path} contains no image; is it a sound file?")
     return np.stack(images)[_find_nearest_images(np.array(times) - times[0], rate_hz)]
@@ -124,7 +124,7 @@ def _decode_images(
         raise VideoError(f"{path} cannot be read as video: {error}") from None
 
 
-def _crop_to_aspect(grey: Array, shape: tuple[int, int]) -> Array:
+def crop_to_aspect(grey: Array, shape: tuple[int, int]) -> Array:
     """Crop a (height, width) image around its centre to the aspect ratio of `shape`."""
     aspect = shape[1] / shape[0]
     height = min(grey.shape[0], round(grey.shape[1] / aspect))

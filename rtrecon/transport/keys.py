@@ -29,6 +29,7 @@ from zmq.utils import z85
 
 from rtrecon.config import NetworkSettings
 from rtrecon.core.errors import UserError
+from rtrecon.core.operating_system import is_readable_by_others
 
 LOCAL_CLIENT = "client"  # names the programs on the daemon's computer
 _SERVER, _TOKEN, _ALLOWED = "server", "token", "allowed"
@@ -211,8 +212,7 @@ def _read_certificate(path: Path) -> tuple[bytes, bytes | None]:
 
 
 def _require_private(path: Path) -> None:
-    # Windows has no such bits: a file is as private as its folder.
-    if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
+    if path.exists() and is_readable_by_others(path):
         raise KeyFileError(
             f"{path} can be read by other users of this computer; "
             f"close it with: chmod 600 {path}"

@@ -60,6 +60,11 @@ class MessageSender:
         self._seq += 1
         return True
 
+    def explain_missing_daemon(self) -> str:
+        """Return a sentence that says why no daemon takes the messages."""
+        missing = f"no daemon listens at {self._address}; start one with 'rtrecon run'"
+        return self._monitored.read_refusal() or missing
+
     def close(self, linger_s: float = sockets.LINGER_MS / 1000) -> None:
         """Close the socket; queued messages get `linger_s` to be sent."""
         self._monitored.close(linger_s)
@@ -106,11 +111,6 @@ class SessionSender(MessageSender):
             time.sleep(0.02)
         self._start_sent_s = time.monotonic()
         return True
-
-    def explain_missing_daemon(self) -> str:
-        """Return a sentence that says why no daemon took the start message."""
-        missing = f"no daemon listens at {self._address}; start one with 'rtrecon run'"
-        return self._monitored.read_refusal() or missing
 
     def send_frame(
         self, pixels: Array, frame_number: int, t: float, **fields: Any
@@ -193,6 +193,10 @@ class AuxiliarySender(MessageSender):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def wait_for_daemon(self, timeout_s: float = 5.0) -> bool:
+        """Wait until a daemon takes messages; False if none does in time."""
+        return self._monitored.wait_ready(zmq.POLLOUT, timeout_s)
 
     def send(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from rtrecon.display.application import find_pyside_problem
+from rtrecon.display.screen_check import find_pyside_problem
 from rtrecon.protocol import messages
 from rtrecon.testing.waiting import wait_until
 

@@ -14,8 +14,8 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from rtrecon.display import DisplayOptions
-from rtrecon.display.application import find_pyside_problem
 from rtrecon.display.client import DisplayClient
+from rtrecon.display.screen_check import find_pyside_problem
 from rtrecon.display.window import Window
 from rtrecon.protocol import messages
 from rtrecon.testing.display_messages import SimulatedExperiment, TimedMessage

@@ -1,0 +1,149 @@
+"""The command that shows clips to the mouse and sends what it shows."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rtrecon.cli.options import KeyFolder
+from rtrecon.cli.sources import FRAME_ADDRESS, parse_size
+from rtrecon.cli.terminal import notify
+from rtrecon.core.errors import UserError
+from rtrecon.core.progress import format_duration
+
+_PUBLISH_ADDRESS = "tcp://127.0.0.1:5562"
+_MIN_HEIGHT, _MAX_HEIGHT = 36, 2160
+
+
+def stimulus(
+    clips: Annotated[
+        list[Path], typer.Argument(help="Films, .npy files, or folders of them.")
+    ],
+    to: Annotated[
+        str, typer.Option(help="Address at which the daemon receives messages.")
+    ] = FRAME_ADDRESS,
+    publish: Annotated[
+        str, typer.Option(help="Address at which the daemon publishes events.")
+    ] = _PUBLISH_ADDRESS,
+    keys: KeyFolder = None,
+    order: Annotated[
+        Literal["listed", "random"], typer.Option(help="Order of the clips.")
+    ] = "listed",
+    seed: Annotated[int, typer.Option(help="Seed of the random order.")] = 0,
+    repeats: Annotated[
+        int, typer.Option(min=0, help="How often all are shown; 0 = until Esc.")
+    ] = 1,
+    gray_s: Annotated[
+        float, typer.Option(help="Seconds of gray between two clips.")
+    ] = 1.0,
+    screen: Annotated[
+        int | None, typer.Option(help="Number of the screen; default: the last one.")
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="Window of this size, such as 960x540; not full screen."),
+    ] = None,
+    patch: Annotated[
+        Literal["none", "top-left", "top-right", "bottom-left", "bottom-right"],
+        typer.Option(help="Corner of the photodiode patch."),
+    ] = "bottom-right",
+    patch_percent: Annotated[
+        float, typer.Option(help="Side of the patch, in % of the screen's height.")
+    ] = 8.0,
+    gamma: Annotated[
+        float, typer.Option(help="Exponent of the screen; 1 = not corrected.")
+    ] = 1.0,
+    gamma_table: Annotated[
+        Path | None, typer.Option(help="Text file of 256 values, 0 to 1.")
+    ] = None,
+    height: Annotated[
+        int,
+        typer.Option(
+            min=_MIN_HEIGHT, max=_MAX_HEIGHT, help="Lines of a picture in memory."
+        ),
+    ] = 144,
+    log: Annotated[
+        Path | None, typer.Option(help="File for the times of all pictures (.csv).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only read the clips; tell the duration.")
+    ] = False,
+    without_daemon: Annotated[
+        bool, typer.Option("--without-daemon", help="Show the clips, send nothing.")
+    ] = False,
+) -> None:
+    """Show clips full screen, and send each picture when the screen shows it."""
+    _require_durations(gray_s, patch_percent)
+    size = _parse_window(window)
+    # Qt and the readers of films are slow to import.
+    from rtrecon.presenter.clips import find_clips, load_clips
+    from rtrecon.presenter.gamma import make_gamma_table, read_gamma_table
+    from rtrecon.presenter.playlist import PlayOrder
+
+    if gamma_table is not None and gamma != 1.0:
+        raise UserError("--gamma and --gamma-table say the same; give one of them")
+    table = read_gamma_table(gamma_table) if gamma_table else make_gamma_table(gamma)
+    files = find_clips(clips)
+    loaded = load_clips(
+        files,
+        height,
+        lambda clip: notify(f"clip '{clip.name}': {clip.duration_s:.1f} s"),
+    )
+    names = [file.stem for file in files]
+    once_s = gray_s + sum(loaded[name].duration_s + gray_s for name in names)
+    notify(_describe_duration(len(names), once_s, gray_s, repeats))
+    if dry_run:
+        return
+    from rtrecon.presenter.run import DaemonLink, PresenterRequest, run_presenter
+    from rtrecon.presenter.screen import ScreenLayout
+    from rtrecon.transport.keys import read_client_keys
+
+    daemon = None
+    if not without_daemon:
+        daemon = DaemonLink(to, publish, read_client_keys(keys) if keys else None)
+    request = PresenterRequest(
+        names=names,
+        order=PlayOrder(order == "random", seed, repeats),
+        layout=ScreenLayout(table, screen, size, patch, patch_percent / 100),
+        daemon=daemon,
+        gray_s=gray_s,
+        log=log,
+    )
+    run_presenter(request, loaded, notify)
+
+
+def _describe_duration(n_clips: int, once_s: float, gray_s: float, repeats: int) -> str:
+    clips = f"{n_clips} clips with {gray_s:g} s of gray between them"
+    if not repeats:
+        return (
+            f"{clips}: {format_duration(once_s)} for each repeat, until you press Esc"
+        )
+    total_s = gray_s + repeats * (once_s - gray_s)
+    times = "once" if repeats == 1 else f"{repeats} times"
+    return f"{clips}, shown {times}: {format_duration(total_s)}"
+
+
+def _parse_window(text: str | None) -> tuple[int, int] | None:
+    """Parse the size of a window, width x height; raises UserError."""
+    if text is None:
+        return None
+    size = parse_size(text)
+    if size is None or min(size) < _MIN_HEIGHT:
+        raise UserError(
+            f"a window of {text} is too small for a picture; write width x height in "
+            "pixels, such as 960x540"
+        )
+    return size
+
+
+def _require_durations(gray_s: float, patch_percent: float) -> None:
+    if not (math.isfinite(gray_s) and 0 <= gray_s <= 3600):
+        raise UserError(f"--gray-s {gray_s:g} is impossible; give 0 to 3600 seconds")
+    if not 0 < patch_percent <= 50:
+        raise UserError(
+            f"--patch-percent {patch_percent:g} is impossible; give up to 50, or "
+            "--patch none"
+        )
