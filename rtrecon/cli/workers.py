@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
 from rtrecon import config
 from rtrecon.config import Settings
+from rtrecon.core.operating_system import read_input_as_utf8
 from rtrecon.core.process import ParentProcess
 
 DaemonPid = Annotated[
@@ -52,4 +52,4 @@ def _receive_task(daemon_pid: int | None) -> tuple[Settings, ParentProcess] | No
     parent = ParentProcess(daemon_pid or os.getppid())
     if not parent.is_running():
         return None
-    return config.parse(sys.stdin.read()), parent
+    return config.parse(read_input_as_utf8()), parent

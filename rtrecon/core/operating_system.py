@@ -4,11 +4,13 @@ Other modules ask this one, and name no operating system themselves.
 
 Windows has priority classes and no nice values; sends SIGBREAK where others send
 SIGTERM; has no permission bits and no umask; does not replace a file that another
-program reads; and prints in the encoding of its console, which lacks many characters.
+program reads; reports a closed pipe by another error; reserves ranges of ports; and
+reads and prints in the encoding of its console, which lacks many characters.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -20,6 +22,7 @@ import psutil
 
 _NICE, _LOWEST_NICE = 10, 19  # of 19
 _OTHERS_MAY_READ = 0o077
+_WSAEACCES = 10013  # of Windows' sockets; Python's errno knows it only there
 
 
 def is_windows() -> bool:
@@ -79,6 +82,29 @@ def is_replace_blocked(error: OSError) -> bool:
     Windows refuses while another program, such as a virus scanner, reads the file.
     """
     return is_windows() and isinstance(error, PermissionError)
+
+
+def is_pipe_closed(error: OSError) -> bool:
+    """Return whether a process no longer reads what is written to it.
+
+    Windows reports EINVAL (https://bugs.python.org/issue19612).
+    """
+    if isinstance(error, BrokenPipeError):
+        return True
+    return is_windows() and error.errno == errno.EINVAL
+
+
+def is_port_reserved(number: int | None) -> bool:
+    """Return whether this error means that the system keeps a port for itself."""
+    return number in (errno.EACCES, _WSAEACCES)
+
+
+def read_input_as_utf8() -> str:
+    """Return all of the standard input, which another process wrote as UTF-8.
+
+    Windows would read it in the encoding of its console: an ü in a path would be wrong.
+    """
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
 
 
 def allow_all_characters(stream: TextIO) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from rtrecon import config
 from rtrecon.config import Settings
+from rtrecon.core.operating_system import is_pipe_closed
 from rtrecon.core.process import lower_priority
 
 _RESTART_DELAY_S = 0.5
@@ -89,9 +89,13 @@ class ChildProcess:
             command, stdin=subprocess.PIPE, env=os.environ | _ONE_BLAS_THREAD
         )
         assert process.stdin is not None
-        with suppress(BrokenPipeError):  # it has exited: `poll_exit` reports it
+        try:
             process.stdin.write(config.dump(self._settings).encode())
             process.stdin.close()
+        except OSError as error:
+            if not is_pipe_closed(error):
+                raise
+            # It has exited: `poll_exit` reports it.
         if self._spec.priority is not Priority.SAME:
             is_lowest = self._spec.priority is Priority.LOWEST
             lower_priority(process.pid, is_lowest=is_lowest)

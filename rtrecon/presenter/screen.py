@@ -219,9 +219,10 @@ def _find_screen(number: int | None) -> QScreen:
     if number is None:
         return screens[-1]
     if not 1 <= number <= len(screens):
+        found = "; ".join(list_screens())
         raise PresenterError(
-            f"there is no screen {number}; this computer has {'; '.join(list_screens())}"
-            ". Connect it and extend the desktop to it, or give another --screen"
+            f"there is no screen {number}; this computer has {found}. Connect it and "
+            "extend the desktop to it, or give another --screen"
         )
     return screens[number - 1]
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import zmq
 
 from rtrecon.core.errors import UserError
+from rtrecon.core.operating_system import is_port_reserved
 from rtrecon.transport.authenticator import ZAP_DOMAIN
 from rtrecon.transport.keys import ClientKeys, DaemonKeys
 
@@ -121,6 +122,12 @@ def explain_bind_error(address: str, error: zmq.ZMQError | OSError) -> AddressEr
         return AddressError(
             f"{address} is in use, probably by another rtrecon; "
             "stop that one or choose another port in the settings file"
+        )
+    if is_port_reserved(error.errno):
+        return AddressError(
+            f"the system reserves the port of {address}; choose another port in the "
+            "settings file (on Windows, 'netsh interface ipv4 show excludedportrange "
+            "protocol=tcp' lists those that are reserved)"
         )
     return AddressError(f"cannot listen on {address}: {error}")
 

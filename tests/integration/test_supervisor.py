@@ -96,7 +96,7 @@ def test_a_child_that_does_not_exit_is_killed(child):
 
 
 def test_an_inverter_without_settings_explains_what_is_missing(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     answer = run_here("inverter")
     assert answer.returncode == 2
     assert "settings" in answer.stderr
