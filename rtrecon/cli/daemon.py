@@ -54,13 +54,24 @@ def check(
             help="Recorded session: report whether its neurons follow its stimulus."
         ),
     ] = None,
+    computer: Annotated[
+        bool,
+        typer.Option(
+            "--computer", help="Measure how many neurons this computer holds."
+        ),
+    ] = False,
 ) -> None:
     """Check settings, files and ports; measure the speed of this computer."""
     if session is not None:
         _report_stimulus_lag(session)
         return
+    if computer:
+        _report_computer()
+        return
     if settings is None:
-        raise UserError("give a settings file, or --session with a recorded session")
+        raise UserError(
+            "give a settings file, --session with a recorded session, or --computer"
+        )
     loaded = config.load(settings)
     if listen:
         from rtrecon.diagnostics.listen import report_incoming
@@ -81,6 +92,21 @@ def _report_stimulus_lag(path: Path) -> None:
 
     for notice in describe_stimulus_lag(measure_session_lag(Session(path))):
         notify(notice)
+
+
+def _report_computer() -> None:
+    from rtrecon.diagnostics.computer import (
+        describe_computer,
+        describe_torch,
+        measure_disk_mb_per_s,
+    )
+    from rtrecon.diagnostics.speed_table import measure_speeds
+
+    notify(describe_computer())
+    notify(describe_torch())
+    notify(f"disk: {measure_disk_mb_per_s(Path.cwd()):.0f} MB per second written here")
+    for speed in measure_speeds():
+        notify(speed.describe())
 
 
 def field(session: SessionFolder) -> None:

@@ -16,7 +16,16 @@ from rtrecon.core.types import Array
 from rtrecon.daemon.field_neurons import NeuronSource, read_neuron_source
 from rtrecon.daemon.session_encoder import choose_session_encoder
 from rtrecon.daemon.sockets import DaemonSockets
-from rtrecon.diagnostics.recording_space import DEFAULT_SHAPE, check_recording_folder
+from rtrecon.diagnostics.computer import (
+    describe_computer,
+    describe_torch,
+    measure_disk_mb_per_s,
+)
+from rtrecon.diagnostics.recording_space import (
+    DEFAULT_SHAPE,
+    check_recording_folder,
+    estimate_bytes_per_s,
+)
 from rtrecon.dish.tracker import DishTracker
 from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.imaging.frame_processor import FrameProcessor
@@ -34,6 +43,7 @@ _N_WARM_UP_FRAMES = 20
 _N_TIMED_HOPS = 6
 _N_TRACED_PICTURES = 4  # the first one also compiles
 _MIN_STEPS_PER_HOP = 2
+_MIN_DISK_RESERVE = 3  # how many times the mean rate a disk should take
 
 
 def run_preflight(settings: Settings) -> Iterator[str]:
@@ -46,6 +56,10 @@ def run_preflight(settings: Settings) -> Iterator[str]:
     yield from _check_rules(settings, neurons)
     yield from _check_ports(settings.network)
     yield check_recording_folder(settings, neurons)
+    if settings.recording.enabled:
+        yield _measure_disk(settings, neurons)
+    yield describe_computer()
+    yield describe_torch()
     yield _measure_load()
     if neurons.is_dish:
         yield _time_tracing(settings)
@@ -89,10 +103,22 @@ def _check_ports(network: NetworkSettings) -> Iterator[str]:
     yield f"keys: {network.keys}" if network.keys else "keys: none, this computer only"
 
 
+def _measure_disk(settings: Settings, neurons: NeuronSource) -> str:
+    speed = measure_disk_mb_per_s(Path(settings.recording.folder))
+    needed = estimate_bytes_per_s(settings, neurons) / 1e6
+    sentence = f"disk: {speed:.0f} MB per second written"
+    if speed < _MIN_DISK_RESERVE * needed:
+        return (
+            f"{sentence}, but the recording may need {_MIN_DISK_RESERVE} x {needed:.0f}"
+            " for moments; record on a faster disk"
+        )
+    return sentence
+
+
 def _measure_load() -> str:
     """Return what other programs use of the processor; this one does nothing now."""
     share = psutil.cpu_percent(interval=_LOAD_INTERVAL_S) / 100
-    sentence = f"computer: other programs use {share:.0%} of {os.cpu_count()} cores"
+    sentence = f"load: other programs use {share:.0%} of {os.cpu_count()} cores"
     if share > _MAX_LOAD:
         return f"{sentence}; close them, or the speeds below are too low"
     return sentence
