@@ -60,7 +60,7 @@ def sender_guide() -> str:
     """Return bridge/README.md with links that work on the website."""
     text = (REPOSITORY / "bridge" / "README.md").read_text(encoding="utf-8")
     text = text.replace("](../docs/reference/", "](").replace("](../docs/", "](../")
-    return re.sub(r"\]\((matlab|python)/", rf"]({SOURCE_URL}/bridge/\1/", text)
+    return re.sub(r"\]\((matlab|python|windows)/", rf"]({SOURCE_URL}/bridge/\1/", text)
 
 
 # By file: the title of a page that has none of its own, and what writes the text.

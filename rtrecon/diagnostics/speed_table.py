@@ -27,7 +27,7 @@ from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.rois.roi_set import RoiSet, build_roi_set
 from rtrecon.stimulus_space.video import IMAGE_SHAPE
 
-NEURON_COUNTS = (100, 1000, 5000, 10_000)
+NEURON_COUNTS = (100, 1000, 2000, 5000, 10_000)
 SHAPE = (512, 512)
 MIN_STEPS_PER_HOP = 4  # below, the movie loses quality
 _RADIUS_PX = 6
