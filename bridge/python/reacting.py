@@ -45,7 +45,6 @@ class EventReceiver:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close(linger=0)
-        zmq.Context.instance().term()
 
 
 class Gratings:

@@ -2,9 +2,11 @@
 
     python stimulus.py movie.npy --rate 30              in a PsychoPy window
     python stimulus.py movie.npy --rate 30 --no-window  to try it without a screen
+    python stimulus.py *.npy                            several, one after the other
 
 movie.npy holds uint8 frames (n, height, width). In your own experiment, make a
 `StimulusSender` and call `send_image` right after each `win.flip()`; see `play` below.
+Of several movies, the daemon may choose the next one by an event `next_clip`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import argparse
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import zmq
+from reacting import EventReceiver
 from sender import open_socket
 
 Flip = Callable[[np.ndarray], float]  # shows an image; returns its time by time.time()
@@ -26,12 +29,12 @@ Flip = Callable[[np.ndarray], float]  # shows an image; returns its time by time
 class StimulusSender:
     """Sends each image with the time of its appearance; never waits.
 
-    `n_sent` and `n_dropped` count images.
+    `clip`: name of the movie that is shown now. `n_sent` and `n_dropped` count images.
     """
 
     def __init__(self, clip: str, address: str, keys: Path | None = None) -> None:
         self.n_sent = self.n_dropped = 0
-        self._clip = clip
+        self.clip = clip
         self._session = str(uuid.uuid4())
         self._socket = open_socket(address, keys)
 
@@ -45,7 +48,7 @@ class StimulusSender:
         Keep it small: the encoder uses a few dozen pixels.
         """
         header = {"type": "stimulus", "session": self._session, "seq": self.n_sent}
-        header |= {"clip": self._clip, "index": index, "t_send": shown_s}
+        header |= {"clip": self.clip, "index": index, "t_send": shown_s}
         header |= {"shape": image.shape, "dtype": "uint8"}
         parts = [json.dumps(header).encode(), np.ascontiguousarray(image, np.uint8)]
         try:
@@ -69,6 +72,22 @@ def play(movie: np.ndarray, sender: StimulusSender, flip: Flip, rate_hz: float) 
         sender.send_image(image, index, flip(image))
 
 
+def choose_next(
+    pending: list[str], names: Iterable[str], events: Iterable[dict]
+) -> str:
+    """Take the next movie out of those that are pending, or the one that is asked for.
+
+    names: of all movies. events: those of the daemon that have arrived.
+    """
+    for event in events:
+        if event["name"] == "next_clip" and event.get("clip") in names:
+            name = event["clip"]
+            if name in pending:
+                pending.remove(name)
+            pending.insert(0, name)
+    return pending.pop(0)
+
+
 def psychopy_window() -> Flip:
     """Open a full-screen PsychoPy window."""
     from psychopy import visual
@@ -86,12 +105,15 @@ def psychopy_window() -> Flip:
 
 
 def main() -> None:
-    """Play a .npy file."""
+    """Play .npy files."""
     parser = argparse.ArgumentParser(
         description="Show a movie and send each frame to rtrecon."
     )
-    parser.add_argument("movie", type=Path, help=".npy, uint8 (n, height, width)")
+    parser.add_argument(
+        "movies", type=Path, nargs="+", help=".npy, uint8 (n, height, width)"
+    )
     parser.add_argument("--address", default="tcp://127.0.0.1:5560")
+    parser.add_argument("--publish", default="tcp://127.0.0.1:5562")
     parser.add_argument("--keys", type=Path, help="folder from `rtrecon keys`")
     parser.add_argument("--rate", type=float, default=30.0, help="frames per second")
     parser.add_argument(
@@ -99,14 +121,22 @@ def main() -> None:
     )
     parser.add_argument("--no-window", action="store_true", help="open no window")
     options = parser.parse_args()
-    movie = np.load(options.movie, mmap_mode="r", allow_pickle=False)
-    if movie.ndim != 3 or movie.dtype != np.uint8:
-        parser.error(f"{options.movie} is {movie.dtype} {list(movie.shape)}")
-    sender = StimulusSender(options.movie.stem, options.address, options.keys)
+    movies = {}
+    for path in options.movies:
+        movie = np.load(path, mmap_mode="r", allow_pickle=False)
+        if movie.ndim != 3 or movie.dtype != np.uint8:
+            parser.error(f"{path} is {movie.dtype} {list(movie.shape)}")
+        movies[path.stem] = movie
+    pending = list(movies)
+    sender = StimulusSender(pending[0], options.address, options.keys)
+    receiver = EventReceiver(options.publish, options.keys)
     if not sender.wait_for_daemon(options.wait):
         print(f"no daemon at {options.address} yet; the movie is shown anyway")
     flip = (lambda image: time.time()) if options.no_window else psychopy_window()
-    play(movie, sender, flip, options.rate)
+    while pending:
+        sender.clip = choose_next(pending, movies, receiver.receive_events())
+        play(movies[sender.clip], sender, flip, options.rate)
+    receiver.close()
     print(f"{sender.n_sent} stimulus frames sent, {sender.n_dropped} lost")
     sender.close()
 

@@ -53,9 +53,11 @@ class ScreenLayout:
 
 
 class _Surface(Protocol):
-    """What a window draws on."""
+    """What a window draws on. size: in the units in which it is drawn."""
 
     has_flips: bool  # whether `show` returns when the screen changes
+
+    def measure(self) -> QSize: ...
 
     def begin(self, size: QSize) -> QPaintDevice: ...
 
@@ -100,7 +102,7 @@ class ScreenWindow(QWindow):
 
         Returns the time of the change by time.perf_counter() and by time.time().
         """
-        size = self.size() * self.devicePixelRatio()
+        size = self._surface.measure()
         painter = QPainter(self._surface.begin(size))
         self._paint(painter, QRect(QPoint(0, 0), size), picture)
         self._paint_patch(painter, size, is_patch_bright)
@@ -160,6 +162,9 @@ class _OpenGlSurface:
     def __init__(self, window: QWindow, context: QOpenGLContext) -> None:
         self._window, self._context = window, context
 
+    def measure(self) -> QSize:
+        return self._window.size() * self._window.devicePixelRatio()
+
     def begin(self, size: QSize) -> QPaintDevice:
         self._context.makeCurrent(self._window)
         self._device = QOpenGLPaintDevice(size)
@@ -178,7 +183,11 @@ class _RasterSurface:
     has_flips = False
 
     def __init__(self, window: QWindow) -> None:
+        self._window = window
         self._store = QBackingStore(window)
+
+    def measure(self) -> QSize:
+        return self._window.size()  # Qt scales what is drawn in it
 
     def begin(self, size: QSize) -> QPaintDevice:
         if self._store.size() != size:

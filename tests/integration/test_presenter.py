@@ -11,11 +11,10 @@ import time
 
 import numpy as np
 import pytest
-import zmq
 
 from rtrecon.display.screen_check import find_pyside_problem
 from rtrecon.protocol import messages
-from rtrecon.testing.daemon_process import BackgroundProcess
+from rtrecon.testing.daemon_process import BackgroundProcess, make_settings
 from rtrecon.testing.simulated_microscope import SimulatedMicroscope
 from rtrecon.testing.waiting import wait_until
 from tests.support.command_line import run_here
@@ -82,13 +81,9 @@ def test_a_daemon_aligns_the_pictures_that_are_shown(tmp_path, clips, small_daem
 
 
 def test_the_next_clip_is_the_one_that_the_daemon_asks_for(tmp_path, clips):
-    from rtrecon.testing.daemon_process import make_settings
-
     network = make_settings(tmp_path).network
     fields = {"session": "s", "t": 0.0, "name": "next_clip"}
-    with MessageCollector(network) as collector, zmq.Context() as context:
-        events = collector._sockets.publish
-        del context
+    with MessageCollector(network) as collector:
         address = ("--to", network.frames, "--publish", network.publish)
         with present(tmp_path / "log", clips, *address) as presenter:
 
@@ -98,10 +93,9 @@ def test_the_next_clip_is_the_one_that_the_daemon_asks_for(tmp_path, clips):
             collector.collect_until(shows_first_clip)
             for seq, clip in enumerate(("nothing", "c")):
                 event = messages.Event(seq=seq, clip=clip, **fields)
-                events.send_multipart(messages.encode_published(event))
+                collector.publish(event)
             collector.collect_until(lambda: presenter.process.poll() is not None)
-        while collector._receive_one(200):
-            pass
+        collector.collect_rest()
     names = [m.clip for m, _ in collector.received if m.clip != "gray"]
     assert list(dict.fromkeys(names)) == ["a", "c", "b"]
     assert "asks for clip 'c' next" in presenter.output
@@ -120,6 +114,23 @@ def test_a_presenter_that_is_stopped_ends_in_order(tmp_path, clips):
         assert presenter.process.wait(20) == 0
         assert "nothing was sent" in presenter.output
         assert "Traceback" not in presenter.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows kills the process at once")
+def test_a_daemon_that_ends_stops_no_clip_and_losses_are_counted(tmp_path, clips):
+    network = make_settings(tmp_path).network
+    address = ("--to", network.frames, "--publish", network.publish)
+    log = tmp_path / "times.csv"
+    arguments = (clips, *address, "--repeats", 0, "--log", log)
+    with present(tmp_path / "log", *arguments) as presenter:
+        with MessageCollector(network) as collector:
+            collector.collect_until(lambda: bool(collector.received))
+        n_before = len(log.read_text().splitlines())
+        # The file is buffered: it grows by some hundred lines at once.
+        wait_until(lambda: len(log.read_text().splitlines()) > n_before + 50)
+        presenter.process.terminate()
+        assert presenter.process.wait(20) == 0
+        assert "lost: it ended, or was too slow" in presenter.output
 
 
 def test_a_dry_run_tells_the_duration_and_opens_nothing(clips):

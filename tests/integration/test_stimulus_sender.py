@@ -71,6 +71,25 @@ def test_the_stimulus_program_sends_images_and_times(tmp_path, movie, keys):
     assert (np.diff(shown_s) > 0).all()
 
 
+def test_the_daemon_chooses_the_next_of_several_movies(tmp_path, movie):
+    path, images = movie
+    for name in ("rain", "sea"):
+        np.save(tmp_path / f"{name}.npy", images.astype(np.uint8))
+    settings = make_settings(tmp_path).network
+    arguments = [path, tmp_path / "rain.npy", tmp_path / "sea.npy", "--rate", 30]
+    arguments += ["--address", settings.frames, "--publish", settings.publish]
+    with MessageCollector(settings) as collector:
+        process = play(*arguments)
+        collector.collect_until(lambda: bool(collector.received))
+        for seq, clip in enumerate(("unknown", "sea")):
+            fields = {"session": "s", "t": 0.0, "name": "next_clip"}
+            collector.publish(messages.Event(seq=seq, clip=clip, **fields))
+        output = collector.collect_until_ended(process)
+    assert output == f"{3 * N_FRAMES} stimulus frames sent, 0 lost\n"
+    names = [header.clip for header, _ in collector.received]
+    assert list(dict.fromkeys(names)) == ["clouds", "sea", "rain"]
+
+
 def test_the_stimulus_program_refuses_other_arrays(tmp_path):
     np.save(tmp_path / "loud.npy", np.zeros((2, 3, 4)))
     process = play(tmp_path / "loud.npy")

@@ -210,9 +210,17 @@ class MessageCollector:
         deadline_s = time.monotonic() + OCTAVE_S
         while process.poll() is None and time.monotonic() < deadline_s:
             self._receive_one()
+        self.collect_rest()
+        return read_output(process)
+
+    def collect_rest(self) -> None:
+        """Collect what has been sent and has not arrived yet."""
         while self._receive_one(LAST_MESSAGE_MS):
             pass
-        return read_output(process)
+
+    def publish(self, message: messages.PublishedMessage) -> None:
+        """Publish a message, as the daemon does."""
+        self._sockets.publish.send_multipart(messages.encode_published(message))
 
     def collect_until(self, condition: Callable[[], bool]) -> None:
         """Collect messages until the condition holds."""
