@@ -25,30 +25,19 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import zmq
-from pupil import Limits, Pupil, find_pupil, turn
+from ellipse import Ellipse, turn
+from eye_images import CameraError, EyeImage, read_camera, read_film
+from pupil import Limits, find_pupil
 from sender import open_socket
 
 REPORT_S = 1.0
 LATE_SHARE = 1.6  # of the usual time between two images; a longer one missed some
 Region = tuple[int, int, int, int]  # left, top, width, height
-
-
-class CameraError(Exception):
-    """The camera or film cannot be read; the text says what to do."""
-
-
-@dataclass(frozen=True)
-class EyeImage:
-    """An image: its number from 1, its time by time.time(), its gray levels."""
-
-    number: int
-    time_s: float
-    pixels: np.ndarray  # uint8 (height, width)
 
 
 class BehaviorSender:
@@ -63,7 +52,7 @@ class BehaviorSender:
         """Wait for a daemon; False if there is none."""
         return bool(self._socket.poll(round(1000 * timeout_s), zmq.POLLOUT))
 
-    def send_pupil(self, image: EyeImage, pupil: Pupil | None) -> None:
+    def send_pupil(self, image: EyeImage, pupil: Ellipse | None) -> None:
         """Send a sample; without a pupil, only that the camera saw none."""
         header = {"type": "behavior", "session": self._session, "seq": self.n_sent}
         header |= {"t_send": image.time_s, "frame": image.number}
@@ -85,65 +74,6 @@ class BehaviorSender:
         zmq.Context.instance().term()
 
 
-def read_camera(number: int) -> Iterator[EyeImage]:
-    """Yield the images of a camera of this computer as they arrive."""
-    try:
-        import cv2
-    except ImportError:
-        raise CameraError(
-            "a camera needs OpenCV; install it with: pip install "
-            "opencv-python-headless (or 'rtrecon[camera]')"
-        ) from None
-    yield from read_capture(cv2.VideoCapture(number), f"camera {number}", cv2)
-
-
-def read_capture(capture: object, name: str, cv2: object) -> Iterator[EyeImage]:
-    """Yield the images of an open capture of OpenCV."""
-    try:
-        if not capture.isOpened():
-            raise CameraError(
-                f"{name} cannot be opened: is it connected, and does no other program "
-                "use it?"
-            )
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no old images, where it is possible
-        count = 0
-        while capture.grab():
-            time_s = time.time()  # before the image is decoded
-            is_read, pixels = capture.retrieve()
-            if not is_read:
-                return
-            count += 1
-            if pixels.ndim == 3:
-                pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-            yield EyeImage(count, time_s, pixels)
-    finally:
-        capture.release()
-
-
-def read_film(path: Path, speed: float = 1.0) -> Iterator[EyeImage]:
-    """Yield the images of a film when a camera would; speed 0 = at once."""
-    try:
-        import av
-    except ImportError:
-        raise CameraError(
-            "a film needs PyAV; install it with: pip install av"
-        ) from None
-    if not path.is_file():
-        raise CameraError(f"there is no film {path}; a camera is a number, such as 0")
-    began_s = time.time()
-    try:
-        with av.open(str(path)) as film:
-            if not film.streams.video:
-                raise CameraError(f"{path} contains no image; is it a sound file?")
-            rate_hz = float(film.streams.video[0].average_rate or 30)
-            for index, frame in enumerate(film.decode(video=0)):
-                due_s = began_s + (index / (rate_hz * speed) if speed else 0.0)
-                time.sleep(max(0.0, due_s - time.time()))
-                yield EyeImage(index + 1, time.time(), frame.to_ndarray(format="gray"))
-    except av.FFmpegError as error:
-        raise CameraError(f"{path} cannot be read as a film: {error}") from None
-
-
 class PupilReport:
     """Counts what was seen since the last report, and over all."""
 
@@ -154,7 +84,7 @@ class PupilReport:
         self._last_s: float | None = None
         self._reported = 0, 0, time.monotonic()
 
-    def add(self, image: EyeImage, found: Pupil | str) -> None:
+    def add(self, image: EyeImage, found: Ellipse | str) -> None:
         """Add what was found in an image."""
         self.n_images += 1
         self._count_missed(image.time_s)
@@ -204,7 +134,7 @@ def cut_region(pixels: np.ndarray, region: Region | None) -> np.ndarray:
 
 def locate_pupil(
     pixels: np.ndarray, region: Region | None, limits: Limits
-) -> Pupil | str:
+) -> Ellipse | str:
     """Return the pupil in the region, in pixels of the whole image, or a reason."""
     found = find_pupil(cut_region(pixels, region), limits)
     if isinstance(found, str) or region is None:
@@ -212,7 +142,7 @@ def locate_pupil(
     return replace(found, x=found.x + region[0], y=found.y + region[1])
 
 
-def write_snapshot(path: Path, pixels: np.ndarray, found: Pupil | str) -> None:
+def write_snapshot(path: Path, pixels: np.ndarray, found: Ellipse | str) -> None:
     """Write the image as a PNG file, with the ellipse that was found."""
     picture = np.repeat(pixels[:, :, None], 3, axis=2)
     if not isinstance(found, str):

@@ -11,12 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from ellipse import Ellipse, fit_robustly, mask_ellipse, turn
 from scipy import ndimage
 
-N_TRIALS = 80  # random ellipses, of which the one with the most edge points is taken
-N_POINTS = 6  # that define one of them
 MAX_POINTS = 240  # of the edge; more only cost time
-INLIER_PX = 1.5  # distance of an edge point from the ellipse
 N_SECTORS = 12  # of the ellipse, each of which is seen or hidden
 COARSE_LINES = 200  # a larger image is reduced to at least so many
 # Of the height of the image: what is smaller is a spot, what is larger is the eye.
@@ -46,27 +44,7 @@ class Limits:
     min_axis_ratio: float = 0.65
 
 
-@dataclass(frozen=True)
-class Pupil:
-    """An ellipse in pixels; x to the right, y down, from the middle of the first pixel.
-
-    axes: full lengths, longer first. angle: of the longer axis, rad. share_seen: of the
-    edge that carries the fit.
-    """
-
-    x: float
-    y: float
-    axes: tuple[float, float]
-    angle: float
-    share_seen: float
-
-    @property
-    def diameter(self) -> float:
-        """Diameter of the circle of the same area."""
-        return float(np.sqrt(self.axes[0] * self.axes[1]))
-
-
-def find_pupil(image: np.ndarray, limits: Limits | None = None) -> Pupil | str:
+def find_pupil(image: np.ndarray, limits: Limits | None = None) -> Ellipse | str:
     """Return the pupil in a gray image (height, width), or why there is none."""
     limits = limits or Limits()
     height = image.shape[0]
@@ -95,7 +73,7 @@ def average_blocks(image: np.ndarray, step: int) -> np.ndarray:
     return whole.reshape(height, step, width, step).mean((1, 3))
 
 
-def find_in_levels(levels: np.ndarray, limits: Limits) -> Pupil | str:
+def find_in_levels(levels: np.ndarray, limits: Limits) -> Ellipse | str:
     """Return the pupil in an image of floats (height, width), or why there is none."""
     levels = ndimage.gaussian_filter(levels, 1.0)
     threshold = limits.threshold
@@ -113,7 +91,7 @@ def find_in_levels(levels: np.ndarray, limits: Limits) -> Pupil | str:
 
 def fit_blob(
     levels: np.ndarray, threshold: float, limits: Limits
-) -> tuple[Pupil | str, float]:
+) -> tuple[Ellipse | str, float]:
     """Return the ellipse around the largest blob, and the level at its edge.
 
     In place of an ellipse, a reason why the blob is no pupil.
@@ -162,7 +140,7 @@ def find_surroundings(blob: np.ndarray) -> tuple[slice, slice]:
 
 def fit_edge(
     levels: np.ndarray, blob: np.ndarray, threshold: float, limits: Limits
-) -> Pupil | str:
+) -> Ellipse | str:
     """Return the ellipse through the edge of a blob, or why it is no pupil."""
     edge = find_edge(levels, blob, threshold)
     if len(edge) < N_SECTORS:
@@ -211,97 +189,7 @@ def find_edge(levels: np.ndarray, blob: np.ndarray, threshold: float) -> np.ndar
     return edge[:: max(1, stride)]
 
 
-def fit_robustly(edge: np.ndarray) -> tuple[Pupil, np.ndarray] | None:
-    """Return the ellipse through most of the edge, and which points lie on it."""
-    rng = np.random.default_rng(0)  # the same image has the same pupil
-    trials = rng.integers(0, len(edge), (N_TRIALS, N_POINTS))
-    conics = fit_conics(edge[trials])
-    if not len(conics):
-        return None
-    distances = measure_distance(conics, edge)
-    best = distances[(distances < INLIER_PX).sum(1).argmax()] < INLIER_PX
-    for _ in range(3):
-        conics = fit_conics(edge[best][None])
-        if not len(conics):
-            return None
-        best = measure_distance(conics, edge)[0] < INLIER_PX
-        if best.sum() < N_POINTS:
-            return None
-    pupil = describe_conic(conics[0])
-    return None if pupil is None else (pupil, best)
-
-
-def fit_conics(points: np.ndarray) -> np.ndarray:
-    """Return a..f of ellipses a x2 + b xy + c y2 + d x + e y + f = 0, (k, 6).
-
-    points: k sets of n points, (k, n, 2); a set that has no ellipse is left out. Direct
-    least squares: Halir and Flusser, Numerically stable direct least squares fitting of
-    ellipses (WSCG 1998).
-    """
-    center = points.mean(1)
-    scale = np.maximum(points.std((1, 2)), 1e-6)
-    x, y = np.moveaxis((points - center[:, None]) / scale[:, None, None], -1, 0)
-    squares = np.stack([x * x, x * y, y * y], 2)
-    lines = np.stack([x, y, np.ones_like(x)], 2)
-    s1, s2, s3 = (
-        np.einsum("kni,knj->kij", *pair)
-        for pair in ((squares, squares), (squares, lines), (lines, lines))
-    )
-    # Points on a line have no ellipse; their matrix has no inverse.
-    transfer = -np.linalg.pinv(s3) @ np.swapaxes(s2, 1, 2)
-    reduced = s1 + s2 @ transfer
-    reduced = np.stack([reduced[:, 2] / 2, -reduced[:, 1], reduced[:, 0] / 2], 1)
-    vectors = np.linalg.eig(reduced)[1].real
-    discriminant = 4 * vectors[:, 0] * vectors[:, 2] - vectors[:, 1] ** 2
-    best = discriminant.argmax(1)
-    chosen = np.take_along_axis(vectors, best[:, None, None], 2)
-    conics = np.concatenate([chosen, transfer @ chosen], 1)[..., 0]
-    conics = undo_scaling(conics, center, scale)
-    return conics[np.take_along_axis(discriminant, best[:, None], 1)[:, 0] > 0]
-
-
-def undo_scaling(
-    conics: np.ndarray, center: np.ndarray, scale: np.ndarray
-) -> np.ndarray:
-    """Return the conics of points p, from those of (p - center) / scale."""
-    a, b, c, d, e, f = conics.T
-    x, y = center.T
-    d, e, f = d * scale, e * scale, f * scale * scale
-    moved_d, moved_e = d - 2 * a * x - b * y, e - 2 * c * y - b * x
-    moved_f = f + a * x * x + b * x * y + c * y * y - d * x - e * y
-    return np.stack([a, b, c, moved_d, moved_e, moved_f], 1)
-
-
-def measure_distance(conics: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return how far points lie from conics, to first order (Sampson), px, (k, n)."""
-    a, b, c, d, e, f = conics.T[:, :, None]
-    x, y = points.T
-    value = a * x * x + b * x * y + c * y * y + d * x + e * y + f
-    slope = np.hypot(2 * a * x + b * y + d, b * x + 2 * c * y + e)
-    return np.abs(value) / np.maximum(slope, 1e-12)
-
-
-def describe_conic(conic: np.ndarray) -> Pupil | None:
-    """Return centre, axes and angle of an ellipse; None if it is no real one."""
-    a, b, c, d, e, f = conic
-    matrix = np.array([[a, b / 2], [b / 2, c]])
-    try:
-        center = np.linalg.solve(matrix, [-d / 2, -e / 2])
-    except np.linalg.LinAlgError:
-        return None
-    value = f + (d * center[0] + e * center[1]) / 2
-    curvatures, directions = np.linalg.eigh(matrix)
-    squares = -value / np.where(curvatures == 0, np.nan, curvatures)
-    if not (squares > 0).all():
-        return None
-    axes = 2 * np.sqrt(squares)
-    longer = int(axes.argmax())
-    angle = float(np.arctan2(directions[1, longer], directions[0, longer]) % np.pi)
-    longest, shortest = float(axes.max()), float(axes.min())
-    return Pupil(float(center[0]), float(center[1]), (longest, shortest), angle, 0.0)
-
-
-def measure_share_seen(pupil: Pupil, points: np.ndarray) -> float:
+def measure_share_seen(pupil: Ellipse, points: np.ndarray) -> float:
     """Return in which share of the ellipse's sectors there are edge points."""
     x, y = turn(points[:, 0] - pupil.x, points[:, 1] - pupil.y, pupil)
     angles = np.arctan2(y / pupil.axes[1], x / pupil.axes[0])
@@ -309,7 +197,7 @@ def measure_share_seen(pupil: Pupil, points: np.ndarray) -> float:
     return len(np.unique(sectors)) / N_SECTORS
 
 
-def measure_levels(levels: np.ndarray, pupil: Pupil) -> tuple[float, float, float]:
+def measure_levels(levels: np.ndarray, pupil: Ellipse) -> tuple[float, float, float]:
     """Return the usual level in the ellipse, its spread, and the level around it."""
     inside = levels[mask_ellipse(levels.shape, pupil, 0.7)]
     ring = mask_ellipse(levels.shape, pupil, RING)
@@ -319,17 +207,3 @@ def measure_levels(levels: np.ndarray, pupil: Pupil) -> tuple[float, float, floa
     usual = float(np.median(inside))
     spread = 1.48 * float(np.median(np.abs(inside - usual)))
     return usual, spread, float(np.median(levels[ring]))
-
-
-def mask_ellipse(shape: tuple[int, ...], pupil: Pupil, size: float) -> np.ndarray:
-    """Return which pixels lie in the ellipse, `size` times as large."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    along, across = turn(x - pupil.x, y - pupil.y, pupil)
-    a, b = (size * axis / 2 for axis in pupil.axes)
-    return (along / a) ** 2 + (across / b) ** 2 <= 1
-
-
-def turn(x: np.ndarray, y: np.ndarray, pupil: Pupil) -> tuple[np.ndarray, np.ndarray]:
-    """Return coordinates along the longer and the shorter axis."""
-    cosine, sine = np.cos(pupil.angle), np.sin(pupil.angle)
-    return x * cosine + y * sine, y * cosine - x * sine

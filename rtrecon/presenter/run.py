@@ -79,6 +79,8 @@ def run_presenter(
         loop.run(playlist)
         notify(loop.describe_result())
         notify(link.describe_result())
+        if log.failure:
+            notify(log.failure)
     del app
 
 

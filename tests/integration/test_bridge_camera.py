@@ -128,19 +128,22 @@ def test_opencv_reads_a_film_as_it_reads_a_camera(film, monkeypatch):
     cv2 = pytest.importorskip("cv2")
     monkeypatch.syspath_prepend(BRIDGE / "python")
     import camera
+    import eye_images
 
     capture = cv2.VideoCapture(str(film[0]))
-    images = list(camera.read_capture(capture, "film", cv2))
+    images = list(eye_images.read_capture(capture, "film", cv2))
     assert [image.number for image in images] == list(range(1, N_IMAGES + 1))
     found = camera.locate_pupil(images[0].pixels, (10, 5, 140, 110), camera.Limits())
     assert found.x == pytest.approx(60.0, abs=0.5)
     nothing = cv2.VideoCapture(str(film[0]) + ".missing")
-    with pytest.raises(camera.CameraError, match="cannot be opened: is it connected"):
-        next(camera.read_capture(nothing, "camera 3", cv2))
+    with pytest.raises(
+        eye_images.CameraError, match="cannot be opened: is it connected"
+    ):
+        next(eye_images.read_capture(nothing, "camera 3", cv2))
 
 
 def test_the_camera_program_does_not_import_rtrecon():
-    for name in ("camera.py", "pupil.py"):
+    for name in ("camera.py", "ellipse.py", "eye_images.py", "pupil.py"):
         text = (BRIDGE / "python" / name).read_text(encoding="utf-8")
         assert "import rtrecon" not in text
         assert "from rtrecon" not in text

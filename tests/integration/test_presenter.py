@@ -126,7 +126,6 @@ def test_a_daemon_that_ends_stops_no_clip_and_losses_are_counted(tmp_path, clips
         with MessageCollector(network) as collector:
             collector.collect_until(lambda: bool(collector.received))
         n_before = len(log.read_text().splitlines())
-        # The file is buffered: it grows by some hundred lines at once.
         wait_until(lambda: len(log.read_text().splitlines()) > n_before + 50)
         presenter.process.terminate()
         assert presenter.process.wait(20) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,16 @@ def test_the_times_of_pictures_are_written_and_never_overwritten(tmp_path):
     with pytest.raises(PresenterError, match="choose another --log"):
         FlipLog(tmp_path / "times.csv")
     FlipLog(None).add_picture(ScreenPicture(clip, 3, True), 12.5)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_ends_the_table_and_not_the_presentation(tmp_path, monkeypatch):
+    clip = read_screen_clip(save_clip(tmp_path / "a.npy"), 36)
+    monkeypatch.setattr("rtrecon.presenter.flip_log._HEADER", "")
+    opened = Path("/dev/full").open("w", 1)  # noqa: SIM115
+    monkeypatch.setattr(Path, "open", lambda *_args, **_options: opened)
+    log = FlipLog(tmp_path / "times.csv")
+    for index in (2, 3):
+        log.add_picture(ScreenPicture(clip, index, True), 12.5)
+    log.close()
+    assert "ends after picture 2 of 'a'" in log.failure
