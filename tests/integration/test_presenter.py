@@ -132,6 +132,42 @@ def test_a_daemon_that_ends_stops_no_clip_and_losses_are_counted(tmp_path, clips
         assert "lost: it ended, or was too slow" in presenter.output
 
 
+PRESS_ESCAPE = """
+import sys
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QGuiApplication, QKeyEvent
+from rtrecon.cli import main
+from rtrecon.presenter import presentation
+
+record = presentation.Presentation.record_flip
+
+def record_and_press(show, shown, flip_s):
+    if shown.clip.name == "b":
+        window, = QGuiApplication.topLevelWindows()
+        key = QKeyEvent(
+            QEvent.Type.KeyPress, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier
+        )
+        QGuiApplication.postEvent(window, key)
+    return record(show, shown, flip_s)
+
+presentation.Presentation.record_flip = record_and_press
+main()
+"""
+
+
+def test_escape_ends_the_presentation(clips):
+    arguments = ["stimulus", str(clips), "--without-daemon", "--gray-s", "0.1", *WINDOW]
+    done = subprocess.run(
+        [sys.executable, "-c", PRESS_ESCAPE, *arguments, "--repeats", "0"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 clips shown" in done.stdout
+    assert done.stderr == ""
+
+
 def test_a_dry_run_tells_the_duration_and_opens_nothing(clips):
     done = run_here("stimulus", clips, "--dry-run", "--repeats", 3)
     assert done.returncode == 0
