@@ -20,7 +20,7 @@ QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dej
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-unit test-slow lint docs \
-	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-gpu bench-dish \
+	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-speed bench-gpu bench-dish \
 	benchmarks-page gallery clean
 
 demo: $(READY)
@@ -66,6 +66,10 @@ bench-bridge: $(PEERS)
 
 bench-screen: $(READY)
 	$(BIN)/python benchmarks/screen.py $(ARGS)
+
+# What people wait for: commands, from start to end.
+bench-speed: $(READY)
+	$(BIN)/python benchmarks/speed.py $(if $(QUICK),--quick) $(ARGS)
 
 bench-gpu: $(READY)
 	$(BIN)/python benchmarks/gpu.py $(if $(QUICK),--quick) $(ARGS)
