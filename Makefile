@@ -19,8 +19,8 @@ QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 fonts-dej
 # Tests start some hundred processes, which need not compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-unit test-long lint docs \
-	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-gpu bench-dish \
+.PHONY: demo test test-unit test-slow lint docs \
+	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-speed bench-gpu bench-dish \
 	benchmarks-page gallery clean
 
 demo: $(READY)
@@ -32,8 +32,8 @@ test: $(READY)
 test-unit: $(READY)
 	QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/unit -n 3 $(FILES_AT_ONCE) $(ARGS)
 
-test-long: $(READY)
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m long $(ARGS)
+test-slow: $(READY)
+	QT_QPA_PLATFORM=offscreen $(NEXT_TO_INVERTERS) $(BIN)/pytest tests/slow -n 4 $(FILES_AT_ONCE) $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -66,6 +66,10 @@ bench-bridge: $(PEERS)
 
 bench-screen: $(READY)
 	$(BIN)/python benchmarks/screen.py $(ARGS)
+
+# What people wait for: commands, from start to end.
+bench-speed: $(READY)
+	$(BIN)/python benchmarks/speed.py $(if $(QUICK),--quick) $(ARGS)
 
 bench-gpu: $(READY)
 	$(BIN)/python benchmarks/gpu.py $(if $(QUICK),--quick) $(ARGS)

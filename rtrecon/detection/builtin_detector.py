@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, label, maximum_filter
 
+from rtrecon.core.threads import map_in_threads
 from rtrecon.core.types import Array
 from rtrecon.detection.activity import compute_center_covariance
 from rtrecon.detection.center_score import compute_center_score
@@ -36,10 +38,10 @@ def detect_neurons(
     score = compute_center_score(movie.mean, movie.bins, diameter_px, on_progress)
     centers = _find_peaks(score, movie.visible, _MIN_DISTANCE * diameter_px)
     owners = _PixelOwners(movie.mean.shape)
-    for neuron, center in enumerate(centers):
-        patch = _make_patch(center, movie.mean.shape, _MAX_RADIUS * diameter_px)
-        activity = movie.bins[:, *patch.slices]
-        mask = _grow_mask(activity, patch.distance_px, diameter_px)
+    radius_px = _MAX_RADIUS * diameter_px
+    patches = [_make_patch(center, movie.mean.shape, radius_px) for center in centers]
+    masks = map_in_threads(partial(_grow_mask, movie.bins, diameter_px), patches)
+    for neuron, (patch, mask) in enumerate(zip(patches, masks, strict=True)):
         owners.assign_pixels(neuron, patch, mask)
         on_progress("masks", (neuron + 1) / len(centers), f"{neuron + 1} neurons")
     return owners.build_rois(len(centers))
@@ -49,8 +51,13 @@ def detect_neurons(
 class _Patch:
     """Part of the field around a center, and the distance of its pixels from it."""
 
-    slices: tuple[slice, slice]
+    indices: tuple[Array, Array]  # of lines and pixels, consecutive
     distance_px: Array
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        rows, cols = self.indices
+        return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
 
 
 class _PixelOwners:
@@ -98,15 +105,15 @@ def _make_patch(center: Array, shape: tuple[int, ...], radius_px: float) -> _Pat
         for at, side in zip(center, shape, strict=True)
     )
     distance_px = np.hypot(rows[:, None] - center[0], cols[None] - center[1])
-    slices = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-    return _Patch(slices, distance_px.astype(np.float32))
+    return _Patch((rows, cols), distance_px.astype(np.float32))
 
 
-def _grow_mask(activity: Array, distance_px: Array, diameter_px: float) -> Array:
+def _grow_mask(activity: Array, diameter_px: float, patch: _Patch) -> Array:
     """Return (rows, cols) weights >= 0 of the neuron in the center of a patch."""
+    distance_px = patch.distance_px
     disc = distance_px <= diameter_px / 2
-    power = np.square(activity).mean(0)
-    covariance = compute_center_covariance(activity, disc)
+    power = np.square(activity[:, *patch.slices]).mean(0)
+    covariance = compute_center_covariance(activity, patch.indices, disc)
     correlation = covariance / np.sqrt(power + 1e-12)
     typical = np.median(correlation[disc])
     if typical < _MIN_CORRELATION:

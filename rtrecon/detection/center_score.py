@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 
+from rtrecon.core.threads import map_in_threads
 from rtrecon.core.types import Array
 from rtrecon.detection.activity import (
     compute_center_covariance,
@@ -87,10 +88,15 @@ def _correlate_candidates(
     steps = np.arange(-disc.reach, disc.reach + 1)
     center = np.hypot(steps[:, None], steps) <= _CENTER_RADIUS * diameter_px
     rows, cols = (_mirror_indices(side, disc) for side in activity.shape[1:])
-    for row, col in candidates.tolist():
-        around = rows[row : row + len(steps), None], cols[col : col + len(steps)]
-        covariance = compute_center_covariance(activity[:, *around], center)
-        yield (row, col), correlate_patch(covariance, len(activity) ** -0.5, disc)
+
+    def correlate(candidate: Array) -> float:
+        row, col = candidate
+        around = rows[row : row + len(steps)], cols[col : col + len(steps)]
+        covariance = compute_center_covariance(activity, around, center)
+        return correlate_patch(covariance, len(activity) ** -0.5, disc)
+
+    correlations = map_in_threads(correlate, candidates)
+    yield from zip(candidates.tolist(), correlations, strict=True)
 
 
 def _mirror_indices(side: int, matched_filter: MatchedFilter) -> Array:

@@ -192,7 +192,6 @@ def test_a_client_with_keys_learns_that_the_daemon_has_none(folder, free_address
             call_daemon(address, "status", keys.read_client_keys(folder))
 
 
-@pytest.mark.long
 def test_a_refused_client_can_close_with_many_unread_monitor_events(
     daemon, intruders, monkeypatch
 ):

@@ -90,7 +90,6 @@ def test_an_error_in_one_process_ends_all_with_one_sentence(finished_run):
     )
 
 
-@pytest.mark.long  # two processes, which both load everything and calibrate
 def test_the_command_writes_one_checkpoint(tmp_path):
     folder, out = write_random_mouse(tmp_path / "mouse"), tmp_path / "e.safetensors"
     arguments = ["--sensorium", folder, "--out", out, "--epochs", 2]

@@ -90,7 +90,7 @@ def cache_gabor_pairs() -> Iterator[None]:
 def use_small_gabor_bank() -> Iterator[None]:
     """Start fits from Gabors of one size on a coarse grid, and make them once.
 
-    How well an encoder fits is a matter of tests/integration/test_fit_encoder.py, which
+    How well an encoder fits is a matter of tests/slow/test_fit_encoder.py, which
     uses the real bank.
     """
     with pytest.MonkeyPatch.context() as patch, cache_gabor_pairs():

@@ -14,6 +14,7 @@ from tests.support import detection_world as world
 
 N, SIDE, NOISE_SD = 400, 40, 7.0
 CENTER = np.s_[16:24, 16:24]
+WHOLE = np.arange(SIDE), np.arange(SIDE)  # indices of lines and pixels
 
 
 def noise(seed=0):
@@ -61,12 +62,23 @@ def test_neighboring_pixels_covary_by_signal_and_not_by_noise(seed):
 def test_center_covariance_is_high_in_the_neuron_and_without_self_covariance():
     middle = np.zeros((SIDE, SIDE), bool)
     middle[18:22, 18:22] = True
-    silent = compute_center_covariance((noise() - 100) / NOISE_SD, middle)
+    silent = compute_center_covariance((noise() - 100) / NOISE_SD, WHOLE, middle)
     assert np.abs(silent).max() < 6 / np.sqrt(N)
-    found = compute_center_covariance((flashing() - 100) / NOISE_SD, middle)
+    found = compute_center_covariance((flashing() - 100) / NOISE_SD, WHOLE, middle)
     outside = np.ones((SIDE, SIDE), bool)
     outside[CENTER] = False
     assert found[CENTER].min() > 0.5 > 0.25 > np.abs(found[outside]).max()
+
+
+def test_center_covariance_equals_its_formula():
+    activity, center = (noise() - 100) / NOISE_SD, np.eye(5, dtype=bool)
+    rows, cols = np.array([2, 1, 0, 0, 1]), np.arange(30, 35)  # mirrored at the border
+    patch = activity[:, rows[:, None], cols]
+    trace = patch[:, center].mean(1)
+    covariance = np.tensordot(trace, patch, 1) / N - center / 5
+    expected = covariance / np.sqrt(np.square(trace).mean())
+    found = compute_center_covariance(activity, (rows, cols), center)
+    np.testing.assert_allclose(found, expected, atol=1e-5)  # float32 sums of 400
 
 
 def test_progress_reaches_the_end():

@@ -44,7 +44,6 @@ def session(tmp_path) -> Path:
     return world.record_clip(tmp_path / "recordings", world.make_clip(36))
 
 
-@pytest.mark.long  # four processes that all load torch
 def test_a_cluster_reconstructs_the_same_movie(folder, session):
     pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
     command = [sys.executable, __file__, str(folder), str(session)]
