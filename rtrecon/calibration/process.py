@@ -94,14 +94,20 @@ class CalibratorProcess:
         shortest_s, longest_s = _READ_INTERVALS_S
         pause_s = min(longest_s, max(shortest_s, took_s / _MAX_READ_SHARE))
         self._read_due_s = time.monotonic() + pause_s
-        if calibration is not None and calibration.is_round_due:
+        if calibration is None:
+            return
+        if sentence := calibration.check_stimulus():
+            self._publish_event("stimulus lag", sentence)
+        if calibration.is_round_due:
             sentence = calibration.run_round()
             self._stage = "gathering"
-            self._send_progress()
-            if sentence:
-                self._publisher.publish(
-                    messages.Event, name="encoder", message=sentence
-                )
+            self._publish_event("encoder", sentence)
+
+    def _publish_event(self, name: str, sentence: str) -> None:
+        """Publish the progress, and the sentence if there is one."""
+        self._send_progress()
+        if sentence:
+            self._publisher.publish(messages.Event, name=name, message=sentence)
 
     def _begin_session(self) -> None:
         """Find the record of the current session, once there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from rtrecon.calibration.clips import ClipRole
 from rtrecon.calibration.judging import judge_responses, measure_reliability
 from rtrecon.calibration.recorded_minutes import RecordedMinutes, find_recordings
 from rtrecon.calibration.sentences import Scores, describe_handover, describe_missing
+from rtrecon.calibration.stimulus_check import StimulusCheck
 from rtrecon.calibration.training_round import (
     RoundOptions,
     TrainedRound,
@@ -46,7 +47,8 @@ _TRAINING_SHARE = 0.75  # of the minutes, about
 class SessionCalibration:
     """Everything about one session; there are no sockets and no clock here.
 
-    problem: why the newest round failed, a sentence; "" if it did not.
+    problem: why the newest round failed, a sentence; "" if it did not. check: whether
+    the neurons follow the stimulus.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class SessionCalibration:
         self._path, self._settings, self._options = path, settings, options
         recordings = find_recordings(path, about.session)
         self.minutes = RecordedMinutes(about, recordings)
+        self.check = StimulusCheck()
         self._scores = Scores()
         self._handed_over: LiveEncoder | None = None
         self._state = self._resume(recordings)
@@ -85,6 +88,13 @@ class SessionCalibration:
         n_new = clips.frames_of(ClipRole.TRAINING) - self._state.n_frames
         every = self._settings.every_minutes * 60 * self.minutes.rate_hz
         return n_new >= _TRAINING_SHARE * every
+
+    def check_stimulus(self) -> str:
+        """Compare activity and stimulus if it is time; return a new verdict, or ""."""
+        minutes, clips = self.minutes, self.minutes.clips
+        if not self.check.is_due(minutes.minutes):
+            return ""
+        return self.check.run(minutes.rows, clips.picture_ids, minutes.rate_hz)
 
     def run_round(self) -> str:
         """Train and judge; return the sentence of a handover, "" if there is none.
@@ -120,6 +130,7 @@ class SessionCalibration:
             "null_movie_r": _round(movie.null_r) if movie else None,
             "n_encoders": self.n_encoders,
             "missing": missing,
+            **_list_lag_fields(self.check),
         }
 
     def _resume(self, recordings: Sequence[Path]) -> CalibrationState | None:
@@ -200,6 +211,16 @@ class SessionCalibration:
             card.path,
             TrainingScores(trained.history, trained.responses.r, None, notices),
         )
+
+
+def _list_lag_fields(check: StimulusCheck) -> dict[str, Any]:
+    found = check.found
+    fields = {"n_following": found.n_following if found else None}
+    if found and found.estimate:
+        names = "lag_s", "lag_error_s", "drift_s", "drift_error_s"
+        values = (_round(value) for value in astuple(found.estimate))
+        fields |= dict(zip(names, values, strict=True))
+    return {**fields, "warning": check.warning}
 
 
 def _round(value: float | None) -> float | None:

@@ -56,6 +56,8 @@ class ResultIntake:
             self._context.backpressure.movie_received(message.encoder_frame)
         if isinstance(message, messages.Calibration) and is_current:
             hand_over_encoder(self._context, message)
+            watchdogs = self._context.watchdogs
+            watchdogs.set_condition("stimulus lag", message.warning)
         if isinstance(message, messages.Health):
             now_s = time.monotonic()
             self._context.workers.mark_ready(message.process, now_s)

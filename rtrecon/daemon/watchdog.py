@@ -131,6 +131,7 @@ class Watchdogs:
         self._stall_timeout_s = stall_timeout_s
         self._dogs = {"inverter": Watchdog(INVERTER_TIMEOUT_S)}
         self._resumed: list[str] = []
+        self._found: dict[str, str] = {}  # by the calibrator, until it is over
         self._watch_session(stall_timeout_s)
 
     @property
@@ -145,6 +146,7 @@ class Watchdogs:
 
     def begin_session(self, rate_hz: float) -> None:
         """Begin a session with this many frames, or volumes, per second."""
+        self._found.clear()
         self._watch_session(self._frame_timeout_s(rate_hz))
 
     def set_frame_rate(self, rate_hz: float) -> None:
@@ -173,6 +175,12 @@ class Watchdogs:
         """Learn that the inverter sent its health."""
         self._mark("inverter", now_s)
 
+    def set_condition(self, name: str, sentence: str) -> None:
+        """Report what a worker process found wrong in this session; "": it is over."""
+        self._found.pop(name, None)
+        if sentence:
+            self._found[name] = sentence
+
     def pause_session(self) -> None:
         """Expect nothing of the senders until their next messages."""
         for name, dog in self._dogs.items():
@@ -193,7 +201,7 @@ class Watchdogs:
 
         Without frames and inverter: the display knows of these by itself.
         """
-        return {
+        return self._found | {
             _TEXTS[name].condition: _describe_missing(name, missing_s)
             for name, dog in self._dogs.items()
             if _TEXTS[name].condition and (missing_s := dog.missing_s(now_s))

@@ -16,8 +16,22 @@ def describe_calibration(message: messages.Calibration) -> str:
     """Return a headline, and lines with scores and with what is missing."""
     stage = _STAGES.get(message.stage, message.stage)
     headline = f"Calibrating: {message.minutes:.1f} min so far, {stage}"
-    lines = [headline, ", ".join(_list_scores(message)), message.missing]
+    scores = ", ".join(_list_scores(message))
+    lines = [headline, _describe_lag(message), scores, message.missing]
     return "\n".join(line for line in lines if line)
+
+
+def _describe_lag(message: messages.Calibration) -> str:
+    """Return how late the neurons follow; the banner shows what is wrong with it."""
+    if message.n_following is None:
+        return ""
+    if message.lag_s is None:
+        return "no neuron follows the stimulus clearly so far"
+    error_ms = 1e3 * (message.lag_error_s or 0.0)
+    return (
+        f"neurons follow the stimulus {1e3 * message.lag_s:.0f} ± {error_ms:.0f} ms "
+        f"later ({message.n_following} of them clearly)"
+    )
 
 
 def _list_scores(message: messages.Calibration) -> list[str]:

@@ -269,6 +269,34 @@ class Calibration(PublishedHeader, frozen=True, tag="calibration"):
     missing: Annotated[
         str, describe("What the next step needs, a sentence; empty if nothing.")
     ] = ""
+    n_following: Annotated[
+        int | None,
+        describe(
+            "Neurons, of at most 300, that follow the stimulus at a lag from -1 to "
+            "2 s; null before 1.5 minutes."
+        ),
+    ] = None
+    lag_s: Annotated[
+        float | None,
+        describe("How late they follow it; null if they do not, or not yet.", "s"),
+    ] = None
+    lag_error_s: Annotated[
+        float | None, describe("Standard error of `lag_s`.", "s")
+    ] = None
+    drift_s: Annotated[
+        float | None,
+        describe("How much later in the second half of these minutes.", "s"),
+    ] = None
+    drift_error_s: Annotated[
+        float | None, describe("Standard error of `drift_s`.", "s")
+    ] = None
+    warning: Annotated[
+        str,
+        describe(
+            "What the comparison of activity and stimulus shows to be wrong, with the "
+            "likely cause, a sentence; empty if nothing."
+        ),
+    ] = ""
 
 
 class LatencyPercentiles(msgspec.Struct, frozen=True):
@@ -365,7 +393,7 @@ class Health(PublishedHeader, frozen=True, tag="health"):
         describe(
             "What is wrong now and until it is over: a sentence by name. Names: "
             "`no-go`, `not recording`, `stimulus gone`, `pupil gone`, `running gone`, "
-            "`field lost`, `detector offset`, `frames lost`."
+            "`field lost`, `detector offset`, `frames lost`, `stimulus lag`."
         ),
     ] = msgspec.field(default_factory=dict)
 

@@ -48,6 +48,7 @@ class Story:
     events: list[messages.Event] = field(default_factory=list)
     movies: list[messages.Movie] = field(default_factory=list)
     n_sent: int = 0
+    warnings: list[str] = field(default_factory=list)
     health: messages.Health | None = None
     recording: Session | None = None
 
@@ -89,15 +90,20 @@ def show_movie(daemon: DaemonProcess, sender: UnitSender, story: Story) -> None:
     daemon.wait_until(lambda: daemon.messages_of(messages.Movie), TIMEOUT_S)
     (story.recording,) = daemon.recordings(sender.sender.session)
     replace_encoder(story.recording.path / ENCODER_FILE, 2)
-    progress = msgspec.structs.replace(story.movie[-1], n_encoders=2)
+    progress = msgspec.structs.replace(
+        story.movie[-1], n_encoders=2, warning="a clock is wrong"
+    )
     publish_as_calibrator(daemon, progress)
     daemon.wait_until(lambda: find_sentences(daemon, "uses encoder 2"), TIMEOUT_S)
+    daemon.wait_until(lambda: list_warnings(daemon))
+    story.warnings = list_warnings(daemon)
     n_movies = len(daemon.messages_of(messages.Movie))
     sender.send(N_LATE, with_stimulus=False)
     daemon.wait_until(
         lambda: len(daemon.messages_of(messages.Movie)) > n_movies, TIMEOUT_S
     )
     story.without_stimulus = wait_for(daemon, sender, lambda c: True)
+    daemon.wait_until(lambda: not daemon.newest_health().conditions.get("stimulus lag"))
     daemon.wait_until(lambda: is_processed(daemon, sender.n_sent))
     story.health, story.n_sent = daemon.newest_health(), sender.n_sent
     story.events = daemon.messages_of(messages.Event)
@@ -115,6 +121,13 @@ def find_judged(daemon: DaemonProcess, sender: UnitSender) -> list:
 def find_sentences(daemon: DaemonProcess, part: str) -> list[str]:
     sentences = [event.message for event in daemon.events_named("encoder")]
     return [sentence for sentence in sentences if part in sentence]
+
+
+def list_warnings(daemon: DaemonProcess) -> list[str]:
+    """Return every warning about the stimulus that was a condition of the daemon."""
+    published = daemon.messages_of(messages.Health)
+    of_health = (health.conditions.get("stimulus lag") for health in published)
+    return [warning for warning in of_health if warning]
 
 
 def is_processed(daemon: DaemonProcess, n_sent: int) -> bool:
@@ -165,6 +178,13 @@ def test_a_running_inverter_takes_a_newer_encoder(story):
     assert sentences[-1] == "the inverter uses encoder 2 of this session"
     exits = [event for event in story.events if event.name == "inverter"]
     assert not exits  # it was not started again
+
+
+def test_a_warning_of_the_calibrator_is_a_condition_of_the_daemon_until_it_is_over(
+    story,
+):
+    assert set(story.warnings) == {"a clock is wrong"}
+    assert not story.health.conditions.get("stimulus lag")
 
 
 def test_the_minutes_stop_when_the_stimulus_stops(story):

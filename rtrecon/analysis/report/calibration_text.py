@@ -14,11 +14,27 @@ def describe_session_calibration(session: Session) -> str:
     newest = session.calibration[-1]
     sentences = [
         f"Calibration: {newest.minutes:.1f} min of activity with a known stimulus.",
+        _describe_lag(newest),
         _describe_responses(newest),
         _describe_movie(newest),
         _describe_handover(session, newest),
     ]
     return " ".join(filter(None, sentences))
+
+
+def _describe_lag(newest: messages.Calibration) -> str:
+    if newest.warning:
+        return f"Activity and stimulus do not fit: {newest.warning}."
+    if newest.lag_s is None:
+        return ""
+    error_ms, drift_ms = (
+        1e3 * (value or 0.0) for value in (newest.lag_error_s, newest.drift_s)
+    )
+    return (
+        f"Activity follows the stimulus {1e3 * newest.lag_s:.0f} ± {error_ms:.0f} ms "
+        f"later; between the halves of these minutes that changes by "
+        f"{drift_ms:+.0f} ms."
+    )
 
 
 def _describe_responses(newest: messages.Calibration) -> str:

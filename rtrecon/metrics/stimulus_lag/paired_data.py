@@ -12,6 +12,8 @@ from rtrecon.core.types import Array
 BLOCK_PX = 4  # a feature is the mean, or the s.d., of the gray levels in such a block
 _SMOOTHED_FRAMES = 5  # activity is sparse; an even filter does not move it in time
 _MIN_SD = 1e-6
+_BLOCK_FRAMES = 3000  # of whose pixels copies are made
+_MAX_GAP_S = 90.0  # longer than any lag, which then crosses none
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,23 @@ def compute_stimulus_features(movie: Array) -> Array:
     mean, sd = blocks.mean((2, 4)), blocks.std((2, 4))
     flat = [block.reshape(len(movie), -1) for block in (mean, sd)]
     return np.concatenate(flat, 1)
+
+
+def compute_feature_blocks(movie: Array) -> Array:
+    """Return the features of a long movie (T, height, width), in little memory."""
+    starts = range(0, len(movie), _BLOCK_FRAMES)
+    return np.concatenate(
+        [compute_stimulus_features(movie[i : i + _BLOCK_FRAMES]) for i in starts]
+    )
+
+
+def shorten_gaps(encoder_frames: Array, rate_hz: float) -> Array:
+    """Return increasing frames from 0 on, where a pause of hours is one of seconds.
+
+    encoder_frames (T,) increase.
+    """
+    steps = np.diff(encoder_frames, prepend=encoder_frames[0])
+    return np.cumsum(np.minimum(steps, round(_MAX_GAP_S * rate_hz)))
 
 
 def pair_data(features: Array, activity: Array, rate_hz: float) -> PairedData:

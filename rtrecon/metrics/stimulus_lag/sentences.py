@@ -11,6 +11,8 @@ from rtrecon.metrics.stimulus_lag.stimulus_lag import (
 )
 
 EXPECTED_S = (0.0, 0.4)  # a calcium signal deconvolved; most neurons 0.05 to 0.3 s
+_USUAL_S = 0.15
+_MIN_LAG_ERRORS = 2.0  # standard errors that a lag must lie outside
 MAX_DRIFT_S = 0.03  # about one encoder frame
 _MIN_ERRORS = 4.0  # standard errors that a drift must exceed
 _MIN_REPEAT_R = 0.02
@@ -33,6 +35,18 @@ def describe_stimulus_lag(found: StimulusLag) -> Iterator[str]:
         yield _describe_lag(found.estimate)
         yield _describe_drift(found)
     yield _describe_repeats(found)
+
+
+def find_lag_warning(found: StimulusLag) -> str:
+    """Return what is probably wrong, with its likely cause; "" if nothing is."""
+    if found.estimate is None:
+        return explain_missing_relation(found)
+    sentences = []
+    if not _is_expected(found.estimate):
+        sentences.append(_describe_lag(found.estimate))
+    if _is_drifting(found.estimate):
+        sentences.append(_describe_drift(found))
+    return "; ".join(sentences)
 
 
 def explain_missing_relation(found: StimulusLag) -> str:
@@ -66,8 +80,15 @@ def _describe_lag(estimate: LagEstimate) -> str:
     lag_ms, error_ms = estimate.lag_s * 1e3, estimate.error_s * 1e3
     first, last = (1e3 * limit for limit in EXPECTED_S)
     found = f"activity follows the stimulus {lag_ms:.0f} ± {error_ms:.0f} ms later"
-    if EXPECTED_S[0] <= estimate.lag_s <= EXPECTED_S[1]:
+    if _is_expected(estimate):
         return f"{found}, as expected ({first:.0f} to {last:.0f} ms)"
+    if estimate.lag_s < EXPECTED_S[0]:
+        return (
+            f"activity comes {-lag_ms:.0f} ± {error_ms:.0f} ms before the recorded "
+            "stimulus, which no neuron can: the clock of the stimulus computer is "
+            "ahead of the microscope's (t_send of its messages), by about "
+            f"{_USUAL_S - estimate.lag_s:.1f} s"
+        )
     return (
         f"{found}; expected are {first:.0f} to {last:.0f} ms: measure the delay of the "
         "screen with a photodiode, and check the clock of the stimulus computer"
@@ -79,13 +100,24 @@ def _describe_drift(found: StimulusLag) -> str:
     drift_s, error_s = found.estimate.drift_s, found.estimate.drift_error_s
     ppm = drift_s / (found.minutes * 60 / 2) * 1e6
     measured = f"{drift_s * 1e3:+.0f} ± {error_s * 1e3:.0f} ms"
-    if abs(drift_s) > max(MAX_DRIFT_S, _MIN_ERRORS * error_s):
+    if _is_drifting(found.estimate):
         return (
             f"between the halves of the session the lag changes by {measured} (about "
             f"{ppm:.0f} ppm): the clock of the stimulus computer drifts against that "
             "of the microscope; send a photodiode's edges as a sync line"
         )
     return f"between the halves of the session the lag changes by {measured}: no drift"
+
+
+def _is_expected(estimate: LagEstimate) -> bool:
+    reach_s = _MIN_LAG_ERRORS * estimate.error_s
+    first_s, last_s = EXPECTED_S
+    return first_s - reach_s <= estimate.lag_s <= last_s + reach_s
+
+
+def _is_drifting(estimate: LagEstimate) -> bool:
+    least_s = max(MAX_DRIFT_S, _MIN_ERRORS * estimate.drift_error_s)
+    return abs(estimate.drift_s) > least_s
 
 
 def _describe_repeats(found: StimulusLag) -> str:

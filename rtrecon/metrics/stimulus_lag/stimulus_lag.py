@@ -8,7 +8,7 @@ import numpy as np
 
 from rtrecon.core.types import Array
 from rtrecon.metrics.stimulus_lag.distant_offset import find_distant_offset
-from rtrecon.metrics.stimulus_lag.lag_curves import LagCurves, LagFit
+from rtrecon.metrics.stimulus_lag.lag_curves import BLOCK_S, LagCurves, LagFit
 from rtrecon.metrics.stimulus_lag.paired_data import PairedData
 from rtrecon.metrics.stimulus_lag.repeats import (
     RepeatAgreement,
@@ -20,8 +20,12 @@ _LAG_STEP_FRAMES = 2
 _HALF_REACH_S = (
     0.3  # around the lag of the whole, where the lag of a half is looked for
 )
-_UNRELATED_S = (-60, -50, -40, -30, -20, 20, 30, 40, 50, 60)  # lags of the null
+# Lags of the null. Blocks of both folds alternate, so that only even numbers of blocks
+# lay features and activity of the same fold on each other, as the real lags do.
+_UNRELATED_BLOCKS, _UNRELATED_NEAR_S = (-6, -4, -2, 2, 4, 6), (-1.0, -0.5, 0.0, 0.5, 1)
+_MAX_UNRELATED_SHARE = 0.25  # of the session's length
 _MIN_Z = 5.0  # above the null, for a neuron to follow
+_MIN_MEAN_Z, _MIN_MEAN_R = 6.0, 0.03  # of the mean over all neurons, for any to follow
 _MIN_FOLLOWING, _MIN_SHARE = 5, 0.02  # neurons, and of all; fewer give no lag
 _MAD_TO_SD = 1.4826
 
@@ -64,7 +68,8 @@ def measure_stimulus_lag(data: PairedData, frame_ids: Array) -> StimulusLag:
     """
     fit = LagFit(data)
     curves = fit.compute_curves(_list_lags(data.rate_hz))
-    follows = _find_following(curves, fit.compute_curves(_list_unrelated_lags(data)))
+    unrelated = _compute_unrelated(fit, data)
+    follows = _find_following(curves, unrelated)
     found = StimulusLag(
         minutes=data.n_known / data.rate_hz / 60,
         n_neurons=data.activity.shape[1],
@@ -72,7 +77,9 @@ def measure_stimulus_lag(data: PairedData, frame_ids: Array) -> StimulusLag:
         repeats=measure_repeat_agreement(frame_ids, data.activity, data.rate_hz),
     )
     if found.n_following < max(_MIN_FOLLOWING, _MIN_SHARE * found.n_neurons):
-        return replace(found, distant_offset_s=find_distant_offset(data))
+        if not _is_mean_related(curves, unrelated):
+            return replace(found, distant_offset_s=find_distant_offset(data))
+        follows = np.ones_like(follows)  # each is too noisy; all together are not
     estimate = _estimate_lag(fit, _find_lag(curves, follows), follows, data.rate_hz)
     return replace(found, estimate=estimate)
 
@@ -82,18 +89,34 @@ def _list_lags(rate_hz: float) -> Array:
     return np.arange(first, last + 1, _LAG_STEP_FRAMES)
 
 
-def _list_unrelated_lags(data: PairedData) -> Array:
-    """Return lags of 20 s and more, at which activity cannot follow."""
-    lags = np.round(np.array(_UNRELATED_S) * data.rate_hz).astype(int)
-    return lags[np.abs(lags) <= len(data) // 4]
+def _compute_unrelated(fit: LagFit, data: PairedData) -> Array:
+    """Return r (lags, n) at lags of 20 s and more, at which activity cannot follow.
+
+    r counts all frames, of which a lag leaves fewer; without that it would be as here.
+    """
+    near = np.array(_UNRELATED_NEAR_S)
+    lags_s = [blocks * BLOCK_S + near for blocks in _UNRELATED_BLOCKS]
+    lags = np.round(np.concatenate(lags_s) * data.rate_hz).astype(int)
+    share = np.abs(lags) / len(data)
+    is_used = share <= _MAX_UNRELATED_SHARE
+    r = fit.compute_curves(lags[is_used]).r.mean((0, 1))
+    return np.asarray(r / np.sqrt(1 - share[is_used])[:, None])
 
 
-def _find_following(curves: LagCurves, null: LagCurves) -> Array:
+def _find_following(curves: LagCurves, unrelated: Array) -> Array:
     """Return (n,) bool: the best lag of a neuron beats what unrelated lags give."""
-    best, unrelated = curves.r.mean((0, 1)).max(0), null.r.mean((0, 1))
+    best = curves.r.mean((0, 1)).max(0)
     middle = np.median(unrelated)
     spread = _MAD_TO_SD * np.median(np.abs(unrelated - middle))
     return np.asarray(best > middle + _MIN_Z * spread)
+
+
+def _is_mean_related(curves: LagCurves, unrelated: Array) -> bool:
+    """Return whether the mean over neurons at its best lag beats unrelated lags."""
+    best = curves.r.mean((0, 1)).mean(-1).max()
+    means = unrelated.mean(-1)
+    least = max(_MIN_MEAN_R, _MIN_MEAN_Z * means.std())
+    return bool(best - means.mean() > least)
 
 
 def _find_lag(curves: LagCurves, follows: Array) -> float:

@@ -9,6 +9,7 @@ from rtrecon.metrics.stimulus_lag.paired_data import (
     PairedData,
     compute_stimulus_features,
     pair_data,
+    shorten_gaps,
 )
 from rtrecon.metrics.stimulus_lag.repeats import (
     RepeatAgreement,
@@ -18,6 +19,7 @@ from rtrecon.metrics.stimulus_lag.repeats import (
 from rtrecon.metrics.stimulus_lag.sentences import (
     describe_stimulus_lag,
     explain_missing_relation,
+    find_lag_warning,
 )
 from rtrecon.metrics.stimulus_lag.stimulus_lag import (
     LagEstimate,
@@ -112,6 +114,29 @@ def test_unrelated_activity_has_neither_lag_nor_offset(movie: np.ndarray):
     )
 
 
+def test_two_minutes_of_unrelated_activity_have_no_lag():
+    """A short record of many pixels fits any activity well, but never that well."""
+    n_frames = round(120 * RATE_HZ)
+    movie = np.random.default_rng(5).integers(0, 256, (n_frames, 24, 24))
+    noise = np.random.default_rng(6).poisson(0.1, (n_frames, 60))
+    found = measure(movie.astype(np.uint8), noise.astype(np.float32))
+    assert (found.n_following, found.estimate) == (0, None)
+
+
+def test_many_weak_neurons_show_the_lag_together(movie: np.ndarray):
+    strong = respond(movie)
+    noise = np.random.default_rng(7).poisson(3.0, (N_FRAMES, 160))
+    weak = np.tile(strong, (1, 10)) + noise.astype(np.float32)
+    found = measure(movie, weak)
+    assert found.estimate is not None
+    assert found.estimate.lag_s == pytest.approx(DELAY_FRAMES / RATE_HZ, abs=0.03)
+
+
+def test_a_pause_of_hours_takes_no_memory():
+    frames = np.array([5, 6, 7, 10**7, 10**7 + 1])
+    assert shorten_gaps(frames, RATE_HZ).tolist() == [0, 1, 2, 2702, 2703]
+
+
 def test_unknown_frames_and_lost_neurons_change_no_lag(movie: np.ndarray):
     activity = respond(movie)
     whole = measure(movie, activity).estimate
@@ -182,8 +207,23 @@ ESTIMATES = [
     (LagEstimate(0.11, 0.002, 0.001, 0.004), ["110 ± 2 ms", "as expected", "no drift"]),
     (LagEstimate(0.81, 0.002, 0.001, 0.004), ["810 ± 2 ms later; expected"]),
     (LagEstimate(0.11, 0.002, 0.06, 0.004), ["+60 ± 4 ms (about 200 ppm)", "drifts"]),
+    (LagEstimate(-0.217, 0.009, 0.0, 0.01), ["217 ± 9 ms before", "ahead", "0.4 s"]),
+    (LagEstimate(0.6, 0.12, 0.0, 0.2), ["600 ± 120 ms later, as expected"]),
     (LagEstimate(0.11, 0.02, 0.06, 0.04), ["+60 ± 40 ms: no drift"]),
 ]
+
+
+def test_only_what_is_wrong_is_a_warning():
+    wrong = {
+        "before the recorded": LagEstimate(-0.2, 0.01, 0.0, 0.01),
+        "drifts": LagEstimate(0.1, 0.002, 0.06, 0.004),
+    }
+    for words, estimate in wrong.items():
+        warning = find_lag_warning(StimulusLag(10.0, 100, 80, estimate=estimate))
+        assert words in warning
+        assert ";" not in warning.split("drifts")[0]
+    right = LagEstimate(0.1, 0.01, 0.0, 0.01)
+    assert not find_lag_warning(StimulusLag(10.0, 100, 80, estimate=right))
 
 
 @pytest.mark.parametrize(("estimate", "words"), ESTIMATES)
