@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -215,12 +215,15 @@ class SessionCalibration:
 
 def _list_lag_fields(check: StimulusCheck) -> dict[str, Any]:
     found = check.found
-    fields = {"n_following": found.n_following if found else None}
-    if found and found.estimate:
-        names = "lag_s", "lag_error_s", "drift_s", "drift_error_s"
-        values = (_round(value) for value in astuple(found.estimate))
-        fields |= dict(zip(names, values, strict=True))
-    return {**fields, "warning": check.warning}
+    fields: dict[str, Any] = {"warning": check.warning}
+    if found is None:
+        return fields
+    fields["n_following"] = found.n_following
+    if found.estimate is not None:
+        estimate = asdict(found.estimate)
+        names = {"error_s": "lag_error_s"}  # the others have the message's names
+        fields |= {names.get(key, key): _round(estimate[key]) for key in estimate}
+    return fields
 
 
 def _round(value: float | None) -> float | None:

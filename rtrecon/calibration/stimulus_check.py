@@ -74,14 +74,14 @@ def measure_recorded_lag(
     n_frames, n_neurons = int(at[-1]) + 1, rows.activity.shape[1]
     chosen = np.unique(np.linspace(0, n_neurons - 1, _MAX_NEURONS).astype(int))
     features = compute_feature_blocks(rows.movie)
-    of_frames = [
-        np.full((n_frames, values.shape[1]), np.nan, np.float32)
-        for values in (features, rows.activity[:, chosen])
-    ]
-    of_frames[0][at], of_frames[1][at] = features, rows.activity[:, chosen]
+    on_grid, activity = (
+        np.full((n_frames, n_columns), np.nan, np.float32)
+        for n_columns in (features.shape[1], len(chosen))
+    )
+    on_grid[at], activity[at] = features, rows.activity[:, chosen]
     frame_ids = np.zeros(n_frames, np.uint64)
     frame_ids[at] = picture_ids
-    return measure_stimulus_lag(pair_data(*of_frames, rate_hz), frame_ids)
+    return measure_stimulus_lag(pair_data(on_grid, activity, rate_hz), frame_ids)
 
 
 def _is_undecided(found: StimulusLag, is_early: bool) -> bool:

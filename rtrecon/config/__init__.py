@@ -25,6 +25,7 @@ from rtrecon.config.recording import (
     RecordingSettings,
     SubjectSettings,
 )
+from rtrecon.config.screen import LightSettings, ScreenSettings
 from rtrecon.config.settings import Settings
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ExperimentSettings",
     "FieldMatchSettings",
     "InversionSettings",
+    "LightSettings",
     "LiveDishSettings",
     "LslMarkerSettings",
     "LslSettings",
@@ -44,6 +46,7 @@ __all__ = [
     "RegistrationSettings",
     "RoiSettings",
     "RuleSettings",
+    "ScreenSettings",
     "SerialSettings",
     "Settings",
     "SettingsError",

@@ -30,7 +30,7 @@ class RegistrationSettings(Section):
     scan_phase: Literal["auto", "off"] = Field(
         "auto",
         description="offset between odd and even lines of bidirectional scanning: "
-        "'auto' = estimate and correct it, 'off' = leave it",
+        "'auto' = estimate, correct and follow it, 'off' = leave it",
     )
     template_frames: int = Field(
         100,

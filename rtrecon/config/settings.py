@@ -19,6 +19,7 @@ from rtrecon.config.recording import (
     RecordingSettings,
     SubjectSettings,
 )
+from rtrecon.config.screen import LightSettings, ScreenSettings
 from rtrecon.config.section import Section
 
 
@@ -32,6 +33,8 @@ class Settings(Section):
     field_match: FieldMatchSettings = FieldMatchSettings()
     traces: TracesSettings = TracesSettings()
     timing: TimingSettings = TimingSettings()
+    screen: ScreenSettings = ScreenSettings()
+    light: LightSettings = LightSettings()
     dish: LiveDishSettings = LiveDishSettings()
     inversion: InversionSettings = InversionSettings()
     calibration: CalibrationSettings = CalibrationSettings()

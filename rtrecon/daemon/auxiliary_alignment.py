@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from rtrecon.config import Settings
 from rtrecon.core.types import Array
 from rtrecon.daemon.pipeline_output import PipelineOutput
 from rtrecon.imaging.timing.aligner import Aligner
 from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage
 from rtrecon.imaging.timing.clock_fit import ClockRegistry
+from rtrecon.imaging.timing.marked_light import MarkedLight
+from rtrecon.imaging.timing.screen_timing import ScreenTiming
 from rtrecon.imaging.timing.stimulus_hold import ShownPicture, StimulusHold
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BehaviorValues
@@ -36,6 +39,8 @@ class AuxiliaryAlignment:
     Messages that arrive before the session's first frame are held until it arrives;
     those of a sender whose clock seems wrong, until that is certain. corrects_clocks:
     whether a wrong clock is corrected by when messages arrive. space: of the stimuli.
+    light: which frames are marked by digital lines. screen: when pictures appear, where
+    there is a photodiode.
     """
 
     def __init__(
@@ -45,12 +50,18 @@ class AuxiliaryAlignment:
         *,
         corrects_clocks: bool,
         space: StimulusSpace,
+        settings: Settings,
     ) -> None:
         self._space = space
         self._aligner = Aligner(encoder_rate_hz)
         self._hold = StimulusHold(encoder_rate_hz)
         self._clocks = ClockRegistry()
         self._arrivals = ArrivalClocks() if corrects_clocks else None
+        self.light = MarkedLight(settings.light)
+        has_photodiode = settings.screen.photodiode_line is not None
+        self.screen = ScreenTiming(settings.screen) if has_photodiode else None
+        if self.screen:
+            output.latency["monitor_lag"] = self.screen.lag
         self._output = output
         self._has_started = False
         self._pending: deque[_HeldMessage] = deque(maxlen=_MAX_PENDING)
@@ -94,6 +105,13 @@ class AuxiliaryAlignment:
         """Learn from an edge of a digital line how the clocks relate."""
         self._clocks.add_sync_edge(message, t_received)
         self._output.record_sync_edge(message)
+        t_s = self._find_edge_time(message)
+        if t_s is None:
+            return
+        self.light.add_edge(message.line, message.value, t_s)
+        if self.screen and message.line == self.screen.line and message.t is not None:
+            self.screen.add_edge(t_s)
+            self._record_onsets()
 
     def release_held(self, now_s: float, *, is_ending: bool = False) -> None:
         """Align the held messages whose sender's clock is known by now.
@@ -117,6 +135,11 @@ class AuxiliaryAlignment:
     def take_notices(self) -> list[str]:
         """Return the sentences about clocks since the last call."""
         return self._arrivals.take_notices() if self._arrivals else []
+
+    def take_screen_notices(self) -> list[str]:
+        """Return the sentences about screen and light since the last call."""
+        of_screen = self.screen.take_notices() if self.screen else []
+        return of_screen + self.light.take_notices()
 
     def _hold_or_align(self, item: _HeldMessage) -> None:
         if not self._is_undecided(item.message):
@@ -142,6 +165,10 @@ class AuxiliaryAlignment:
             self._aligner.add_behavior(t_s, message.behavior_values())
             self._output.record_behavior(replace(message, t=t_s))
             return
+        if self.screen:
+            self.screen.add_picture(message.clip, message.index, t_s)
+            self._record_onsets()
+            t_s += self.screen.lag_s or 0.0
         encoder_frame = self._aligner.find_encoder_frame(t_s)
         if encoder_frame < 0:
             return
@@ -149,6 +176,17 @@ class AuxiliaryAlignment:
         picture = ShownPicture(encoder_frame, message.clip, image)
         for shown in self._hold.add_picture(message.session, picture):
             self._output.send_stimulus(shown.encoder_frame, shown.clip, shown.image)
+
+    def _find_edge_time(self, message: messages.SyncEdge) -> float | None:
+        """Return when an edge was, on the microscope's clock; None if unknown."""
+        if message.t is not None:
+            return message.t
+        return self._clocks.to_microscope_time(message.session, message.t_send)
+
+    def _record_onsets(self) -> None:
+        assert self.screen is not None
+        for onset in self.screen.take_onsets():
+            self._output.record_onset(onset)
 
     def _find_microscope_time(self, message: TimedMessage) -> float | None:
         """Return the time on the microscope's clock in s; None if it is unknown."""

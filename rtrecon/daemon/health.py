@@ -121,6 +121,15 @@ def _measure_pipeline(pipeline: Pipeline | None) -> dict[str, Any]:
         "frames_processed": output.n_processed,
         "latency_ms": latency_ms,
         "rejected_frames": dict(output.n_rejected),
+        "pictures": _count_pictures(pipeline),
         "realtime_factor": pipeline.realtime_factor(),
         "frame_interval_s": 1 / pipeline.planes.rate_hz,
     }
+
+
+def _count_pictures(pipeline: Pipeline) -> dict[str, int]:
+    """Return pictures that a photodiode judged; empty without one."""
+    screen = pipeline.auxiliary.screen
+    if screen is None:
+        return {}
+    return {"judged": screen.n_pictures, "without edge": screen.n_lost}

@@ -244,8 +244,10 @@ class ImagePlane:
     def _start_building(self, is_ending: bool) -> None:
         n_needed = self._limits.n_reference
         if len(self._queue) >= n_needed or (is_ending and self._queue):
-            frames = [frame for frame, _ in islice(self._queue, n_needed)]
-            self._n_tried = len(frames)
+            tried = [frame for frame, _ in islice(self._queue, n_needed)]
+            self._n_tried = len(tried)
+            unmarked = [frame for frame in tried if not frame.marked]
+            frames = unmarked or tried
             self._building = self._background.submit(
                 build_reference,
                 [frame.registration_image for frame in frames],
@@ -280,7 +282,7 @@ class ImagePlane:
         self, processor: FrameProcessor, frame: PlaneFrame, is_late: bool
     ) -> ProcessedFrame:
         traces, error = processor.process_frame_safely(
-            frame.signal_image, frame.registration_image
+            frame.signal_image, frame.registration_image, frame.marked
         )
         self._lagging.append(frame.without_pixels())
         samples: list[EncoderSample] = []

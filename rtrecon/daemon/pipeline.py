@@ -8,6 +8,7 @@ steps see arrays; this module sees messages. Nothing here waits.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,7 @@ class Pipeline:
             encoder_rate_hz,
             self.output,
             space=field.space,
+            settings=settings,
             corrects_clocks=not settings.inversion.deterministic,
         )
         self.dish: DishAbout | None = None
@@ -104,7 +106,11 @@ class Pipeline:
         frame = self.pairing.add_image(received, behavior)
         if frame is None:
             return
-        plane = received.message.plane
+        plane, start_s = received.message.plane, frame.message.t
+        scan_s = 1 / (self.planes.rate_hz * len(self.planes))
+        frame = replace(
+            frame, marked=self.auxiliary.light.find_reason(start_s, start_s + scan_s)
+        )
         processed = self.planes.add_frame(plane, frame)
         self._volume.max_wait_frames = self._max_wait_frames()
         self._send_results(plane, processed)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ from rtrecon.core.frame_intervals import extend_timeout
 from rtrecon.core.types import Array
 from rtrecon.daemon.plane import ProcessedFrame
 from rtrecon.daemon.session_recording import REJECTION_REASONS, SessionRecording
+from rtrecon.imaging.timing.screen_timing import PictureOnset
 from rtrecon.imaging.timing.volume import VolumeSample
 from rtrecon.metrics.latency import LatencyHistogram, RateMeter
 from rtrecon.protocol import messages
 from rtrecon.protocol.behavior import BehaviorValues
-from rtrecon.session.tables import ActivityRow, FrameRow
+from rtrecon.session.tables import ActivityRow, FrameRow, OnsetRow
 from rtrecon.transport.publisher import Publisher
 
 _MIN_VIEW_STEP_PX, _MAX_VIEW_SIDE_PX = 2, 512
@@ -162,6 +163,12 @@ class PipelineOutput:
         if recorder := self._recording.recorder:
             recorder.add_behavior(message)
 
+    def record_onset(self, onset: PictureOnset) -> None:
+        """Record when a picture appeared on the screen."""
+        if recorder := self._recording.recorder:
+            t_onset_s = math.nan if onset.t_onset_s is None else onset.t_onset_s
+            recorder.add_onset(OnsetRow(onset.t_sent_s, t_onset_s))
+
     def record_sync_edge(self, message: messages.SyncEdge) -> None:
         """Record an edge of a digital line."""
         if recorder := self._recording.recorder:
@@ -178,4 +185,4 @@ def choose_view_step(side_px: int) -> int:
 
 
 def _none_if_nan(value: float) -> float | None:
-    return None if isnan(value) else value
+    return None if math.isnan(value) else value

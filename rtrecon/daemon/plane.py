@@ -12,6 +12,7 @@ import numpy as np
 from rtrecon.core.types import Array
 from rtrecon.imaging.frame_processor import FrameTraces, TraceQuality
 from rtrecon.imaging.reference import PlaneReference, StoredField
+from rtrecon.imaging.registration.frame_quality import RejectionReason
 from rtrecon.imaging.registration.z_drift import DepthEstimate
 from rtrecon.imaging.timing.aligner import EncoderSample
 from rtrecon.protocol import messages
@@ -33,7 +34,8 @@ class PlaneFrame:
     signal_image: the channel from which activity is read. registration_image: the
     channel from which motion is estimated; often the same array. t_received_s: when the
     frame arrived, on this machine's wall clock. n_images: number of received images (2
-    if the channels differ). behavior: the newest values when the frame arrived.
+    if the channels differ). behavior: the newest values when the frame arrived. marked:
+    why it must be rejected, where a digital line says so.
     """
 
     message: messages.Frame
@@ -42,6 +44,7 @@ class PlaneFrame:
     t_received_s: float
     n_images: int = 1
     behavior: BehaviorValues = NO_BEHAVIOR
+    marked: RejectionReason = RejectionReason.NONE
 
     def without_pixels(self) -> PlaneFrame:
         """Return the frame without its images, to be held for longer."""

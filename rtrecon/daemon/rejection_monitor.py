@@ -6,6 +6,7 @@ There is no clock here: the caller gives the time.
 from __future__ import annotations
 
 from rtrecon.core.frame_intervals import format_interval, is_time_lapse
+from rtrecon.imaging.registration.frame_quality import MARKED_REASONS
 
 _LOST_ABOVE = 0.9  # share of rejected frames at which the field is lost
 _FOUND_BELOW = 0.5  # share at which it is found again
@@ -53,8 +54,11 @@ class RejectionMonitor:
         """Return a sentence while the field is lost, else ""."""
         if self._lost_since_s is None:
             return ""
-        return (
-            "frames have been rejected for "
-            f"{format_interval(now_s - self._lost_since_s)} ({self._reason}); is "
-            "this the field of the reference image?"
+        lost = format_interval(now_s - self._lost_since_s)
+        is_marked = self._reason in MARKED_REASONS
+        check = (
+            "does its digital line fall again?"
+            if is_marked
+            else "is this the field of the reference image?"
         )
+        return f"frames have been rejected for {lost} ({self._reason}); {check}"

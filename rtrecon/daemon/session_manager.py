@@ -224,6 +224,8 @@ class SessionManager:
             self._context.events.log(sentence)
         for notice in self.pipeline.auxiliary.take_notices():
             self._context.events.publish_event("clock", notice)
+        for notice in self.pipeline.auxiliary.take_screen_notices():
+            self._context.events.publish_event("screen", notice)
         if self.is_ending and not planes.n_queued:
             self.state = "idle"
         elif self.state == "calibrating" and not planes.is_calibrating:

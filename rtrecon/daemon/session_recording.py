@@ -161,6 +161,7 @@ def _describe_session(
         hop_frames=settings.inversion.hop_frames,
         window_frames=settings.inversion.window_frames,
         chunk_s=settings.recording.chunk_s,
+        has_photodiode=settings.screen.photodiode_line is not None,
         has_movie=settings.recording.movie,
         settings=json.loads(config.dump(settings)),
         meta={"source": start.source, **start.meta},

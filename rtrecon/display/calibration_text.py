@@ -23,15 +23,13 @@ def describe_calibration(message: messages.Calibration) -> str:
 
 def _describe_lag(message: messages.Calibration) -> str:
     """Return how late the neurons follow; the banner shows what is wrong with it."""
-    if message.n_following is None:
+    if message.n_following is None or message.warning:
         return ""
     if message.lag_s is None:
-        return "no neuron follows the stimulus clearly so far"
+        return "too few neurons follow the stimulus so far"
     error_ms = 1e3 * (message.lag_error_s or 0.0)
-    return (
-        f"neurons follow the stimulus {1e3 * message.lag_s:.0f} ± {error_ms:.0f} ms "
-        f"later ({message.n_following} of them clearly)"
-    )
+    lag_ms = 1e3 * message.lag_s
+    return f"activity follows the stimulus by {lag_ms:.0f} ± {error_ms:.0f} ms"
 
 
 def _list_scores(message: messages.Calibration) -> list[str]:

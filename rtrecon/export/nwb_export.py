@@ -29,6 +29,7 @@ from rtrecon.export.metadata import (
     make_nwb_file,
 )
 from rtrecon.export.movies import add_movie, add_movie_sd, add_stimulus
+from rtrecon.export.screen import add_screen
 from rtrecon.imaging.reference import PlaneReference
 from rtrecon.session.clock import SessionClock
 from rtrecon.session.resume_state import get_reference_path, load_reference
@@ -99,6 +100,7 @@ class _FileBuilder:
         """Add everything; large arrays are read later, when the file is written."""
         self._add_imaging(request, experiment)
         add_behavior(self.file, self.session, self.clock)
+        add_screen(self.file, self.session, self.clock)
         add_stimulus(self.file, self.session, self.clock, self.on_progress)
         if not add_movie(self.file, self.session, self.clock, self.on_progress):
             self.notices.append("no reconstruction was recorded; the file has none")

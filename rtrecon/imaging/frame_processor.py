@@ -16,7 +16,12 @@ from rtrecon.config import RegistrationSettings, Settings
 from rtrecon.core.types import Array
 from rtrecon.imaging.registration.fixed_registrar import is_too_small, make_registrar
 from rtrecon.imaging.registration.frame_quality import RejectionReason
-from rtrecon.imaging.registration.registrar import FrameShift, Registrar
+from rtrecon.imaging.registration.registrar import (
+    FrameShift,
+    Registrar,
+    prepare_frame,
+)
+from rtrecon.imaging.registration.scan_phase_tracker import ScanPhaseTracker
 from rtrecon.imaging.registration.template_drift import AdaptiveTemplate
 from rtrecon.imaging.registration.z_drift import DepthEstimate, DepthTracker
 from rtrecon.imaging.traces.activity_estimator import ActivityEstimator
@@ -64,7 +69,8 @@ class FrameProcessor:
     """All processing steps from pixels to activity, of one plane.
 
     template: (lines, pixels) float32. detector_offset_counts: what the detector reads
-    without light. scan_offset_px: how far odd lines lie to the right of even ones.
+    without light. scan_offset_px: how far odd lines lie to the right of even ones,
+    at first; it is followed where `registration.scan_phase` is 'auto'.
     depth_tracker: measures z drift, if given. registered_image: the last frame, moved
     back, for the display; overwritten by the next.
     """
@@ -98,6 +104,11 @@ class FrameProcessor:
         self._adaptive = (
             AdaptiveTemplate(template, rate_hz, drift_s) if drift_s else None
         )
+        is_followed = can_move and registration.scan_phase == "auto"
+        shape = (int(template.shape[0]), int(template.shape[1]))
+        self._scan_phase = (
+            ScanPhaseTracker(shape, rate_hz, scan_offset_px) if is_followed else None
+        )
         self._depth_tracker = depth_tracker
         self._moved_back = np.zeros(template.shape, np.float32)
         self._extractor = TraceExtractor(cells, masks.neuropil)
@@ -108,17 +119,25 @@ class FrameProcessor:
         self.registered_image = np.zeros(template.shape, np.float32)
 
     def process_frame(
-        self, frame: Array, registration_frame: Array | None = None
+        self,
+        frame: Array,
+        registration_frame: Array | None = None,
+        marked: RejectionReason = RejectionReason.NONE,
     ) -> FrameTraces:
         """Process one (lines, pixels) int16 or uint16 frame of the signal channel.
 
         registration_frame: the same moment in the registration channel, if that is
-        another one.
+        another one. marked: why the frame must be rejected, whatever it looks like.
         """
         if registration_frame is None:
             registration_frame = frame
-        shift = self._registrar.estimate_shift(registration_frame)
+        if marked:
+            shift = self._registrar.reject_frame(marked)
+        else:
+            shift = self._registrar.estimate_shift(registration_frame)
         self._registrar.undo_shift(frame, shift, self.registered_image)
+        if self._scan_phase and shift.is_accepted:
+            self._follow_scan_phase(self._scan_phase, registration_frame)
         if self._adaptive or self._depth_tracker:
             is_other = registration_frame is not frame
             other = registration_frame if is_other else None
@@ -131,7 +150,10 @@ class FrameProcessor:
         return self._complete_traces(shift, cell, neuropil, dff, activity)
 
     def process_frame_safely(
-        self, frame: Array, registration_frame: Array
+        self,
+        frame: Array,
+        registration_frame: Array,
+        marked: RejectionReason = RejectionReason.NONE,
     ) -> tuple[FrameTraces, Exception | None]:
         """Like `process_frame`; where it raises, return a rejected frame and the error.
 
@@ -139,7 +161,7 @@ class FrameProcessor:
         """
         n_before = self._n_completed
         try:
-            return self.process_frame(frame, registration_frame), None
+            return self.process_frame(frame, registration_frame, marked), None
         except Exception as error:  # no frame may end a live session
             shift = FrameShift(0.0, 0.0, 0.0, False, RejectionReason.FAILED)
             missing = np.full((4, self._n), np.nan, np.float32)
@@ -176,7 +198,8 @@ class FrameProcessor:
 
     def take_notices(self) -> list[str]:
         """Return the sentences for the user that are new since the last call."""
-        return self._adaptive.take_notices() if self._adaptive else []
+        followers = (self._adaptive, self._scan_phase)
+        return [text for each in followers if each for text in each.take_notices()]
 
     def trace_quality(self) -> TraceQuality:
         """Return the quality of each neuron's trace, as far as it is known by now."""
@@ -207,6 +230,11 @@ class FrameProcessor:
             is_usable = shift.is_accepted or is_out_of_plane
             self._depth_tracker.add_image(image if is_usable else None)
 
+    def _follow_scan_phase(self, tracker: ScanPhaseTracker, frame: Array) -> None:
+        """Correct the scan phase of later frames by what it is found to be now."""
+        if tracker.add_frame(prepare_frame(frame, self._registrar.shape)):
+            self._registrar.scan_offset_px = tracker.offset_px
+
     def warm_up(self) -> None:
         """Compile every kernel that is used, on dummy data; nothing here changes."""
         scene = np.random.default_rng(0).integers(0, 200, self.registered_image.shape)
@@ -228,6 +256,9 @@ class FrameProcessor:
                 processor.process_frame(scene.astype(dtype))
         if is_too_small(scene.shape):
             return
+        tracker = ScanPhaseTracker(processor.registered_image.shape, 1.0, 0.0)
+        for dtype in (np.int16, np.uint16):
+            tracker.add_frame(prepare_frame(scene.astype(dtype), scene.shape))
         still = FrameShift(0.0, 0.0, 1.0, True)
         adaptive = AdaptiveTemplate(template, 1.0, 10.0)
         adaptive.add_frame(processor.registered_image, still)
@@ -253,6 +284,8 @@ class FrameProcessor:
             )
         if self._adaptive:
             self._use_adapted_template(self._adaptive)
+        if self._scan_phase:
+            self._registrar.scan_offset_px = self._scan_phase.offset_px
 
     def _use_adapted_template(self, adaptive: AdaptiveTemplate) -> None:
         assert isinstance(self._registrar, Registrar)  # others have no such template
@@ -265,7 +298,11 @@ class FrameProcessor:
             "deconvolution": self._activity,
             "snr": self._snr,
         }
-        return parts | ({"template_drift": self._adaptive} if self._adaptive else {})
+        if self._adaptive:
+            parts["template_drift"] = self._adaptive
+        if self._scan_phase:
+            parts["scan_phase"] = self._scan_phase
+        return parts
 
 
 class _Stateful(Protocol):

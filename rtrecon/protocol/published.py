@@ -361,6 +361,14 @@ class Health(PublishedHeader, frozen=True, tag="health"):
         dict[str, int],
         describe("Frames rejected by quality control, by reason.", "frames"),
     ] = msgspec.field(default_factory=dict)
+    pictures: Annotated[
+        dict[str, int],
+        describe(
+            "Pictures of the stimulus: `judged` by a photodiode, and of these `without "
+            "edge`, which the screen did not show in time; empty without a photodiode.",
+            "pictures",
+        ),
+    ] = msgspec.field(default_factory=dict)
     deadline_misses: Annotated[
         int, describe("Hops that ended after their deadline.", "hops")
     ] = 0

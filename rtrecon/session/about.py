@@ -100,6 +100,9 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         DishAbout | None,
         describe("Constants of a session of neurons in a dish; null for others."),
     ] = None
+    has_photodiode: Annotated[
+        bool, describe("Whether onsets of pictures are recorded.")
+    ] = False
     has_movie: Annotated[bool, describe("Whether reconstructions are recorded.")] = True
     started: Annotated[
         str, describe("When recording began, with time zone.", "ISO 8601")

@@ -197,6 +197,11 @@ class RecordedSession:
         return self._make_table("sync")
 
     @property
+    def onsets(self) -> LabeledTable | None:
+        """One row per picture, where a photodiode saw it appear; None without one."""
+        return self._make_table("onsets") if "onsets" in self._specs else None
+
+    @property
     def quality(self) -> LabeledTable:
         """One row per published quality message: each live metric and its null."""
         return make_quality_table(self._session)

@@ -38,6 +38,7 @@ from rtrecon.session.tables import (
     BehaviorRow,
     FrameRow,
     MovieRow,
+    OnsetRow,
     SpreadRow,
     StimulusRow,
     SyncRow,
@@ -158,6 +159,10 @@ class Recorder:
         t_s = math.nan if message.t is None else message.t
         row = SyncRow(t_s, message.t_send, message.line, message.value)
         self._queue_row("sync", row)
+
+    def add_onset(self, row: OnsetRow) -> None:
+        """Record when a picture appeared on the screen."""
+        self._queue_row("onsets", row)
 
     def add_movie(self, message: messages.Movie, window: Array) -> None:
         """Record one hop's window, uint8 (at most window_frames, height, width).

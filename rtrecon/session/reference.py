@@ -60,7 +60,9 @@ _MESSAGE_CLASSES: dict[str, type[msgspec.Struct]] = {
 _DISH = DishAbout(
     shape=(1, 1), view_shape=(1, 1), view_step_px=1, um_per_px=1.0, interval_s=600.0
 )
-_EXAMPLE = About(session="", roi_ids=[0], neuron_ids=[0], dish=_DISH)
+_EXAMPLE = About(
+    session="", roi_ids=[0], neuron_ids=[0], dish=_DISH, has_photodiode=True
+)
 _SIZES = {
     "roi": "ROIs",
     "neuron": "neurons",

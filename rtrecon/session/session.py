@@ -35,7 +35,8 @@ class Session:
     """Reads a session's folder; raises `NotASessionError` if it is none.
 
     Tables: `frames` (values: traces (n, 3, n_roi), see `tables.TRACE_NAMES`),
-    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows), `spread`; of
+    `activity`, `stimulus`, `behavior`, `sync`, `movie` (values: windows), `spread`;
+    with a photodiode `onsets`, which is None in other sessions; of
     neurons in a dish also `dish`, `dish_bodies`, `dish_contacts`, `dish_events`,
     `dish_traces`, which raise `UserError` in other sessions. Lists of published
     messages: `events`, `quality`, `health`, `calibration`; and of `clips`. Each is read
@@ -67,6 +68,11 @@ class Session:
     def behavior(self) -> Table:
         """One row per behavior sample, see `tables.BehaviorRow`."""
         return self._open_table("behavior")
+
+    @cached_property
+    def onsets(self) -> Table | None:
+        """When pictures appeared, see `tables.OnsetRow`; None without a photodiode."""
+        return self._open_table("onsets") if self.about.has_photodiode else None
 
     @cached_property
     def sync(self) -> Table:

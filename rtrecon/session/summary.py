@@ -51,7 +51,9 @@ def summarize_session(session: Session, extra: Summary | None = None) -> Summary
             h.realtime_factor for h in daemon if _is_running(h)
         ),
         "steps_per_hop": _average(session.movie["n_steps"]),
-        "clock_error_ms": _summarize_clock_error(daemon),
+        "clock_error_ms": _summarize_latency(daemon, "clock_error"),
+        "monitor_lag_ms": _summarize_latency(daemon, "monitor_lag"),
+        "pictures": _find_last(health.pictures for health in daemon) or None,
         "deadline_misses": _find_last(health.deadline_misses for health in inverter),
         **_correlate_pixels(session),
         **_average_metrics(session),
@@ -103,12 +105,16 @@ def _summarize_latencies(session: Session) -> Summary:
     }
 
 
-def _summarize_clock_error(daemon: list[messages.Health]) -> dict[str, float] | None:
-    """Return the error of converting other clocks; None if there is only one clock."""
-    error_ms = _find_last(health.latency_ms.get("clock_error") for health in daemon)
-    return (
-        _select_percentiles(error_ms) if error_ms is not None and error_ms.n else None
-    )
+def _summarize_latency(
+    daemon: list[messages.Health], name: str
+) -> dict[str, float] | None:
+    """Return the last of a latency; None if it was not measured.
+
+    `clock_error`: of converting other clocks; `monitor_lag`: see `screen_timing`.
+    """
+    latency_ms = _find_last(health.latency_ms.get(name) for health in daemon)
+    is_measured = latency_ms is not None and latency_ms.n
+    return _select_percentiles(latency_ms) if is_measured else None
 
 
 def _select_percentiles(latency: messages.LatencyPercentiles) -> dict[str, float]:

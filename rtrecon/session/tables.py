@@ -155,6 +155,22 @@ class SyncRow(msgspec.Struct, frozen=True):
     value: Annotated[int, describe("Level after the edge.")]
 
 
+class OnsetRow(msgspec.Struct, frozen=True):
+    """One picture on the screen, where a photodiode saw it appear."""
+
+    t_sent_s: Annotated[
+        float,
+        describe("When its sender says that it appears, microscope's clock.", "s"),
+    ]
+    t_onset_s: Annotated[
+        float,
+        describe(
+            "When the photodiode saw it appear, microscope's clock; NaN if it did not.",
+            "s",
+        ),
+    ]
+
+
 class MovieRow(msgspec.Struct, frozen=True):
     """One hop of the inverter: a window of reconstructed images."""
 
@@ -274,6 +290,11 @@ def make_table_specs(about: About) -> dict[str, TableSpec]:
         "movie": TableSpec(MovieRow, "hop", hop_hz, _make_movie_spec(about)),
         "spread": TableSpec(
             SpreadRow, "estimate", hop_hz / _SPREAD_EVERY_HOPS, _make_spread_spec(about)
+        ),
+        **(
+            {"onsets": TableSpec(OnsetRow, "picture", encoder_hz)}
+            if about.has_photodiode
+            else {}
         ),
         **(_make_dish_specs(about.dish) if about.dish else {}),
     }

@@ -26,20 +26,23 @@ class FixedRegistrar:
 
     def __init__(self, shape: tuple[int, ...], *, scan_offset_px: float = 0.0) -> None:
         self.shape = (shape[0], shape[1])
-        self._scan_offset_px = scan_offset_px
+        self.scan_offset_px = scan_offset_px
 
     def estimate_shift(self, frame: Array) -> FrameShift:
         """Return no shift; ValueError for a frame of another type or shape."""
         readable = prepare_frame(frame, self.shape)
         if readable.min() == readable.max():
-            reason = RejectionReason.CONSTANT.value
-            return FrameShift(0.0, 0.0, 0.0, False, reason)
+            return self.reject_frame(RejectionReason.CONSTANT)
         return FrameShift(0.0, 0.0, 1.0, True)
+
+    def reject_frame(self, reason: RejectionReason) -> FrameShift:
+        """Return no shift, with the reason."""
+        return FrameShift(0.0, 0.0, 0.0, False, reason.value)
 
     def undo_shift(self, frame: Array, _shift: FrameShift, out: Array) -> None:
         """Write the frame to out, (lines, pixels) float32, with its scan phase."""
         readable = prepare_frame(frame, self.shape)
-        kernels.correct_scan_phase(readable, self._scan_offset_px, out)
+        kernels.correct_scan_phase(readable, self.scan_offset_px, out)
 
     def get_state(self) -> dict[str, Array]:
         """Return nothing: nothing is remembered."""

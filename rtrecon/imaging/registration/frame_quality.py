@@ -47,7 +47,15 @@ class RejectionReason(StrEnum):
     INVERTED = "inverted contrast"
     UNMATCHED = "does not match the template"
     OUT_OF_PLANE = "out of plane or blurred"
+    STIMULATION = "stimulation light"  # these three: a line says so, see [light]
+    SHUTTER = "shutter closed"
+    SCREEN = "screen light"
     FAILED = "processing failed"  # an exception, see `daemon.error_reporter`
+
+
+MARKED_REASONS = frozenset(
+    {RejectionReason.STIMULATION, RejectionReason.SHUTTER, RejectionReason.SCREEN}
+)
 
 
 class FrameQuality:

@@ -60,7 +60,7 @@ class Registrar:
         _require_template(template)
         self.shape = (int(template.shape[0]), int(template.shape[1]))
         self._settings = settings
-        self._scan_offset_px = scan_offset_px
+        self.scan_offset_px = scan_offset_px
         self._last_shift = (0.0, 0.0)
         self._corrected = np.empty(self.shape, np.float32)
         self._corrected_source: Array | None = None  # the frame it was made from
@@ -97,7 +97,7 @@ class Registrar:
             prepare_frame(frame, self.shape), peak, confidence
         )
         if reason:
-            return self._reject_frame(confidence, reason)
+            return self.reject_frame(reason, confidence)
         self._last_shift = (peak.y, peak.x)
         self._quality.update_baseline(confidence)
         return FrameShift(
@@ -116,6 +116,14 @@ class Registrar:
         else:
             interpolate_line_shifts(self.strip_rows, strip_shifts, self._line_shifts)
         kernels.undo_shifts(frame, self._line_shifts, self._line, out)
+
+    def reject_frame(
+        self, reason: RejectionReason, confidence: float = 0.0
+    ) -> FrameShift:
+        """Return the last accepted shift, for every strip, with the reason."""
+        last, strips = self._last_shift, self._strips
+        strip_shifts = np.tile(last, (len(strips.strip_rows), 1)) if strips else None
+        return FrameShift(*last, confidence, False, reason.value, strip_shifts)
 
     def get_state(self) -> dict[str, Array]:
         """Return what is remembered between frames."""
@@ -136,18 +144,12 @@ class Registrar:
         Computed once for a frame that is first estimated and then moved back.
         """
         readable = prepare_frame(frame, self.shape)
-        if not self._scan_offset_px:
+        if not self.scan_offset_px:
             return readable
         if self._corrected_source is not frame:
-            kernels.correct_scan_phase(readable, self._scan_offset_px, self._corrected)
+            kernels.correct_scan_phase(readable, self.scan_offset_px, self._corrected)
             self._corrected_source = frame
         return self._corrected
-
-    def _reject_frame(self, confidence: float, reason: RejectionReason) -> FrameShift:
-        """Return the last accepted shift, for every strip, with the reason."""
-        last, strips = self._last_shift, self._strips
-        strip_shifts = np.tile(last, (len(strips.strip_rows), 1)) if strips else None
-        return FrameShift(*last, confidence, False, reason.value, strip_shifts)
 
 
 def make_template(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtrecon.config import LightSettings, ScreenSettings, Settings
 from rtrecon.daemon.auxiliary_alignment import AuxiliaryAlignment
+from rtrecon.imaging.timing.screen_timing import PictureOnset
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.protocol import messages
 from rtrecon.stimulus_space.video import VIDEO
@@ -21,10 +23,17 @@ class RecordedOutput:
     def __init__(self) -> None:
         self.stimuli: list[tuple[str, int]] = []  # clip, encoder frame
         self.behavior_s: list[float | None] = []
+        self.onsets: list[PictureOnset] = []
         self.latency: dict[str, LatencyHistogram] = {}
 
     def send_stimulus(self, index: int, clip: str, _image: object) -> None:
         self.stimuli.append((clip, index))
+
+    def record_onset(self, onset: PictureOnset) -> None:
+        self.onsets.append(onset)
+
+    def record_sync_edge(self, _message: messages.SyncEdge) -> None:
+        pass
 
     def record_behavior(self, message: messages.BehaviorSample) -> None:
         self.behavior_s.append(message.t)
@@ -36,11 +45,21 @@ class Rig:
     error_s: how far the clock of stimulus and behaviour is ahead.
     """
 
-    def __init__(self, error_s: float, *, corrects_clocks: bool = True) -> None:
+    def __init__(
+        self,
+        error_s: float,
+        *,
+        corrects_clocks: bool = True,
+        settings: Settings | None = None,
+    ) -> None:
         self.error_s = error_s
         self.output = RecordedOutput()
         self.alignment = AuxiliaryAlignment(
-            RATE_HZ, self.output, corrects_clocks=corrects_clocks, space=VIDEO
+            RATE_HZ,
+            self.output,
+            corrects_clocks=corrects_clocks,
+            space=VIDEO,
+            settings=settings or Settings(),
         )
         self.n_sent = 0
 
@@ -185,3 +204,30 @@ def test_a_stimulus_of_another_space_is_refused_with_a_sentence():
     refusal = rig.alignment.add_timed_message(sound, IMAGE, 0.0)
     assert refusal is not None
     assert "is of the space 'sound', but the encoder was trained on video" in refusal
+
+
+def send_edge(rig: Rig, line: int, value: int, t_s: float) -> None:
+    edge = messages.SyncEdge(
+        session="m", seq=0, t_send=NOW_S + t_s, line=line, value=value, t=t_s
+    )
+    rig.alignment.add_sync_edge(edge, NOW_S + t_s)
+
+
+def test_a_photodiode_corrects_the_times_of_the_stimulus():
+    rig = Rig(0.0, settings=Settings(screen=ScreenSettings(photodiode_line=3)))
+    for k in range(90):
+        rig.run(1)
+        send_edge(rig, 3, k % 2, k / RATE_HZ + 0.1)  # each picture is 100 ms late
+    assert rig.output.stimuli[0] == ("0", 0)  # nothing was known yet
+    assert rig.output.stimuli[-1] == ("89", 92)
+    assert len(rig.output.onsets) > 60
+    assert "100 ms after its sender's time" in rig.alignment.take_screen_notices()[0]
+    assert rig.output.latency["monitor_lag"].percentiles().n == len(rig.output.onsets)
+
+
+def test_a_light_line_marks_frames():
+    rig = Rig(0.0, settings=Settings(light=LightSettings(stimulation_line=4)))
+    rig.run(3)
+    send_edge(rig, 4, 1, 0.1)
+    assert rig.alignment.light.find_reason(0.05, 0.08) == ""
+    assert rig.alignment.light.find_reason(0.08, 0.12) == "stimulation light"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
-from rtrecon.config import RoiSettings
+from rtrecon.config import LightSettings, RoiSettings
 from rtrecon.core.types import Array
 from rtrecon.daemon import image_plane
 from rtrecon.daemon.channel_pairing import ReceivedFrame
@@ -25,6 +25,7 @@ from rtrecon.imaging.registration.frame_quality import RejectionReason
 from rtrecon.imaging.registration.registrar import Registrar
 from rtrecon.imaging.timing.aligner import Aligner
 from rtrecon.imaging.timing.clock_fit import ClockRegistry
+from rtrecon.imaging.timing.marked_light import MarkedLight
 from rtrecon.imaging.timing.volume import Volume
 from rtrecon.imaging.traces.baseline import DffCalculator
 from rtrecon.imaging.traces.extraction import TraceExtractor
@@ -207,3 +208,18 @@ def test_a_reference_that_cannot_be_made_is_tried_again(
     for number in range(N_TEMPLATE, 4 * N_TEMPLATE):
         send_volume(pipeline, number)
     process_until(pipeline, lambda: not pipeline.planes.is_calibrating)
+
+
+def test_frames_that_a_light_line_marks_are_rejected_by_their_cause(running):
+    running.auxiliary.light = MarkedLight(LightSettings(stimulation_line=4))
+    first, n_before = N_TEMPLATE + 1, running.output.n_processed
+    t_s = first / START.rate_hz
+    for value, edge_s in ((1, t_s + 0.01), (0, t_s + 0.02)):
+        edge = messages.SyncEdge(
+            session="s", seq=0, t_send=edge_s, line=4, value=value, t=edge_s
+        )
+        running.auxiliary.add_sync_edge(edge, time.time())
+    for number in range(N_TEMPLATE, N_TEMPLATE + 4):
+        send_volume(running, number)
+    process_until(running, lambda: running.output.n_processed == n_before + 8)
+    assert running.output.n_rejected == {"stimulation light": len(FIELDS)}

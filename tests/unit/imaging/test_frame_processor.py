@@ -5,6 +5,7 @@ import pytest
 
 from rtrecon.config import RegistrationSettings, Settings, TracesSettings
 from rtrecon.imaging.frame_processor import FrameProcessor
+from rtrecon.imaging.registration.frame_quality import RejectionReason
 from rtrecon.imaging.traces import kernels
 from rtrecon.imaging.traces.neuropil import make_cell_masks
 from rtrecon.rois.roi_set import build_roi_set
@@ -79,6 +80,18 @@ def test_a_rejected_frame_gives_nan_and_does_no_harm(world, frames):
             assert np.isfinite(sample.activity).all()
     np.testing.assert_array_equal(sample.cell, expected.cell)
     np.testing.assert_allclose(sample.activity, expected.activity, atol=0.1)
+
+
+def test_a_marked_frame_gives_nan_by_its_cause_and_does_no_harm(world, frames):
+    whole, marked = make_processor(world), make_processor(world)
+    for k, frame in enumerate(frames[:60]):
+        reason = RejectionReason.STIMULATION if 30 <= k < 33 else RejectionReason.NONE
+        expected = whole.process_frame(frame)
+        found = marked.process_frame(frame, None, reason)
+        assert found.shift.rejection_reason == reason.value
+        assert np.isnan(found.activity).all() == bool(reason)
+    assert found.shift == expected.shift
+    np.testing.assert_allclose(found.cell, expected.cell)
 
 
 def test_lagged_activity_belongs_to_its_own_frame(world, frames):

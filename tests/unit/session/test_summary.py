@@ -36,6 +36,8 @@ KEYS = {
     "realtime_factor",
     "steps_per_hop",
     "clock_error_ms",
+    "monitor_lag_ms",
+    "pictures",
     "deadline_misses",
     "peak_memory_mb",
     *(
