@@ -25,6 +25,7 @@ FIRST_MINUTES = 1.5  # of activity with a known stimulus; less says nothing
 _MIN_NEW_MINUTES, _GROWTH = 0.5, 1.25  # until the next check; a long one takes longer
 # Weak neurons need so long; an offset that was found is a reason to warn before.
 _MIN_UNRELATED_MINUTES = 4.0
+_MIN_MOVING_SHARE = 0.05  # of the frames; a picture that stands still has no lag
 _MAX_NEURONS = 300  # spread evenly over all; more change nothing but the time
 
 
@@ -50,9 +51,12 @@ class StimulusCheck:
 
         picture_ids: uint64 (T,), equal where the pictures are equal.
         """
-        self.found = measure_recorded_lag(rows, picture_ids, rate_hz)
         minutes = len(picture_ids) / rate_hz / 60
         self._due_minutes = max(minutes + _MIN_NEW_MINUTES, minutes * _GROWTH)
+        n_changes = int((picture_ids[1:] != picture_ids[:-1]).sum())
+        if n_changes < _MIN_MOVING_SHARE * len(picture_ids):
+            return ""
+        self.found = measure_recorded_lag(rows, picture_ids, rate_hz)
         is_early = minutes < _MIN_UNRELATED_MINUTES
         self.warning = (
             ""

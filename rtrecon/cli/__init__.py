@@ -39,6 +39,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         display.demo,
         stimulus.stimulus,
         daemon.check,
+        daemon.stack,
         daemon.field,
         keys.keys,
         sources.scanimage,

@@ -109,6 +109,31 @@ def _report_computer() -> None:
         notify(speed.describe())
 
 
+def stack(
+    settings: SettingsFile,
+    out: Annotated[Path, typer.Option(help="TIFF file to write.")],
+    planes: Annotated[int, typer.Option(help="Planes of the stack.")],
+    step_um: Annotated[
+        float,
+        typer.Option(help="um from one plane to the next; negative: upwards."),
+    ],
+    frames: Annotated[
+        int, typer.Option(help="Frames that are averaged of each plane.")
+    ] = 30,
+    timeout: Annotated[
+        float, typer.Option(help="End after this many seconds without a message.")
+    ] = 120.0,
+) -> None:
+    """Take a z-stack from the live frames, to measure drift in z against it."""
+    from rtrecon.diagnostics.z_stack import StackPlan, take_stack
+
+    loaded = config.load(settings)
+    channel = loaded.registration.channel or loaded.traces.channel
+    plan = StackPlan(planes, frames, step_um, channel)
+    for notice in take_stack(loaded.network, plan, out, timeout):
+        notify(notice)
+
+
 def field(session: SessionFolder) -> None:
     """Compare a session's field with the one stored with its encoder."""
     from rtrecon.analysis.field_report import write_field_reports

@@ -8,29 +8,23 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import zmq
 
 from rtrecon.config import NetworkSettings
 from rtrecon.core.frame_intervals import describe_rate, is_time_lapse
 from rtrecon.daemon.ingest.ingest import Ingest
 from rtrecon.daemon.ingest.result import IngestAction
 from rtrecon.daemon.rate_limits import Throttle
-from rtrecon.daemon.sockets import open_tcp_server
+from rtrecon.diagnostics.frame_sockets import FrameSockets, open_frame_sockets
 from rtrecon.imaging.timing.arrival_clock import ArrivalClocks, TimedMessage
 from rtrecon.protocol import messages
 from rtrecon.protocol.fields import UM_PER_PX
-from rtrecon.transport import sockets
-from rtrecon.transport.authenticator import CurveAuthenticator
-from rtrecon.transport.keys import get_daemon_keys
-from rtrecon.transport.sockets import Context, Socket
-from rtrecon.transport.tcp_server import TcpServer
+from rtrecon.transport.sockets import Socket
 
 _SUMMARY_INTERVAL_S = 1.0
-_POLL_MS = 50
 
 
 def report_incoming(settings: NetworkSettings, seconds: float | None) -> Iterator[str]:
@@ -40,7 +34,7 @@ def report_incoming(settings: NetworkSettings, seconds: float | None) -> Iterato
     another program uses the addresses.
     """
     with _open_monitor(settings) as monitor:
-        yield monitor.address_notice
+        yield monitor.sockets.address_notice
         deadline_s = time.monotonic() + (seconds or np.inf)
         last_summary_s = time.monotonic()
         while (now_s := time.monotonic()) < deadline_s:
@@ -135,23 +129,15 @@ class TransportMonitor:
 
 @dataclass(frozen=True)
 class IncomingMonitor:
-    """Both transports, rejected clients, clocks, a notice about the addresses."""
+    """Both transports, their sockets, and clocks."""
 
-    address_notice: str
+    sockets: FrameSockets
     transports: tuple[TransportMonitor, ...]
-    tcp: TcpServer | None
-    authenticator: CurveAuthenticator | None
-    poller: zmq.Poller
     clocks: ArrivalClocks
 
     def poll(self) -> Iterator[str]:
         """Wait a moment; yield notices about what has arrived."""
-        self.poller.poll(_POLL_MS)
-        if self.authenticator:
-            self.authenticator.answer_handshakes()
-            yield from self.authenticator.take_notices()
-        if self.tcp:
-            yield from self.tcp.take_notices()
+        yield from self.sockets.wait()
         for transport in self.transports:
             yield from transport.report_messages()
 
@@ -169,34 +155,13 @@ class IncomingMonitor:
 
 @contextmanager
 def _open_monitor(settings: NetworkSettings) -> Iterator[IncomingMonitor]:
-    keys = get_daemon_keys(settings)
-    with ExitStack() as stack:
-        context: Context = zmq.Context()
-        stack.callback(context.term)
-        authenticator = CurveAuthenticator(context, keys) if keys else None
-        poller = zmq.Poller()
-        if authenticator:
-            stack.callback(authenticator.close)
-            poller.register(authenticator.socket, zmq.POLLIN)
-        frames = stack.enter_context(
-            sockets.bind_socket(context, zmq.PULL, settings.frames, keys)
-        )
-        tcp_frames: Socket = stack.enter_context(context.socket(zmq.PULL))
-        tcp_frames.setsockopt(zmq.RCVHWM, sockets.RECEIVE_QUEUE)
-        tcp = open_tcp_server(context, settings, tcp_frames)
-        if tcp:
-            stack.callback(tcp.close)
-        for socket in (frames, tcp_frames):
-            poller.register(socket, zmq.POLLIN)
+    with open_frame_sockets(settings) as received:
         clocks = ArrivalClocks()
         transports = (
-            TransportMonitor("ZeroMQ", frames, clocks),
-            TransportMonitor("framed TCP", tcp_frames, clocks),
+            TransportMonitor("ZeroMQ", received.zeromq, clocks),
+            TransportMonitor("framed TCP", received.framed_tcp, clocks),
         )
-        with_keys = "with keys" if keys else "without keys"
-        addresses = f"{settings.frames} and, framed TCP, {settings.tcp}"
-        notice = f"listening at {addresses}; {with_keys}"
-        yield IncomingMonitor(notice, transports, tcp, authenticator, poller, clocks)
+        yield IncomingMonitor(received, transports, clocks)
 
 
 def _format_start(start: messages.SessionStart) -> str:

@@ -256,9 +256,10 @@ class FrameProcessor:
                 processor.process_frame(scene.astype(dtype))
         if is_too_small(scene.shape):
             return
-        tracker = ScanPhaseTracker(processor.registered_image.shape, 1.0, 0.0)
+        shape = (int(scene.shape[0]), int(scene.shape[1]))
+        tracker = ScanPhaseTracker(shape, 1.0, 0.0)
         for dtype in (np.int16, np.uint16):
-            tracker.add_frame(prepare_frame(scene.astype(dtype), scene.shape))
+            tracker.add_frame(prepare_frame(scene.astype(dtype), shape))
         still = FrameShift(0.0, 0.0, 1.0, True)
         adaptive = AdaptiveTemplate(template, 1.0, 10.0)
         adaptive.add_frame(processor.registered_image, still)

@@ -174,6 +174,26 @@ def test_behavior_has_the_measured_samples(file):
     assert "EyeTracking" not in behavior.data_interfaces
 
 
+def test_the_screen_and_the_onsets_of_its_pictures_are_exported(tmp_path):
+    settings = {"screen": {"size_cm": [51, 29], "distance_cm": 15, "gamma": None}}
+    path = world.record_session(tmp_path, settings=settings, has_photodiode=True)
+    out = tmp_path / "session.nwb"
+    export(path, out)
+    with NWBHDF5IO(out, "r") as disk:
+        file = disk.read()
+        facts = json.loads(file.devices["screen"].description)
+        onsets = file.acquisition["picture_onsets"]
+        lags_s, times_s = onsets.data[:], onsets.timestamps[:]
+    assert facts == {
+        "size_cm": [51, 29],
+        "distance_cm": 15,
+        "degrees_per_pixel": [3.076, 3.043],
+    }
+    assert len(lags_s) == world.N_FRAMES - len(range(0, world.N_FRAMES, 50))
+    np.testing.assert_allclose(lags_s, 0.04, atol=1e-9)
+    np.testing.assert_allclose(np.diff(times_s).min(), 1 / world.RATE_HZ, atol=1e-6)
+
+
 def test_quality_has_its_null(file):
     quality = file.processing["quality"]
     assert set(quality["activity_correlation"].data[:]) == {0.4, 0.1}

@@ -13,8 +13,11 @@ import zmq
 
 from rtrecon import config
 from rtrecon.cli import terminal
+from rtrecon.core.errors import UserError
 from rtrecon.diagnostics.listen import report_incoming
+from rtrecon.diagnostics.z_stack import StackPlan, take_stack
 from rtrecon.protocol import messages
+from rtrecon.sources.reference_stack import read_stack
 from rtrecon.testing.daemon_process import make_settings, run_command
 from rtrecon.testing.tcp_sender import TcpSender
 from rtrecon.transport import keys, sockets
@@ -77,6 +80,29 @@ class Sending:
             number += 1
             self._send(number)
             time.sleep(0.02)
+
+
+def test_a_stack_is_taken_from_live_frames(wire_settings, tmp_path):
+    plan, out = StackPlan(n_planes=3, n_frames=2, step_um=2.0), tmp_path / "stack.tif"
+    notices = take_stack(wire_settings, plan, out, LONG_S)
+    assert "listening at" in next(notices)
+    start = {"source": "scope", "rate_hz": 30.0, "shape": (16, 16)}
+    sender = SessionSender(wire_settings.frames, **start)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 1000, (6, 16, 16)).astype(np.int16)
+    with Sending(lambda k: sender.send_frame(pixels[k % 6], k, k / 30.0)):
+        received = list(notices)
+    sender.close()
+    assert "3 planes, 2 um apart, are written to" in received[-1]
+    planes, step_um = read_stack(out)
+    assert (planes.shape, step_um) == ((3, 16, 16), 2.0)
+
+
+def test_a_stack_without_a_sender_is_not_written(wire_settings, tmp_path):
+    plan = StackPlan(n_planes=3, n_frames=2, step_um=2.0)
+    with pytest.raises(UserError, match=r"nothing arrived for 0\.1 s, after 0 of 3"):
+        list(take_stack(wire_settings, plan, tmp_path / "stack.tif", 0.1))
+    assert not (tmp_path / "stack.tif").exists()
 
 
 def test_missing_senders_are_reported(report):

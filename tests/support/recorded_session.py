@@ -7,6 +7,7 @@ stimulus, in the second half it is noise.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from rtrecon.protocol import messages
 from rtrecon.rois import roi_set
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.resume_state import get_reference_path, save_reference
-from rtrecon.session.tables import ActivityRow, FrameRow
+from rtrecon.session.tables import ActivityRow, FrameRow, OnsetRow
 from tests.support import session_tables
 
 FIELD_SHAPE = (40, 50)
@@ -100,7 +101,8 @@ def record_session(
     folder: Path, n_planes: int = 1, stimulus: bool = True, **changes: object
 ) -> Path:
     """Record the session as the daemon does; return its folder."""
-    recorder = Recorder(folder, make_about(n_planes, **changes))
+    about = make_about(n_planes, **changes)
+    recorder = Recorder(folder, about)
     wall_s = _find_first_frame_wall_s(recorder)
     images, movie = make_stimulus(), make_movie()
     for i in range(N_FRAMES):
@@ -111,6 +113,8 @@ def record_session(
         if stimulus:
             clip = CLIPS[max(start for start in CLIPS if start <= i)]
             recorder.add_stimulus(i, images[i], clip)
+        if about.has_photodiode:
+            recorder.add_onset(make_onset(i))
         _add_hop(recorder, i, movie, wall_s)
     recorder.close()
     assert recorder.failure is None
@@ -136,6 +140,12 @@ def make_about(n_planes: int = 1, **changes: object):
         "meta": {"source": "a test"},
     }
     return session_tables.make_about(**(defaults | changes))
+
+
+def make_onset(i: int) -> OnsetRow:
+    """Picture i appears 40 ms late; the screen loses every fiftieth one."""
+    sent_s = T0_S + i / RATE_HZ
+    return OnsetRow(sent_s, math.nan if i % 50 == 0 else sent_s + 0.04)
 
 
 def make_traces(i: int, plane: int = 0) -> tuple[np.ndarray, ...]:

@@ -24,6 +24,7 @@ from rtrecon.analysis.report.scenes import (
     map_recovered_variance,
 )
 from rtrecon.analysis.report.score_table import SCORE_COLUMNS, list_score_rows
+from rtrecon.analysis.report.screen_text import describe_screen
 from rtrecon.core.errors import UserError
 from rtrecon.core.files import write_atomically
 from rtrecon.session.session import Session
@@ -96,6 +97,7 @@ def _describe_session(session: Session, summary: Summary) -> list[str]:
         _summarize_extrapolated(session),
         _summarize_stimulus(session),
         _summarize_behavior(session),
+        describe_screen(summary),
     ]
     summary_line = " ".join(filter(None, sentences))
     calibration = describe_session_calibration(session)

@@ -24,7 +24,7 @@ from rtrecon.metrics.live_metrics import (
     DISPLAYED_METRICS,
     quality_series,
 )
-from rtrecon.protocol.messages import PublishedMessage, Quality
+from rtrecon.protocol.messages import Health, PublishedMessage, Quality
 
 QualityLabel = Literal["GOOD", "FAIR", "POOR", "NO DATA"]
 MAX_SAMPLES = 4000  # bounds the history, whatever the rate of messages
@@ -64,16 +64,22 @@ class QualityAssessment(NamedTuple):
 
 
 class QualityState(PanelState):
-    """The history of the quality metrics."""
+    """The history of the quality metrics.
 
-    message_types = (Quality,)
+    is_without_encoder: the daemon has none (yet), so that there is nothing to judge.
+    """
+
+    message_types = (Quality, Health)
 
     def __init__(self) -> None:
         self.samples: deque[QualitySample] = deque(maxlen=MAX_SAMPLES)
+        self.is_without_encoder = False
         self.first_value_s: float | None = None  # when the first value is expected
 
     def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
         """Store the values of one message."""
+        if isinstance(message, Health):
+            return self._update_health(message)
         assert isinstance(message, Quality)
         if self.first_value_s is None:
             self.first_value_s = now_s + _time_to_first_value_s(message)
@@ -82,8 +88,17 @@ class QualityState(PanelState):
         )
         return True
 
+    def _update_health(self, health: Health) -> bool:
+        if health.process != "daemon":
+            return False
+        was_without = self.is_without_encoder
+        self.is_without_encoder = not health.has_inverter
+        return self.is_without_encoder != was_without
+
     def explain_no_data(self, now_s: float) -> str:
         """Return why there is no word for the quality now."""
+        if self.is_without_encoder:
+            return "judged once there is an encoder"
         if self.first_value_s is None:
             return "no movie yet"
         evidence_age_s = get_evidence_age_s(self.samples, now_s)

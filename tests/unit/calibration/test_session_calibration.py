@@ -86,6 +86,28 @@ def test_a_calibrator_that_is_killed_while_it_judges_repeats_the_round(
     assert load_state(path, "s", len(IDS)) is None
 
 
+def test_a_folder_that_is_gone_is_reported_and_the_next_round_tries_again(
+    tmp_path, monkeypatch
+):
+    """As a full disk does, it fails when the state is written."""
+    monkeypatch.setattr(SessionCalibration, "_make_data", lambda _: None)
+    responses = ResponseScore(np.full(6, np.nan), np.zeros(6, bool))
+    encoder = make_untrained_checkpoint(tmp_path / "e", IDS, (20, 30)).encoder
+    trained = TrainedRound(encoder, [], STATE, responses)
+    monkeypatch.setattr(session_calibration, "train_round", lambda *_: trained)
+    monkeypatch.setattr(session_calibration, "measure_reliability", lambda *_: None)
+    path = make_recording(tmp_path / "1", 1)
+    calibration = begin(path)
+    path.rename(tmp_path / "moved")
+    assert not calibration.run_round()
+    missing = calibration.describe_progress("gathering")["missing"]
+    assert missing.startswith(f"the encoder cannot be saved in {path}")
+    (tmp_path / "moved").rename(path)
+    calibration.run_round()
+    assert not calibration.problem
+    assert load_state(path, "s", len(IDS)) is not None
+
+
 def test_a_restarted_daemon_finds_the_encoder_in_its_new_recording(earlier, tmp_path):
     later = make_recording(tmp_path / "2", 2)
     assert begin(later).n_encoders == 2

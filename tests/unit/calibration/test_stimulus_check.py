@@ -79,3 +79,18 @@ def test_a_pause_and_lost_frames_do_not_disturb(movie):
     rows.encoder_frames[1500:] += 10**6
     check.run(rows, hash_frames(rows.movie), RATE_HZ)
     assert check.found.estimate.lag_s == pytest.approx(DELAY_FRAMES / RATE_HZ, abs=0.03)
+
+
+def test_a_picture_that_stands_still_is_not_judged(movie):
+    still = np.repeat(movie[:1], len(movie), 0)
+    check = StimulusCheck()
+    assert not run(check, still, respond(movie))
+    assert (check.found, check.warning) == (None, "")
+
+
+def test_neurons_that_follow_nothing_are_reported_while_one_clip_repeats(movie):
+    rng, check = np.random.default_rng(3), StimulusCheck()
+    repeated = np.concatenate([movie[: N_FRAMES // 3]] * 9)
+    unrelated = rng.poisson(0.1, (len(repeated), 16)).astype(np.float32)
+    assert "do not answer repeats of a clip alike" in run(check, repeated, unrelated)
+    assert "check the masks" in check.warning

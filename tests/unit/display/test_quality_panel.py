@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -130,6 +131,19 @@ def test_the_time_until_the_first_value_is_counted_down():
     assert state.explain_no_data(10.0) == "first value in 4 s"
     assert state.explain_no_data(11.1) == "first value in 3 s"
     assert state.explain_no_data(14.1) == "no activity of held-out neurons yet"
+
+
+def test_a_session_without_an_encoder_is_not_called_one_without_data():
+    state = QualityState()
+    health = messages.Health(
+        session="s", seq=0, t=0.0, process="daemon", state="running", has_inverter=False
+    )
+    assert state.update(health, np.empty(0), 10.0)
+    assert not state.update(health, np.empty(0), 11.0)
+    assert state.explain_no_data(11.0) == "judged once there is an encoder"
+    trained = msgspec.structs.replace(health, has_inverter=True)
+    assert state.update(trained, np.empty(0), 12.0)
+    assert state.explain_no_data(12.0) == "no movie yet"
 
 
 def test_a_window_that_is_full_already_shortens_the_time_to_the_first_value():
