@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rtrecon.config.section import Section
 
@@ -83,3 +83,17 @@ class LightSettings(Section):
         le=10,
         description="time in s before and after, in which frames are rejected as well",
     )
+
+    @model_validator(mode="after")
+    def _require_different_lines(self) -> LightSettings:
+        lines = [
+            line
+            for line in (self.stimulation_line, self.shutter_line, self.screen_line)
+            if line is not None
+        ]
+        if len(set(lines)) < len(lines):
+            raise ValueError(
+                f"two kinds of light have the same line, {max(lines, key=lines.count)};"
+                " give each its own"
+            )
+        return self

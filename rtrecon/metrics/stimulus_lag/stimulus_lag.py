@@ -27,6 +27,8 @@ _MAX_UNRELATED_SHARE = 0.25  # of the session's length
 _MIN_Z = 5.0  # above the null, for a neuron to follow
 _MIN_MEAN_Z, _MIN_MEAN_R = 6.0, 0.03  # of the mean over all neurons, for any to follow
 _MIN_FOLLOWING, _MIN_SHARE = 5, 0.02  # neurons, and of all; fewer give no lag
+_PREDICTED_S, _OFFSET_STEP_FRAMES = (-18.0, 18.0), 4  # short of the unrelated lags
+_MAX_PREDICTED_S = 240.0
 _MAD_TO_SD = 1.4826
 
 
@@ -78,7 +80,10 @@ def measure_stimulus_lag(data: PairedData, frame_ids: Array) -> StimulusLag:
     )
     if found.n_following < max(_MIN_FOLLOWING, _MIN_SHARE * found.n_neurons):
         if not _is_mean_related(curves, unrelated):
-            return replace(found, distant_offset_s=find_distant_offset(data))
+            offset_s = find_distant_offset(data)
+            if offset_s is None:
+                offset_s = _find_offset_by_prediction(data)
+            return replace(found, distant_offset_s=offset_s)
         follows = np.ones_like(follows)  # each is too noisy; all together are not
     estimate = _estimate_lag(fit, _find_lag(curves, follows), follows, data.rate_hz)
     return replace(found, estimate=estimate)
@@ -117,6 +122,25 @@ def _is_mean_related(curves: LagCurves, unrelated: Array) -> bool:
     means = unrelated.mean(-1)
     least = max(_MIN_MEAN_R, _MIN_MEAN_Z * means.std())
     return bool(best - means.mean() > least)
+
+
+def _find_offset_by_prediction(data: PairedData) -> float | None:
+    """Return the offset of seconds at which all neurons together follow, or None.
+
+    It finds offsets in short records of weak neurons, and `find_distant_offset` larger
+    ones in long records. The newest minutes decide: the time grows with each.
+    """
+    n_frames = round(_MAX_PREDICTED_S * data.rate_hz)
+    newest = replace(
+        data, features=data.features[-n_frames:], activity=data.activity[-n_frames:]
+    )
+    fit = LagFit(newest)
+    first, last = (round(limit * data.rate_hz) for limit in _PREDICTED_S)
+    curves = fit.compute_curves(np.arange(first, last + 1, _OFFSET_STEP_FRAMES))
+    if not _is_mean_related(curves, _compute_unrelated(fit, newest)):
+        return None
+    everybody = np.ones(curves.r.shape[-1], bool)
+    return _find_lag(curves, everybody) / data.rate_hz
 
 
 def _find_lag(curves: LagCurves, follows: Array) -> float:

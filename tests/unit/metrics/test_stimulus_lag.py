@@ -117,8 +117,8 @@ def test_unrelated_activity_has_neither_lag_nor_offset(movie: np.ndarray):
 def test_two_minutes_of_unrelated_activity_have_no_lag():
     """A short record of many pixels fits any activity well, but never that well."""
     n_frames = round(120 * RATE_HZ)
-    movie = np.random.default_rng(5).integers(0, 256, (n_frames, 24, 24))
-    noise = np.random.default_rng(6).poisson(0.1, (n_frames, 60))
+    movie = np.random.default_rng(5).integers(0, 256, (n_frames, 16, 16))
+    noise = np.random.default_rng(6).poisson(0.1, (n_frames, 24))
     found = measure(movie.astype(np.uint8), noise.astype(np.float32))
     assert (found.n_following, found.estimate) == (0, None)
 
@@ -130,6 +130,16 @@ def test_many_weak_neurons_show_the_lag_together(movie: np.ndarray):
     found = measure(movie, weak)
     assert found.estimate is not None
     assert found.estimate.lag_s == pytest.approx(DELAY_FRAMES / RATE_HZ, abs=0.03)
+
+
+def test_weak_neurons_together_show_a_clock_that_is_seconds_wrong(movie: np.ndarray):
+    strong = respond(movie, DELAY_FRAMES + 3.0 * RATE_HZ)
+    noise = np.random.default_rng(7).poisson(4.0, (N_FRAMES, 160))
+    weak = np.tile(strong, (1, 10)) + noise.astype(np.float32)
+    n_frames = N_FRAMES // 2
+    found = measure(movie[:n_frames], weak[:n_frames])
+    assert found.estimate is None
+    assert found.distant_offset_s == pytest.approx(3.13, abs=0.1)
 
 
 def test_a_pause_of_hours_takes_no_memory():
