@@ -15,9 +15,9 @@ _STAGES = {
 def describe_calibration(message: messages.Calibration) -> str:
     """Return a headline, and lines with scores and with what is missing."""
     stage = _STAGES.get(message.stage, message.stage)
-    headline = f"Calibrating: {message.minutes:.1f} min so far, {stage}"
+    headline = f"Calibrating: {message.minutes:.1f} min"
     scores = ", ".join(_list_scores(message))
-    lines = [headline, _describe_lag(message), scores, message.missing]
+    lines = [headline, stage, _describe_lag(message), scores, message.missing]
     return "\n".join(line for line in lines if line)
 
 

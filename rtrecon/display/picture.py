@@ -14,7 +14,7 @@ from rtrecon.display import theme
 
 MEAN_GRAY = 127  # the inversion starts from this level, and stays there without data
 _HEADLINE_PX = 44
-_DETAIL_PX = 22
+_DETAIL_PX, _DETAIL_GAP_PX = 22, 8
 _BORDER_PX = 4
 
 
@@ -118,19 +118,26 @@ class Picture(QWidget):
         painter.fillRect(self.rect(), QColor(0, 0, 0, 190))
         headline, _, detail = self.notice.partition("\n")
         area = self.rect().adjusted(16, 16, -16, -16)
-        font = QFont(self.font())
-        font.setBold(True)
-        font.setPixelSize(_HEADLINE_PX)
-        painter.setFont(font)
-        painter.setPen(QColor(theme.ALARM))
+        font, detail_font = QFont(self.font()), QFont(self.font())
+        for each, size_px in ((font, _HEADLINE_PX), (detail_font, _DETAIL_PX)):
+            each.setBold(True)
+            each.setPixelSize(size_px)
         wrapped = Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap
-        headline_area = painter.boundingRect(area, wrapped, headline)
-        headline_area.moveCenter(area.center())
-        painter.drawText(headline_area, wrapped, headline)
-        font.setPixelSize(_DETAIL_PX)
+        painter.setFont(detail_font)
+        detail_area = painter.boundingRect(area, wrapped, detail)
         painter.setFont(font)
+        headline_area = painter.boundingRect(area, wrapped, headline)
+        # The headline is in the middle, unless a long text needs the place above it.
+        free_px = area.bottom() - headline_area.height() // 2 - area.center().y()
+        excess_px = detail_area.height() + _DETAIL_GAP_PX - free_px
+        headline_area.moveCenter(area.center())
+        headline_area.translate(0, -max(0, excess_px))
+        headline_area.moveTop(max(area.top(), headline_area.top()))
+        painter.setPen(QColor(theme.ALARM))
+        painter.drawText(headline_area, wrapped, headline)
+        painter.setFont(detail_font)
         painter.setPen(QColor(theme.TEXT))
-        top_left = QPoint(area.left(), headline_area.bottom() + 8)
+        top_left = QPoint(area.left(), headline_area.bottom() + _DETAIL_GAP_PX)
         painter.drawText(QRect(top_left, area.bottomRight()), wrapped, detail)
 
     def _image_area(self, height: int, width: int) -> QRect:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
@@ -60,6 +61,25 @@ def test_each_state_has_its_headline_and_its_word(
     assert window.movie.picture.notice.split("\n")[0] == notice
     assert window.panel(QualityPanel).word.text() == word
     assert (window.stimulus.picture.pixels is None) == bool(notice)
+
+
+def find_text_rows(window: Window, notice: str) -> np.ndarray:
+    """Return the rows of the picture in which a notice has been written."""
+    picture = window.movie.picture
+    picture.draw(None, notice)
+    image = picture.grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
+    return np.flatnonzero((rows[:, : image.width()] > 100).any(1)) / image.height()
+
+
+def test_a_notice_of_many_lines_is_seen_whole(window_for):
+    window = window_for()
+    short = find_text_rows(window, "Calibrating\none line")
+    long = find_text_rows(window, "Calibrating" + 9 * "\na line of a notice")
+    assert short.min() > 0.4
+    assert long.min() < short.min()
+    n_written = len(np.flatnonzero(np.diff(long) > 0.005))
+    assert n_written >= 9  # gaps between the headline and nine lines
 
 
 def test_figures_of_a_silent_daemon_are_removed_and_panels_dimmed(window_for):

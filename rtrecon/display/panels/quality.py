@@ -108,7 +108,7 @@ class QualityPanel(Panel[QualityState]):
         """Show the values so far, the newest at 0 s, and the word for them."""
         assessment = assess_quality(state.samples, now_s)
         is_without = state.is_without_encoder and assessment.label == "NO DATA"
-        self.word.setText("NO ENCODER" if is_without else assessment.label)
+        self.word.setText("NO MOVIE" if is_without else assessment.label)
         self.word.setStyleSheet(f"color: {LABEL_COLORS[assessment.label]}")
         self._explanation.setText(EXPLANATIONS[assessment.label])
         self._legend.setText(_describe_values(state, assessment, now_s))

@@ -284,8 +284,8 @@ def test_a_calibration_takes_the_place_of_the_movie_until_there_is_one():
         missing="1 more minute",
     )
     state.update(progress, np.empty(0), START_S)
-    headline, missing, *contents = state.notice(START_S).splitlines()
-    assert headline == "Calibrating: 1.0 min so far, gathering minutes"
+    headline, stage, missing, *contents = state.notice(START_S).splitlines()
+    assert (headline, stage) == ("Calibrating: 1.0 min", "gathering minutes")
     assert missing == "1 more minute"
     assert contents == ["1.0 min, 120 neurons", "2 clips, pupil, no running"]
     state.update(daemon_health(has_inverter=True), np.empty(0), START_S)

@@ -36,7 +36,7 @@ def quoted_sentences() -> list[str]:
 def quoted_banners() -> list[str]:
     words = re.findall(r"\*\*([^*]+)\*\*", " ".join(first_columns()))
     return sorted(
-        {word for word in words if word not in ("POOR", "NO DATA", "NO ENCODER")}
+        {word for word in words if word not in ("POOR", "NO DATA", "NO MOVIE")}
     )
 
 
