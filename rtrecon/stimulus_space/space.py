@@ -58,6 +58,12 @@ class StimulusSpace(msgspec.Struct, frozen=True, kw_only=True):
         return all(axis.spacing == "linear" for axis in self.axes)
 
     @property
+    def level_scale(self) -> float:
+        """How much of the quantity one level is."""
+        low, high = self.level_limits
+        return (high - low) / MAX_LEVEL
+
+    @property
     def lags_frames(self) -> tuple[int, ...]:
         """Lags in frames at which live reconstructions are compared."""
         lags_s = _PICTURE_LAGS_S if self.is_picture else _LAGS_S
@@ -77,9 +83,8 @@ class StimulusSpace(msgspec.Struct, frozen=True, kw_only=True):
 
     def from_levels(self, levels: Array) -> Array:
         """Return the quantity, float32, of levels."""
-        low, high = self.level_limits
-        scale = (high - low) / MAX_LEVEL
-        return np.asarray(np.asarray(levels, np.float32) * scale + low, np.float32)
+        values = np.asarray(levels, np.float32) * self.level_scale
+        return np.asarray(values + self.level_limits[0], np.float32)
 
     def limit_smoothing(self, sigma: float) -> tuple[float, float]:
         """Return the s.d. of a smoothing along each axis: 0 along categories."""
