@@ -168,7 +168,9 @@ def test_the_published_method_is_for_the_usual_size(session, path, tmp_path):
     job = ReconstructionJob(
         cut_session(session)[0], "published", 1, path, tmp_path / "r.safetensors"
     )
-    with pytest.raises(UserError, match=r"movies of 36 x 64 px, but .* has 24 x 40 px"):
+    with pytest.raises(
+        UserError, match=r"for movies of 36 x 64 px, but .* video \(24 y"
+    ):
         run_job(job)
 
 

@@ -45,7 +45,6 @@ from rtrecon.inversion.offline.published_protocol import (
 from rtrecon.inversion.offline.published_settings import PublishedSettings
 from rtrecon.inversion.space_settings import make_settings
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import IMAGE_SHAPE, describe_size
 
 ReconstructionMethod = Literal["live", "map", "published"]
 DEFAULT_STEPS: dict[ReconstructionMethod, int] = {
@@ -187,17 +186,6 @@ def _inversion_settings(
 def _run_published(
     job: ReconstructionJob, clip: Clip, report: ProgressCallback
 ) -> JobResult:
-    if not clip.space.is_picture:
-        raise UserError(
-            f"the published method makes movies, but the stimulus of {clip.name} "
-            f"is {clip.space.name}; use --method live or map"
-        )
-    if clip.space.shape != IMAGE_SHAPE:
-        raise UserError(
-            f"the published method makes movies of {describe_size(IMAGE_SHAPE)} px, "
-            f"but {clip.name} has {describe_size(clip.space.shape)} px; use --method "
-            "live or map"
-        )
     encoder = open_encoder(job.encoder, clip, job.mouse, job.device)
     settings = PublishedSettings(steps=job.steps)
     found = reconstruct_published(
