@@ -11,7 +11,6 @@ from rtrecon.simulate.senses import find_sense
 from rtrecon.stimulus_space.registry import SPACES
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("sense", ["sound", "touch"])
 def test_a_short_demo_reconstructs_live_and_leaves_its_files(sense, tmp_path):
     """The real daemon and inverter; how good it is depends on the machine's load."""
