@@ -21,6 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-unit test-slow lint docs \
 	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-speed bench-gpu bench-dish \
+	bench-senses \
 	benchmarks-page gallery clean
 
 demo: $(READY)
@@ -77,6 +78,10 @@ bench-gpu: $(READY)
 # Neurons in a dish: simulated films, a real one, Frangi's filter and a tracking score.
 bench-dish: $(PEERS)
 	.venv-bench/bin/python benchmarks/dish.py $(if $(QUICK),--quick) $(ARGS)
+
+# Sound and touch beside ridge regression.
+bench-senses: $(READY)
+	$(BIN)/python benchmarks/senses.py $(if $(QUICK),--quick) $(ARGS)
 
 # The pictures of the documentation: a real daemon, a simulated mouse.
 gallery: $(READY)

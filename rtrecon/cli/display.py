@@ -155,11 +155,12 @@ def _choose_stimulus_file(sense: SpaceName, **files: Path | None) -> Path | None
     options = {"video": "--video", "sound": "--sound", "touch": "--whiskers"}
     for name, file in files.items():
         if file is not None and name != sense:
+            instead = f"give {options[sense]} or " if sense in options else ""
             raise UserError(
                 f"{options[name]} is a stimulus of --sense {name}; with --sense "
-                f"{sense} give {options[sense]} or leave it out"
+                f"{sense} {instead}leave it out"
             )
-    return files[sense]
+    return files.get(sense)
 
 
 def _show_demo(

@@ -19,6 +19,7 @@ from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.simulate.subjects.registry import describe_subjects
 from rtrecon.simulate.subjects.subject import DEFAULT_SUBJECT, SubjectOptions
 from rtrecon.stimulus_space.registry import SpaceName
+from rtrecon.stimulus_space.video import MAX_SIDE_PX, MIN_SIDE_PX
 
 if TYPE_CHECKING:
     from rtrecon.encoder.checkpoint import Checkpoint
@@ -100,6 +101,20 @@ def train(
     session: Annotated[
         Path | None, typer.Option(help="Train on this recorded session.")
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Height and width of the movie, such as 54x96, not larger than the "
+            "session's. Default: as recorded."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Frames of the movie per second, the session's or a whole fraction of "
+            "it. Default: as recorded."
+        ),
+    ] = None,
     encoder_form: Annotated[
         Literal["auto", "convolutional", "compact"],
         typer.Option(
@@ -147,6 +162,14 @@ def train(
     """Train an encoder: simulated mouse, recorded session, or Sensorium."""
     # Before the imports, which take seconds.
     with _report_in_main_process():
+        shape = parse_size(size)
+        if session is None and (size is not None or rate is not None):
+            raise UserError(
+                "--size and --rate are for a recorded session; leave them out, or give "
+                "--session"
+            )
+        if rate is not None and not rate > 0:  # also refuses NaN
+            raise UserError(f"--rate {rate:g} is no rate; give frames per second")
         if sensorium and session:
             raise UserError("give --sensorium or --session, not both")
         if simulate and (sensorium or session):
@@ -194,7 +217,10 @@ def train(
                 sensorium, recipe, out, on_progress, options
             )
         elif session:
-            made = training.train_on_session(session, recipe, out, on_progress, options)
+            movie = training.MovieRequest(shape, rate)
+            made = training.train_on_session(
+                session, recipe, out, on_progress, options, movie
+            )
         elif sense != "video":
             made = _train_on_sense(
                 (sense, neurons, mouse, minutes), recipe, out, on_progress, options
@@ -236,6 +262,22 @@ def _report_in_main_process() -> Iterator[None]:
         if os.environ.get("RANK", "0") != "0":
             raise typer.Exit from None
         raise
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Return height and width of a size such as 54x96; UserError if it is none."""
+    if text is None:
+        return None
+    sides = text.lower().replace(" ", "").split("x")
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise UserError(f"--size {text} is no size; give height x width, such as 54x96")
+    height, width = map(int, sides)
+    if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in (height, width)):
+        raise UserError(
+            f"--size {text} is not possible; give {MIN_SIDE_PX} to {MAX_SIDE_PX} px "
+            "for each side"
+        )
+    return height, width
 
 
 def _train_on_sense(

@@ -24,7 +24,8 @@ from rtrecon.encoder.card import read_stimulus_space
 from rtrecon.metrics.latency import LatencyHistogram
 from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.protocol import messages
-from rtrecon.stimulus_space.registry import SPACES
+from rtrecon.stimulus_space.registry import find_space
+from rtrecon.stimulus_space.space import StimulusSpace
 from rtrecon.transport import sockets
 from rtrecon.transport.keys import get_client_keys
 from rtrecon.transport.publisher import Publisher
@@ -45,9 +46,7 @@ class ClosedLoopProcess:
     def __init__(self, settings: Settings, daemon: ParentProcess) -> None:
         self._dry_run = settings.closed_loop.dry_run
         self._rules: dict[str, list[BoundRule]] = defaultdict(list)  # by topic
-        checkpoint = settings.encoder.checkpoint
-        stimulus = SPACES[settings.encoder.stimulus]
-        space = read_stimulus_space(checkpoint) if checkpoint else stimulus
+        space = _find_space(settings)
         for rule in bind_rules(settings.closed_loop, space):
             self._rules[rule.reading.topic].append(rule)
         self._workers = {
@@ -239,3 +238,12 @@ def run_closed_loop(settings: Settings, daemon: ParentProcess) -> None:
         process.run()
     finally:
         process.close()
+
+
+def _find_space(settings: Settings) -> StimulusSpace:
+    """Return the space of the stimuli: the encoder's, or as the settings say."""
+    encoder = settings.encoder
+    if encoder.checkpoint:
+        return read_stimulus_space(encoder.checkpoint)
+    rate_hz = settings.timing.encoder_rate_hz
+    return find_space(encoder.stimulus, encoder.stimulus_size, rate_hz)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from rtrecon.config.section import Section, SettingsPath
 from rtrecon.stimulus_space.registry import SpaceName
+from rtrecon.stimulus_space.video import MAX_SIDE_PX, MIN_SIDE_PX
+
+PictureSide = Annotated[int, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX)]
 
 
 class EncoderSettings(Section):
@@ -29,6 +32,13 @@ class EncoderSettings(Section):
         "video",
         description="what the stimulus is while there is no encoder, which otherwise "
         "says it: 'video', 'sound' or 'touch'",
+    )
+    stimulus_size: tuple[PictureSide, PictureSide] | None = Field(
+        None,
+        description="height and width in px to which a movie is reduced while there is "
+        "no encoder; an encoder that is trained on the session has this size at most; "
+        "not set = 36 x 64",
+        examples=[[54, 96]],
     )
 
 

@@ -25,9 +25,11 @@ from rtrecon.rois.readers.registry import (
     split_table,
 )
 from rtrecon.rois.roi_set import RoiSet, build_roi_set, build_unit_roi_set
-from rtrecon.stimulus_space.registry import SPACES
+from rtrecon.stimulus_space.registry import find_space
 from rtrecon.stimulus_space.space import StimulusSpace
 from rtrecon.stimulus_space.video import VIDEO
+
+_MAX_RATE_DIFFERENCE = 0.01  # share by which rates may differ
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,12 @@ def _require_same_unit(card: Card, rate_unit: str | None) -> None:
 def _require_rate_of_space(
     space: StimulusSpace, origin: str, settings: Settings
 ) -> None:
-    """Require the time base of the stimuli, unless they are pictures.
+    """Require the time base of the stimuli.
 
     origin: what says which stimuli there are, for the error.
     """
     rate_hz = settings.timing.encoder_rate_hz
-    if not space.is_picture and space.rate_hz != rate_hz:
+    if abs(space.rate_hz - rate_hz) > _MAX_RATE_DIFFERENCE * space.rate_hz:
         raise SettingsError(
             f"timing.encoder_rate_hz = {rate_hz:g}, but {origin} {space.name} at "
             f"{space.rate_hz:g} Hz; set timing.encoder_rate_hz = {space.rate_hz:g}"
@@ -186,7 +188,8 @@ def read_neuron_source(settings: Settings) -> NeuronSource:
                 f"no neurons: set rois.path to masks ({describe_formats()}), or "
                 "encoder.checkpoint to an encoder, which has its own"
             )
-        space = SPACES[settings.encoder.stimulus]
+        encoder, rate_hz = settings.encoder, settings.timing.encoder_rate_hz
+        space = find_space(encoder.stimulus, encoder.stimulus_size, rate_hz)
         _require_rate_of_space(space, "encoder.stimulus is", settings)
         return NeuronSource(None, path, settings.rois, space=space)
     card = read_card(find_checkpoint(settings.encoder.checkpoint))

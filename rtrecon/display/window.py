@@ -18,8 +18,9 @@ from rtrecon.display.panel_states.dish import DishState
 from rtrecon.display.panel_states.quality import QualityState, assess_quality
 from rtrecon.display.panels.registry import PANELS
 from rtrecon.display.picture import PictureStyle
-from rtrecon.display.playback import Moment
+from rtrecon.display.playback import COURSE_S, Moment
 from rtrecon.display.saving import FileSaver, write_png
+from rtrecon.display.space_words import describe_course, describe_sd
 from rtrecon.display.state import DisplayState
 from rtrecon.display.view import View
 
@@ -180,7 +181,8 @@ class Window(layout.WindowLayout):
         self.stimulus.picture.draw(None if notice else stimulus)
         self.movie.note.show_text(self._describe_moment(moment))
         is_known = moment.stimulus is not None
-        self.stimulus.note.show_text("" if is_known else "not known")
+        rows = describe_course(playback.space, COURSE_S)
+        self.stimulus.note.show_text(rows if is_known else "not known")
         self.timeline.draw(playback.span, moment.index, view.is_paused)
 
     def _movie_style(self, moment: Moment) -> PictureStyle:
@@ -213,7 +215,8 @@ class Window(layout.WindowLayout):
         spread = self.state.spread
         if spread is None or not self._is_better_than_chance:
             return ""
-        return f"± {spread.typical_sd(self._find_age(moment)):.0f} levels"
+        sd_levels = spread.typical_sd(self._find_age(moment))
+        return describe_sd(sd_levels, self.state.playback.space)
 
     def _describe_moment(self, moment: Moment) -> str:
         view = self.view

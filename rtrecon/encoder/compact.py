@@ -18,12 +18,12 @@ from torch.nn import functional
 from rtrecon.core.errors import UserError
 from rtrecon.protocol.behavior import BEHAVIOR
 from rtrecon.stimulus_space.space import StimulusSpace
-from rtrecon.stimulus_space.video import VIDEO
+from rtrecon.stimulus_space.video import VIDEO, compute_magnification
 
 MEMORY_FRAMES = 12  # frames that a prediction depends on, its own included
 N_KERNELS = 4
 _POOL_GRID = (6, 10)  # nodes over the screen; keeps the pool's cost linear in neurons
-_POOL_SIGMA_PX = 7.0
+_POOL_SIGMA_PX = 7.0  # at 36 x 64 px
 _POOL_SIGMA_SHARE = 0.2  # of the first axis, where frames are no pictures
 EPSILON = 1e-3  # added to energy and to relative drive, to keep root and log finite
 _BLOCK_FRAMES = 36  # frames convolved by one matrix product
@@ -181,8 +181,10 @@ def _compute_nearness(centers: np.ndarray, space: StimulusSpace) -> np.ndarray:
     """Return (n, nodes): a Gaussian of the distance to each node of the pool's grid."""
     rows, cols = ((np.arange(n) + 0.5) / n for n in _POOL_GRID)
     height, width = space.shape
-    share = _POOL_SIGMA_SHARE * height
-    sigma = _POOL_SIGMA_PX if space.is_picture else share
+    if space.is_picture:
+        sigma = _POOL_SIGMA_PX * compute_magnification(space.shape)
+    else:
+        sigma = _POOL_SIGMA_SHARE * height
     grid = np.stack(np.meshgrid(rows * height, cols * width, indexing="ij"), -1)
     distance_squared = ((centers[:, None] - grid.reshape(1, -1, 2)) ** 2).sum(-1)
     return np.asarray(np.exp(-distance_squared / (2 * sigma**2)) + 1e-6)

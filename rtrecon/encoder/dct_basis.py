@@ -44,6 +44,11 @@ class DctBasis:
         """Number of coefficients per frame."""
         return len(self.vectors)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a frame."""
+        return self.vertical.shape[1], self.horizontal.shape[1]
+
     def from_pixels(self, frames: np.ndarray) -> torch.Tensor:
         """Return coefficients (T, n_coef) of frames (T, height, width) of levels."""
         pixels = torch.from_numpy(np.ascontiguousarray(frames, np.float32))
@@ -70,8 +75,7 @@ class DctBasis:
         variance: (n_coef,) of independent coefficients.
         """
         sd = (variance @ self._squared_vectors).sqrt() * CONTRAST_LEVELS
-        shape = self.vertical.shape[1], self.horizontal.shape[1]
-        return np.asarray(sd.reshape(shape).numpy(), np.float32)
+        return np.asarray(sd.reshape(self.shape).numpy(), np.float32)
 
     @cached_property
     def _squared_vectors(self) -> torch.Tensor:

@@ -44,8 +44,9 @@ def read_stimulus_file(path: Path, space: StimulusSpace) -> Array:
 
 def choose_suffix(space: StimulusSpace) -> str:
     """Return the suffix of files that `write_stimulus_file` writes, without a dot."""
-    suffixes = {VIDEO: "mp4", SOUND: "wav", TOUCH: "csv"}
-    return suffixes.get(space, "npy")
+    if space.name == VIDEO.name:
+        return "mp4"
+    return {SOUND: "wav", TOUCH: "csv"}.get(space, "npy")
 
 
 def write_stimulus_file(path: Path, levels: Array, space: StimulusSpace) -> None:
@@ -60,7 +61,7 @@ def write_stimulus_file(path: Path, levels: Array, space: StimulusSpace) -> None
         write_sound(path, synthesize_sound(levels))
     elif space == TOUCH:
         write_deflections(path, levels)
-    elif space == VIDEO:
+    elif space.name == VIDEO.name:
         from rtrecon.sources.video import write_movie  # slow to import
 
         write_movie(path, levels, rate_hz=space.rate_hz)

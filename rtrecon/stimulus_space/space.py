@@ -19,7 +19,7 @@ from rtrecon.stimulus_space.axis import Axis
 
 MAX_LEVEL = 255
 MIDDLE_LEVEL, CONTRAST_LEVELS = 127.0, 60.0  # a level enters as (level - 127) / 60
-_LAGS_FRAMES = (3, 6, 12, 24)  # of movies
+_PICTURE_LAGS_S = (0.1, 0.2, 0.4, 0.8)
 _LAGS_S = (0.1, 0.2, 0.3, 0.4, 0.8)  # of other senses
 
 
@@ -58,11 +58,17 @@ class StimulusSpace(msgspec.Struct, frozen=True, kw_only=True):
         return all(axis.spacing == "linear" for axis in self.axes)
 
     @property
+    def level_scale(self) -> float:
+        """How much of the quantity one level is."""
+        low, high = self.level_limits
+        return (high - low) / MAX_LEVEL
+
+    @property
     def lags_frames(self) -> tuple[int, ...]:
         """Lags in frames at which live reconstructions are compared."""
-        if self.is_picture:
-            return _LAGS_FRAMES
-        return tuple(round(lag_s * self.rate_hz) for lag_s in _LAGS_S)
+        lags_s = _PICTURE_LAGS_S if self.is_picture else _LAGS_S
+        lags = (max(1, round(lag_s * self.rate_hz)) for lag_s in lags_s)
+        return tuple(dict.fromkeys(lag for lag in lags if lag < self.window_frames))
 
     def to_levels(self, values: Array) -> Array:
         """Return uint8 levels of values of the quantity; what lies outside is clipped.
@@ -77,9 +83,8 @@ class StimulusSpace(msgspec.Struct, frozen=True, kw_only=True):
 
     def from_levels(self, levels: Array) -> Array:
         """Return the quantity, float32, of levels."""
-        low, high = self.level_limits
-        scale = (high - low) / MAX_LEVEL
-        return np.asarray(np.asarray(levels, np.float32) * scale + low, np.float32)
+        values = np.asarray(levels, np.float32) * self.level_scale
+        return np.asarray(values + self.level_limits[0], np.float32)
 
     def limit_smoothing(self, sigma: float) -> tuple[float, float]:
         """Return the s.d. of a smoothing along each axis: 0 along categories."""

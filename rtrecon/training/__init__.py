@@ -2,6 +2,7 @@
 
 from rtrecon.training.assessment import assess_decoder, assess_encoder
 from rtrecon.training.distributed import join_process_group
+from rtrecon.training.movie_format import MovieRequest
 from rtrecon.training.recorded import train_on_session
 from rtrecon.training.sensorium import train_on_sensorium
 from rtrecon.training.sensory import SensoryTraining, train_on_sense
@@ -18,6 +19,7 @@ from rtrecon.training.training_data import CLIP_FRAMES
 __all__ = [
     "CLIP_FRAMES",
     "AcquiredSession",
+    "MovieRequest",
     "SensoryTraining",
     "SimulatedTraining",
     "TrainingOptions",

@@ -48,6 +48,7 @@ from rtrecon.encoder.dwiseneuro.mouse_names import SENSORIUM_MICE
 from rtrecon.encoder.prior import Prior, fit_prior
 from rtrecon.inversion.offline.encoder_files import require_device
 from rtrecon.protocol.behavior import BEHAVIOR
+from rtrecon.stimulus_space.video import IMAGE_SHAPE, describe_size
 from rtrecon.training import recorded, sensorium
 from rtrecon.training.calibration import calibrate_inversion
 from rtrecon.training.score import (
@@ -103,9 +104,14 @@ def adapt_to_session(
     Its activity may have other units than the encoder's: each neuron gets a gain.
     """
     models = _open_models(request)
-    return _adapt_encoder(
-        request, models, recorded.read_training_data(path), on_progress
-    )
+    data = recorded.read_training_data(path)
+    if data.space.shape != IMAGE_SHAPE:
+        raise UserError(
+            f"{path} has a stimulus of {data.space.describe()}, but published encoders "
+            f"take movies of {describe_size(IMAGE_SHAPE)} px; give a session of such "
+            "movies"
+        )
+    return _adapt_encoder(request, models, data, on_progress)
 
 
 def _open_models(request: AdaptRequest) -> list[MouseModel]:

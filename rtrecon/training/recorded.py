@@ -26,8 +26,12 @@ from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import NotASessionError, Session
 from rtrecon.session.stimulus_lag import TooShortError, measure_session_lag
 from rtrecon.session.table_rows import RowIndex, read_rows
-from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training.compact.fit import TrainingRecipe
+from rtrecon.training.movie_format import (
+    AS_RECORDED,
+    MovieRequest,
+    choose_movie_format,
+)
 from rtrecon.training.train import (
     DEFAULT_OPTIONS,
     TrainingOptions,
@@ -55,10 +59,14 @@ def train_on_session(
     out: Path,
     on_progress: ProgressCallback,
     options: TrainingOptions = DEFAULT_OPTIONS,
+    movie: MovieRequest = AS_RECORDED,
 ) -> Checkpoint:
-    """Fit, calibrate and save an encoder of a session's neurons at `out`."""
+    """Fit, calibrate and save an encoder of a session's neurons at `out`.
+
+    movie: size and rate of the movies that the encoder is for.
+    """
     validate_training(out, recipe, options)
-    data = read_training_data(path)
+    data = read_training_data(path, movie)
     notices = check_stimulus_lag(path, ignore_lag=options.ignore_lag)
     data = replace(data, notices=(*data.notices, *notices))
     return train_encoder(data, recipe, out, on_progress, options)
@@ -82,14 +90,20 @@ def check_stimulus_lag(path: Path, *, ignore_lag: bool) -> list[str]:
     return list(describe_stimulus_lag(found))
 
 
-def read_training_data(path: Path) -> TrainingData:
+def read_training_data(path: Path, movie: MovieRequest = AS_RECORDED) -> TrainingData:
     """Read a session's folder; UserError where it cannot be trained on.
 
+    movie: size and rate to train on, not finer than recorded.
     The last tenth of the frames validates. Lost activity is left out, and so are frames
     with unknown stimulus and the session's first ten seconds.
     """
     session = _open_session(path)
-    segments = list(_read_segments(session))
+    movie_format = choose_movie_format(path, session.about, movie)
+    segments = [
+        converted
+        for segment in _read_segments(session)
+        for converted in movie_format.convert(segment)
+    ]
     n_frames = sum(map(len, segments))
     first, last = split_last(segments, count_validation_frames(n_frames))
     damage = [*session.activity.notices, *session.stimulus.notices]
@@ -107,12 +121,12 @@ def read_training_data(path: Path) -> TrainingData:
         SegmentSource(first, n_frames),
         SegmentSource(last, n_frames),
         read_neurons(session),
-        session.about.stimulus_space,
+        movie_format.space,
     )
+    recording = describe_recording(session)
+    recording["rate_hz"] /= movie_format.n_merged
     return add_metadata(
-        replace(data, notices=(*damage, *data.notices)),
-        None,
-        **describe_recording(session),
+        replace(data, notices=(*damage, *data.notices)), None, **recording
     )
 
 
@@ -134,12 +148,6 @@ def _open_session(path: Path) -> Session:
         raise UserError(str(error)) from None
     if not session.about.neuron_ids:
         raise UserError(f"{path} has no neurons; record one with masks")
-    space = session.about.stimulus_space
-    if space.is_picture and space.shape != VIDEO.shape:
-        raise UserError(
-            f"{path} has a stimulus of {space.shape} px, but the encoder "
-            f"takes {VIDEO.shape}; send it at that size"
-        )
     return session
 
 

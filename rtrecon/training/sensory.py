@@ -43,7 +43,7 @@ from rtrecon.training.training_data import (
     split_last,
 )
 
-_TRAINING_SEED = 100  # of stimuli that no demo or test shows
+TRAINING_SEED = 100  # of stimuli that no demo or test shows
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def train_on_sense(
     validate_training(path, recipe, options)
     n_frames = round(plan.minutes * 60 * sense.space.rate_hz)
     on_progress("simulating", 0.0, f"{plan.minutes:g} min of {sense.space.name}")
-    levels = sense.make_stimulus(n_frames, _TRAINING_SEED)
+    levels = sense.make_stimulus(n_frames, TRAINING_SEED)
     subject = plan.neurons.make_subject()
-    session = simulate_sensory_session(subject, levels, _TRAINING_SEED)
+    session = simulate_sensory_session(subject, levels, TRAINING_SEED)
     on_progress("simulating", 1.0, f"{n_frames} frames")
     data = _make_training_data(session, plan.neurons, sense.space)
     data = add_metadata(

@@ -27,6 +27,7 @@ from rtrecon.training.decoder_fit import choose_missing_neurons
 from rtrecon.training.training_data import TrainingData
 
 _MAX_S = 60.0  # of the validation clips
+_MIN_HOPS = 2  # in a window
 _STEPS_PER_HOP = 6  # of the movie; about what a live inversion has time for
 _SMOOTHING_PX = 3.0  # validation clips are few: errors are averaged over neighbours
 _MIN_VARIANCE = 1.0  # squared gray levels
@@ -41,9 +42,10 @@ def calibrate_spread(
     of the movie with the variance of posterior samples, pixel by pixel and by age.
     Without enough validation frames the ratio stays unknown.
     """
-    settings = InversionSettings(
-        hop_frames=CALIBRATED_HOP_FRAMES, window_frames=data.space.window_frames
-    )
+    hop = CALIBRATED_HOP_FRAMES
+    # Whole hops, also of a space whose window is none.
+    window = hop * max(_MIN_HOPS, data.space.window_frames // hop)
+    settings = InversionSettings(hop_frames=hop, window_frames=window)
     clips = data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
     n_hops = len(clips) // settings.hop_frames
     inversion = _create_inversion(checkpoint, settings)

@@ -10,11 +10,12 @@ from typing import Any
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import ProgressCallback
 from rtrecon.core.version import __version__
-from rtrecon.encoder.card import Card, prepare_output_path
+from rtrecon.encoder.card import Card, prepare_output_path, read_card
 from rtrecon.encoder.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from rtrecon.encoder.prior import fit_prior
 from rtrecon.inversion.device import limit_threads
 from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import IMAGE_SHAPE, describe_size
 from rtrecon.training.calibration import calibrate_decoder, calibrate_inversion
 from rtrecon.training.compact import fit
 from rtrecon.training.compact.core import extract_core
@@ -115,12 +116,37 @@ def train_encoder(
 
 
 def require_form_of_space(space: StimulusSpace, options: TrainingOptions) -> None:
-    """Require filters of the neurons' own, unless the stimulus is a picture."""
+    """Require filters of the neurons' own, unless the stimulus is a picture.
+
+    Features and cores are of pictures of 36 x 64 px; others get filters of their own,
+    too.
+    """
     is_compact = options.encoder_form == "compact" and not options.core_checkpoint
     if not space.is_picture and not is_compact:
         raise UserError(
             f"the encoder of {space.name} is a compact one with filters of its own; "
             "leave out --freeze-core, and --encoder-form or give compact"
+        )
+    if space.shape != IMAGE_SHAPE and space.is_picture and not is_compact:
+        raise UserError(
+            f"the session's movie has {describe_size(space.shape)} px, but "
+            "convolutional encoders and cores of other neurons are for "
+            f"{describe_size(IMAGE_SHAPE)} px; leave out --freeze-core, and "
+            "--encoder-form or give compact"
+        )
+    if options.core_checkpoint:
+        _require_same_rate(space, options.core_checkpoint)
+
+
+def _require_same_rate(space: StimulusSpace, core: Path) -> None:
+    """Require that the core's filters are of the same size and time base."""
+    other = read_card(core).space
+    if (other.shape, other.rate_hz) != (space.shape, space.rate_hz):
+        raise UserError(
+            f"{core} was trained on movies of {describe_size(other.shape)} px at "
+            f"{other.rate_hz:g} Hz, and the session's movie has "
+            f"{describe_size(space.shape)} px at {space.rate_hz:g} Hz; leave out "
+            "--freeze-core"
         )
 
 

@@ -23,11 +23,17 @@ from rtrecon.encoder.checkpoint import load_checkpoint
 from rtrecon.inversion.offline.clips import Clip
 from rtrecon.inversion.offline.encoder_files import open_checkpoint
 from rtrecon.inversion.offline.live_and_map import reconstruct_live
-from rtrecon.simulate.sensory_session import SensoryOptions
+from rtrecon.protocol import messages
+from rtrecon.simulate.senses import find_sense
+from rtrecon.simulate.sensory_session import (
+    SensoryOptions,
+    simulate_sensory_session,
+)
 from rtrecon.stimulus_space.touch import TOUCH
 from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.training import SensoryTraining, TrainingOptions, train_on_sense
 from rtrecon.training.compact.fit import TrainingRecipe
+from tests.support.live_spikes import open_sender, start_daemon, stream
 
 NEURONS = SensoryOptions("touch", 60)
 
@@ -121,6 +127,57 @@ def test_without_an_encoder_the_settings_say_what_the_stimulus_is():
         timing=TimingSettings(encoder_rate_hz=100.0),
     )
     assert read_neuron_source(settings).space == TOUCH
+
+
+@pytest.fixture(scope="module")
+def live(path, tmp_path_factory):
+    """A daemon that has inverted two seconds of touch, and the stimulus's levels."""
+    sense = find_sense("touch")
+    levels = sense.make_stimulus(200, 5001)
+    session = simulate_sensory_session(NEURONS.make_subject(), levels, 1)
+    with (
+        start_daemon(tmp_path_factory.mktemp("live"), path) as daemon,
+        open_sender(daemon, path) as sender,
+    ):
+        stream(daemon, sender, (levels, session.counts), "touch")
+        sender.send_stimulus(np.zeros((36, 64), np.uint8), "clouds", 0, 2.0)
+        daemon.wait_until(lambda: "space 'video'" in daemon.output)
+        wrong = np.zeros((24, 3), np.float32)
+        sender.send_stimulus(wrong, "whiskers", 0, 2.0, "touch")
+        sender.send_end("complete")
+        daemon.call("stop")
+        daemon.process.wait()
+        daemon.receive()
+    [recording] = daemon.recordings(sender.session)
+    return daemon, recording, levels
+
+
+def test_the_window_of_touch_is_published_with_its_space(live):
+    daemon, _, _ = live
+    movies = [
+        (message, payload)
+        for message, payload in daemon.received
+        if isinstance(message, messages.Movie)
+    ]
+    for message, payload in movies:
+        assert message.stimulus_space == TOUCH
+        assert payload.shape[1:] == TOUCH.shape
+    assert len(movies) >= 200 // TOUCH.hop_frames - 1
+
+
+def test_a_live_session_of_touch_is_recorded_with_its_axes(live):
+    _, recording, levels = live
+    assert recording.about.stimulus_space == TOUCH
+    np.testing.assert_array_equal(recording.stimulus.read_values(), levels)
+    assert len(recording.movie)
+
+
+def test_stimuli_of_another_space_or_size_are_refused_with_a_sentence(live):
+    output = live[0].output
+    assert (
+        "a stimulus message is of the space 'video', but the encoder was trained on "
+        "touch (24 whisker x 2 quantity); send that, or use an encoder of 'video'"
+    ) in " ".join(output.split())
 
 
 def test_the_demo_refuses_an_encoder_of_another_sense(path, tmp_path):

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.ring_buffers import ColumnRing
 from rtrecon.display.state import PanelState
 from rtrecon.metrics.similarity import neuron_correlations
@@ -84,14 +83,19 @@ class HeldOutTraces:
 class HeldOutState(PanelState):
     """The held-out neurons of the session; None before the first prediction.
 
-    rate_hz: encoder frames per second.
+    space: of the stimuli.
     """
 
     message_types = (Activity, Movie, Quality)
 
     def __init__(self) -> None:
         self.traces: HeldOutTraces | None = None
-        self.rate_hz = ENCODER_RATE_HZ
+        self.space = VIDEO
+
+    @property
+    def rate_hz(self) -> float:
+        """Encoder frames per second."""
+        return self.space.rate_hz
 
     def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
         """Store recorded activity, or a prediction: only this one changes the plot."""
@@ -100,7 +104,7 @@ class HeldOutState(PanelState):
                 self.traces.add_activity(message.encoder_frame, payload)
             return False
         if isinstance(message, Movie):
-            self.rate_hz = (message.stimulus_space or VIDEO).rate_hz
+            self.space = message.stimulus_space or VIDEO
             return False
         assert isinstance(message, Quality)
         prediction = message.held_out

@@ -16,15 +16,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rtrecon.core.types import Array
-from rtrecon.display.playback import ENCODER_RATE_HZ
 from rtrecon.display.state import PanelState
-from rtrecon.metrics.evidence import MIN_FRAMES
+from rtrecon.metrics.evidence import MIN_S
 from rtrecon.metrics.live_metrics import (
     ACTIVITY_CORRELATION,
     DISPLAYED_METRICS,
     quality_series,
 )
-from rtrecon.protocol.messages import Health, PublishedMessage, Quality
+from rtrecon.protocol.messages import Health, Movie, PublishedMessage, Quality
+from rtrecon.stimulus_space.video import VIDEO
 
 QualityLabel = Literal["GOOD", "FAIR", "POOR", "NO DATA"]
 MAX_SAMPLES = 4000  # bounds the history, whatever the rate of messages
@@ -67,22 +67,30 @@ class QualityState(PanelState):
     """The history of the quality metrics.
 
     is_without_encoder: the daemon has none (yet), so that there is nothing to judge.
+    space: of the stimuli.
     """
 
-    message_types = (Quality, Health)
+    message_types = (Quality, Health, Movie)
 
     def __init__(self) -> None:
         self.samples: deque[QualitySample] = deque(maxlen=MAX_SAMPLES)
         self.is_without_encoder = False
+        self.space = VIDEO
         self.first_value_s: float | None = None  # when the first value is expected
 
     def update(self, message: PublishedMessage, payload: Array, now_s: float) -> bool:
-        """Store the values of one message."""
+        """Store the values of one message, or what the stimulus is."""
         if isinstance(message, Health):
             return self._update_health(message)
+        if isinstance(message, Movie):
+            space = message.stimulus_space or VIDEO
+            is_changed = space != self.space
+            self.space = space
+            return is_changed
         assert isinstance(message, Quality)
         if self.first_value_s is None:
-            self.first_value_s = now_s + _time_to_first_value_s(message)
+            rate_hz = self.space.rate_hz
+            self.first_value_s = now_s + _time_to_first_value_s(message, rate_hz)
         self.samples.append(
             QualitySample(now_s, message.metrics, message.evidence_age_s)
         )
@@ -139,14 +147,14 @@ def assess_quality(samples: Sequence[QualitySample], now_s: float) -> QualityAss
     return QualityAssessment(label, medians, null_level)
 
 
-def _time_to_first_value_s(first: Quality) -> float:
+def _time_to_first_value_s(first: Quality, rate_hz: float) -> float:
     """Return after which time (s) the first metric is due; first: first message.
 
-    A metric needs `MIN_FRAMES` frames that are final, and frames become final when they
+    A metric needs `MIN_S` of frames that are final, and frames become final when they
     leave the window. The window is full already if the session runs for longer.
     """
-    elapsed_s = min((first.encoder_frame + 1) / ENCODER_RATE_HZ, first.lag_s)
-    return MIN_FRAMES / ENCODER_RATE_HZ + first.lag_s - elapsed_s
+    elapsed_s = min((first.encoder_frame + 1) / rate_hz, first.lag_s)
+    return MIN_S + first.lag_s - elapsed_s
 
 
 def _choose_label(margin: float) -> QualityLabel:

@@ -35,12 +35,19 @@ from rtrecon.display.panels.panel import (
     make_row,
     make_time_plot,
 )
+from rtrecon.display.space_words import (
+    describe_metric,
+    label_metric,
+    name_reconstruction,
+)
 from rtrecon.metrics.live_metrics import (
     ACTIVITY_CORRELATION,
     DISPLAYED_METRICS,
     LiveMetric,
     QualitySeries,
 )
+from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 
 DURATION_S = 120.0
 Y_LIMITS = (
@@ -51,7 +58,7 @@ Y_LIMITS = (
 EXPLANATIONS: dict[QualityLabel, str] = {
     "GOOD": "predicts held-out neurons well above chance",
     "FAIR": "predicts held-out neurons just above chance",
-    "POOR": "no better than chance: do not trust the movie",
+    "POOR": "no better than chance: do not trust the {movie}",
     "NO DATA": "",  # the word leaves no room: the reason stands in place of the values
 }
 LABEL_COLORS: dict[QualityLabel, str] = {
@@ -60,16 +67,17 @@ LABEL_COLORS: dict[QualityLabel, str] = {
     "POOR": theme.VERMILLION,
     "NO DATA": theme.MUTED,
 }
-_TOOL_TIP = (
+_TOOL_TIP_HEAD = (
     f"The word compares the correlation of the held-out neurons (median of "
     f"{MEDIAN_S:.0f} s) with its null level:\nthe {NULL_PERCENTILE:.0f}th percentile "
     f"of {NULL_S:.0f} s of the same correlation with the neurons exchanged.\n"
     f"GOOD: at least {GOOD_MARGIN:.2f} above the null level. FAIR: above it. POOR: not "
     f"above it.\nNO DATA: no new activity of held-out neurons for "
     f"{MAX_EVIDENCE_AGE_S:.0f} s, or no null level.\n"
-    + "\n".join(f"{metric.label}: {metric.description}" for metric in DISPLAYED_METRICS)
-    + "\nmean frame: the same of a still movie, the mean of the training movies; a "
-    "movie that is not above it shows little."
+)
+_TOOL_TIP_TAIL = (
+    "mean frame: the same of a still {movie}, the mean of what the encoder was trained "
+    "on; a {movie} that is not above it shows little."
 )
 
 
@@ -83,7 +91,8 @@ class QualityPanel(Panel[QualityState]):
     def __init__(self) -> None:
         super().__init__()
         self.note.show_text(f"last {DURATION_S / 60:.0f} min")
-        self.setToolTip(_TOOL_TIP)
+        self._space = VIDEO
+        self.setToolTip(_make_tool_tip(VIDEO))
         self.word = make_label("NO DATA", "word")
         self._explanation = ignore_text_width(make_label("", "note"))
         self._explanation.setWordWrap(True)
@@ -106,11 +115,16 @@ class QualityPanel(Panel[QualityState]):
 
     def draw(self, state: QualityState, now_s: float) -> None:
         """Show the values so far, the newest at 0 s, and the word for them."""
+        if state.space != self._space:
+            self._space = state.space
+            self.setToolTip(_make_tool_tip(state.space))
         assessment = assess_quality(state.samples, now_s)
         is_without = state.is_without_encoder and assessment.label == "NO DATA"
         self.word.setText("NO MOVIE" if is_without else assessment.label)
         self.word.setStyleSheet(f"color: {LABEL_COLORS[assessment.label]}")
-        self._explanation.setText(EXPLANATIONS[assessment.label])
+        explanation = EXPLANATIONS[assessment.label]
+        movie = name_reconstruction(state.space)
+        self._explanation.setText(explanation.format(movie=movie))
         self._legend.setText(_describe_values(state, assessment, now_s))
         samples = list(state.samples)
         t_s = np.array([sample.t_s for sample in samples], np.float64)
@@ -151,15 +165,25 @@ def _describe_values(
     """Return the newest values, or why there is no word for them."""
     if assessment.label == "NO DATA":
         return state.explain_no_data(now_s)
-    return _format_legend(assessment)
+    return _format_legend(assessment, state.space)
 
 
-def _format_legend(assessment: QualityAssessment) -> str:
+def _make_tool_tip(space: StimulusSpace) -> str:
+    metrics = "\n".join(
+        f"{label_metric(metric, space)}: {describe_metric(metric, space)}"
+        for metric in DISPLAYED_METRICS
+        if space.is_picture or not metric.needs_picture
+    )
+    tail = _TOOL_TIP_TAIL.format(movie=name_reconstruction(space))
+    return f"{_TOOL_TIP_HEAD}{metrics}\n{tail}"
+
+
+def _format_legend(assessment: QualityAssessment, space: StimulusSpace) -> str:
     entries = [
         format_legend(
             _metric_color(series.metric),
             "━" if series.baseline is None else "┅",
-            series.metric.label if series.baseline is None else "mean frame",
+            "mean frame" if series.baseline else label_metric(series.metric, space),
             assessment.medians[series.name],
             f"{{:.2f}} {series.metric.unit}".rstrip(),
         )

@@ -14,6 +14,7 @@ from rtrecon.metrics.memory import MemoryMeter
 from rtrecon.metrics.visual_field import encode_visual_field
 from rtrecon.protocol import messages
 from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import VIDEO
 from rtrecon.transport.publisher import Publisher
 
 QUALITY_EVERY_HOPS = 3
@@ -41,7 +42,7 @@ class ResultPublisher:
         space: StimulusSpace,
     ) -> None:
         self._publisher = publisher
-        self._space = None if space.is_picture else space
+        self._space = None if space == VIDEO else space
         self._settings = settings
         self._rate_hz = encoder_rate_hz
         self._identifiability = identifiability

@@ -178,11 +178,5 @@ def _find_activity_span(session: Session) -> tuple[int, int]:
         raise UserError(
             f"{session.path} has no activity{reasons}; choose another session"
         )
-    space = about.stimulus_space
-    if space.is_picture and space.shape != VIDEO.shape:
-        raise UserError(
-            f"{session.path} has movies of {space.shape} px, encoders see "
-            f"{VIDEO.shape}; record the session with that shape"
-        )
     indices = table["encoder_frame"]
     return int(indices[0]), int(indices[-1]) + 1

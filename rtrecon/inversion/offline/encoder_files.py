@@ -22,6 +22,7 @@ from rtrecon.inversion.offline.pixel_rates import (
     ConvolutionalPixelEncoder,
 )
 from rtrecon.stimulus_space.space import StimulusSpace
+from rtrecon.stimulus_space.video import IMAGE_SHAPE, describe_size
 
 _MAX_RATE_DIFFERENCE = 0.01  # share by which rates may differ
 
@@ -56,6 +57,7 @@ def open_encoder(
     encoder; one that was trained answers on the CPU.
     """
     require_device(device)
+    _require_usual_movie(clip)
     if not is_dwiseneuro_file(find_checkpoint(str(path))):
         return _create_pixel_encoder(open_checkpoint(path, clip), device)
     encoder = load_dwiseneuro([path], mouse, device)
@@ -81,6 +83,16 @@ def require_device(device: str) -> None:
         raise UserError(
             "device 'cuda' is asked for, but torch finds none here; install a torch "
             "built for CUDA and its driver, or use the CPU"
+        )
+
+
+def _require_usual_movie(clip: Clip) -> None:
+    """Require movies of the size that published encoders and their method take."""
+    if not clip.space.is_picture or clip.space.shape != IMAGE_SHAPE:
+        raise UserError(
+            f"the published method and its masks are for movies of "
+            f"{describe_size(IMAGE_SHAPE)} px, but the stimulus of {clip.name} is "
+            f"{clip.space.describe()}; use --method live or map"
         )
 
 

@@ -186,11 +186,6 @@ def _inversion_settings(
 def _run_published(
     job: ReconstructionJob, clip: Clip, report: ProgressCallback
 ) -> JobResult:
-    if not clip.space.is_picture:
-        raise UserError(
-            f"the published method makes movies, but the stimulus of {clip.name} "
-            f"is {clip.space.name}; use --method live or map"
-        )
     encoder = open_encoder(job.encoder, clip, job.mouse, job.device)
     settings = PublishedSettings(steps=job.steps)
     found = reconstruct_published(

@@ -30,9 +30,11 @@ _SATURATION = (3.0, 8.0)  # times the mean drive
 
 
 class AuditoryCortex:
-    """n neurons; best_frequency_hz (n,) of each.
+    """n neurons; best_frequency_hz (n,) of each. Rates: spikes per bin of 10 ms.
 
-    Rates are in spikes per bin of 10 ms.
+    fields (n, lags, 24): receptive fields, lag 0 first. drive_unit (n,): s.d. of what
+    they give. threshold, saturation, suppression, suppression_s, scale (n,): of the
+    steps from there to a rate.
     """
 
     def __init__(self, n_neurons: int, seed: int) -> None:
@@ -40,38 +42,38 @@ class AuditoryCortex:
         octaves = np.log2(SOUND.axes[0].positions)
         best = rng.uniform(octaves[0], octaves[-1], n_neurons)
         self.best_frequency_hz = 2**best
-        self._fields = _draw_fields(best, octaves, rng)
-        self._suppression = rng.uniform(*_SUPPRESSION, n_neurons)
-        self._suppression_s = draw_log_uniform(rng, _SUPPRESSION_S, n_neurons)
-        self._threshold = rng.uniform(-0.3, 0.6, n_neurons)
-        self._saturation = rng.uniform(*_SATURATION, n_neurons)
-        self._scale = np.ones(n_neurons)
-        self._drive_unit = np.ones(n_neurons)
+        self.fields = _draw_fields(best, octaves, rng)
+        self.suppression = rng.uniform(*_SUPPRESSION, n_neurons)
+        self.suppression_s = draw_log_uniform(rng, _SUPPRESSION_S, n_neurons)
+        self.threshold = rng.uniform(-0.3, 0.6, n_neurons)
+        self.saturation = rng.uniform(*_SATURATION, n_neurons)
+        self.scale = np.ones(n_neurons)
+        self.drive_unit = np.ones(n_neurons)
         calibration = make_natural_sound(_CALIBRATION_S, _CALIBRATION_SEED)
         self._calibrate(compute_levels(calibration), rng)
 
     @property
     def n_neurons(self) -> int:
         """Number of neurons."""
-        return len(self._scale)
+        return len(self.scale)
 
     def compute_rates(self, levels: Array, rng: np.random.Generator) -> Array:
         """Return expected spikes per bin (T, n) for a sound's levels (T, 24, 1)."""
-        rates = self._compute_tuned(levels) * self._scale
+        rates = self._compute_tuned(levels) * self.scale
         gain = draw_shared_gain(len(levels), SOUND.rate_hz, rng)
         return np.asarray(rates * gain, np.float32)
 
     def map_sensitivity(self) -> Array:
         """Return (24, 1): how much each band drives the neurons; largest = 1."""
-        power = np.square(self._fields).sum((0, 1))
+        power = np.square(self.fields).sum((0, 1))
         return np.asarray((power / power.max())[:, None])
 
     def _compute_tuned(self, levels: Array) -> Array:
         """Return (T, n) >= 0 in units of each neuron's own mean drive."""
-        drive = self._filter(levels) / self._drive_unit
-        rectified = np.logaddexp(0, 3 * (drive - self._threshold))
+        drive = self._filter(levels) / self.drive_unit
+        rectified = np.logaddexp(0, 3 * (drive - self.threshold))
         depressed = self._suppress(rectified)
-        return np.asarray(depressed / (1 + depressed / self._saturation))
+        return np.asarray(depressed / (1 + depressed / self.saturation))
 
     def _filter(self, levels: Array) -> Array:
         """Return the drive (T, n) before threshold and rectification."""
@@ -81,22 +83,22 @@ class AuditoryCortex:
         drive = np.zeros((len(levels), self.n_neurons))
         for lag in range(MEMORY_FRAMES):
             start = MEMORY_FRAMES - 1 - lag
-            drive += padded[start : start + len(levels)] @ self._fields[:, lag].T
+            drive += padded[start : start + len(levels)] @ self.fields[:, lag].T
         return drive
 
     def _suppress(self, drive: Array) -> Array:
         """Divide the drive by what it was in the last fraction of a second."""
-        decay = np.exp(-1 / (self._suppression_s * SOUND.rate_hz))
+        decay = np.exp(-1 / (self.suppression_s * SOUND.rate_hz))
         before = np.concatenate([np.zeros((1, self.n_neurons)), drive[:-1]])
         recent = integrate_with_leak((1 - decay) * before, decay)
-        return np.asarray(drive / (1 + self._suppression * recent))
+        return np.asarray(drive / (1 + self.suppression * recent))
 
     def _calibrate(self, levels: Array, rng: np.random.Generator) -> None:
         settled = self._filter(levels)[MEMORY_FRAMES:]
-        self._drive_unit = np.std(settled, 0) + 1e-9
+        self.drive_unit = np.std(settled, 0) + 1e-9
         rate_hz = draw_log_uniform(rng, _MEAN_RATES_HZ, self.n_neurons)
         tuned = self._compute_tuned(levels)
-        self._scale = rate_hz / SOUND.rate_hz / (tuned.mean(0) + 1e-9)
+        self.scale = rate_hz / SOUND.rate_hz / (tuned.mean(0) + 1e-9)
 
 
 def _draw_fields(best: Array, octaves: Array, rng: np.random.Generator) -> Array:

@@ -26,34 +26,36 @@ _SATURATION = (4.0, 10.0)
 class BarrelCortex:
     """n neurons; whisker (n,): index of each one's principal whisker.
 
-    Rates are in spikes per bin of 10 ms.
+    Rates are in spikes per bin of 10 ms. pad (n, 24): weights of the whiskers. filters
+    (n, lags, 2): of angle and contact, lag 0 first. unit (n,): s.d. of the drive.
+    threshold, saturation, scale (n,): of the steps from there to a rate.
     """
 
     def __init__(self, n_neurons: int, seed: int) -> None:
         rng = np.random.default_rng([seed, 82])
         self.whisker = rng.integers(len(WHISKERS), size=n_neurons)
-        self._pad = _weigh_whiskers(self.whisker, rng)  # (n, 24)
-        self._filters = _draw_filters(n_neurons, rng)  # (n, lags, 2)
-        self._threshold = rng.uniform(*_THRESHOLDS, n_neurons)
-        self._saturation = rng.uniform(*_SATURATION, n_neurons)
-        self._unit, self._scale = np.ones(n_neurons), np.ones(n_neurons)
+        self.pad = _weigh_whiskers(self.whisker, rng)  # (n, 24)
+        self.filters = _draw_filters(n_neurons, rng)  # (n, lags, 2)
+        self.threshold = rng.uniform(*_THRESHOLDS, n_neurons)
+        self.saturation = rng.uniform(*_SATURATION, n_neurons)
+        self.unit, self.scale = np.ones(n_neurons), np.ones(n_neurons)
         self._calibrate(rng)
 
     @property
     def n_neurons(self) -> int:
         """Number of neurons."""
-        return len(self._scale)
+        return len(self.scale)
 
     def compute_rates(self, levels: Array, rng: np.random.Generator) -> Array:
         """Return expected spikes per bin (T, n) for levels (T, 24, 2) of touch."""
-        rates = self._saturate(self._filter(levels) / self._unit) * self._scale
+        rates = self._saturate(self._filter(levels) / self.unit) * self.scale
         gain = draw_shared_gain(len(levels), TOUCH.rate_hz, rng)
         return np.asarray(rates * gain, np.float32)
 
     def map_sensitivity(self) -> Array:
         """Return (24, 2): how much each value drives the neurons; largest = 1."""
-        power = np.square(self._filters).sum(1)  # (n, 2)
-        found = np.square(self._pad).T @ power
+        power = np.square(self.filters).sum(1)  # (n, 2)
+        found = np.square(self.pad).T @ power
         return np.asarray(found / found.max())
 
     def _filter(self, levels: Array) -> Array:
@@ -61,25 +63,25 @@ class BarrelCortex:
         deflection = TOUCH.from_levels(levels).astype(np.float64)
         drive = np.zeros((len(levels), self.n_neurons))
         for quantity in range(2):
-            seen = deflection[:, :, quantity] @ self._pad.T
+            seen = deflection[:, :, quantity] @ self.pad.T
             padded = np.concatenate([seen[:1].repeat(MEMORY_FRAMES - 1, 0), seen])
             for lag in range(MEMORY_FRAMES):
                 start = MEMORY_FRAMES - 1 - lag
                 part = padded[start : start + len(levels)]
-                drive += part * self._filters[:, lag, quantity]
+                drive += part * self.filters[:, lag, quantity]
         return drive
 
     def _saturate(self, drive: Array) -> Array:
-        squared = np.square(np.maximum(0, drive - self._threshold))
-        return np.asarray(0.02 + squared / (1 + squared / self._saturation))
+        squared = np.square(np.maximum(0, drive - self.threshold))
+        return np.asarray(0.02 + squared / (1 + squared / self.saturation))
 
     def _calibrate(self, rng: np.random.Generator) -> None:
         levels = make_whisking(_CALIBRATION_FRAMES, _CALIBRATION_SEED)
         drive = self._filter(levels)
-        self._unit = drive.std(0) + 1e-9
+        self.unit = drive.std(0) + 1e-9
         rate_hz = draw_log_uniform(rng, _MEAN_RATES_HZ, self.n_neurons)
-        mean = self._saturate(drive / self._unit).mean(0)
-        self._scale = rate_hz / TOUCH.rate_hz / mean
+        mean = self._saturate(drive / self.unit).mean(0)
+        self.scale = rate_hz / TOUCH.rate_hz / mean
 
 
 def _weigh_whiskers(principal: Array, rng: np.random.Generator) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training.compact.encoder_data import EncoderData
 
 
@@ -19,14 +18,16 @@ def apply_cutmix(
     other: EncoderData,
     window_and_basis: tuple[Tensor, Tensor],
     rng: np.random.Generator,
+    shape: tuple[int, int],
 ) -> EncoderData:
     """Return `data` with a box of `other`, which has equally many frames.
 
-    window_and_basis: windows (n, 2304) of the neurons and the DCT basis, on the device
-    of the data. The share of the screen that the box covers is uniform in 0..1.
+    window_and_basis: windows (n, height * width) of the neurons and the DCT basis, on
+    the device of the data. shape: height and width. The share of the screen that the
+    box covers is uniform in 0..1.
     """
     window, basis = window_and_basis
-    box = _draw_box(rng).to(basis.device)
+    box = _draw_box(rng, shape).to(basis.device)
     share = (window * box).sum(1) / window.sum(1)
     pasted = ((other.coef - data.coef) @ basis * box) @ basis.T
     return EncoderData(
@@ -36,11 +37,11 @@ def apply_cutmix(
     )
 
 
-def _draw_box(rng: np.random.Generator) -> Tensor:
-    """Return (2304,), 1 inside a random box of the screen's proportions, else 0."""
+def _draw_box(rng: np.random.Generator, shape: tuple[int, int]) -> Tensor:
+    """Return (pixels,), 1 inside a random box of the screen's proportions, else 0."""
     side = np.sqrt(rng.random())
     inside = []
-    for size in IMAGE_SHAPE:
+    for size in shape:
         middle, half = rng.random() * size, side * size / 2
         inside.append(np.abs(np.arange(size) + 0.5 - middle) <= half)
     return torch.from_numpy(np.outer(*inside).ravel().astype(np.float32))

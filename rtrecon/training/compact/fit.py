@@ -146,7 +146,7 @@ class _TrainingLoop:
         device = job.context.device
         self._window_and_basis: tuple[Tensor, Tensor] | None = None
         if job.space.is_picture:
-            window = make_spatial_windows(self._encoder.centers)
+            window = make_spatial_windows(self._encoder.centers, job.space.shape)
             basis = make_dct_basis(job.space).vectors
             self._window_and_basis = window.to(device), basis.to(device)
         self._n_frames = min(recipe.batch_frames, len(job.training))
@@ -249,7 +249,7 @@ class _TrainingLoop:
         if rng.random() >= self._job.recipe.cutmix_fraction or windows is None:
             return batch
         other = self._load_frames(int(rng.choice(self._starts)))
-        return apply_cutmix(batch, other, windows, rng)
+        return apply_cutmix(batch, other, windows, rng, self._job.space.shape)
 
     def _load_frames(self, start: int) -> EncoderData:
         batch = self._job.training.slice_frames(start, start + self._n_frames)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from rtrecon.encoder.compact import MEMORY_FRAMES, make_temporal_kernels
 from rtrecon.encoder.dct_basis import DctBasis
-from rtrecon.stimulus_space.video import IMAGE_SHAPE
+from rtrecon.stimulus_space.video import compute_magnification
 
 _N_ORIENTATIONS = 4
-# sigma in px, grid step in px, cycles per px
+# sigma in px, grid step in px, cycles per px; all at 36 x 64 px
 _SCALES = ((2.0, 3.6, 0.12), (3.0, 5.0, 0.09), (4.5, 7.0, 0.06))
 _CHUNK_FRAMES = 1000
 
@@ -26,7 +26,7 @@ _CHUNK_FRAMES = 1000
 class GaborMatch:
     """Best Gabor pair of each neuron.
 
-    center (n, 2) px. even, odd (n, 2304): its filters. direction (n,) -1..1: opponent
+    center (n, 2) px. even, odd (n, pixels): its filters. direction (n,) -1..1: opponent
     motion. phase (4, n): correlation with its even and odd outputs, fast, then slow.
     """
 
@@ -39,7 +39,7 @@ class GaborMatch:
 
 def init_from_gabors(basis: DctBasis, coef: Tensor, activity: Tensor) -> GaborMatch:
     """Find each neuron's best pair; coef (T, C), activity (T, n), same frames."""
-    pairs, centers = _make_gabor_pairs()
+    pairs, centers = _make_gabor_pairs(basis.shape)
     filters = torch.cat([pairs[0], pairs[1]]) @ basis.vectors.T
     correlation = _correlate(filters, coef, activity)  # 8 kinds, pair, neuron
     evidence = correlation[:4].clamp(min=0).square().amax(0)
@@ -86,13 +86,16 @@ def _compute_features(filtered: Tensor) -> Tensor:
     return torch.cat([*energies, *motion, a, b, c, d], 1)
 
 
-def _make_gabor_pairs() -> tuple[Tensor, np.ndarray]:
-    """Return (2, pairs, 2304) even and odd Gabors, and their centers (pairs, 2)."""
+def _make_gabor_pairs(shape: tuple[int, int]) -> tuple[Tensor, np.ndarray]:
+    """Return (2, pairs, pixels) even and odd Gabors, and their centers (pairs, 2)."""
     pairs, centers = [], []
-    y, x = np.mgrid[: IMAGE_SHAPE[0], : IMAGE_SHAPE[1]].astype(np.float64)
-    for sigma, step, cycles in _SCALES:
-        for cy in _make_grid(IMAGE_SHAPE[0], step):
-            for cx in _make_grid(IMAGE_SHAPE[1], step):
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
+    magnification = compute_magnification(shape)
+    for scale in _SCALES:
+        sigma, step = scale[0] * magnification, scale[1] * magnification
+        cycles = scale[2] / magnification
+        for cy in _make_grid(shape[0], step):
+            for cx in _make_grid(shape[1], step):
                 distance_squared = (x - cx) ** 2 + (y - cy) ** 2
                 envelope = np.exp(-distance_squared / (2 * sigma**2)) / sigma
                 for angle in np.arange(_N_ORIENTATIONS) * np.pi / _N_ORIENTATIONS:

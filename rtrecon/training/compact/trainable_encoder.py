@@ -129,10 +129,11 @@ def _initialize_from_data(
         encoder = TrainableEncoder(match.center, free, space)
         set_tuning_from_fields(encoder.model, match)
     elif core is None:
-        gabor_match = init_from_gabors(make_dct_basis(), data.coef, activity)
-        patches = PatchFilters(make_dct_basis(), gabor_match.center)
+        basis = make_dct_basis(space)
+        gabor_match = init_from_gabors(basis, data.coef, activity)
+        patches = PatchFilters(basis, gabor_match.center)
         patches.initialize(gabor_match, data.coef)
-        encoder = TrainableEncoder(gabor_match.center, patches)
+        encoder = TrainableEncoder(gabor_match.center, patches, space)
         _set_tuning_from_gabors(encoder.model, gabor_match)
     else:
         core_match = init_from_core(core, data.coef, activity)

@@ -30,7 +30,9 @@ def make_clip(level: float, activity: float) -> EncoderData:
 def mix_clips(seed: int) -> EncoderData:
     window_and_basis = make_spatial_windows(CENTERS), LOW.vectors
     rng = np.random.default_rng(seed)
-    return apply_cutmix(make_clip(0.0, 0.0), make_clip(1.0, 1.0), window_and_basis, rng)
+    return apply_cutmix(
+        make_clip(0.0, 0.0), make_clip(1.0, 1.0), window_and_basis, rng, IMAGE_SHAPE
+    )
 
 
 def test_activity_is_mixed_by_the_share_of_the_window_in_the_box():
@@ -62,6 +64,10 @@ def test_unknown_activity_stays_unknown():
     lost.activity[5, 1] = torch.nan
     rng = np.random.default_rng(0)
     mixed = apply_cutmix(
-        make_clip(0.0, 0.0), lost, (make_spatial_windows(CENTERS), LOW.vectors), rng
+        make_clip(0.0, 0.0),
+        lost,
+        (make_spatial_windows(CENTERS), LOW.vectors),
+        rng,
+        IMAGE_SHAPE,
     )
     assert mixed.activity.isnan().nonzero().tolist() == [[5, 1]]

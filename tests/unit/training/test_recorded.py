@@ -7,7 +7,6 @@ import math
 import shutil
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -28,8 +27,7 @@ from rtrecon.rois import roi_set
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.resume_state import get_reference_path, save_reference
 from rtrecon.session.tables import ActivityRow
-from rtrecon.stimulus_space.axis import Axis
-from rtrecon.stimulus_space.video import IMAGE_SHAPE, VIDEO
+from rtrecon.stimulus_space.video import IMAGE_SHAPE
 from rtrecon.training import train_on_session
 from rtrecon.training.compact.fit import TrainingRecipe
 from rtrecon.training.recorded import read_training_data
@@ -239,9 +237,6 @@ def test_a_session_of_spike_counts_needs_no_masks(tmp_path, rate_unit):
 
 
 # what is recorded -> part of the error
-LARGE_SCREEN = msgspec.structs.replace(
-    VIDEO, axes=(Axis("y", 48, unit="px"), Axis("x", 64, unit="px"))
-)
 REFUSED = {
     "no stimulus": (
         {"with_stimulus": False, "n_frames": 400},
@@ -251,10 +246,6 @@ REFUSED = {
     "no neurons": (
         {"neuron_ids": [], "roi_ids": [], "n_frames": 0},
         "has no neurons; record one with masks",
-    ),
-    "another screen": (
-        {"stimulus_space": LARGE_SCREEN, "n_frames": 0},
-        r"has a stimulus of \(48, 64\) px, but the encoder takes \(36, 64\)",
     ),
     "other masks": (
         {"neuron_ids": [7, 3, 99]},
