@@ -110,25 +110,24 @@ def judge_movie(
     rng = np.random.default_rng(0)
     exchanged = torch.from_numpy(exchange_neurons(is_missing.numpy(), rng.permutation))
     null_clips = replace(clips, activity=clips.activity[:, exchanged])
-    found = invert_clips(problem, clips, lambda share: report_share(share / 2))
-    null = invert_clips(
-        problem, null_clips, lambda share: report_share((1 + share) / 2)
+    visual_field = find_visual_field(checkpoint)
+    found = invert_clips(
+        problem, clips, visual_field, lambda share: report_share(share / 2)
     )
-    return compare_movies(found, null, find_visual_field(checkpoint))
+    null = invert_clips(
+        problem, null_clips, visual_field, lambda share: report_share((1 + share) / 2)
+    )
+    return compare_movies(found, null)
 
 
-def compare_movies(
-    found: InversionResult, null: InversionResult, visual_field: Array
-) -> MovieScore:
+def compare_movies(found: InversionResult, null: InversionResult) -> MovieScore:
     """Return the correlations of both with the stimulus, and whether one is better."""
     differences = [
-        _correlate(found, rows, visual_field) - _correlate(null, rows, visual_field)
+        _correlate(found, rows) - _correlate(null, rows)
         for rows in _list_blocks(len(found.stimulus))
     ]
     known = np.array([each for each in differences if np.isfinite(each)])
-    everything = slice(0, len(found.stimulus))
-    r = _correlate(found, everything, visual_field)
-    null_r = _correlate(null, everything, visual_field)
+    r, null_r = found.r, null.r
     is_clear = False
     if len(known) >= _MIN_BLOCKS:
         error = known.std(ddof=1) / np.sqrt(len(known))
@@ -155,7 +154,6 @@ def _list_blocks(n_frames: int) -> list[slice]:
     ]
 
 
-def _correlate(result: InversionResult, rows: slice, visual_field: Array) -> float:
-    return video_correlation(
-        result.reconstruction[rows], result.stimulus[rows], visual_field
-    )
+def _correlate(result: InversionResult, rows: slice) -> float:
+    movies = result.reconstruction[rows], result.stimulus[rows]
+    return video_correlation(*movies, result.visual_field)

@@ -18,11 +18,13 @@ from rtrecon.encoder.checkpoint import Calibration, Checkpoint
 from rtrecon.encoder.compact import MEMORY_FRAMES
 from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.prior import Prior
+from rtrecon.encoder.sensitivity import WeightedEncoder, estimate_sensitivity
 from rtrecon.inversion.live.map_inversion import MapInversion
 from rtrecon.inversion.live.prior_precision import accumulate_power
 from rtrecon.inversion.objective import InverseProblem
 from rtrecon.metrics.running_correlation import RunningVideoCorrelation
 from rtrecon.metrics.similarity import video_correlation
+from rtrecon.metrics.visual_field import select_visual_field
 from rtrecon.training.compact.encoder_data import EncoderData
 from rtrecon.training.decoder_fit import choose_missing_neurons, decode_movie
 from rtrecon.training.score import estimate_dispersion
@@ -44,7 +46,10 @@ def calibrate_inversion(
 ) -> Calibration:
     """Invert the validation clips with each data weight and keep the best.
 
-    The best has the highest correlation of reconstructed with shown pixels.
+    The best has the highest correlation of reconstructed with shown pixels where the
+    neurons look, frames of all ages together. Of the whole screen, most pixels are the
+    prior's where the field of view is small, and a weight that hardly uses the activity
+    would seem the best.
     """
     variance_per_mean = estimate_dispersion(encoder, data.validation)
     problem = InverseProblem(encoder, prior, 1 / variance_per_mean, space=data.space)
@@ -80,7 +85,7 @@ def calibrate_decoder(
         gain=best.live_r - plain.live_r,
     )
     pixel_r = {
-        "decoder": round(_score_decoder(decoder, data), 4),
+        "decoder": round(_score_decoder(decoder, data, best.visual_field), 4),
         "inversion": round(best.r, 4),
         "inversion_without_decoder": round(plain.r, 4),
     }
@@ -129,13 +134,16 @@ def _invert_without_and_with(
     return plain, best
 
 
-def _score_decoder(decoder: ActivityDecoder, data: TrainingData) -> float:
+def _score_decoder(
+    decoder: ActivityDecoder, data: TrainingData, visual_field: Array
+) -> float:
     """Return pixel r of the decoder's estimate alone, of the frames that count."""
-    clips = data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
+    clips = _take_clips(data)
     n_frames = len(clips) - data.space.window_frames
     frames, basis = slice(MEMORY_FRAMES, n_frames), make_dct_basis(data.space)
     decoded, shown = decode_movie(decoder, clips)[frames], clips.coef[frames]
-    return video_correlation(basis.to_pixels(decoded), basis.to_pixels(shown))
+    movies = basis.to_pixels(decoded), basis.to_pixels(shown)
+    return video_correlation(*movies, visual_field)
 
 
 def _try_data_weights(
@@ -145,30 +153,42 @@ def _try_data_weights(
     report: Callable[[float, str], None],
 ) -> InversionResult:
     """Return the best result; problem: with the data weight 1."""
-    clips = data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
+    clips, visual_field = _take_clips(data), _find_visual_field(problem)
     results: list[InversionResult] = []
     for count, data_weight in enumerate(data_weights):
         weighted = replace(problem, weight=data_weight * problem.weight)
         parts = count, len(data_weights), f"data weight {data_weight}"
         report_share = partial(_report_share, report, parts)
-        result = invert_clips(weighted, clips, report_share)
+        result = invert_clips(weighted, clips, visual_field, report_share)
         results.append(replace(result, data_weight=data_weight))
-        report_share(1.0, f": pixel r {result.r:.3f}")
-    return max(results, key=lambda result: result.r)
+        report_share(1.0, f": pixel r {result.live_r:.3f}")
+    return max(results, key=lambda result: result.live_r)
+
+
+def _take_clips(data: TrainingData) -> EncoderData:
+    return data.validation.slice_frames(0, round(_MAX_S * data.space.rate_hz))
+
+
+def _find_visual_field(problem: InverseProblem) -> Array:
+    weighted = WeightedEncoder(
+        problem.encoder, problem.prior, problem.weight, problem.space
+    )
+    return select_visual_field(estimate_sensitivity(weighted))
 
 
 @dataclass(frozen=True)
 class InversionResult:
     """Outcome of one inversion.
 
-    stimulus, reconstruction: (T, height, width), the final movie. live_r: pixel
-    correlation of all movies that were shown live, frames of all ages together.
-    innovation_power: (n_coef,) mean square of the innovations found. data_weight: that
-    it was found with.
+    stimulus, reconstruction: (T, height, width), the final movie. visual_field: bool
+    (height, width), the pixels that are compared. live_r: pixel correlation of all
+    movies that were shown live, frames of all ages together. innovation_power:
+    (n_coef,) mean square of the innovations found. data_weight: that it was found with.
     """
 
     stimulus: Array
     reconstruction: Array
+    visual_field: Array
     live_r: float
     innovation_power: Tensor
     data_weight: float = 1.0
@@ -176,8 +196,7 @@ class InversionResult:
     @property
     def r(self) -> float:
         """Correlation of reconstructed and shown pixels of all frames."""
-        pixels = self.stimulus.ravel(), self.reconstruction.ravel()
-        return float(np.corrcoef(*pixels)[0, 1])
+        return video_correlation(self.reconstruction, self.stimulus, self.visual_field)
 
     def explained_variance(self) -> Array:
         """Return (height, width) 0..1: share of each pixel's variance recovered."""
@@ -187,10 +206,14 @@ class InversionResult:
 
 
 def invert_clips(
-    problem: InverseProblem, data: EncoderData, report_share: Callable[[float], None]
+    problem: InverseProblem,
+    data: EncoderData,
+    visual_field: Array,
+    report_share: Callable[[float], None],
 ) -> InversionResult:
     """Invert as the live process does, with a fixed number of steps per hop.
 
+    visual_field: bool (height, width), the pixels to compare with the stimulus.
     report_share: called with the share of the frames that are done, 0 to 1.
     """
     window, hop = problem.space.window_frames, problem.space.hop_frames
@@ -207,14 +230,17 @@ def invert_clips(
         powers.append((squares / frames.clamp_min(1.0)).cpu())
         if start >= window + MEMORY_FRAMES:
             shown = data.coef[start + hop - window : start + hop]
-            live_correlation.add_frames(inverter.movie(), basis.to_pixels(shown))
+            movies = inverter.movie(), basis.to_pixels(shown)
+            live_correlation.add_frames(*(movie[:, visual_field] for movie in movies))
         report_share(start / len(data))
     reconstruction = basis.to_pixels(torch.cat(final_frames)[window + MEMORY_FRAMES :])
     shown = data.coef[MEMORY_FRAMES : MEMORY_FRAMES + len(reconstruction)]
     innovation_power = torch.stack(powers)[window // hop :].mean(0)
     live_r = live_correlation.correlation()
     stimulus = basis.to_pixels(shown)
-    return InversionResult(stimulus, reconstruction, live_r, innovation_power)
+    return InversionResult(
+        stimulus, reconstruction, visual_field, live_r, innovation_power
+    )
 
 
 def _report_share(

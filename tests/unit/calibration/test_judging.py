@@ -24,7 +24,7 @@ def make_result(skill: float, seed: int) -> InversionResult:
     stimulus = np.random.default_rng(0).normal(size=(N_FRAMES, *SHAPE))
     noise = np.random.default_rng(seed).normal(size=stimulus.shape)
     movie = skill * stimulus + np.sqrt(1 - skill**2) * noise
-    return InversionResult(stimulus, movie, 0.0, torch.ones(1))
+    return InversionResult(stimulus, movie, EVERYWHERE, 0.0, torch.ones(1))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def make_result(skill: float, seed: int) -> InversionResult:
     [(0.5, True), (MIN_MARGIN / 2, False), (0.0, False)],
 )
 def test_a_movie_is_clear_if_it_is_better_than_its_null(skill, is_clear):
-    score = compare_movies(make_result(skill, 1), make_result(0.0, 2), EVERYWHERE)
+    score = compare_movies(make_result(skill, 1), make_result(0.0, 2))
     # Of 400 frames with 144 pixels, the standard error of r is 0.004.
     assert score.r == pytest.approx(skill, abs=0.02)
     assert score.null_r == pytest.approx(0, abs=0.02)
@@ -42,7 +42,7 @@ def test_a_movie_is_clear_if_it_is_better_than_its_null(skill, is_clear):
 def test_a_movie_that_is_good_in_one_moment_only_is_not_clear():
     found, null = make_result(0.0, 1), make_result(0.0, 2)
     found.reconstruction[:75] = found.stimulus[:75]
-    score = compare_movies(found, null, EVERYWHERE)
+    score = compare_movies(found, null)
     assert score.r > MIN_MARGIN
     assert not score.is_clear
 
@@ -50,7 +50,7 @@ def test_a_movie_that_is_good_in_one_moment_only_is_not_clear():
 def test_a_blank_movie_is_not_clear():
     found = make_result(0.5, 1)
     found.reconstruction[:] = 0
-    assert not compare_movies(found, make_result(0.0, 2), EVERYWHERE).is_clear
+    assert not compare_movies(found, make_result(0.0, 2)).is_clear
 
 
 def test_the_ceiling_is_the_root_of_the_reliability():

@@ -12,6 +12,8 @@ import torch
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.encoder.sensitivity import (
+    WeightedEncoder,
+    estimate_sensitivity,
     find_visual_field,
     get_mean_frame,
     measure_sensitivity,
@@ -72,3 +74,20 @@ def test_the_mean_frame_is_that_of_the_training_movies(checkpoint):
     frame = get_mean_frame(replace(checkpoint, prior=prior))
     low = make_dct_basis().to_pixels(make_dct_basis().from_pixels(movie.mean(0)[None]))
     np.testing.assert_allclose(frame, low[0], atol=1e-2)
+
+
+def test_a_neuron_without_weight_does_not_look_anywhere(checkpoint):
+    here, there = (look_at(checkpoint, 12, x) for x in (16, 48))
+    encoder = copy.deepcopy(here.require_compact())
+    is_used = torch.arange(N) < N // 2
+    unused_filters = ~is_used.repeat(2)
+    others = there.require_compact().spatial_filters[unused_filters]
+    encoder.spatial_filters[unused_filters] = others
+    encoder.pool_weights.zero_()  # else neurons look where their neighbors do
+    weighted = WeightedEncoder(
+        encoder, checkpoint.prior, is_used.float(), checkpoint.space
+    )
+    sensitivity = estimate_sensitivity(weighted)
+    assert sensitivity[:, 40:].max() < 0.01 * sensitivity[:, :32].max()
+    everyone = estimate_sensitivity(replace(weighted, weight=torch.ones(N)))
+    assert everyone[:, 40:].max() > 0.5 * everyone[:, :32].max()
