@@ -53,28 +53,33 @@ def compare_with_true_rates(encoder: LiveEncoder, tests: Sequence[Recording]) ->
 
 
 def score_movies(session: SubjectSession, movies: dict[str, list[Array]]) -> Figures:
-    """Return the mean r over clips where neurons look, and by `whole_screen`."""
+    """Return the mean r over clips where neurons look, and by `whole_screen`.
+
+    `by_clip` has the r of each clip where neurons look: of a clip that shows them
+    nothing, it is about zero for every method, and moves the mean by chance.
+    """
     everywhere = np.ones_like(session.visual_field)
-    in_field, on_screen = (
-        {
-            name: _average_correlation(session, made, mask)
-            for name, made in movies.items()
-        }
+    by_clip, on_screen = (
+        {name: _correlate_clips(session, made, mask) for name, made in movies.items()}
         for mask in (session.visual_field, everywhere)
     )
-    return {**in_field, "whole_screen": on_screen}
+    return {
+        **{name: float(np.mean(r)) for name, r in by_clip.items()},
+        "whole_screen": {name: float(np.mean(r)) for name, r in on_screen.items()},
+        "by_clip": by_clip,
+    }
 
 
-def _average_correlation(
+def _correlate_clips(
     session: SubjectSession, movies: Sequence[Array], mask: Array
-) -> float:
-    """Return the mean r over clips; fewer movies than clips: of the first ones."""
+) -> list[float]:
+    """Return the r of each clip; fewer movies than clips: of the first ones."""
     r = []
     for movie, recorded in zip(movies, session.tests, strict=False):
         shown = recorded.movie[: len(movie)]
         counted = slice(SKIPPED_FRAMES, len(movie) - _LAST_FRAMES)
         r.append(video_correlation(movie[counted], shown[counted], mask))
-    return float(np.mean(r))
+    return r
 
 
 def score_best_smoothing(
@@ -82,13 +87,17 @@ def score_best_smoothing(
 ) -> tuple[float, float]:
     """Return r and smoothing, chosen on the test clips in favour of this method."""
     scores = [
-        _average_correlation(
-            session, [gaussian_filter(each, s) for each in movies], session.visual_field
+        np.mean(
+            _correlate_clips(
+                session,
+                [gaussian_filter(each, s) for each in movies],
+                session.visual_field,
+            )
         )
         for s in SMOOTHINGS
     ]
     best = int(np.argmax(scores))
-    return scores[best], SMOOTHINGS[best]
+    return float(scores[best]), SMOOTHINGS[best]
 
 
 def select_frames(recorded: Recording) -> range:

@@ -2,7 +2,9 @@
 
 A session is one trial of a family's neurons (`rtrecon.simulate.subjects`) without a
 microscope: activity is the number of spikes of each encoder frame. Training shows
-generated scenes and some videos, the test clips are of other videos and scenes.
+generated scenes and some videos, the test clips are of other videos and scenes. The
+last tenth of a session, which validates, shows new scenes alone: the cameras of the
+videos stand still, so that a decoder would know their backgrounds from training.
 Everything follows from seeds and is stored in the cache.
 """
 
@@ -51,7 +53,9 @@ VIDEOS = TEST_DATA / "video"
 TRAINING_VIDEOS = "car-detection", "one-by-one-person-detection", "bottle-detection"
 TEST_VIDEOS = "bikes", "carphone_pristine", "nasa_13013"
 _N_TEST_SCENES, _TEST_FRAMES = 2, 300  # generated clips, and frames of every clip
-_TRAINING_SEED, _TEST_SEED, _CALIBRATION_SEED = 100, 9000, 10_000  # of movies, noise
+TEST_CLIPS = *TEST_VIDEOS, *(f"scene{k}" for k in range(_N_TEST_SCENES))
+# Seeds of movies and noise.
+_TRAINING_SEED, _VALIDATION_SEED, _TEST_SEED, _CALIBRATION_SEED = 100, 200, 9000, 10_000
 _CALIBRATION_FRAMES = 3000
 FORMS: tuple[EncoderForm, ...] = "compact", "convolutional"
 FAMILIES = {
@@ -94,6 +98,11 @@ class Recording:
         """Return frames start to stop."""
         frames = slice(start, stop)
         return Recording(*(values[frames] for values in vars(self).values()))
+
+    def append(self, other: Recording) -> Recording:
+        """Return the frames of this trial, followed by those of another one."""
+        both = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Recording(*(np.concatenate(pair) for pair in both))
 
     def select_neurons(self, n_neurons: int) -> Recording:
         """Return the first neurons alone."""
@@ -152,16 +161,18 @@ class SubjectSession:
 
     @cached_property
     def training(self) -> Recording:
-        """The session that encoders and decoders are fitted to."""
+        """Scenes and videos that encoders and decoders are fitted to."""
         return self._load_recording("training")
+
+    @cached_property
+    def validation(self) -> Recording:
+        """Scenes that the training session does not show."""
+        return self._load_recording("validation")
 
     @cached_property
     def tests(self) -> list[Recording]:
         """The test clips; each begins with a gray screen."""
-        return [
-            self._load_recording(f"test-{name}")
-            for name in (*TEST_VIDEOS, *(f"scene{k}" for k in range(_N_TEST_SCENES)))
-        ]
+        return [self._load_recording(f"test-{name}") for name in TEST_CLIPS]
 
     @property
     def test_clips(self) -> list[Clip]:
@@ -170,12 +181,20 @@ class SubjectSession:
 
     @property
     def training_clips(self) -> list[Clip]:
-        """The training session, cut into clips of five seconds."""
-        starts = range(0, len(self.training.movie) - CLIP_FRAMES + 1, CLIP_FRAMES)
+        """The session that decoders are fitted to, cut into clips of five seconds."""
+        session = self._take_session(round(self.plan.minutes * 60 * RATE_HZ))
+        starts = range(0, len(session.movie) - CLIP_FRAMES + 1, CLIP_FRAMES)
         return [
-            self.training.slice_frames(start, start + CLIP_FRAMES).to_clip(f"{start}")
+            session.slice_frames(start, start + CLIP_FRAMES).to_clip(f"{start}")
             for start in starts
         ]
+
+    def _take_session(self, n_frames: int) -> Recording:
+        """Return a session of so many frames: training, then validation."""
+        n_validation = count_validation_frames(n_frames)
+        return self.training.slice_frames(0, n_frames - n_validation).append(
+            self.validation.slice_frames(0, n_validation)
+        )
 
     def load_encoder(self, form: EncoderForm) -> Checkpoint:
         """Return the calibrated encoder of a form."""
@@ -185,12 +204,12 @@ class SubjectSession:
         return load_checkpoint(path)
 
     def assemble_training(self, minutes: float, n_neurons: int) -> TrainingData:
-        """Return the first minutes and neurons of the training session; see `Segment`.
+        """Return a session of so many minutes and neurons; see `Segment`.
 
         The last tenth of the frames validates.
         """
         n_frames = round(minutes * 60 * RATE_HZ)
-        recorded = self.training.slice_frames(0, n_frames).select_neurons(n_neurons)
+        recorded = self._take_session(n_frames).select_neurons(n_neurons)
         whole = Segment(recorded.movie, recorded.behavior, recorded.activity)
         n_validation = count_validation_frames(n_frames)
         first, last = split_last([whole], n_validation)
@@ -230,6 +249,9 @@ class SubjectSession:
             folders = MovieFolders(videos=self._link_training_videos())
             made = make_training_movie(folders, n_frames, _TRAINING_SEED, CLIP_FRAMES)
             return made.movie, _TRAINING_SEED
+        if name == "validation":
+            n_frames = count_validation_frames(round(self.plan.minutes * 60 * RATE_HZ))
+            return make_natural_movie(n_frames, _VALIDATION_SEED), _VALIDATION_SEED
         if name.startswith("test-scene"):
             seed = _TEST_SEED + int(name.removeprefix("test-scene"))
             return make_natural_movie(_TEST_FRAMES, seed), seed

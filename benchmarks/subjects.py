@@ -36,7 +36,13 @@ from subject_scores import (
     score_movies,
     select_frames,
 )
-from subject_sessions import FAMILIES, FORMS, SessionPlan, SubjectSession
+from subject_sessions import (
+    FAMILIES,
+    FORMS,
+    TEST_CLIPS,
+    SessionPlan,
+    SubjectSession,
+)
 
 from rtrecon.encoder.checkpoint import Checkpoint
 from rtrecon.encoder.sensitivity import get_mean_frame
@@ -90,20 +96,14 @@ def score_family(
         shared["published_best_r"], shared["published_smoothing"] = (
             score_best_smoothing(session, movies)
         )
-    main_figures = by_form[best] | shared
-    screen = {
-        key: value
-        for figures in (by_form[best], shared)
-        for key, value in figures.get("whole_screen", {}).items()
-    }
     return {
-        **main_figures,
-        "whole_screen": screen,
+        **_merge_figures(by_form[best], shared),
         "form": best,
         "forms": by_form,
         "neurons": session.plan.n_neurons,
         "minutes": session.plan.minutes,
         "clips": len(session.tests),
+        "clip_names": TEST_CLIPS,
         "frames": sum(len(select_frames(each)) for each in session.tests),
         "field_share": float(session.visual_field.mean()),
         "machine": describe_machine(),
@@ -186,9 +186,13 @@ def _score_other_methods(
             movie[: len(made)] for movie, made in zip(live, exact, strict=False)
         ],
     }
-    found = score_movies(session, same)
-    screen = figures["whole_screen"] | found["whole_screen"]
-    return figures | found | {"whole_screen": screen}
+    return _merge_figures(figures, score_movies(session, same))
+
+
+def _merge_figures(first: Figures, second: Figures) -> Figures:
+    """Return the figures of both, also those of each clip and of the whole screen."""
+    parts = {key: first[key] | second[key] for key in ("whole_screen", "by_clip")}
+    return first | second | parts
 
 
 def _open_cache(session: SubjectSession) -> MethodCache:
