@@ -140,6 +140,22 @@ class PlaneSet:
         """Number of images from which no reference could be built."""
         return sum(plane.n_unusable for plane in self._planes)
 
+    def reassign_neurite(self, place: tuple[int, float, float], number: int) -> str:
+        """Give the neurite at a position of a dish to a neuron; return a sentence.
+
+        place: plane, y and x in px. Raises `UserError` if that is impossible.
+        """
+        index, y, x = place
+        if not 0 <= index < len(self._dish_planes):
+            raise UserError(
+                f"there is no neurite to reassign: the session has "
+                f"{len(self._dish_planes)} stage positions of a dish"
+            )
+        sentence = self._dish_planes[index].reassign_neurite(y, x, number)
+        if len(self._dish_planes) > 1:
+            return f"position {index + 1}: {sentence}"
+        return sentence
+
     def start_session(self, first_frame_s: float) -> float:
         """Start with the first received frame; return t0 of the session (s)."""
         resumed_s = self._resumed_t0_s

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QListWidget
 
 from rtrecon.core.frame_intervals import format_interval
 from rtrecon.display import theme
 from rtrecon.display.commands import KeyBinding
 from rtrecon.display.dish_picture import DishPicture
+from rtrecon.display.neuron_details import NeuronDetails
 from rtrecon.display.panel_states.dish import DishState
 from rtrecon.display.panels.panel import (
     Panel,
@@ -33,16 +34,23 @@ class DishPage(Panel[DishState]):
     title = "Neurons in a dish"
     state_type = DishState
 
+    # Plane, y and x (camera px), number of the neuron that gets the neurite.
+    reassign_clicked = Signal(int, float, float, int)
+
     def __init__(self) -> None:
         super().__init__()
         self.setToolTip(
             "Each neuron has a number, and its neurites have its color. A thick ring "
             "is a touch of two\nneurons, a thin one a touch that was seen too rarely "
-            "yet. Hatched: nothing is claimed there.\nPress P for the next stage "
-            "position."
+            "yet. Hatched: nothing is claimed there.\nPress D for the next stage "
+            "position. Click a neuron for its figures; Shift + click on a neurite "
+            "gives it to\nthe chosen neuron."
         )
         self.plane = 0
+        self.number = 0  # of the chosen neuron; 0 = none
         self.picture = DishPicture()
+        self.picture.clicked.connect(self._handle_click)
+        self.details = NeuronDetails()
         self.events = QListWidget()
         self.events.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.events.setStyleSheet(
@@ -60,8 +68,10 @@ class DishPage(Panel[DishState]):
             for pair in zip(self._values, self._plots, strict=True)
             for part in pair
         ]
-        column = make_column(*parts, make_label("Events", "title"), self.events)
-        column.setStretch(len(parts) + 1, 2)
+        title = make_label("Events", "title")
+        column = make_column(*parts, self.details, title, self.events)
+        column.setStretch(len(parts), 2)
+        column.setStretch(len(parts) + 2, 2)
         halves = make_row(self.picture, column)
         halves.setStretch(0, 3)
         halves.setStretch(1, 2)
@@ -81,7 +91,10 @@ class DishPage(Panel[DishState]):
             + f"picture {counts.picture + 1}, {format_interval(3600 * hours)}"
             + "".join(f"; {notice}" for notice in counts.notices)
         )
+        self.picture.selected = self.number
         self.picture.show_plane(plane)
+        partners = plane.list_partners(self.number)
+        self.details.show_neuron(self.number, plane.history, partners)
         table = np.array(plane.points, np.float64)
         for index, (name, field, _) in enumerate(_CURVES):
             self._values[index].setText(f"{name}: {getattr(counts, field):.4g}")
@@ -102,10 +115,22 @@ class DishPage(Panel[DishState]):
             self.events.clear()
             self.events.addItems(list(state.events))
 
+    def _handle_click(self, y: float, x: float, has_shift: bool) -> None:
+        """Choose the neuron at a position, or ask to give it the neurite there."""
+        plane = self._state.planes.get(self.plane) if self._state else None
+        if plane is None:
+            return
+        if has_shift and self.number:
+            self.reassign_clicked.emit(self.plane, y, x, self.number)
+            return
+        self.number = plane.find_neuron(y, x)
+        self.needs_redraw = True
+
     def _choose_next_plane(self) -> None:
         planes = sorted(self._state.planes) if self._state else []
         later = [plane for plane in planes if plane > self.plane]
         self.plane = (later or planes or [0])[0]
+        self.number = 0
         self.needs_redraw = True
 
 

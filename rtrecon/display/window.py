@@ -55,6 +55,7 @@ class Window(layout.WindowLayout):
         self.help.setText(format_key_help(self._bindings))
         self.note.returnPressed.connect(self._send_note)
         self.timeline.frame_clicked.connect(self._commands.pause_at)
+        self.dish_page.reassign_clicked.connect(self._commands.reassign_neurite)
         self._requested_masks: tuple[str, int] = "", 0
         self._n_invalid = 0
         self._n_missed, self._missed_s = 0, -MISSED_NOTICE_S

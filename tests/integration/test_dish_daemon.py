@@ -22,6 +22,7 @@ from rtrecon.session.resume_state import get_state_path
 from rtrecon.simulate.dish.film import film_dish
 from rtrecon.simulate.dish.scene import DishScene
 from rtrecon.testing.daemon_process import DaemonProcess, make_settings
+from rtrecon.transport.rpc import RpcError
 from rtrecon.transport.senders import SessionSender
 
 SCENE = DishScene(seed=3, side_px=256, n_neurons=6, n_frames=24, n_bad_frames=1)
@@ -244,6 +245,46 @@ def test_masks_are_the_owners_of_the_newest_picture(daemon, film):
         assert reply["masks"] == [2, *film[0].image.shape]
     planes = {m.plane for m in daemon.messages_of(messages.DishCounts)}
     assert planes == {0, 1}
+
+
+def read_newest_owners(daemon: DaemonProcess, session: str) -> np.ndarray:
+    daemon.receive()
+    return [
+        payload
+        for message, payload in daemon.received
+        if isinstance(message, messages.DishTrace) and message.session == session
+    ][-1]
+
+
+def test_a_reassigned_neurite_is_remembered_and_recorded(daemon, film, expected):
+    with Scope(daemon, film) as scope:
+        session = scope.sender.session
+        scope.send(N_BEFORE)
+        wait_until_processed(daemon, N_BEFORE)
+        before = read_newest_owners(daemon, session)
+        bodies = expected[N_BEFORE - 1].bodies
+        giver, taker = bodies[np.argsort(bodies["length_um"])[[-1, 0]]]["number"]
+        at = np.argwhere((before == giver) & ~expected[N_BEFORE - 1].is_body)
+        body = bodies[bodies["number"] == giver][0]
+        y, x = at[np.argmax(np.hypot(*(at - [body["y"], body["x"]]).T))].tolist()
+        reply = daemon.call("reassign", y=y, x=x, neuron=int(taker))
+        assert reply["sentence"] == (
+            f"neuron {taker} gets the neurite at y = {y}, x = {x} from the next "
+            "picture on"
+        )
+        scope.send(1)
+        wait_until_processed(daemon, N_BEFORE + 1)
+        after = read_newest_owners(daemon, session)[y - 4 : y + 5, x - 4 : x + 5]
+        assert np.sum(after == taker) > np.sum(after == giver)
+        for place, words in (
+            ({"y": 0.0, "x": 0.0, "neuron": int(taker)}, "no neurite at this position"),
+            ({"y": y, "x": x, "neuron": 999}, "no neuron 999"),
+            ({"y": y, "x": x, "plane": 3}, "has 1 stage positions"),
+        ):
+            with pytest.raises(RpcError, match=words):
+                daemon.call("reassign", **place)
+    [event] = daemon.events_named("reassigned")
+    assert event.message == reply["sentence"]
 
 
 def test_a_session_without_a_scale_is_refused_with_what_to_do(daemon, film):
