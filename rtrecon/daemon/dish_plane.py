@@ -11,6 +11,7 @@ from collections import deque
 from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from rtrecon.config.dish import DishSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.daemon.dish_facts import make_view
+from rtrecon.daemon.dish_preview import DishPreview
 from rtrecon.daemon.plane import DishPicture, OnError, PlaneFrame, ProcessedFrame
 from rtrecon.dish.dish_frame import LOOSE, DishFrame
 from rtrecon.dish.tracker import DishTracker
@@ -72,6 +74,7 @@ class DishPlane:
         self._shape = shape
         no_neurons = build_roi_set(np.zeros(0, np.int64), shape, [])
         self.stored_field = StoredField(no_neurons, None)
+        self._preview = DishPreview(film, background)
         self._newest: DishPicture | None = None
         self._state: PlaneState | None = None
         self._t0_s = 0.0
@@ -165,6 +168,10 @@ class DishPlane:
             f"neuron {number} gets the neurite at y = {place[0]:.0f}, x = "
             f"{place[1]:.0f} from the next picture on"
         )
+
+    def preview(self, body_um: float, sensitivity: float) -> dict[str, Any] | None:
+        """Return what other settings find in the newest picture, see `DishPreview`."""
+        return self._preview.trace(self._newest, body_um, sensitivity)
 
     def make_labels(self) -> Array:
         """Return uint32 (lines, pixels): 0 = background, k = neuron number k."""

@@ -41,6 +41,7 @@ class DaemonApi:
             "neurons": lambda _: self._ask_pipeline(_list_neurons),
             "masks": lambda _: self._ask_pipeline(_get_masks),
             "reassign": self._reassign_neurite,
+            "preview": self._preview_dish,
             "stop": lambda _: self._stop_daemon(),
         }
 
@@ -93,6 +94,20 @@ class DaemonApi:
             return {"ok": False, "sentence": str(error)}
         self._context.events.publish_event("reassigned", sentence)
         return {"sentence": sentence}
+
+    def _preview_dish(self, request: RpcRequest) -> Reply:
+        """Trace the newest picture of a dish with other settings; ask until it is."""
+        pipeline = self._sessions.pipeline
+        if pipeline is None:
+            return _NO_SESSION
+        chosen = request.body_um, request.sensitivity
+        try:
+            found = pipeline.planes.preview_dish(request.plane, *chosen)
+        except UserError as error:
+            return {"ok": False, "sentence": str(error)}
+        if found is None:
+            return {"is_pending": True, "sentence": "the picture is being traced"}
+        return found
 
     def _switch_recording(self, request: RpcRequest) -> Reply:
         self._sessions.set_recording(request.on)

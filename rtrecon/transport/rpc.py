@@ -34,6 +34,8 @@ class RpcRequest(msgspec.Struct, frozen=True):
     y: float = 0.0
     x: float = 0.0
     neuron: int = 0
+    body_um: float = 0.0
+    sensitivity: float = 0.0
 
 
 class RpcServer:

@@ -77,6 +77,21 @@ class DishPlaneState:
             hours = self.points[-1].hours
             self.history.add_picture(hours, self.bodies, owners, self.owners_step_px)
 
+    def replace_owners(
+        self, owners: Array, step_px: int, bodies: Array
+    ) -> DishPlaneState:
+        """Return the same picture with other owners and without touches.
+
+        bodies: (n, 3) number, y and x in camera px.
+        """
+        other = DishPlaneState()
+        other.view, other.view_step_px = self.view, self.view_step_px
+        other.owners, other.owners_step_px = owners, step_px
+        other.bodies = np.zeros((len(bodies), len(BODY_COLUMNS)), np.float32)
+        columns = [BODY_COLUMNS.index(name) for name in ("number", "y_px", "x_px")]
+        other.bodies[:, columns] = bodies
+        return other
+
     def find_neuron(self, y: float, x: float) -> int:
         """Return the number of the neuron near a position (camera px), or 0."""
         step_px, reach = self.owners_step_px, _CLICK_REACH_PX
