@@ -10,7 +10,6 @@ from rtrecon.transport.keys import ClientKeys
 from rtrecon.transport.rpc import RpcError, call_daemon
 from rtrecon.transport.subscriber import Subscriber
 
-MAX_PENDING = 16  # requests; more at once are a mistake of the rules
 _POLL_S = 0.2
 
 
@@ -26,7 +25,6 @@ class RequestSubscriber:
     ) -> None:
         self._subscriber = Subscriber(address, keys, ["event"])
         self._keys, self._control = keys, control
-        self.n_lost = 0  # requests beyond `MAX_PENDING` at once
 
     def wait(self, timeout_s: float) -> list[messages.AcquisitionRequest]:
         """Return the next requests; nothing after `timeout_s`.
@@ -46,8 +44,7 @@ class RequestSubscriber:
             if refusal := self._subscriber.read_refusal():
                 raise UserError(refusal)
             if requests or left_s <= 0:
-                self.n_lost += max(0, len(requests) - MAX_PENDING)
-                return requests[:MAX_PENDING]
+                return requests
 
     def note(self, sentence: str) -> str:
         """Write a sentence into the recording; return why that failed, or ""."""
