@@ -19,7 +19,7 @@ from nwbinspector import Importance, inspect_nwbfile
 from rich import print as show
 
 from rtrecon.demo.run import DemoRequest, run_demo
-from rtrecon.export import ExportRequest, export_nwb
+from rtrecon.export.nwb_export import ExportRequest, export_nwb
 from rtrecon.session.session import Session, list_sessions
 
 SECONDS = 45.0

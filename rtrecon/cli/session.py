@@ -17,23 +17,85 @@ SessionFolder = Annotated[Path, typer.Argument(help="Folder of a recorded sessio
 
 def export(
     session: SessionFolder,
-    nwb: Annotated[Path, typer.Option(help="NWB file to write.")],
+    nwb: Annotated[Path | None, typer.Option(help="NWB file to write.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Folder for the tables as CSV.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(help="Folder for the tables as Parquet.")
+    ] = None,
+    swc: Annotated[
+        Path | None,
+        typer.Option(help="Dish: folder for the neurons of the last picture as SWC."),
+    ] = None,
+    graphml: Annotated[
+        Path | None, typer.Option(help="Dish: file for the graph of touches.")
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="Dish: film with all that was traced (.mp4).")
+    ] = None,
+    position: Annotated[
+        int, typer.Option(help="Dish: stage position of these three, from 1.")
+    ] = 1,
     raw: Annotated[
         Path | None,
-        typer.Option(help="Recording that the microscope's own program saved."),
+        typer.Option(help="NWB: recording that the microscope's own program saved."),
     ] = None,
     settings: Annotated[
         Path | None,
         typer.Option(
-            help="Settings file whose sections subject and experiment replace those "
-            "of the session."
+            help="NWB: settings file whose sections subject and experiment replace "
+            "those of the session."
         ),
     ] = None,
 ) -> None:
-    """Write a session as an NWB file."""
+    """Write a session for other programs: NWB, tables, neurons of a dish."""
+    of_dish = swc, graphml, video
+    if not any((nwb, csv, parquet, *of_dish)):
+        raise UserError(
+            "nothing to write; name a file or folder with --nwb, --csv, --parquet, "
+            "--swc, --graphml or --video"
+        )
+    if csv or parquet:
+        _export_tables(session, csv, parquet)
+    if any(of_dish):
+        from rtrecon.analysis.dish.recorded_files import (
+            DishFiles,
+            write_dish_files,
+        )
+
+        files = DishFiles(swc, graphml, video, position)
+        _list_written(write_dish_files(session, files))
+    if nwb:
+        _export_nwb(session, nwb, raw, settings)
+
+
+def _export_tables(session: Path, csv: Path | None, parquet: Path | None) -> None:
+    """Write the tables into the folders that are given."""
+    from rtrecon.export.table_files import write_csv_tables, write_parquet_tables
+    from rtrecon.session.api import open_session
+
+    opened = open_session(session)
+    tables = opened.list_tables()
+    if csv:
+        _list_written(write_csv_tables(csv, tables))
+    if parquet:
+        _list_written(write_parquet_tables(parquet, tables))
+    for notice in opened.notices:
+        terminal.stderr.print(notice, markup=False, soft_wrap=True)
+
+
+def _list_written(paths: list[Path]) -> None:
+    for path in paths:
+        notify(f"{path} written")
+
+
+def _export_nwb(
+    session: Path, nwb: Path, raw: Path | None, settings: Path | None
+) -> None:
     loaded = config.load(settings) if settings else None
     try:
-        from rtrecon.export import ExportRequest, export_nwb
+        from rtrecon.export.nwb_export import ExportRequest, export_nwb
     except ModuleNotFoundError as error:
         raise UserError(
             f"NWB needs {error.name}: pip install rtrecon[nwb], then try again"

@@ -13,6 +13,7 @@ from rtrecon.cli.terminal import notify, progress_bars
 from rtrecon.core.errors import UserError
 
 if TYPE_CHECKING:
+    from rtrecon.interfaces.moment_schedule import TimeLapsePlan
     from rtrecon.replay.client import ReplayReport
     from rtrecon.sources.recording import Recording, RecordingHints
 
@@ -126,6 +127,16 @@ def micromanager(
     channel_group: Annotated[
         str, typer.Option(help="Group of these presets; default: the channel group.")
     ] = "",
+    on_request: Annotated[
+        str, typer.Option(help="Time-lapse: presets imaged only if a rule asks.")
+    ] = "",
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            help="Time-lapse: address at which the daemon publishes; what its rules "
+            "ask for is carried out."
+        ),
+    ] = None,
     scale_um: ScaleUm = None,
     keys: KeyFolder = None,
 ) -> None:
@@ -133,8 +144,12 @@ def micromanager(
     from rtrecon.interfaces.micromanager import MicroManagerCamera, load_core
     from rtrecon.sources.recording import RecordingHints
 
-    if every is None and (positions or channels or channel_group):
-        raise UserError("--positions and --channels need --every: they are snapped")
+    only_snapped = positions, channels, channel_group, on_request, rules
+    if every is None and any(only_snapped):
+        raise UserError(
+            "--positions, --channels, --on-request and --rules need --every: they are "
+            "snapped"
+        )
     core = load_core(config)
     if exposure_ms is not None:
         core.setExposure(exposure_ms)
@@ -142,27 +157,46 @@ def micromanager(
     if every is None:
         camera = MicroManagerCamera(core, RecordingHints(rate_hz=rate_hz))
     else:
-        camera = _plan_time_lapse(core, every, positions, (channels, channel_group))
+        plan = _make_plan(every, positions, (channels, channel_group, on_request))
+        camera = _open_time_lapse(core, plan, rules, DaemonAddress(to, None, keys))
     camera.um_per_px = scale_um or camera.um_per_px
     print_report(forward_frames(camera, DaemonAddress(to, None, keys)))
 
 
-def _plan_time_lapse(
-    core: Any, interval_s: float, positions: Path | None, channels: tuple[str, str]
-) -> Recording:
-    """Return a time-lapse. channels: presets with commas between, and their group."""
-    from rtrecon.interfaces.micromanager_time_lapse import (
-        MicroManagerTimeLapse,
-        TimeLapsePlan,
-    )
+def _make_plan(
+    interval_s: float, positions: Path | None, channels: tuple[str, str, str]
+) -> TimeLapsePlan:
+    """Return a plan. channels: presets with commas between, group, those on request."""
+    from rtrecon.interfaces.moment_schedule import TimeLapsePlan
     from rtrecon.interfaces.stage_positions import read_positions
 
-    names, group = channels
-    presets = tuple(name.strip() for name in names.split(",") if name.strip())
-    places = tuple(read_positions(positions)) if positions else ()
-    return MicroManagerTimeLapse(
-        core, TimeLapsePlan(interval_s, places, presets, group)
+    names, group, on_request = channels
+    return TimeLapsePlan(
+        interval_s,
+        tuple(read_positions(positions)) if positions else (),
+        _split_names(names),
+        group,
+        on_request=_split_names(on_request),
     )
+
+
+def _split_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _open_time_lapse(
+    core: Any, plan: TimeLapsePlan, rules: str | None, daemon: DaemonAddress
+) -> Recording:
+    """Return a time-lapse. rules: address of their requests, None = no requests."""
+    from rtrecon.interfaces.micromanager_time_lapse import MicroManagerTimeLapse
+    from rtrecon.interfaces.request_subscriber import RequestSubscriber
+    from rtrecon.replay.client import guess_control_address
+
+    requests = None
+    if rules is not None:
+        control = daemon.control or guess_control_address(daemon.frames)
+        requests = RequestSubscriber(rules, daemon.read_keys(), control)
+    return MicroManagerTimeLapse(core, plan, requests, notify)
 
 
 def follow_tiff(

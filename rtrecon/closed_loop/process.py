@@ -16,7 +16,13 @@ import zmq
 from rtrecon.closed_loop.output_worker import OutputWorker
 from rtrecon.closed_loop.readings import ActivityReading
 from rtrecon.closed_loop.rule import RuleChange
-from rtrecon.closed_loop.rules import BoundRule, RuleEvent, bind_rules, make_outputs
+from rtrecon.closed_loop.rules import (
+    BoundRule,
+    RuleEvent,
+    bind_rules,
+    make_outputs,
+    make_requests,
+)
 from rtrecon.config import Settings
 from rtrecon.core.process import ParentProcess
 from rtrecon.core.types import Array
@@ -44,7 +50,7 @@ class ClosedLoopProcess:
     """
 
     def __init__(self, settings: Settings, daemon: ParentProcess) -> None:
-        self._dry_run = settings.closed_loop.dry_run
+        self._settings = settings.closed_loop
         self._rules: dict[str, list[BoundRule]] = defaultdict(list)  # by topic
         space = _find_space(settings)
         for rule in bind_rules(settings.closed_loop, space):
@@ -120,6 +126,8 @@ class ClosedLoopProcess:
     ) -> None:
         """Publish the event first: that takes microseconds, and subscribers wait."""
         rule = rule_event.settings
+        is_dry = self._settings.dry_run or rule.dry_run
+        is_active = rule_event.change is RuleChange.FIRED and not is_dry
         event = self._publisher.publish(
             messages.Event,
             name=rule_event.change.value,
@@ -128,11 +136,13 @@ class ClosedLoopProcess:
             value=rule_event.value,
             frame=getattr(message, "frame", None),
             t_frame=_newest_frame_time_s(message),
-            dry_run=self._dry_run or rule.dry_run,
+            dry_run=is_dry,
+            requests=make_requests(rule, self._settings) if is_active else [],
         )
-        if rule_event.change is RuleChange.FIRED and not event.dry_run:
+        if is_active:
             for name in rule.outputs:
-                self._workers[name].trigger(event)
+                if name in self._workers:
+                    self._workers[name].trigger(event)
         self._measure_latency(event, message)
 
     def _measure_latency(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rtrecon.closed_loop.outputs import LslOutput, NiDaqOutput, Output, SerialOutput
 from rtrecon.closed_loop.readings import Reading, make_reading
@@ -58,7 +59,7 @@ def bind_rules(settings: ClosedLoopSettings, space: StimulusSpace) -> list[Bound
     """
     _require_unique(_output_names(settings), "outputs")
     _require_unique([rule.name for rule in settings.rules], "rules")
-    outputs = list(make_outputs(settings))
+    outputs = [*make_outputs(settings), *settings.micromanager]
     return [_bind_rule(rule, settings, outputs, space) for rule in settings.rules]
 
 
@@ -72,8 +73,29 @@ def make_outputs(settings: ClosedLoopSettings) -> dict[str, Output]:
     return outputs
 
 
+def make_requests(
+    rule: RuleSettings, settings: ClosedLoopSettings
+) -> list[messages.AcquisitionRequest]:
+    """Return what a rule asks the program that acquires for, when it fires."""
+    return [
+        messages.AcquisitionRequest(
+            output=name,
+            refractory_s=rule.refractory_s,
+            **settings.micromanager[name].model_dump(),
+        )
+        for name in rule.outputs
+        if name in settings.micromanager
+    ]
+
+
 def _output_names(settings: ClosedLoopSettings) -> list[str]:
-    tables = (settings.serial, settings.lsl, settings.nidaq, settings.python)
+    tables: tuple[dict[str, Any], ...] = (
+        settings.serial,
+        settings.lsl,
+        settings.nidaq,
+        settings.python,
+        settings.micromanager,
+    )
     return [name for table in tables for name in table]
 
 

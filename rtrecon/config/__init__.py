@@ -4,6 +4,7 @@ from rtrecon.config.calibration import CalibrationSettings
 from rtrecon.config.closed_loop import (
     ClosedLoopSettings,
     LslMarkerSettings,
+    MicroManagerSettings,
     NiDaqSettings,
     PythonSettings,
     RuleSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "LiveDishSettings",
     "LslMarkerSettings",
     "LslSettings",
+    "MicroManagerSettings",
     "NetworkSettings",
     "NiDaqSettings",
     "PythonSettings",

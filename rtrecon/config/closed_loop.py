@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rtrecon.config.section import FunctionPath, Section, SettingsPath
 
@@ -103,6 +103,53 @@ class PythonSettings(Section):
     )
 
 
+class MicroManagerSettings(Section):
+    """An output that asks the program that acquires with Micro-Manager for more.
+
+    The rule that switches it needs a refractory time.
+    """
+
+    light_budget_s: float = Field(
+        gt=0,
+        description="exposure time in s that all requests together may add to the "
+        "plan, at any stage position, in one session",
+        examples=[30.0],
+    )
+    interval_s: float | None = Field(
+        None,
+        gt=0,
+        description="image so often, in s, for duration_s; not set = once, at once",
+        examples=[60.0],
+    )
+    duration_s: float | None = Field(
+        None, gt=0, description="how long, in s", examples=[1800.0]
+    )
+    channel: str = Field(
+        "",
+        description="image this channel, too; one of --channels or --on-request",
+        examples=["Cy5"],
+    )
+    position: str = Field(
+        "",
+        description="name of the stage position to image; not set = all",
+        examples=["B"],
+    )
+    refocus: bool = Field(
+        False, description="search for the sharpest plane first, and stay there"
+    )
+
+    @model_validator(mode="after")
+    def _require_both_times(self) -> MicroManagerSettings:
+        if (self.interval_s is None) != (self.duration_s is None):
+            raise ValueError("interval_s and duration_s need each other; give both")
+        if self.interval_s and self.duration_s and self.duration_s < self.interval_s:
+            raise ValueError(
+                f"duration_s = {self.duration_s:g} must not be shorter than interval_s "
+                f"= {self.interval_s:g}"
+            )
+        return self
+
+
 class ClosedLoopSettings(Section):
     """Rules on published values, and the outputs that they switch."""
 
@@ -134,3 +181,18 @@ class ClosedLoopSettings(Section):
     python: dict[str, PythonSettings] = Field(
         {}, description="outputs as Python functions, by name"
     )
+    micromanager: dict[str, MicroManagerSettings] = Field(
+        {}, description="requests to the program that acquires, by name"
+    )
+
+    @model_validator(mode="after")
+    def _require_refractory_times(self) -> ClosedLoopSettings:
+        for rule in self.rules:
+            asked = [name for name in rule.outputs if name in self.micromanager]
+            if asked and not rule.refractory_s > 0:
+                raise ValueError(
+                    f"rule '{rule.name}' asks for light on the cells (output "
+                    f"'{asked[0]}'): give it refractory_s, the shortest time between "
+                    "two requests in s"
+                )
+        return self

@@ -9,14 +9,18 @@ from __future__ import annotations
 import math
 from collections import deque
 from concurrent.futures import Executor, Future, wait
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rtrecon.config import Settings
 from rtrecon.config.dish import DishSettings
+from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.daemon.dish_facts import make_view
+from rtrecon.daemon.dish_preview import DishPreview
 from rtrecon.daemon.plane import DishPicture, OnError, PlaneFrame, ProcessedFrame
 from rtrecon.dish.dish_frame import LOOSE, DishFrame
 from rtrecon.dish.tracker import DishTracker
@@ -29,6 +33,7 @@ from rtrecon.imaging.registration.z_drift import DepthEstimate
 from rtrecon.rois.roi_set import build_roi_set
 from rtrecon.session.resume_state import PlaneState, get_state_path, load_state
 
+_CLICK_REACH_PX = 10.0  # of a click from a neurite
 _WAIT_S = 0.005  # of one pass of the daemon's loop, for the picture that is traced
 _NO_VALUES = np.empty(0, np.float32)
 _REGISTRAR, _TRACKER = "registrar/", "tracker/"
@@ -69,6 +74,7 @@ class DishPlane:
         self._shape = shape
         no_neurons = build_roi_set(np.zeros(0, np.int64), shape, [])
         self.stored_field = StoredField(no_neurons, None)
+        self._preview = DishPreview(film, background)
         self._newest: DishPicture | None = None
         self._state: PlaneState | None = None
         self._t0_s = 0.0
@@ -141,6 +147,32 @@ class DishPlane:
         """Take the next picture as the reference."""
         self._background.submit(self._registrar.renew_reference)
 
+    def reassign_neurite(self, y: float, x: float, number: int) -> str:
+        """Give the neurite at a position (px) to a neuron; return a sentence.
+
+        The next picture shows it. Raises `UserError` if there is no neurite within
+        reach, or no such neuron.
+        """
+        traced = self._newest.traced if self._newest else None
+        if traced is None or number not in traced.bodies["number"]:
+            raise UserError(f"there is no neuron {number} in the newest picture")
+        is_neurite = (traced.owners > 0) & ~traced.is_body
+        rows, cols = np.nonzero(is_neurite)
+        away_px = np.hypot(rows - y, cols - x)
+        if not len(rows) or not away_px.min() <= _CLICK_REACH_PX:
+            raise UserError("there is no neurite at this position")
+        nearest = int(np.argmin(away_px))
+        place = float(rows[nearest]), float(cols[nearest])
+        self._background.submit(self._reassign_safely, *place, number)
+        return (
+            f"neuron {number} gets the neurite at y = {place[0]:.0f}, x = "
+            f"{place[1]:.0f} from the next picture on"
+        )
+
+    def preview(self, body_um: float, sensitivity: float) -> dict[str, Any] | None:
+        """Return what other settings find in the newest picture, see `DishPreview`."""
+        return self._preview.trace(self._newest, body_um, sensitivity)
+
     def make_labels(self) -> Array:
         """Return uint32 (lines, pixels): 0 = background, k = neuron number k."""
         if self._newest is None:
@@ -181,6 +213,15 @@ class DishPlane:
         self._notices += new
 
     # -- in the background -------------------------------------------------------------
+
+    def _reassign_safely(self, y: float, x: float, number: int) -> None:
+        """Remember whose a neurite is, in the saved state as well."""
+        try:
+            self._tracker.reassign_segment(y, x, number)
+            if self._state is not None:
+                self._state = replace(self._state, processor_state=self._copy_state())
+        except Exception as error:  # no click may end a live session
+            self._on_error("reassigning a neurite", error)
 
     def _process_safely(self, frame: PlaneFrame) -> ProcessedFrame:
         """Trace a picture; one that fails is a rejected frame."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,6 +139,35 @@ class PlaneSet:
     def n_unusable(self) -> int:
         """Number of images from which no reference could be built."""
         return sum(plane.n_unusable for plane in self._planes)
+
+    def preview_dish(
+        self, index: int, body_um: float, sensitivity: float
+    ) -> dict[str, Any] | None:
+        """Return what other settings find in the newest picture of a dish.
+
+        None while the picture is being traced. Raises `UserError` if that is
+        impossible.
+        """
+        return self._find_dish_plane(index).preview(body_um, sensitivity)
+
+    def _find_dish_plane(self, index: int) -> DishPlane:
+        if not 0 <= index < len(self._dish_planes):
+            raise UserError(
+                f"there is no such picture: the session has {len(self._dish_planes)} "
+                "stage positions of a dish"
+            )
+        return self._dish_planes[index]
+
+    def reassign_neurite(self, place: tuple[int, float, float], number: int) -> str:
+        """Give the neurite at a position of a dish to a neuron; return a sentence.
+
+        place: plane, y and x in px. Raises `UserError` if that is impossible.
+        """
+        index, y, x = place
+        sentence = self._find_dish_plane(index).reassign_neurite(y, x, number)
+        if len(self._dish_planes) > 1:
+            return f"position {index + 1}: {sentence}"
+        return sentence
 
     def start_session(self, first_frame_s: float) -> float:
         """Start with the first received frame; return t0 of the session (s)."""

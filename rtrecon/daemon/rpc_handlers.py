@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rtrecon.core.errors import UserError
 from rtrecon.daemon.context import DaemonContext
 from rtrecon.daemon.pipeline import Pipeline
 from rtrecon.daemon.session_manager import SessionManager
@@ -39,6 +40,8 @@ class DaemonApi:
             "history": lambda _: _list_history(self._sessions.pipeline),
             "neurons": lambda _: self._ask_pipeline(_list_neurons),
             "masks": lambda _: self._ask_pipeline(_get_masks),
+            "reassign": self._reassign_neurite,
+            "preview": self._preview_dish,
             "stop": lambda _: self._stop_daemon(),
         }
 
@@ -78,6 +81,33 @@ class DaemonApi:
     def _add_mark(self, request: RpcRequest) -> Reply:
         self._context.events.publish_event("mark", request.note)
         return {"sentence": "noted"}
+
+    def _reassign_neurite(self, request: RpcRequest) -> Reply:
+        """Give the neurite at a position of a dish to a neuron, and record it."""
+        pipeline = self._sessions.pipeline
+        if pipeline is None:
+            return _NO_SESSION
+        place = request.plane, request.y, request.x
+        try:
+            sentence = pipeline.planes.reassign_neurite(place, request.neuron)
+        except UserError as error:
+            return {"ok": False, "sentence": str(error)}
+        self._context.events.publish_event("reassigned", sentence)
+        return {"sentence": sentence}
+
+    def _preview_dish(self, request: RpcRequest) -> Reply:
+        """Trace the newest picture of a dish with other settings; ask until it is."""
+        pipeline = self._sessions.pipeline
+        if pipeline is None:
+            return _NO_SESSION
+        chosen = request.body_um, request.sensitivity
+        try:
+            found = pipeline.planes.preview_dish(request.plane, *chosen)
+        except UserError as error:
+            return {"ok": False, "sentence": str(error)}
+        if found is None:
+            return {"is_pending": True, "sentence": "the picture is being traced"}
+        return found
 
     def _switch_recording(self, request: RpcRequest) -> Reply:
         self._sessions.set_recording(request.on)

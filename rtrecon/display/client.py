@@ -117,7 +117,8 @@ class DisplayClient:
     """All sockets of one display.
 
     subscriber: published messages. requests: requests of the user, whose answers are
-    shown. mask_requests: requests for the masks of the neurons.
+    shown. mask_requests: requests for the masks of the neurons. preview_requests:
+    requests for the tracing of a dish with other settings.
     """
 
     def __init__(
@@ -131,11 +132,29 @@ class DisplayClient:
         self.subscriber = DisplaySubscriber(context, publish, keys)
         self.requests = RequestSocket(context, control, keys)
         self.mask_requests = RequestSocket(context, control, keys)
+        self.preview_requests = RequestSocket(context, control, keys)
 
     def close(self) -> None:
         """Close all sockets."""
-        for socket in (self.subscriber, self.requests, self.mask_requests):
+        requests = self.requests, self.mask_requests, self.preview_requests
+        for socket in (self.subscriber, *requests):
             socket.close()
+
+
+def read_preview(answer: Answer) -> tuple[Array, int, Array] | None:
+    """Return what other settings find in a dish; None if the answer has no preview.
+
+    Owners uint16 (lines, pixels), camera px per pixel, and (n, 3) number, y and x of
+    the bodies.
+    """
+    try:
+        lines, pixels = (int(side) for side in answer.fields["shape"])
+        owners = np.frombuffer(b"".join(answer.attachments), "<u2")
+        bodies = np.array(answer.fields["bodies"], np.float32).reshape(-1, 3)
+        step_px = max(1, int(answer.fields["downsampling"]))
+        return owners.reshape(lines, pixels), step_px, bodies
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def read_masks(answer: Answer) -> Array | None:

@@ -155,6 +155,12 @@ class Commands:
         if not self.requests.send_request("reference"):
             self.notify("No new reference: the daemon does not answer")
 
+    def reassign_neurite(self, plane: int, y: float, x: float, number: int) -> None:
+        """Ask the daemon to give the neurite at a position (camera px) to a neuron."""
+        place = {"plane": plane, "y": y, "x": x, "neuron": number}
+        if not self.requests.send_request("reassign", **place):
+            self.notify("The neurite keeps its owner: the daemon does not answer")
+
     def save_picture(self) -> None:
         """Save the window as it is."""
         self.notify(self.saver.save_picture(self.grab_window()))

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rtrecon.core.neuron_colors import make_colors
 from rtrecon.core.types import Array
 from rtrecon.display import theme
 from rtrecon.display.panel_states.dish import DishPlaneState
+from rtrecon.display.panel_states.neuron_history import find_filled_pixels
 from rtrecon.protocol.dish_messages import LOOSE, NOT_CLAIMED
 
 _GRAY_SHARE = 0.85  # of the picture below the colors; its root shows faint neurites
@@ -25,9 +34,13 @@ class DishPicture(QWidget):
     ring, neurites of no neuron are gray, and where nothing is claimed it is hatched.
     """
 
+    # y, x in camera px, and whether Shift was held.
+    clicked = Signal(float, float, bool)
+
     def __init__(self) -> None:
         super().__init__()
         self.image = QImage()
+        self.selected = 0  # number of the neuron that is marked; 0 = none
         self._plane = DishPlaneState()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(200, 200)
@@ -37,6 +50,16 @@ class DishPicture(QWidget):
         self._plane = plane
         self.image = _to_image(color_owners(plane))
         self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Emit `clicked` for a click on the picture; called by Qt."""
+        area = self._find_area() if not self.image.isNull() else QRectF()
+        if not area.contains(event.position()):
+            return
+        scale = area.width() / (self.image.width() * self._plane.owners_step_px)
+        place = (event.position() - area.topLeft()) / scale
+        has_shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        self.clicked.emit(place.y(), place.x(), has_shift)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the picture, the touches and the numbers; called by Qt."""
@@ -75,6 +98,11 @@ class DishPicture(QWidget):
         painter.setPen(QColor("black"))
         for number, y, x in self._plane.list_bodies():
             center = origin + QPointF((x + 0.5) * scale, (y + 0.5) * scale)
+            if number == self.selected:
+                painter.setPen(QPen(QColor(theme.SKY), 2.0))
+                radius = _RING_RADIUS_PX + 4
+                painter.drawEllipse(center, radius, radius)
+                painter.setPen(QColor("black"))
             box = QRectF(center.x() - 20, center.y() - 10, 40, 20)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(number))
 
@@ -84,7 +112,7 @@ def color_owners(plane: DishPlaneState) -> Array:
     owners = plane.owners
     gray = 255 * _GRAY_SHARE * np.sqrt(_enlarge(plane, owners.shape) / 255)
     colored = np.repeat(gray[..., None], 3, axis=2)
-    is_drawn = (owners > 0) & (owners != NOT_CLAIMED) & ~_find_bodies(plane)
+    is_drawn = (owners > 0) & (owners != NOT_CLAIMED) & ~find_filled_pixels(owners)
     numbers = np.where(owners == LOOSE, 0, owners)[is_drawn]
     colored[is_drawn] = make_colors(int(numbers.max(initial=0)))[numbers]
     rows = np.arange(owners.shape[0])[:, None]
@@ -102,25 +130,6 @@ def _enlarge(plane: DishPlaneState, shape: tuple[int, ...]) -> Array:
     )
     enlarged: Array = plane.view[lines[:, None], pixels].astype(np.float32)
     return enlarged
-
-
-def _find_bodies(plane: DishPlaneState) -> Array:
-    """Return bool (lines, pixels): where bodies are; they stay as they look."""
-    wide = np.zeros(plane.owners.shape, bool)
-    owners = plane.owners
-    # Neurites are lines: only bodies have neighbors on all sides.
-    inner = owners[1:-1, 1:-1]
-    is_inner = inner > 0
-    for rows, cols in ((0, 1), (2, 1), (1, 0), (1, 2)):
-        neighbor = owners[
-            rows : owners.shape[0] - 2 + rows, cols : owners.shape[1] - 2 + cols
-        ]
-        is_inner &= neighbor == inner
-    wide[1:-1, 1:-1] = is_inner
-    for axis in (0, 1):
-        for step in (-1, 1):
-            wide |= np.roll(wide, step, axis)
-    return wide & (owners != NOT_CLAIMED)
 
 
 def _to_image(colored: Array) -> QImage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from PySide6.QtGui import QCloseEvent, QKeyEvent
 
 from rtrecon.core.types import Array
 from rtrecon.display import DisplayOptions, layout, theme
-from rtrecon.display.client import DisplayClient, read_masks
+from rtrecon.display.client import DisplayClient, read_masks, read_preview
 from rtrecon.display.commands import Commands, KeyBinding, format_key_help
 from rtrecon.display.health_line import describe_states, make_figures
 from rtrecon.display.panel_states.dish import DishState
@@ -27,6 +28,7 @@ from rtrecon.display.view import View
 FRAME_INTERVAL_MS = 33  # at most 30 redraws per second
 PANEL_INTERVAL_FRAMES = 5  # panels change slowly: six redraws per second are enough
 SNAPSHOT_INTERVAL_MS = 2000
+PREVIEW_INTERVAL_S = 0.2  # between two requests for a preview that is being made
 MIN_INFORMATION = 0.5  # below, more than half of the evidence for a frame is missing
 MISSED_NOTICE_S = 10.0  # how long the window reports missed messages
 
@@ -55,7 +57,10 @@ class Window(layout.WindowLayout):
         self.help.setText(format_key_help(self._bindings))
         self.note.returnPressed.connect(self._send_note)
         self.timeline.frame_clicked.connect(self._commands.pause_at)
+        self.dish_page.preview_asked.connect(self._ask_for_preview)
+        self.dish_page.reassign_clicked.connect(self._commands.reassign_neurite)
         self._requested_masks: tuple[str, int] = "", 0
+        self._next_preview_s = math.inf  # when to ask for it again
         self._n_invalid = 0
         self._n_missed, self._missed_s = 0, -MISSED_NOTICE_S
         self._is_daemon_silent = False
@@ -86,6 +91,7 @@ class Window(layout.WindowLayout):
         if notice := self._saver.finished_clip_notice():
             self.notify(notice)
         self._update_masks()
+        self._update_preview(now_s)
 
     def draw(self, now_s: float) -> None:
         """Show the state as it is at `now_s`."""
@@ -270,6 +276,21 @@ class Window(layout.WindowLayout):
             masks = read_masks(answer)
             for panel in self.panels:
                 panel.set_masks(masks)
+
+    def _ask_for_preview(self, plane: int, body_um: float, sensitivity: float) -> None:
+        settings = {"plane": plane, "body_um": body_um, "sensitivity": sensitivity}
+        if not self._client.preview_requests.send_request("preview", **settings):
+            self.dish_page.show_preview("the daemon does not answer", None)
+
+    def _update_preview(self, now_s: float) -> None:
+        """Show the preview of a dish; ask again while it is being made."""
+        if answer := self._client.preview_requests.receive_answer():
+            self.dish_page.show_preview(answer.sentence, read_preview(answer))
+            if answer.fields.get("is_pending"):
+                self._next_preview_s = now_s + PREVIEW_INTERVAL_S
+        if now_s >= self._next_preview_s:
+            self._next_preview_s = math.inf
+            self.dish_page.ask_for_preview()
 
     def _send_note(self) -> None:
         self._commands.send_note(self.note.text())

@@ -1,3 +1,1 @@
-from rtrecon.export.nwb_export import ExportRequest, ExportResult, export_nwb
-
-__all__ = ["ExportRequest", "ExportResult", "export_nwb"]
+"""Writes recorded sessions for other programs: NWB, tables, neurons of a dish."""

@@ -79,7 +79,7 @@ def make_nwb_file(
     """Return a file with metadata and no data. metadata: of subject and experiment."""
     subject, experiment = metadata
     general = {k: v for k, v in experiment.items() if k not in _IMAGING_FIELDS}
-    general.setdefault("session_description", "two-photon imaging of visual cortex")
+    general.setdefault("session_description", _describe_session(session))
     generated_by = [["rtrecon", session.about.version or "unknown"]]
     file = NWBFile(
         identifier=f"{session.about.session}/{session.path.resolve().name}",
@@ -90,6 +90,12 @@ def make_nwb_file(
     )
     file.subject = Subject(**{"subject_id": "unknown", "sex": "U"} | subject)
     return file
+
+
+def _describe_session(session: Session) -> str:
+    if session.about.dish is not None:
+        return "time-lapse of neurons in culture"
+    return "two-photon imaging of visual cortex"
 
 
 def _describe_recording(session: Session) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 from pynwb import NWBHDF5IO, NWBFile
+from pynwb.base import ProcessingModule
 
 from rtrecon import config
 from rtrecon.core.errors import UserError
 from rtrecon.core.files import open_atomically
 from rtrecon.core.progress import ProgressCallback, ignore_progress
 from rtrecon.export.activity import ActivityWriter
+from rtrecon.export.dish.nwb_tables import add_dish
 from rtrecon.export.imaging import (
     ImagedPlane,
     add_motion,
@@ -98,15 +100,22 @@ class _FileBuilder:
 
     def add_all(self, request: ExportRequest, experiment: Metadata) -> None:
         """Add everything; large arrays are read later, when the file is written."""
-        self._add_imaging(request, experiment)
+        if self.session.about.dish is None:
+            self._add_imaging(request, experiment)
+            self._add_movies()
+            add_quality(self.file, self.session, self.clock)
+        else:
+            add_dish(self.file, self.session, self.clock, self.on_progress)
+            self._add_motion(self.file.processing["dish"])
         add_behavior(self.file, self.session, self.clock)
         add_screen(self.file, self.session, self.clock)
+        add_events(self.file, self.session, self.clock)
+
+    def _add_movies(self) -> None:
         add_stimulus(self.file, self.session, self.clock, self.on_progress)
         if not add_movie(self.file, self.session, self.clock, self.on_progress):
             self.notices.append("no reconstruction was recorded; the file has none")
         add_movie_sd(self.file, self.session, self.clock, self.on_progress)
-        add_quality(self.file, self.session, self.clock)
-        add_events(self.file, self.session, self.clock)
 
     def _add_imaging(self, request: ExportRequest, experiment: Metadata) -> None:
         activity = ActivityWriter(self.session, self.clock, self.on_progress)
@@ -121,13 +130,16 @@ class _FileBuilder:
         self._refer_to_raw_recording(request, planes[0])
         module = self.file.processing["ophys"]
         activity.add_planes(module, planes)
+        self._add_motion(module)
+
+    def _add_motion(self, module: ProcessingModule) -> None:
+        """Add the shifts of the frames of each plane."""
         frames = self.session.frames
-        for plane in planes:
-            rows = np.flatnonzero(frames["plane"] == plane.index)
+        for plane in np.unique(frames["plane"]).astype(int).tolist():
+            rows = np.flatnonzero(frames["plane"] == plane)
             columns = {name: frames[name][rows] for name in frames.columns}
             t_s = self.clock.from_microscope(columns["t_microscope_s"])
-            if len(rows):
-                add_motion(module, plane.index, columns, t_s)
+            add_motion(module, plane, columns, t_s)
 
     def _load_references(self) -> list[PlaneReference]:
         """Return what the session's frames were registered to, plane by plane."""

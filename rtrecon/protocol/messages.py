@@ -38,6 +38,7 @@ from rtrecon.protocol.incoming import (
 )
 from rtrecon.protocol.published import (
     TOPICS,
+    AcquisitionRequest,
     Activity,
     AlignedStimulus,
     Calibration,
@@ -62,6 +63,7 @@ __all__ = [
     "RATE_DTYPE",
     "TOPICS",
     "UNIT_ID_DTYPE",
+    "AcquisitionRequest",
     "Activity",
     "AlignedStimulus",
     "BehaviorSample",

@@ -406,6 +406,30 @@ class Health(PublishedHeader, frozen=True, tag="health"):
     ] = msgspec.field(default_factory=dict)
 
 
+class AcquisitionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule asks the program that acquires for, and how much light it may add."""
+
+    output: Annotated[str, describe("Name of the output in the settings.")]
+    light_budget_s: Annotated[
+        float,
+        describe("Exposure that all requests may add at any stage position.", "s"),
+    ]
+    refractory_s: Annotated[
+        float, describe("Shortest time between two requests of this output.", "s")
+    ]
+    interval_s: Annotated[
+        float | None, describe("Image so often for `duration_s`; null = once.", "s")
+    ] = None
+    duration_s: Annotated[
+        float | None, describe("How long; null without an interval.", "s")
+    ] = None
+    channel: Annotated[str, describe("Image this channel, too; empty = none.")] = ""
+    position: Annotated[str, describe("Stage position to image; empty = all.")] = ""
+    refocus: Annotated[
+        bool, describe("Whether to search for the sharpest plane first.")
+    ] = False
+
+
 class Event(PublishedHeader, frozen=True, tag="event"):
     """Something happened that a person or a program may act on."""
 
@@ -434,6 +458,10 @@ class Event(PublishedHeader, frozen=True, tag="event"):
             "one, named as in stimulus messages; empty for other events."
         ),
     ] = ""
+    requests: Annotated[
+        list[AcquisitionRequest],
+        describe("What the rule asks the program that acquires for."),
+    ] = msgspec.field(default_factory=list)
 
 
 PublishedMessage = (

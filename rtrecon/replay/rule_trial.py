@@ -101,6 +101,7 @@ def _remove_outputs(settings: ClosedLoopSettings) -> ClosedLoopSettings:
         "lsl": {},
         "nidaq": {},
         "python": {},
+        "micromanager": {},
     }
     return settings.model_copy(update={"rules": rules, **no_outputs})
 

@@ -41,6 +41,7 @@ from rtrecon.session.clock import SessionClock
 from rtrecon.session.labeled_array import Coordinate, LabeledArray, LabeledTable
 from rtrecon.session.message_tables import make_event_table, make_quality_table
 from rtrecon.session.movie_reader import select_final_frames, select_frames_at_lag
+from rtrecon.session.recorded_tables import make_recorded_table
 from rtrecon.session.resume_state import get_reference_path, load_reference
 from rtrecon.session.session import Session
 from rtrecon.session.table import Table
@@ -239,6 +240,14 @@ class RecordedSession:
         """Each event in a dish, see `dish_tables.DishEventRow`."""
         return self._make_table("dish_events")
 
+    def list_tables(self) -> list[LabeledTable]:
+        """Return every table that has rows, of measurements, messages and a dish."""
+        tables = [self.frames, self.behavior, self.sync, self.quality, self.events]
+        if self.about.dish is not None:
+            tables += [self.dish, self.dish_bodies, self.dish_contacts]
+            tables.append(self.dish_events)
+        return [table for table in tables if len(table)]
+
     def _make_trace(self, name: str) -> LabeledArray:
         table, about = self._session.frames, self.about
         ids = np.array(about.roi_ids, np.int64)
@@ -326,15 +335,9 @@ class RecordedSession:
         }
 
     def _make_table(self, name: str) -> LabeledTable:
-        table, spec = getattr(self._session, name), self._specs[name]
-        docs = spec.column_docs
-        return LabeledTable(
-            name,
-            spec.row_dimension,
-            lambda: {column: table[column] for column in table.columns},
-            {doc.name: doc.unit for doc in docs},
-            {doc.name: doc.description for doc in docs},
-        )
+        getattr(self._session, name)  # raises where the session has no such table
+        spec = self._specs[name]
+        return make_recorded_table(self._session, name, spec, self.clock)
 
     def _load_rois(self) -> list[tuple[int, RoiSet]]:
         """Return the masks of each plane; UserError if they cannot be read."""

@@ -30,6 +30,12 @@ class RpcRequest(msgspec.Struct, frozen=True):
     note: str = ""
     session: str = ""
     on: bool = True
+    plane: int = 0
+    y: float = 0.0
+    x: float = 0.0
+    neuron: int = 0
+    body_um: float = 0.0
+    sensitivity: float = 0.0
 
 
 class RpcServer:

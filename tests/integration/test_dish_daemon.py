@@ -22,6 +22,7 @@ from rtrecon.session.resume_state import get_state_path
 from rtrecon.simulate.dish.film import film_dish
 from rtrecon.simulate.dish.scene import DishScene
 from rtrecon.testing.daemon_process import DaemonProcess, make_settings
+from rtrecon.transport.rpc import RpcError
 from rtrecon.transport.senders import SessionSender
 
 SCENE = DishScene(seed=3, side_px=256, n_neurons=6, n_frames=24, n_bad_frames=1)
@@ -244,6 +245,79 @@ def test_masks_are_the_owners_of_the_newest_picture(daemon, film):
         assert reply["masks"] == [2, *film[0].image.shape]
     planes = {m.plane for m in daemon.messages_of(messages.DishCounts)}
     assert planes == {0, 1}
+
+
+def wait_for_owners(daemon: DaemonProcess, session: str, count: int) -> np.ndarray:
+    """Wait until so many pictures of a session are traced; return the last owners."""
+
+    def list_owners() -> list[np.ndarray]:
+        return [
+            payload
+            for message, payload in daemon.received
+            if isinstance(message, messages.DishTrace) and message.session == session
+        ]
+
+    daemon.wait_until(lambda: len(list_owners()) >= count, 60.0)
+    return list_owners()[count - 1]
+
+
+def test_a_reassigned_neurite_is_remembered_and_recorded(daemon, film, expected):
+    with Scope(daemon, film) as scope:
+        session = scope.sender.session
+        scope.send(N_BEFORE)
+        before = wait_for_owners(daemon, session, N_BEFORE)
+        bodies = expected[N_BEFORE - 1].bodies
+        giver, taker = bodies[np.argsort(bodies["length_um"])[[-1, 0]]]["number"]
+        at = np.argwhere((before == giver) & ~expected[N_BEFORE - 1].is_body)
+        body = bodies[bodies["number"] == giver][0]
+        y, x = at[np.argmax(np.hypot(*(at - [body["y"], body["x"]]).T))].tolist()
+        reply = daemon.call("reassign", y=y, x=x, neuron=int(taker))
+        assert reply["sentence"] == (
+            f"neuron {taker} gets the neurite at y = {y}, x = {x} from the next "
+            "picture on"
+        )
+        scope.send(1)
+        after = wait_for_owners(daemon, session, N_BEFORE + 1)
+        after = after[y - 4 : y + 5, x - 4 : x + 5]
+        assert np.sum(after == taker) > np.sum(after == giver)
+        for place, words in (
+            ({"y": 0.0, "x": 0.0, "neuron": int(taker)}, "no neurite at this position"),
+            ({"y": y, "x": x, "neuron": 999}, "no neuron 999"),
+            ({"y": y, "x": x, "plane": 3}, "has 1 stage positions"),
+        ):
+            with pytest.raises(RpcError, match=words):
+                daemon.call("reassign", **place)
+    [event] = daemon.events_named("reassigned")
+    assert event.message == reply["sentence"]
+
+
+def ask_for_preview(daemon: DaemonProcess, **settings: float) -> dict:
+    while True:
+        reply = daemon.call("preview", **settings)
+        if not reply.get("is_pending"):
+            return reply
+
+
+def test_other_settings_are_previewed_on_the_newest_picture(daemon, film):
+    with Scope(daemon, film) as scope:
+        scope.send(N_BEFORE)
+        wait_for_owners(daemon, scope.sender.session, N_BEFORE)
+        usual = ask_for_preview(daemon, body_um=12.0, sensitivity=1.0)
+        eager = ask_for_preview(daemon, body_um=12.0, sensitivity=3.0)
+        fresh = DishTracker(
+            LiveDishSettings().describe_film(SCENE.um_per_px, SCENE.interval_s)
+        ).process_frame(film[N_BEFORE - 1].image)
+        assert abs(len(usual["bodies"]) - len(fresh.bodies)) <= 1
+        assert usual["sentence"].startswith("body_um = 12, sensitivity = 1: ")
+        assert len(eager["bodies"]) >= len(usual["bodies"])
+        assert usual["shape"] == list(film[0].image.shape)
+        for settings, words in (
+            ({"body_um": 12.0, "sensitivity": 9.0}, "dish.sensitivity = 9.0"),
+            ({"body_um": 0.5, "sensitivity": 1.0}, "the picture cannot be traced"),
+            ({"body_um": 12.0, "sensitivity": 1.0, "plane": 2}, "no such picture"),
+        ):
+            with pytest.raises(RpcError, match=words):
+                ask_for_preview(daemon, **settings)
 
 
 def test_a_session_without_a_scale_is_refused_with_what_to_do(daemon, film):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from rtrecon.cli import app
 from rtrecon.core.errors import UserError
-from rtrecon.export import ExportRequest, export_nwb
+from rtrecon.export.nwb_export import ExportRequest, export_nwb
 from rtrecon.export.series_data import describe_times, stream_rows
 from rtrecon.session.recorder import Recorder
 from rtrecon.session.session import Session

@@ -7,15 +7,19 @@ import time
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from rtrecon.config import ClosedLoopSettings, LiveDishSettings
 from rtrecon.core.errors import UserError
-from rtrecon.interfaces.micromanager_time_lapse import (
-    MicroManagerTimeLapse,
-    TimeLapsePlan,
-)
+from rtrecon.interfaces.micromanager_time_lapse import MicroManagerTimeLapse
+from rtrecon.interfaces.moment_schedule import TimeLapsePlan
+from rtrecon.interfaces.request_subscriber import RequestSubscriber
 from rtrecon.interfaces.stage_positions import StagePosition, read_positions
 from rtrecon.replay.recording import forward_live_source
+from rtrecon.simulate.dish.film import film_dish
+from rtrecon.simulate.dish.scene import DishScene
 from rtrecon.sources import RecordingError
+from rtrecon.testing.daemon_process import DaemonProcess, make_settings
 from rtrecon.testing.frame_receiver import FrameReceiver
 from tests.support.command_line import run_here
 
@@ -205,6 +209,76 @@ def test_a_change_of_the_binning_is_explained(microscope):
 def test_a_plan_that_cannot_be_imaged_is_refused(microscope, plan, words):
     with pytest.raises(RecordingError, match=words):
         MicroManagerTimeLapse(microscope.core, plan)
+
+
+class DishMicroscope(Microscope):
+    """Takes pictures of a dish that is in focus at 4 um."""
+
+    def __init__(self, unicore, picture) -> None:
+        self.picture = picture
+        super().__init__(unicore)
+        self.shape, self.dtype = picture.shape, np.uint16
+
+    def snap(self, buffer) -> dict:
+        self.n_images += 1
+        blur_px = abs(self.height - 4.0)
+        buffer[:] = ndimage.gaussian_filter(self.picture.astype(float), blur_px)
+        return {}
+
+
+@pytest.fixture
+def dish_microscope(monkeypatch):
+    monkeypatch.setenv("PYMM_SIGNALS_BACKEND", "psygnal")
+    unicore = pytest.importorskip(
+        "pymmcore_plus.experimental.unicore", reason="pymmcore-plus is not installed"
+    )
+    scene = DishScene(seed=3, side_px=192, n_neurons=4, n_frames=1, n_bad_frames=0)
+    picture = next(iter(film_dish(scene))).image
+    microscope = DishMicroscope(unicore, picture)
+    yield microscope
+    microscope.core.unloadAllDevices()
+
+
+def test_a_daemon_s_rules_ask_for_images_and_focus_over_the_wire(
+    dish_microscope, tmp_path
+):
+    rule = {"refractory_s": 3600.0, "outputs": ["more", "sharp", "greedy"]}
+    closed_loop = {
+        "rules": [{"name": "alive", "when": "dish.bodies > 0", **rule}],
+        "micromanager": {
+            "more": {"light_budget_s": 1.0, "interval_s": 0.4, "duration_s": 1.2},
+            "sharp": {"light_budget_s": 1.0, "refocus": True},
+            "greedy": {"light_budget_s": 1e-4, "position": "A"},
+        },
+    }
+    settings = make_settings(
+        tmp_path,
+        dish=LiveDishSettings(enabled=True, um_per_px=0.8),
+        closed_loop=ClosedLoopSettings.model_validate(closed_loop),
+    )
+    places = (StagePosition("A", 0.0, 0.0, 1.0),)
+    plan = TimeLapsePlan(6.0, places, n_moments=3)
+    with DaemonProcess(tmp_path, settings) as daemon:
+        network = settings.network
+        requests = RequestSubscriber(network.publish, None, network.control)
+        sentences = []
+        source = MicroManagerTimeLapse(
+            dish_microscope.core, plan, requests, sentences.append
+        )
+        forward_live_source(source, network.frames, may_wait=True)
+        daemon.wait_until(lambda: daemon.newest_health().frames_processed == 6)
+        marks = [event.message for event in daemon.events_named("mark")]
+    assert marks == sentences
+    [fired] = daemon.events_named("rule_fired")
+    outputs = [request.output for request in fired.requests]
+    assert outputs == ["more", "sharp", "greedy"]
+    assert sentences[0].startswith("request 'more' is carried out: it adds 0.003 s")
+    assert sentences[1].startswith("request 'sharp' is carried out: it adds 0.009 s")
+    assert sentences[2].startswith("request 'greedy' is refused (1 so far): it needs")
+    assert sentences[3:] == ["position 1 is refocused by +3.0 um"]
+    assert dish_microscope.height == pytest.approx(4.0, abs=0.3)
+    times_s = np.array(daemon.recordings(fired.session)[0].frames["t_microscope_s"])
+    assert np.sum(np.diff(times_s) < 1.0) >= 2
 
 
 OLD_LIST = {

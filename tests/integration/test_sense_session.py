@@ -9,7 +9,7 @@ import pytest
 from pynwb import NWBHDF5IO, TimeSeries, validate
 
 from rtrecon.analysis.report import write_report
-from rtrecon.export import ExportRequest, export_nwb
+from rtrecon.export.nwb_export import ExportRequest, export_nwb
 from rtrecon.protocol import messages
 from rtrecon.session.api import open_session
 from rtrecon.session.recorder import Recorder

@@ -18,7 +18,7 @@ from rtrecon.daemon.field_neurons import read_neuron_source
 from rtrecon.display.playback import Playback
 from rtrecon.display.saving import make_clip
 from rtrecon.encoder.checkpoint import load_checkpoint
-from rtrecon.export import ExportRequest, export_nwb
+from rtrecon.export.nwb_export import ExportRequest, export_nwb
 from rtrecon.inversion.offline.clips import cut_session
 from rtrecon.inversion.offline.encoder_files import open_checkpoint
 from rtrecon.inversion.offline.jobs import ReconstructionJob, run_job

@@ -7,7 +7,7 @@ import pytest
 
 from rtrecon import config
 from rtrecon.closed_loop.rule import RuleChange
-from rtrecon.closed_loop.rules import bind_rules
+from rtrecon.closed_loop.rules import bind_rules, make_requests
 from rtrecon.config import ClosedLoopSettings
 from rtrecon.core.errors import UserError
 from rtrecon.protocol import messages
@@ -49,6 +49,52 @@ MISTAKES = {
         "does not name a function",
     ),
 }
+
+
+MORE = {"light_budget_s": 20.0, "interval_s": 60.0, "duration_s": 600.0}
+ASKING = {**LOST, "outputs": ["more"], "refractory_s": 3600.0}
+
+# [closed_loop] section -> words of the error of the settings
+LIGHT_MISTAKES = {
+    "no budget": (
+        {"rules": [ASKING], "micromanager": {"more": {"refocus": True}}},
+        "light_budget_s",
+    ),
+    "no refractory time": (
+        {"rules": [{**ASKING, "refractory_s": 0}], "micromanager": {"more": MORE}},
+        "rule 'lost' asks for light on the cells .* give it refractory_s",
+    ),
+    "half a series": (
+        {"micromanager": {"more": {**MORE, "duration_s": None}}},
+        "need each other",
+    ),
+    "an endless interval": (
+        {"micromanager": {"more": {**MORE, "duration_s": 30.0}}},
+        "must not be shorter than interval_s",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIGHT_MISTAKES)
+def test_settings_refuse_light_without_limits(case):
+    section, words = LIGHT_MISTAKES[case]
+    with pytest.raises(ValueError, match=words):
+        ClosedLoopSettings.model_validate(section)
+
+
+def test_a_rule_s_requests_carry_its_limits():
+    settings = ClosedLoopSettings.model_validate(
+        {"rules": [ASKING], "micromanager": {"more": MORE}}
+    )
+    bind_rules(settings, VIDEO)
+    [request] = make_requests(settings.rules[0], settings)
+    assert request == messages.AcquisitionRequest(
+        output="more",
+        light_budget_s=20.0,
+        refractory_s=3600.0,
+        interval_s=60.0,
+        duration_s=600.0,
+    )
 
 
 @pytest.mark.parametrize("case", MISTAKES)
