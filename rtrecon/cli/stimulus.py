@@ -6,15 +6,19 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import typer
 
+from rtrecon import config
 from rtrecon.cli.options import KeyFolder
-from rtrecon.cli.sources import FRAME_ADDRESS, parse_size
+from rtrecon.cli.sources import parse_size
 from rtrecon.cli.terminal import notify
+from rtrecon.config import ScreenSettings
 from rtrecon.core.errors import UserError
 from rtrecon.core.progress import format_duration
+from rtrecon.core.types import Array
+from rtrecon.stimulus_space.viewing import FlatScreen
 
-_PUBLISH_ADDRESS = "tcp://127.0.0.1:5562"
 _MIN_HEIGHT, _MAX_HEIGHT = 36, 2160
 
 
@@ -22,12 +26,27 @@ def stimulus(
     clips: Annotated[
         list[Path], typer.Argument(help="Films, .npy files, or folders of them.")
     ],
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Settings file of the daemon: its addresses, keys and section "
+            "screen. Other options replace them."
+        ),
+    ] = None,
     to: Annotated[
-        str, typer.Option(help="Address at which the daemon receives messages.")
-    ] = FRAME_ADDRESS,
+        str | None,
+        typer.Option(
+            help="Address at which the daemon receives messages. Default: that of the "
+            "settings."
+        ),
+    ] = None,
     publish: Annotated[
-        str, typer.Option(help="Address at which the daemon publishes events.")
-    ] = _PUBLISH_ADDRESS,
+        str | None,
+        typer.Option(
+            help="Address at which the daemon publishes events. Default: that of the "
+            "settings."
+        ),
+    ] = None,
     keys: KeyFolder = None,
     order: Annotated[
         Literal["listed", "random"], typer.Option(help="Order of the clips.")
@@ -54,11 +73,23 @@ def stimulus(
         float, typer.Option(help="Side of the patch, in % of the screen's height.")
     ] = 8.0,
     gamma: Annotated[
-        float, typer.Option(help="Exponent of the screen; 1 = not corrected.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Exponent of the screen; 1 = not corrected. Default: `screen.gamma` "
+            "of the settings, or 1."
+        ),
+    ] = None,
     gamma_table: Annotated[
         Path | None, typer.Option(help="Text file of 256 values, 0 to 1.")
     ] = None,
+    warp: Annotated[
+        bool,
+        typer.Option(
+            "--warp",
+            help="The clips are drawn in visual angles: warp them for a flat screen of "
+            "`screen.size_cm` at `screen.distance_cm`.",
+        ),
+    ] = False,
     height: Annotated[
         int,
         typer.Option(
@@ -79,17 +110,16 @@ def stimulus(
     _require_durations(gray_s, patch_percent)
     size = _parse_window(window)
     # Qt and the readers of films are slow to import.
-    from rtrecon.presenter.clips import find_clips, load_clips
-    from rtrecon.presenter.gamma import make_gamma_table, read_gamma_table
+    from rtrecon.presenter.clips import ScreenFormat, find_clips, load_clips
     from rtrecon.presenter.playlist import PlayOrder
 
-    if gamma_table is not None and gamma != 1.0:
-        raise UserError("--gamma and --gamma-table say the same; give one of them")
-    table = read_gamma_table(gamma_table) if gamma_table else make_gamma_table(gamma)
+    loaded_settings = config.load(settings) if settings else config.Settings()
+    table = _choose_gamma_table(gamma, gamma_table, loaded_settings.screen)
+    flat_screen = _find_flat_screen(loaded_settings.screen) if warp else None
     files = find_clips(clips)
     loaded = load_clips(
         files,
-        height,
+        ScreenFormat(height, flat_screen),
         lambda clip: notify(f"clip '{clip.name}': {clip.duration_s:.1f} s"),
     )
     names = [file.stem for file in files]
@@ -103,7 +133,13 @@ def stimulus(
 
     daemon = None
     if not without_daemon:
-        daemon = DaemonLink(to, publish, read_client_keys(keys) if keys else None)
+        network = loaded_settings.network
+        folder = keys or network.keys
+        daemon = DaemonLink(
+            to or network.frames,
+            publish or network.publish,
+            read_client_keys(folder) if folder else None,
+        )
     request = PresenterRequest(
         names=names,
         order=PlayOrder(order == "random", seed, repeats),
@@ -113,6 +149,39 @@ def stimulus(
         log=log,
     )
     run_presenter(request, loaded, notify)
+
+
+def _choose_gamma_table(
+    gamma: float | None, table: Path | None, screen: ScreenSettings
+) -> Array:
+    """Return uint8 (256,): by the options, else by the settings, else unchanged."""
+    from rtrecon.presenter.gamma import (
+        invert_luminances,
+        make_gamma_table,
+        read_gamma_table,
+    )
+
+    if table is not None and gamma is not None:
+        raise UserError("--gamma and --gamma-table say the same; give one of them")
+    if table is not None:
+        return read_gamma_table(table)
+    if gamma is not None or screen.gamma is None:
+        return make_gamma_table(gamma or 1.0)
+    if isinstance(screen.gamma, float):
+        notify(f"gamma {screen.gamma:g}, by screen.gamma of the settings")
+        return make_gamma_table(screen.gamma)
+    notify(f"gamma by {len(screen.gamma)} luminances, screen.gamma of the settings")
+    return invert_luminances(np.array(screen.gamma))
+
+
+def _find_flat_screen(screen: ScreenSettings) -> FlatScreen:
+    """Return the screen to warp for; raises UserError if its size is not known."""
+    if screen.size_cm is None or screen.distance_cm is None:
+        raise UserError(
+            "--warp needs the size and the distance of the screen; set "
+            "screen.size_cm and screen.distance_cm, and give the file with --settings"
+        )
+    return FlatScreen(*screen.size_cm, screen.distance_cm)
 
 
 def _describe_duration(n_clips: int, once_s: float, gray_s: float, repeats: int) -> str:

@@ -16,10 +16,23 @@ from rtrecon.sources.registry import FILM_SUFFIXES
 from rtrecon.sources.video import crop_to_aspect, read_clip, resize_picture
 from rtrecon.stimulus_space.space import MIDDLE_LEVEL
 from rtrecon.stimulus_space.video import VIDEO
+from rtrecon.stimulus_space.viewing import FlatScreen, warp_to_flat_screen
 
 GRAY_NAME = "gray"  # of the picture between two clips
 GRAY_LEVEL = round(MIDDLE_LEVEL)
 _MAX_MEMORY_SHARE = 0.5  # of the memory that is free
+
+
+@dataclass(frozen=True)
+class ScreenFormat:
+    """How clips are prepared for the screen.
+
+    height_px: of the pictures; smaller ones stay. flat_screen: pictures are drawn in
+    visual angles, and warped for this screen; None: shown as they are.
+    """
+
+    height_px: int
+    flat_screen: FlatScreen | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,29 +83,32 @@ def find_clips(paths: Iterable[Path]) -> list[Path]:
 
 
 def load_clips(
-    files: Iterable[Path], height_px: int, on_clip: Callable[[ScreenClip], None]
+    files: Iterable[Path],
+    screen_format: ScreenFormat,
+    on_clip: Callable[[ScreenClip], None],
 ) -> dict[str, ScreenClip]:
     """Read the clips of these files, by name; a file that occurs twice is read once.
 
     All are read before the first one is shown: reading beside the screen costs screen
-    frames. height_px: of the pictures on the screen; smaller ones stay. on_clip: called
-    after each. Raises PresenterError or another UserError.
+    frames. on_clip: called after each. Raises PresenterError or another UserError.
     """
     clips: dict[str, ScreenClip] = {}
     available = psutil.virtual_memory().available
     for file in files:
         if file.stem not in clips:
-            clips[file.stem] = read_screen_clip(file, height_px)
+            clips[file.stem] = read_screen_clip(file, screen_format)
             _require_memory(clips, available)
             on_clip(clips[file.stem])
     return clips
 
 
-def read_screen_clip(path: Path, height_px: int) -> ScreenClip:
+def read_screen_clip(path: Path, screen_format: ScreenFormat) -> ScreenClip:
     """Read a film, or a .npy file of uint8 (n, height, width) at 30 per second.
 
-    Raises PresenterError or another UserError.
+    The encoder sees pictures as they are drawn, which is what the eye sees of warped
+    ones. Raises PresenterError or another UserError.
     """
+    height_px = screen_format.height_px
     shape = (height_px, round(height_px * VIDEO.shape[1] / VIDEO.shape[0]))
     if path.suffix.lower() == ".npy":
         pictures = _read_array(path, shape)
@@ -104,6 +120,8 @@ def read_screen_clip(path: Path, height_px: int) -> ScreenClip:
             "file"
         )
     small = np.stack([resize_picture(picture, VIDEO.shape) for picture in pictures])
+    if screen_format.flat_screen is not None:
+        pictures = warp_to_flat_screen(pictures, screen_format.flat_screen)
     return ScreenClip(path.stem, pictures, small)
 
 

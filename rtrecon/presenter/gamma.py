@@ -32,6 +32,23 @@ def make_gamma_table(exponent: float) -> Array:
     return _round_to_values(levels ** (1 / exponent))
 
 
+def invert_luminances(luminances: Array) -> Array:
+    """Return uint8 (256,): the value that gives each gray level on a measured screen.
+
+    luminances: (n,), measured at equally spaced values from 0 to 255. Raises
+    PresenterError if they do not grow.
+    """
+    if (np.diff(luminances) <= 0).any():
+        index = int(np.argmax(np.diff(luminances) <= 0)) + 1
+        raise PresenterError(
+            f"screen.gamma: the luminance {luminances[index]:g} at position "
+            f"{index + 1} is not larger than the one before; measure it again"
+        )
+    values = np.linspace(0, 1, len(luminances))
+    wanted = np.linspace(luminances[0], luminances[-1], N_LEVELS)
+    return _round_to_values(np.interp(wanted, luminances, values))
+
+
 def read_gamma_table(path: Path) -> Array:
     """Return uint8 (256,) from a text file of a photometer's program.
 

@@ -177,6 +177,20 @@ def test_a_dry_run_tells_the_duration_and_opens_nothing(clips):
     assert "until you press Esc" in forever.stdout
 
 
+def test_gamma_and_size_of_the_screen_are_those_of_the_settings(tmp_path, clips):
+    settings = tmp_path / "rig.toml"
+    settings.write_text(
+        "[screen]\ngamma = 2.2\nsize_cm = [51.0, 29.0]\ndistance_cm = 15.0\n"
+    )
+    arguments = "stimulus", clips, "--dry-run", "--settings", settings
+    done = run_here(*arguments, "--warp")
+    assert done.returncode == 0, done.stderr
+    sentence = "gamma 2.2, by screen.gamma of the settings"
+    assert sentence in " ".join((done.stdout + done.stderr).split())
+    chosen = run_here(*arguments, "--gamma", 1.8)
+    assert sentence not in " ".join((chosen.stdout + chosen.stderr).split())
+
+
 def test_mistakes_are_sentences(tmp_path, clips, free_address):
     np.save(tmp_path / "loud.npy", np.zeros((2, 3, 4)))
     for arguments, words in (
@@ -187,6 +201,7 @@ def test_mistakes_are_sentences(tmp_path, clips, free_address):
         ((clips, "--patch-percent", "90"), "--patch none"),
         ((clips, "--gamma", "9"), "a gamma of 9 is impossible"),
         ((clips, "--gamma", "2", "--gamma-table", "x"), "give one of them"),
+        ((clips, "--warp"), "set screen.size_cm and screen.distance_cm"),
     ):
         done = run_here("stimulus", *arguments)
         assert done.returncode == 2

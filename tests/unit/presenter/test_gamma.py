@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from rtrecon.presenter import PresenterError
-from rtrecon.presenter.gamma import make_gamma_table, read_gamma_table
+from rtrecon.presenter.gamma import (
+    invert_luminances,
+    make_gamma_table,
+    read_gamma_table,
+)
 
 
 def test_the_brightness_of_a_corrected_screen_is_proportional_to_the_gray_level():
@@ -22,6 +26,15 @@ def test_the_brightness_of_a_corrected_screen_is_proportional_to_the_gray_level(
 def test_an_impossible_exponent_is_an_error(exponent):
     with pytest.raises(PresenterError, match="is impossible"):
         make_gamma_table(exponent)
+
+
+def test_measured_luminances_are_inverted():
+    luminances = 3.0 + 200 * np.linspace(0, 1, 256) ** 2.2  # black is not quite dark
+    table = invert_luminances(luminances)
+    # Both tables round; an interpolated value may lie on the other side of a half.
+    assert np.abs(table.astype(int) - make_gamma_table(2.2)).max() <= 1
+    with pytest.raises(PresenterError, match="the luminance 2 at position 3 is not"):
+        invert_luminances(np.array([1.0, 2.0, 2.0]))
 
 
 @pytest.mark.parametrize("columns", [1, 3])
