@@ -46,15 +46,14 @@ def describe_sd(sd_levels: float, space: StimulusSpace) -> str:
 
 
 def describe_course(space: StimulusSpace, seconds: float) -> str:
-    """Return what the rows of a course are, and its length; "" of a movie."""
+    """Return what rows or lines of a course are, and its length; "" of a movie."""
     if space.is_picture:
         return ""
     axis = space.axes[0]
-    rows = axis.name
-    if axis.is_ordered:
-        ends = axis.describe_position(0), axis.describe_position(axis.size - 1)
-        rows = f"{axis.name} {ends[0]} to {ends[1]}"
-    return f"rows: {rows}, {seconds:g} s"
+    if not axis.is_ordered:
+        return f"a line for each {axis.name}, {seconds:g} s"
+    ends = axis.describe_position(0), axis.describe_position(axis.size - 1)
+    return f"rows: {axis.name} {ends[0]} to {ends[1]}, {seconds:g} s"
 
 
 def name_reconstruction(space: StimulusSpace) -> str:

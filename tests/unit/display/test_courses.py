@@ -84,12 +84,37 @@ def test_a_session_of_movies_after_one_of_sounds_is_a_movie_again():
     assert playback.space.is_picture
 
 
-def test_categories_are_drawn_in_their_order():
-    frame = np.zeros(TOUCH.shape, np.uint8)
-    frame[0] = 200  # the first whisker
-    course = make_course([None, frame], TOUCH)
-    assert course[0].tolist() == [0, 200]
-    assert course[-1].tolist() == [0, 0]
+def find_line(image, column, gray):
+    """Return the rows of one gray in a column."""
+    return np.flatnonzero(image[:, column] == gray).tolist()
+
+
+def test_each_whisker_is_a_line_that_goes_up_with_its_angle():
+    rest = np.full(TOUCH.shape, 128, np.uint8)
+    moved = rest.copy()
+    moved[1, 0] = 255  # the angle of the second whisker
+    course = make_course([None, rest, moved, moved], TOUCH)
+    repeats = course.shape[1] // 4
+    assert not course[:, :repeats].any()  # nothing is known of the first frame
+    at_rest, rising, above = (
+        find_line(course, column * repeats, 255) for column in (1, 2, 3)
+    )
+    assert len(at_rest) == 24
+    assert np.all(np.diff(at_rest) == 16)
+    # Up to where the line of the whisker above is.
+    assert set(rising) - set(at_rest) == set(range(at_rest[0] + 1, at_rest[1]))
+    assert set(at_rest) - set(above) == {at_rest[1]}
+
+
+def test_the_contact_is_a_darker_line_behind_the_angle():
+    frame = np.full(TOUCH.shape, 128, np.uint8)
+    frame[2, 1] = 255
+    course = make_course([frame], TOUCH)
+    assert len(find_line(course, 0, 255)) == 24
+    # Its line reaches that of the whisker above, and is hidden by it.
+    frame[2, 1] = 192
+    course = make_course([frame], TOUCH)
+    assert find_line(course, 0, 127) == [find_line(course, 0, 255)[2] - 8]
 
 
 def test_a_movie_after_a_sound_is_drawn_as_pictures_again():

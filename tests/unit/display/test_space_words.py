@@ -26,7 +26,7 @@ def test_an_error_has_the_unit_of_the_sense():
 def test_the_rows_of_a_course_are_described():
     assert describe_course(VIDEO, 3.0) == ""
     assert describe_course(SOUND, 3.0) == "rows: frequency 250 Hz to 8000 Hz, 3 s"
-    assert describe_course(TOUCH, 3.0) == "rows: whisker, 3 s"
+    assert describe_course(TOUCH, 3.0) == "a line for each whisker, 3 s"
 
 
 @pytest.mark.parametrize("space", [SOUND, TOUCH])
