@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import typer
@@ -19,6 +19,7 @@ from rtrecon.core.progress import format_duration
 from rtrecon.core.types import Array
 from rtrecon.stimulus_space.viewing import FlatScreen
 
+PatchCorner = Literal["none", "top-left", "top-right", "bottom-left", "bottom-right"]
 _MIN_HEIGHT, _MAX_HEIGHT = 36, 2160
 
 
@@ -66,9 +67,12 @@ def stimulus(
         typer.Option(help="Window of this size, such as 960x540; not full screen."),
     ] = None,
     patch: Annotated[
-        Literal["none", "top-left", "top-right", "bottom-left", "bottom-right"],
-        typer.Option(help="Corner of the photodiode patch."),
-    ] = "bottom-right",
+        PatchCorner | None,
+        typer.Option(
+            help="Corner of the photodiode patch. Default: the one that `screen.patch` "
+            "of the settings begins with, or bottom-right."
+        ),
+    ] = None,
     patch_percent: Annotated[
         float, typer.Option(help="Side of the patch, in % of the screen's height.")
     ] = 8.0,
@@ -115,6 +119,7 @@ def stimulus(
 
     loaded_settings = config.load(settings) if settings else config.Settings()
     table = _choose_gamma_table(gamma, gamma_table, loaded_settings.screen)
+    corner = patch or _find_patch_corner(loaded_settings.screen)
     flat_screen = _find_flat_screen(loaded_settings.screen) if warp else None
     files = find_clips(clips)
     loaded = load_clips(
@@ -143,10 +148,11 @@ def stimulus(
     request = PresenterRequest(
         names=names,
         order=PlayOrder(order == "random", seed, repeats),
-        layout=ScreenLayout(table, screen, size, patch, patch_percent / 100),
+        layout=ScreenLayout(table, screen, size, corner, patch_percent / 100),
         daemon=daemon,
         gray_s=gray_s,
         log=log,
+        expected_refresh_hz=loaded_settings.screen.refresh_hz,
     )
     run_presenter(request, loaded, notify)
 
@@ -172,6 +178,22 @@ def _choose_gamma_table(
         return make_gamma_table(screen.gamma)
     notify(f"gamma by {len(screen.gamma)} luminances, screen.gamma of the settings")
     return invert_luminances(np.array(screen.gamma))
+
+
+def _find_patch_corner(screen: ScreenSettings) -> PatchCorner:
+    """Return the corner that the settings' text begins with, else bottom-right."""
+    if screen.patch is None:
+        return "bottom-right"
+    corner: PatchCorner
+    for corner in get_args(PatchCorner):
+        if screen.patch.lower().startswith(corner):
+            notify(f"photodiode patch: {corner}, by screen.patch of the settings")
+            return corner
+    notify(
+        f"screen.patch of the settings, '{screen.patch}', begins with no corner such "
+        "as top-left; the photodiode patch is bottom-right, choose another with --patch"
+    )
+    return "bottom-right"
 
 
 def _find_flat_screen(screen: ScreenSettings) -> FlatScreen:

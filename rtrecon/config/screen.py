@@ -48,7 +48,8 @@ class ScreenSettings(Section):
     )
     patch: str | None = Field(
         None,
-        description="where the photodiode's patch is",
+        description="where the photodiode's patch is; `rtrecon stimulus` draws it in "
+        "the corner with which the text begins",
         examples=["bottom-right, 3 x 3 cm"],
     )
 

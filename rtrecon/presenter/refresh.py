@@ -7,6 +7,7 @@ import numpy as np
 _N_MEASURED = 30  # half a second at 60 Hz
 _MIN_SYNC_SHARE = 0.7  # of a refresh; a shorter median means that no swap waits for it
 _LATE_SHARE = 1.5  # of a refresh
+_MAX_REFRESH_ERROR = 0.02  # 59.94 and 60 Hz are the same
 
 
 class RefreshMonitor:
@@ -55,6 +56,21 @@ class RefreshMonitor:
         if self.has_sync is not False or self._last_flip_s is None:
             return 0.0
         return max(0.0, self._last_flip_s + self.interval_s - now_s)
+
+    def describe_difference(self, expected_hz: float | None) -> str:
+        """Return a sentence if the refresh is not `screen.refresh_hz`, else "".
+
+        Without a measured refresh, that of the system is compared.
+        """
+        if expected_hz is None:
+            return ""
+        if abs(self.rate_hz / expected_hz - 1) < _MAX_REFRESH_ERROR:
+            return ""
+        return (
+            f"the screen has {self.rate_hz:.1f} Hz, but screen.refresh_hz of the "
+            f"settings is {expected_hz:g}: correct it, or the refresh of the screen; "
+            "the daemon pairs pictures with the photodiode by that of the settings"
+        )
 
     def _measure(self, interval_s: float) -> None:
         self._measured_s.append(interval_s)

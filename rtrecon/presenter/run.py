@@ -46,6 +46,7 @@ class PresenterRequest:
 
     names: of the clips, in the order of the user. daemon: None shows the clips without
     sending. gray_s: how long the screen is gray between two clips. log: table of times.
+    expected_refresh_hz: of the screen, by the settings; None if they do not say.
     """
 
     names: list[str]
@@ -54,6 +55,7 @@ class PresenterRequest:
     daemon: DaemonLink | None
     gray_s: float = 1.0
     log: Path | None = None
+    expected_refresh_hz: float | None = None
 
 
 def run_presenter(
@@ -76,6 +78,7 @@ def run_presenter(
         show = Presentation(clips, playlist, make_gray_clip(request.gray_s))
         loop = _ScreenLoop(window, show, (link, log), notify)
         stack.enter_context(call_on_signals(loop.stop))
+        loop.expected_refresh_hz = request.expected_refresh_hz
         loop.run(playlist)
         notify(loop.describe_result())
         notify(link.describe_result())
@@ -163,6 +166,7 @@ class _ScreenLoop:
         outputs: tuple[_Link, FlipLog],
         notify: Notify,
     ) -> None:
+        self.expected_refresh_hz: float | None = None
         self._window, self._show, self._notify = window, show, notify
         self._link, self._log = outputs
         self._refresh = RefreshMonitor(window.nominal_refresh_hz)
@@ -219,6 +223,8 @@ class _ScreenLoop:
         n_missed = refresh.add_flip(flip_s)
         if had_sync is None and refresh.has_sync is not None:
             self._notify(_describe_screen(window, refresh))
+            if notice := refresh.describe_difference(self.expected_refresh_hz):
+                self._notify(notice)
         self._missed[chosen.clip.name] += n_missed
         if self._show.record_flip(chosen, flip_s):
             if chosen.index == 0:

@@ -191,6 +191,24 @@ def test_gamma_and_size_of_the_screen_are_those_of_the_settings(tmp_path, clips)
     assert sentence not in " ".join((chosen.stdout + chosen.stderr).split())
 
 
+@pytest.mark.parametrize(
+    ("text", "notice"),
+    [
+        ("Top-left, 3 x 3 cm", "photodiode patch: top-left, by screen.patch"),
+        ("in the corner", "'in the corner', begins with no corner such as top-left"),
+    ],
+)
+def test_the_patch_is_in_the_corner_of_the_settings(tmp_path, clips, text, notice):
+    settings = tmp_path / "rig.toml"
+    settings.write_text(f'[screen]\npatch = "{text}"\n')
+    arguments = "stimulus", clips, "--dry-run", "--settings", settings
+    done = run_here(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert notice in " ".join((done.stdout + done.stderr).split())
+    chosen = run_here(*arguments, "--patch", "bottom-left")
+    assert "screen.patch" not in " ".join((chosen.stdout + chosen.stderr).split())
+
+
 def test_mistakes_are_sentences(tmp_path, clips, free_address):
     np.save(tmp_path / "loud.npy", np.zeros((2, 3, 4)))
     for arguments, words in (

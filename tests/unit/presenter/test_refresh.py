@@ -45,3 +45,12 @@ def test_the_next_flip_is_one_refresh_after_the_last():
     last_s = (N_MEASURED - 1) / 60
     assert monitor.predict_next_flip_s(last_s + 0.001) == pytest.approx(last_s + 1 / 60)
     assert monitor.predict_next_flip_s(last_s + 1.0) == last_s + 1.0
+
+
+def test_another_refresh_than_that_of_the_settings_is_reported():
+    monitor = make_monitor(1 / 59.94)
+    assert monitor.describe_difference(None) == ""
+    assert monitor.describe_difference(60.0) == ""
+    notice = monitor.describe_difference(120.0)
+    assert "59.9 Hz" in notice
+    assert "screen.refresh_hz of the settings is 120" in notice
