@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-unit test-slow lint docs \
 	bench-loop bench-imaging bench-inversion bench-bridge bench-screen bench-speed bench-gpu bench-dish \
-	bench-senses \
+	bench-senses bench-afternoon \
 	benchmarks-page gallery clean
 
 demo: $(READY)
@@ -82,6 +82,10 @@ bench-dish: $(PEERS)
 # Sound and touch beside ridge regression.
 bench-senses: $(READY)
 	$(BIN)/python benchmarks/senses.py $(if $(QUICK),--quick) $(ARGS)
+
+# How soon a calibration notices a wrong clock.
+bench-afternoon: $(READY)
+	$(BIN)/python benchmarks/afternoon.py $(if $(QUICK),--quick) $(ARGS)
 
 # The pictures of the documentation: a real daemon, a simulated mouse.
 gallery: $(READY)
