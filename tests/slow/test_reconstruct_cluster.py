@@ -54,9 +54,9 @@ def test_a_cluster_reconstructs_the_same_movie(folder, session):
     refused, *notices = done.stdout.splitlines()
     assert refused.startswith(f"no Dask scheduler answers at {NOBODY}")
     assert notices == [
-        "cluster 0.0 2 movies to make",
-        "cluster 0.5 1 of 2 movies made",
-        "cluster 1.0 2 of 2 movies made",
+        "cluster 0.0 2 movies to reconstruct",
+        "cluster 0.5 1 of 2 movies reconstructed",
+        "cluster 1.0 2 of 2 movies reconstructed",
         f"{len(SEEDS) * STEPS} passes",
     ]
     here = run_reconstruction(plan(folder, session)).movie

@@ -236,6 +236,12 @@ def test_only_what_is_wrong_is_a_warning():
     assert not find_lag_warning(StimulusLag(10.0, 100, 80, estimate=right))
 
 
+def test_minutes_in_which_no_clock_drifts_that_far_give_no_warning_of_a_drift():
+    few = StimulusLag(1.5, 100, 80, estimate=LagEstimate(0.1, 0.002, -0.034, 0.007))
+    assert not find_lag_warning(few)
+    assert "5 minutes are needed" in " ".join(describe_stimulus_lag(few))
+
+
 @pytest.mark.parametrize(("estimate", "words"), ESTIMATES)
 def test_lag_and_drift_are_described(estimate: LagEstimate, words: list[str]):
     found = StimulusLag(10.0, 100, 80, estimate=estimate)
