@@ -253,6 +253,10 @@ os._exit(0)
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb")
+@pytest.mark.skipif(
+    "PYTEST_XDIST_WORKER" in os.environ,
+    reason="OpenGL without a graphics card needs a core of its own; run it alone",
+)
 def test_the_whole_screen_shows_the_picture_and_the_patch(tmp_path):
     """A clip of one gray level, with gamma 2.2, on a virtual screen with OpenGL."""
     np.save(tmp_path / "level.npy", np.full((30, 36, 64), 60, np.uint8))
