@@ -15,12 +15,10 @@ encoder knows it better than a camera.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import struct
 import sys
 import time
-import uuid
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -29,49 +27,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import zmq
 from ellipse import Ellipse, turn
 from eye_images import CameraError, EyeImage, read_camera, read_film
 from pupil import Limits, find_pupil
-from sender import open_socket
+from sender import MessageSender
 
 REPORT_S = 1.0
 LATE_SHARE = 1.6  # of the usual time between two images; a longer one missed some
 Region = tuple[int, int, int, int]  # left, top, width, height
 
 
-class BehaviorSender:
-    """Sends what is known of the pupil; never waits."""
-
-    def __init__(self, address: str, keys: Path | None = None) -> None:
-        self.n_sent = self.n_dropped = 0
-        self._session = str(uuid.uuid4())
-        self._socket = open_socket(address, keys)
-
-    def wait_for_daemon(self, timeout_s: float) -> bool:
-        """Wait for a daemon; False if there is none."""
-        return bool(self._socket.poll(round(1000 * timeout_s), zmq.POLLOUT))
+class BehaviorSender(MessageSender):
+    """Sends what is known of the pupil."""
 
     def send_pupil(self, image: EyeImage, pupil: Ellipse | None) -> None:
         """Send a sample; without a pupil, only that the camera saw none."""
-        header = {"type": "behavior", "session": self._session, "seq": self.n_sent}
-        header |= {"t_send": image.time_s, "frame": image.number}
+        header = {"type": "behavior", "t_send": image.time_s, "frame": image.number}
         if pupil is not None:
             header |= {"pupil_dilation": pupil.diameter}
             header |= {"pupil_x": pupil.x, "pupil_y": pupil.y}
-        try:
-            self._socket.send_multipart(
-                [json.dumps(header).encode(), b""], zmq.DONTWAIT
-            )
-        except zmq.Again:  # no daemon, or it is too slow
-            self.n_dropped += 1
-        else:
-            self.n_sent += 1
-
-    def close(self) -> None:
-        """Close the socket; queued messages get two seconds to be sent."""
-        self._socket.close()
-        zmq.Context.instance().term()
+        self.send(header)
 
 
 class PupilReport:

@@ -37,6 +37,36 @@ def open_socket(address: str, keys: Path | None = None) -> zmq.Socket:
     return socket
 
 
+class MessageSender:
+    """Sends messages; never waits. Counts `n_sent` and `n_dropped`."""
+
+    def __init__(self, address: str, keys: Path | None = None) -> None:
+        self.n_sent = self.n_dropped = 0
+        self._session = str(uuid.uuid4())
+        self._socket = open_socket(address, keys)
+
+    def wait_for_daemon(self, timeout_s: float = 5.0) -> bool:
+        """Wait for a daemon before the experiment; False if there is none."""
+        return bool(self._socket.poll(round(1000 * timeout_s), zmq.POLLOUT))
+
+    def send(self, header: dict, payload: np.ndarray | bytes = b"") -> None:
+        """Send a header, completed by session and number, and its payload."""
+        header = {"session": self._session, "seq": self.n_sent, **header}
+        try:
+            self._socket.send_multipart(
+                [json.dumps(header).encode(), payload], zmq.DONTWAIT
+            )
+        except zmq.Again:  # no daemon, or it is too slow
+            self.n_dropped += 1
+        else:
+            self.n_sent += 1
+
+    def close(self) -> None:
+        """Close the socket; queued messages get two seconds to be sent."""
+        self._socket.close()
+        zmq.Context.instance().term()
+
+
 def stream(frames: np.ndarray, socket: zmq.Socket, rate_hz: float) -> tuple[int, int]:
     """Send frames (n, lines, pixels) at a rate; return how many were sent and lost."""
     session, seq = str(uuid.uuid4()), 0

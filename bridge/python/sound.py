@@ -11,18 +11,15 @@ your own program, give samples to `SoundAnalyzer` and its frames to `SoundSender
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-import uuid
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import zmq
-from sender import open_socket
+from sender import MessageSender
 
 FRAMES_HZ = 100.0
 N_BANDS, LOWEST_HZ, HIGHEST_HZ = 24, 250.0, 8000.0
@@ -72,36 +69,19 @@ class SoundAnalyzer:
         yield from self.add_samples(np.zeros(self._margin))
 
 
-class SoundSender:
-    """Sends each frame with its time; never waits. Counts `n_sent` and `n_dropped`."""
+class SoundSender(MessageSender):
+    """Sends each frame with its time."""
 
     def __init__(self, clip: str, address: str, keys: Path | None = None) -> None:
-        self.n_sent = self.n_dropped = 0
+        super().__init__(address, keys)
         self._clip = clip
-        self._session = str(uuid.uuid4())
-        self._socket = open_socket(address, keys)
-
-    def wait_for_daemon(self, timeout_s: float = 5.0) -> bool:
-        """Wait for a daemon before the experiment; False if there is none."""
-        return bool(self._socket.poll(round(1000 * timeout_s), zmq.POLLOUT))
 
     def send_frame(self, levels_db: np.ndarray, index: int, began_s: float) -> None:
         """Send a frame (24, 1); began_s: when it began, by time.time()."""
-        header = {"type": "stimulus", "session": self._session, "seq": self.n_sent}
-        header |= {"clip": self._clip, "index": index, "t_send": began_s}
-        header |= {"space": "sound", "shape": levels_db.shape, "dtype": "float32"}
-        parts = [json.dumps(header).encode(), np.ascontiguousarray(levels_db)]
-        try:
-            self._socket.send_multipart(parts, zmq.DONTWAIT)
-        except zmq.Again:  # no daemon, or it is too slow
-            self.n_dropped += 1
-        else:
-            self.n_sent += 1
-
-    def close(self) -> None:
-        """Close the socket; queued messages get two seconds to be sent."""
-        self._socket.close()
-        zmq.Context.instance().term()
+        header = {"type": "stimulus", "clip": self._clip, "index": index}
+        header |= {"t_send": began_s, "space": "sound"}
+        header |= {"shape": levels_db.shape, "dtype": "float32"}
+        self.send(header, np.ascontiguousarray(levels_db))
 
 
 class LevelWatch:

@@ -12,56 +12,35 @@ Of several movies, the daemon may choose the next one by an event `next_clip`.
 from __future__ import annotations
 
 import argparse
-import json
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-import zmq
 from reacting import EventReceiver
-from sender import open_socket
+from sender import MessageSender
 
 Flip = Callable[[np.ndarray], float]  # shows an image; returns its time by time.time()
 
 
-class StimulusSender:
-    """Sends each image with the time of its appearance; never waits.
+class StimulusSender(MessageSender):
+    """Sends each image with the time of its appearance.
 
-    `clip`: name of the movie that is shown now. `n_sent` and `n_dropped` count images.
+    `clip`: name of the movie that is shown now.
     """
 
     def __init__(self, clip: str, address: str, keys: Path | None = None) -> None:
-        self.n_sent = self.n_dropped = 0
+        super().__init__(address, keys)
         self.clip = clip
-        self._session = str(uuid.uuid4())
-        self._socket = open_socket(address, keys)
-
-    def wait_for_daemon(self, timeout_s: float = 5.0) -> bool:
-        """Wait for a daemon before the experiment; False if there is none."""
-        return bool(self._socket.poll(round(1000 * timeout_s), zmq.POLLOUT))
 
     def send_image(self, image: np.ndarray, index: int, shown_s: float) -> None:
         """Send an image, uint8 (height, width), shown at `shown_s` by time.time().
 
         Keep it small: the encoder uses a few dozen pixels.
         """
-        header = {"type": "stimulus", "session": self._session, "seq": self.n_sent}
-        header |= {"clip": self.clip, "index": index, "t_send": shown_s}
-        header |= {"shape": image.shape, "dtype": "uint8"}
-        parts = [json.dumps(header).encode(), np.ascontiguousarray(image, np.uint8)]
-        try:
-            self._socket.send_multipart(parts, zmq.DONTWAIT)
-        except zmq.Again:  # no daemon, or it is too slow
-            self.n_dropped += 1
-        else:
-            self.n_sent += 1
-
-    def close(self) -> None:
-        """Close the socket; queued messages get two seconds to be sent."""
-        self._socket.close()
-        zmq.Context.instance().term()
+        header = {"type": "stimulus", "clip": self.clip, "index": index}
+        header |= {"t_send": shown_s, "shape": image.shape, "dtype": "uint8"}
+        self.send(header, np.ascontiguousarray(image, np.uint8))
 
 
 def play(movie: np.ndarray, sender: StimulusSender, flip: Flip, rate_hz: float) -> None:

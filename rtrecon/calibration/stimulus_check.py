@@ -58,11 +58,8 @@ class StimulusCheck:
             return ""
         self.found = measure_recorded_lag(rows, picture_ids, rate_hz)
         is_early = minutes < _MIN_UNRELATED_MINUTES
-        self.warning = (
-            ""
-            if _is_undecided(self.found, is_early)
-            else (find_lag_warning(self.found))
-        )
+        is_undecided = _is_undecided(self.found, is_early)
+        self.warning = "" if is_undecided else find_lag_warning(self.found)
         verdict = _name_verdict(self.found, self.warning)
         if verdict == self._verdict:
             return ""

@@ -172,7 +172,7 @@ def _choose_gamma_table(
     if table is not None:
         return read_gamma_table(table)
     if gamma is not None or screen.gamma is None:
-        return make_gamma_table(gamma or 1.0)
+        return make_gamma_table(1.0 if gamma is None else gamma)
     if isinstance(screen.gamma, float):
         notify(f"gamma {screen.gamma:g}, by screen.gamma of the settings")
         return make_gamma_table(screen.gamma)

@@ -218,6 +218,7 @@ def test_mistakes_are_sentences(tmp_path, clips, free_address):
         ((clips, "--gray-s", "-1"), "0 to 3600 seconds"),
         ((clips, "--patch-percent", "90"), "--patch none"),
         ((clips, "--gamma", "9"), "a gamma of 9 is impossible"),
+        ((clips, "--gamma", "0"), "a gamma of 0 is impossible"),
         ((clips, "--gamma", "2", "--gamma-table", "x"), "give one of them"),
         ((clips, "--warp"), "set screen.size_cm and screen.distance_cm"),
     ):
