@@ -7,14 +7,13 @@ has a gradient. What such an inversion lacks, noise, prior and optimiser lack.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from cpu_encoder import CpuEncoder
 from torch import Tensor
 
-from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.simulate.movie import MEAN_GRAY, SHAPE
@@ -31,7 +30,7 @@ _MIN_RATE, _EPSILON = 1e-5, 1e-6
 
 
 @dataclass(frozen=True)
-class TrueEncoder:
+class TrueEncoder(CpuEncoder):
     """A `LiveEncoder`: the true rates of a subject, in spikes per frame.
 
     gain (T, n): of behavior, for the window's frames, known as the subject knows it.
@@ -47,11 +46,6 @@ class TrueEncoder:
         """Number of neurons."""
         return len(self.subject)
 
-    @property
-    def device(self) -> torch.device:
-        """It computes on the CPU."""
-        return torch.device("cpu")
-
     def predict(self, frames: Tensor, behavior: Tensor) -> Tensor:
         """Return (T, n) rates of frames (past_frames + T, C); see `LiveEncoder`."""
         pixels = frames @ make_dct_basis().vectors * CONTRAST_LEVELS + MIDDLE_LEVEL
@@ -61,19 +55,6 @@ class TrueEncoder:
         else:
             rate = _compute_simulated_rates(self.subject, movie)[self.past_frames :]
         return rate * self.gain + _MIN_RATE
-
-    def lag_weights(self) -> Tensor:
-        """Return equal weights of all lags (past_frames + 1, n)."""
-        n_lags = self.past_frames + 1
-        return torch.full((n_lags, self.n_neurons), 1 / n_lags)
-
-    def reduce_memory(self) -> str:
-        """Refuse: it computes in main memory."""
-        raise UserError("the true encoder needs more memory than there is")
-
-    def to(self, device: torch.device, /) -> Self:
-        """Return itself: it stays on the CPU."""
-        return self
 
 
 def make_true_encoder(subject: Subject, arousal: Array) -> TrueEncoder:

@@ -6,14 +6,13 @@ An inversion of them is limited by noise, prior and optimiser, and by no trainin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from cpu_encoder import CpuEncoder
 from torch import Tensor
 
-from rtrecon.core.errors import UserError
 from rtrecon.core.types import Array
 from rtrecon.encoder.dct_basis import make_dct_basis
 from rtrecon.simulate.auditory.cortex import AuditoryCortex
@@ -28,7 +27,7 @@ _PAST_FRAMES = 60  # of the sound's forward suppression; receptive fields need 1
 
 
 @dataclass(frozen=True)
-class TrueSensoryEncoder:
+class TrueSensoryEncoder(CpuEncoder):
     """A `LiveEncoder`: the true rates of simulated neurons, in spikes per bin.
 
     gain (T, 1): the neurons' shared gain in the window's frames, as it was.
@@ -44,11 +43,6 @@ class TrueSensoryEncoder:
         """Number of neurons."""
         return self.subject.n_neurons
 
-    @property
-    def device(self) -> torch.device:
-        """It computes on the CPU."""
-        return torch.device("cpu")
-
     def predict(self, frames: Tensor, behavior: Tensor) -> Tensor:
         """Return (T, n) rates of frames (past_frames + T, C); see `LiveEncoder`."""
         vectors = make_dct_basis(self.space).vectors
@@ -58,19 +52,6 @@ class TrueSensoryEncoder:
         else:
             rates = _compute_tactile_rates(self.subject, levels)
         return rates[self.past_frames :] * self.gain + _MIN_RATE
-
-    def lag_weights(self) -> Tensor:
-        """Return equal weights of all lags (past_frames + 1, n)."""
-        n_lags = self.past_frames + 1
-        return torch.full((n_lags, self.n_neurons), 1 / n_lags)
-
-    def reduce_memory(self) -> str:
-        """Refuse: it computes in main memory."""
-        raise UserError("the true encoder needs more memory than there is")
-
-    def to(self, device: torch.device, /) -> Self:
-        """Return itself: it stays on the CPU."""
-        return self
 
 
 def make_true_encoder(
